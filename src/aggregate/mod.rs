@@ -1,0 +1,135 @@
+//! Aggregates: descriptions, and the mergeable states that compute them.
+//!
+//! **Problem.** A pass reads each row once, on whichever worker is free, and the answer may not depend on which.
+//! **Idea.** An aggregate keeps, for every group, a *state* that absorbs rows, merges with another state of the same
+//! kind, and is finished once at the end. All groups of one aggregate live in one object of arrays indexed by dense
+//! group number; an ungrouped aggregate is the case of one group.
+//! **Invariants** (the laws, tested for every registered aggregate in `laws.rs`):
+//! - the empty state is neutral on both sides of a merge;
+//! - merge is associative and commutative: input order, where it matters (`first`), comes from row identities;
+//! - cutting the rows into batches differently changes nothing, to the bit;
+//! - export followed by import is the identity; overflow and NaN absorb from either side;
+//! - nulls follow SQL: ignored, and an aggregate over no value is null (a count is 0).
+
+use crate::batch::RowOrigin;
+use crate::error::Result;
+use arrow::array::{ArrayRef, BooleanArray};
+use arrow::datatypes::DataType;
+use std::any::Any;
+use std::fmt;
+use std::ops::Range;
+
+/// How close a result is to the exact answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exactness {
+    /// The exact value.
+    Exact,
+    /// The exact value rounded once, or a few roundings of exact intermediates.
+    Rounding,
+    /// An approximation within a stated bound.
+    Approximate,
+}
+
+/// Describes an aggregate: names, types, and how to make its states.
+pub trait Aggregate: fmt::Debug + Send + Sync {
+    /// The name users write, such as `mean`.
+    fn name(&self) -> &str;
+
+    /// The type of the result for arguments of types `arguments`.
+    ///
+    /// # Errors
+    /// `Type` when the number or the types of the arguments do not fit; the message names the aggregate and what it takes.
+    fn output_type(&self, arguments: &[DataType]) -> Result<DataType>;
+
+    /// How close the result is to the exact answer.
+    fn exactness(&self) -> Exactness;
+
+    /// Whether the answer depends on the order of the rows (then the states keep row identities).
+    fn order_sensitive(&self) -> bool {
+        false
+    }
+
+    /// States of no group yet, for arguments of types `arguments` (already accepted by [`Aggregate::output_type`]).
+    ///
+    /// # Errors
+    /// `Internal` when the types were not accepted before.
+    fn states(&self, arguments: &[DataType]) -> Result<Box<dyn GroupStates>>;
+}
+
+/// The group of each row of a batch.
+#[derive(Clone, Copy, Debug)]
+pub enum GroupIds<'a> {
+    /// All rows belong to group 0; there are so many rows.
+    One(usize),
+    /// Row `i` belongs to group `ids[i]`.
+    Each(&'a [u32]),
+}
+
+impl GroupIds<'_> {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        match self {
+            GroupIds::One(rows) => *rows,
+            GroupIds::Each(ids) => ids.len(),
+        }
+    }
+
+    /// The group of row `row`.
+    pub fn of(&self, row: usize) -> usize {
+        match self {
+            GroupIds::One(_) => 0,
+            GroupIds::Each(ids) => ids[row] as usize,
+        }
+    }
+}
+
+/// The rows of one update: their groups, which of them count, and where they came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    /// The group of each row.
+    pub groups: GroupIds<'a>,
+    /// Rows that are null or false here are left out; `None` keeps all.
+    pub mask: Option<&'a BooleanArray>,
+    /// Row identities, for order-sensitive states.
+    pub origin: &'a RowOrigin,
+}
+
+/// The states of one aggregate for all groups. Call order: `grow`, then `update`, `merge` and `import` in any order
+/// and number, then `finish` or `export`.
+pub trait GroupStates: Send + Any {
+    /// Makes room for groups `0..groups`; new groups are empty. Never shrinks.
+    fn grow(&mut self, groups: usize);
+
+    /// Absorbs rows. Every group number is below the last `grow`.
+    ///
+    /// # Errors
+    /// Only for what finishing could not report; overflow is kept in the state and reported by `finish`.
+    fn update(&mut self, arguments: &[ArrayRef], rows: &Rows<'_>) -> Result<()>;
+
+    /// Absorbs `other`, states of the same aggregate and types: its group `g` goes into group `map[g]` of ours.
+    ///
+    /// # Errors
+    /// `Internal` when `other` is of another kind.
+    fn merge(&mut self, other: &dyn GroupStates, map: &[u32]) -> Result<()>;
+
+    /// The states of groups `groups` as Arrow columns, one row a group, enough to go on elsewhere.
+    fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>>;
+
+    /// Absorbs exported states: row `i` goes into group `map[i]`.
+    ///
+    /// # Errors
+    /// `Internal` when the columns are not an export of this kind of state.
+    fn import(&mut self, columns: &[ArrayRef], map: &[u32]) -> Result<()>;
+
+    /// The results of groups `groups`, one row a group, of the description's output type.
+    ///
+    /// # Errors
+    /// `Arithmetic` when an integer result is beyond 64 bits.
+    fn finish(&mut self, groups: Range<usize>) -> Result<ArrayRef>;
+
+    /// Bytes held on the heap.
+    fn bytes_held(&self) -> usize;
+
+    /// For `merge` to recognise its own kind.
+    fn as_any(&self) -> &dyn Any;
+}

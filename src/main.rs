@@ -1,0 +1,3 @@
+//! The `outcrop` program.
+
+fn main() {}

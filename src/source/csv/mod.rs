@@ -1,0 +1,1 @@
+//! CSV and TSV text to Arrow columns.

@@ -1,0 +1,86 @@
+//! From stored bytes to text, one file at a time, on many threads.
+//!
+//! **Problem.** A bzip2 file has independent blocks at unaligned bit positions that can only be guessed from a magic
+//! number; plain text can be cut anywhere; gzip and zstd inflate from the front. The reader above wants one thing:
+//! pieces of text in order, produced in parallel.
+//! **Idea.** A [`TextStream`] hands out *pieces*. Any worker may call [`TextStream::next`] at any time and gets a
+//! piece with an ordinal: its text is *provisional*. Pieces are then confirmed one by one, in ordinal order, by
+//! [`TextStream::confirm`], which knows where the piece before ended and so tells truth from a lucky guess.
+//! **Invariants.** Confirmed pieces, concatenated, are exactly the decompressed file; an error is reported only from
+//! `confirm`, `finish`, or, for failing reads, `next`; no piece is lost or repeated; text is bounded in size.
+
+use crate::error::{Error, Result};
+use std::any::Any;
+
+/// A piece of decompressed text, provisional until confirmed.
+#[derive(Debug)]
+pub struct Piece {
+    /// 0, 1, 2… within the file, in text order, without gaps.
+    pub ordinal: u64,
+    /// The text; may be empty.
+    pub text: Vec<u8>,
+    /// Where the row positions of this text start anew, ascending by `at`; the first has `at == 0`.
+    pub cells: Vec<Cell>,
+    /// What the codec needs to confirm the piece.
+    pub claim: Box<dyn Any + Send>,
+    /// The text ends early because of this damage; reported only if the piece is confirmed to stand on the chain.
+    pub damage: Option<Error>,
+    /// Stored bytes that this piece accounts for, for progress.
+    pub stored_bytes: u64,
+}
+
+/// From `at` on (byte offset in the piece's text) a record's position is `base + (offset − at)`; see `RowId`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Byte offset in the piece's text.
+    pub at: usize,
+    /// Position of that byte.
+    pub base: u64,
+}
+
+/// What [`TextStream::next`] has to offer.
+#[derive(Debug)]
+pub enum Next {
+    /// A piece to work on.
+    Piece(Piece),
+    /// Another worker is inside the sequential decoder, and `wait` was false.
+    Busy,
+    /// All pieces have been handed out (they may not all be confirmed yet).
+    End,
+}
+
+/// Scratch memory of one worker, kept from piece to piece. Each codec keeps its own kind in it.
+#[derive(Default)]
+pub struct Scratch {
+    /// Decoder state of whichever codec ran last on this worker.
+    pub decoder: Option<Box<dyn Any + Send>>,
+    /// Spent text buffers, for reuse.
+    pub spare_text: Vec<Vec<u8>>,
+}
+
+/// One file's text, produced in parallel and confirmed in order.
+pub trait TextStream: Send + Sync {
+    /// The next piece. `workers` tells how many may be calling, so that the last pieces can be made small; `wait`
+    /// says whether to wait for a sequential decoder that is in use.
+    ///
+    /// # Errors
+    /// Reading the file failed.
+    fn next(&self, scratch: &mut Scratch, workers: usize, wait: bool) -> Result<Next>;
+
+    /// Confirms the piece, called once a piece in ordinal order, from one thread at a time. May replace the text
+    /// and cells (a wrong guess decoded anew); returns true when it did.
+    ///
+    /// # Errors
+    /// The file is damaged here; the text before the damage is left in `piece`.
+    fn confirm(&self, piece: &mut Piece) -> Result<bool>;
+
+    /// Called after the last piece was confirmed: whether the stream ended as it should. Returns a warning when bytes
+    /// after the end were ignored.
+    ///
+    /// # Errors
+    /// The file is cut short.
+    fn finish(&self) -> Result<Option<String>>;
+
+    /// Stored size in bytes.
+    fn stored_bytes(&self) -> u64;
+}

@@ -1,0 +1,1 @@
+//! Text to expressions and questions.
