@@ -119,8 +119,9 @@ mod tests {
         #[test]
         fn written_doubles_come_back(bits in any::<u64>()) {
             let value = f64::from_bits(bits);
-            prop_assert!(same(parse_float(format!("{value}").as_bytes()), Some(value)));
-            prop_assert!(same(parse_float(format!("{value:e}").as_bytes()), Some(value)));
+            for text in [format!("{value}"), format!("{value:e}")] {
+                prop_assert!(same(parse_float(text.as_bytes()), Some(value)), "{}", text);
+            }
         }
 
         #[test]

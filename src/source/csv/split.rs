@@ -108,14 +108,15 @@ struct Splitter<'a> {
 impl Splitter<'_> {
     fn run(&mut self, from: usize, limits: Limits) -> Split {
         let length = self.text.len();
+        let mut most = limits.records;
         let mut cap = from.saturating_add(limits.bytes.max(1)).min(length);
         let mut window = if self.engine == Engine::Scalar { SMALL_WINDOW } else { WINDOW };
         let mut at = from;
         // Since the last progress the window was made small once; not again, or it would grow and shrink for ever.
         let mut shrunk = false;
-        while at < cap && self.index.records() < limits.records {
+        while at < cap && self.index.records() < most {
             let end = at.saturating_add(window).min(cap);
-            match self.fast(at, end, limits.records) {
+            match self.fast(at, end, most) {
                 Some(next) if next > at => {
                     at = next;
                     shrunk = false;
@@ -130,6 +131,8 @@ impl Splitter<'_> {
                     if at > from {
                         break;
                     }
+                    // A record longer than the limit is taken alone.
+                    most = most.min(self.index.records() + 1);
                     cap = (from + (cap - from).saturating_mul(2)).min(length);
                     window = WINDOW.max(cap - from);
                     continue;
@@ -145,7 +148,7 @@ impl Splitter<'_> {
                 None => {}
             }
             let until = at.saturating_add(SMALL_WINDOW).min(cap);
-            match self.precise(at, until, limits.records) {
+            match self.precise(at, until, most) {
                 Ok((next, true)) => {
                     at = next;
                     shrunk = false;
