@@ -58,6 +58,25 @@ static QUOTED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     text
 });
 
+/// Every tenth record has a field too few and is set aside.
+#[divan::bench]
+fn split_ragged(bencher: Bencher) {
+    let rows = AIRLINE.split_inclusive(|&byte| byte == b'\n').enumerate();
+    let ragged: Vec<u8> = rows.flat_map(|(row, text)| &text[if row % 10 == 0 { 5 } else { 0 }..]).copied().collect();
+    let mut index = RecordIndex::new();
+    bencher.counter(BytesCount::new(ragged.len())).bench_local(|| {
+        let (mut at, mut rejects) = (0, 0);
+        index.clear();
+        loop {
+            let end = split(&ragged, at, &Dialect::default(), FIELDS, true, Limits::NONE, &mut index);
+            let Some(malformed) = end.malformed else { break };
+            at = malformed.next;
+            rejects += 1;
+        }
+        black_box(rejects)
+    });
+}
+
 fn split_in_batches(engine: Engine, text: &[u8], mut each: impl FnMut(&RecordIndex)) -> usize {
     let (mut index, mut at, mut records) = (RecordIndex::new(), 0, 0);
     while at < text.len() {

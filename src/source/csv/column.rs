@@ -4,7 +4,7 @@
 //! that knows quotes, spaces, null tokens and encodings. The quick one may only decline, never differ.
 
 use super::datetime::{parse_date, parse_timestamp};
-use super::fields::{Format, Value, unquote};
+use super::fields::{Format, NullTokens, Value, unquote};
 use super::index::RecordIndex;
 use super::number::{has_leading_zero, parse_boolean, parse_float, parse_integer, small_integer};
 use super::strings::{INLINE_BYTES, StringViews, ascii_view};
@@ -92,10 +92,7 @@ pub fn parse_column(
     let signed = |value: u32, negative: bool| if negative { -i64::from(value) } else { i64::from(value) };
     let mut column = Column {
         text,
-        index,
-        rows,
-        field: spec.index,
-        length,
+        fields: Fields { index, rows, field: spec.index, length },
         format,
         validity: Validity { bits: vec![0xFF; length.div_ceil(8)], nulls: 0 },
         misfits: Vec::new(),
@@ -124,6 +121,14 @@ pub fn parse_column(
     Parsed { array, misfits: column.misfits, recoded: column.recoded }
 }
 
+/// Whether the field is a null token; may decline where the slow reading would not.
+#[inline(always)]
+fn is_short_null(text: &[u8], range: &Range<usize>, nulls: &NullTokens) -> bool {
+    let length = range.end - range.start;
+    length <= INLINE_BYTES
+        && ascii_view(text, range.start, length).is_some_and(|view| nulls.contains_short(length, view))
+}
+
 /// Bits that start out as valid.
 struct Validity {
     bits: Vec<u8>,
@@ -143,19 +148,16 @@ impl Validity {
     }
 }
 
-struct Column<'a> {
-    text: &'a [u8],
+/// One field of the chosen records.
+#[derive(Clone, Copy)]
+struct Fields<'a> {
     index: &'a RecordIndex,
     rows: Option<&'a [u32]>,
     field: usize,
     length: usize,
-    format: &'a Format,
-    validity: Validity,
-    misfits: Vec<Misfit>,
-    recoded: Recoded,
 }
 
-impl Column<'_> {
+impl Fields<'_> {
     #[inline(always)]
     fn record(&self, row: usize) -> usize {
         self.rows.map_or(row, |rows| rows[row] as usize)
@@ -165,39 +167,60 @@ impl Column<'_> {
     fn range(&self, row: usize) -> Range<usize> {
         self.index.field(self.record(row), self.field)
     }
+}
 
+struct Column<'a> {
+    text: &'a [u8],
+    fields: Fields<'a>,
+    format: &'a Format,
+    validity: Validity,
+    misfits: Vec<Misfit>,
+    recoded: Recoded,
+}
+
+impl<'a> Column<'a> {
     fn primitives<T: ArrowPrimitiveType>(
         &mut self,
         quick: impl Fn(usize, usize) -> Option<T::Native>,
         parse: impl Fn(&[u8]) -> Option<T::Native>,
     ) -> ArrayRef {
-        let nulls_first = self.format.nulls.like_values();
-        let values: Vec<T::Native> = (0..self.length)
+        let Column { text, fields, format, .. } = *self;
+        let nulls_first = format.nulls.like_values();
+        let values: Vec<T::Native> = (0..fields.length)
             .map(|row| {
-                let range = self.range(row);
-                let value = if nulls_first { None } else { quick(range.start, range.end) };
-                value.unwrap_or_else(|| self.slowly(row, range, &parse))
+                let range = fields.range(row);
+                if !nulls_first && let Some(value) = quick(range.start, range.end) {
+                    return value;
+                }
+                if is_short_null(text, &range, &format.nulls) {
+                    self.validity.clear(row);
+                    return T::Native::default();
+                }
+                self.slowly(row, range, &parse)
             })
             .collect();
-        Arc::new(PrimitiveArray::<T>::new(values.into(), self.validity.finish(self.length)))
+        Arc::new(PrimitiveArray::<T>::new(values.into(), self.validity.finish(fields.length)))
     }
 
     fn booleans(&mut self) -> ArrayRef {
-        let values = BooleanBuffer::collect_bool(self.length, |row| self.slowly(row, self.range(row), &parse_boolean));
-        Arc::new(BooleanArray::new(values, self.validity.finish(self.length)))
+        let fields = self.fields;
+        let slowly = |row| self.slowly(row, fields.range(row), &parse_boolean);
+        let values = BooleanBuffer::collect_bool(fields.length, slowly);
+        Arc::new(BooleanArray::new(values, self.validity.finish(fields.length)))
     }
 
     fn nulls(&mut self) -> ArrayRef {
-        for row in 0..self.length {
-            let range = self.range(row);
+        for row in 0..self.fields.length {
+            let range = self.fields.range(row);
             if !self.format.nulls.contains(&self.text[range.clone()]) {
                 self.misfit(row, range, MisfitKind::Type);
             }
         }
-        Arc::new(NullArray::new(self.length))
+        Arc::new(NullArray::new(self.fields.length))
     }
 
     /// The field's value, or the type's default with the row made null.
+    #[inline(never)]
     fn slowly<N: Default>(&mut self, row: usize, range: Range<usize>, parse: &impl Fn(&[u8]) -> Option<N>) -> N {
         match self.format.value(&self.text[range.clone()]) {
             Value::Null | Value::NullUnlessText => self.validity.clear(row),
@@ -211,20 +234,21 @@ impl Column<'_> {
 
     fn misfit(&mut self, row: usize, range: Range<usize>, kind: MisfitKind) {
         self.validity.clear(row);
-        self.misfits.push(Misfit { row, record: self.record(row), range, kind });
+        self.misfits.push(Misfit { row, record: self.fields.record(row), range, kind });
     }
 
     fn strings(&mut self) -> ArrayRef {
-        let mut views = StringViews::with_capacity(self.length);
-        let quote = self.format.dialect.quote().filter(|_| self.index.quotes());
-        for row in 0..self.length {
-            let range = self.range(row);
+        let Column { text, fields, format, .. } = *self;
+        let mut views = StringViews::with_capacity(fields.length);
+        let quote = format.dialect.quote().filter(|_| fields.index.quotes());
+        for row in 0..fields.length {
+            let range = fields.range(row);
             let length = range.end - range.start;
             if length <= INLINE_BYTES
-                && (quote.is_none() || self.text.get(range.start).copied() != quote)
-                && let Some(view) = ascii_view(self.text, range.start, length)
+                && (quote.is_none() || text.get(range.start).copied() != quote)
+                && let Some(view) = ascii_view(text, range.start, length)
             {
-                if self.format.nulls.contains_short(length, view) {
+                if format.nulls.contains_short(length, view) {
                     self.validity.clear(row);
                     views.push_null();
                 } else {
@@ -234,9 +258,10 @@ impl Column<'_> {
                 self.push_slowly(row, range, &mut views);
             }
         }
-        Arc::new(views.finish(self.validity.finish(self.length)))
+        Arc::new(views.finish(self.validity.finish(fields.length)))
     }
 
+    #[inline(never)]
     fn push_slowly(&mut self, row: usize, range: Range<usize>, views: &mut StringViews) {
         let raw = &self.text[range.clone()];
         let unquoted = unquote(raw, &self.format.dialect);
@@ -250,7 +275,7 @@ impl Column<'_> {
                 views.push(&decoded.text);
                 if decoded.recoded {
                     self.recoded.count += 1;
-                    let place = (self.record(row), range);
+                    let place = (self.fields.record(row), range);
                     self.recoded.first.get_or_insert(place);
                 }
             }

@@ -13,6 +13,8 @@ pub struct RecordIndex {
     pub(super) ends: Vec<u32>,
     pub(super) quotes: bool,
     pub(super) newlines: u64,
+    /// The last split met a malformed record, and others may follow: fast scans would be wasted on them.
+    pub(super) careful: bool,
 }
 
 impl RecordIndex {

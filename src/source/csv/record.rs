@@ -86,7 +86,7 @@ pub(super) fn scan_record(
                 }
             }
         }
-        let separator = memchr2(dialect.delimiter(), b'\n', &text[at..]).map(|distance| at + distance);
+        let separator = find_separator(text, at, dialect.delimiter());
         if separator.is_none() && !at_end {
             ends.truncate(mark);
             return None;
@@ -105,6 +105,18 @@ pub(super) fn scan_record(
         }
         at = stop + 1;
     }
+}
+
+/// Offset of the next delimiter or line end. Most fields are shorter than what a vector search costs to begin.
+fn find_separator(text: &[u8], at: usize, delimiter: u8) -> Option<usize> {
+    let rest = &text[at..];
+    let (near, far) = rest.split_at(rest.len().min(16));
+    let is_separator = |&byte: &u8| byte == delimiter || byte == b'\n';
+    let distance = near
+        .iter()
+        .position(is_separator)
+        .or_else(|| memchr2(delimiter, b'\n', far).map(|distance| near.len() + distance))?;
+    Some(at + distance)
 }
 
 /// Offset after the quote that closes the field opened at `opening`.

@@ -3,7 +3,7 @@
 //! A window of text is turned into a flat list of separators, then checked as a whole: there are as many line ends as
 //! records, and every `fields`-th separator is one, hence no other is. A window that fails the check, or has a quote
 //! in an odd place, is made smaller and, at the smallest size, read record by record ([`super::record`]), which
-//! judges what is malformed. Odd text so costs one wasted fast scan a byte at most, however often it occurs.
+//! judges what is malformed. Odd text so costs about one wasted fast scan a byte, however often it occurs.
 
 use super::dialect::Dialect;
 use super::index::RecordIndex;
@@ -114,9 +114,15 @@ impl Splitter<'_> {
         let mut at = from;
         // Since the last progress the window was made small once; not again, or it would grow and shrink for ever.
         let mut shrunk = false;
+        let mut careful = std::mem::take(&mut self.index.careful);
+        if careful {
+            window = SMALL_WINDOW;
+        }
         while at < cap && self.index.records() < most {
             let end = at.saturating_add(window).min(cap);
-            match self.fast(at, end, most) {
+            let taken = if careful { None } else { self.fast(at, end, most) };
+            careful = false;
+            match taken {
                 Some(next) if next > at => {
                     at = next;
                     shrunk = false;
@@ -154,7 +160,10 @@ impl Splitter<'_> {
                     shrunk = false;
                 }
                 Ok((next, false)) => return Split { consumed: next, malformed: None },
-                Err(malformed) => return Split { consumed: malformed.start, malformed: Some(malformed) },
+                Err(malformed) => {
+                    self.index.careful = true;
+                    return Split { consumed: malformed.start, malformed: Some(malformed) };
+                }
             }
         }
         Split { consumed: at, malformed: None }
