@@ -219,6 +219,25 @@ proptest! {
     }
 }
 
+/// Whatever stands across the border of two 64-byte blocks is read as anywhere else.
+#[test]
+fn engines_agree_across_block_borders() {
+    let letters = b"\",\n\ra";
+    for code in 0..letters.len().pow(4) {
+        let pattern = [1, 5, 25, 125].map(|place| letters[code / place % letters.len()]);
+        for length in 59..65 {
+            for (before, last, after) in
+                [("", ",", "b\nc,d\n"), ("", ",", "\nc,d\n"), ("\"\",", "x", "\nc,d\n"), ("\"", "x", "\",e\n")]
+            {
+                let mut text = [before, &"x".repeat(length - before.len() - 1), last].concat().into_bytes();
+                text.extend_from_slice(&pattern);
+                text.extend_from_slice(after.as_bytes());
+                agreed(&text, &Dialect::default(), 2, true);
+            }
+        }
+    }
+}
+
 #[test]
 fn guesses_hold_nearly_everywhere_in_quoted_text() {
     let row = "7,\"a long text, with \"\"quotes\"\"\nand a second line\",\"NA\",x\r\n";
