@@ -2,7 +2,7 @@
 //!
 //! **Problem.** Text arrives in pieces cut anywhere, perhaps inside a quoted field, and must become typed columns near
 //! the speed of memory, without ever turning a value into another one, or a record into none or two.
-//! **Idea.** Two steps over plain byte slices. [`split`] marks the records and fields of a batch of text in a
+//! **Idea.** Two steps over plain byte slices. [`split()`] marks the records and fields of a batch of text in a
 //! [`RecordIndex`], checking the structure of every record whatever is asked; [`parse_column`] converts one column of
 //! those records. [`guess_record_start`] tells where to begin in a piece; whoever stitches the pieces checks the guess.
 //! **Invariants.** Splitting depends on the text alone, not on engine, windows or cuts; every fast path has a slow
