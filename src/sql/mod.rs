@@ -13,11 +13,12 @@
 //! - Errors underline the text. Depth is limited when parsing and again when converting, so no text overflows the
 //!   stack.
 
+mod ask;
 mod convert;
 mod question;
 mod words;
 
-pub use question::{Question, QuestionSpans, SortKey, parse_question, parse_questions, read_questions};
+pub use question::{Question, QuestionSpans, parse_question, parse_questions, read_questions};
 
 use crate::error::{Error, Result};
 use crate::expr::Expr;

@@ -6,19 +6,11 @@ use super::{locate, underline};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
 use crate::expr::display::RESERVED;
+use crate::plan::SortKey;
 use sqlparser::tokenizer::Token;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-
-/// One key of a sort.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SortKey {
-    /// What to sort by; may name an alias of the select list.
-    pub expr: Expr,
-    /// Whether the greatest comes first; nulls come last either way.
-    pub descending: bool,
-}
 
 /// The byte ranges of a question's parts in its text, in the same order as the parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -22,6 +22,8 @@
 //! - a carriage return without a line feed is data (the crate ends a record there);
 //! - a record with too few or too many fields is malformed (as in the crate, unless it is told to be flexible).
 
+mod batches;
+mod chain;
 pub mod column;
 pub mod datetime;
 pub mod dialect;
@@ -32,8 +34,12 @@ pub mod header;
 pub mod index;
 pub mod infer;
 pub mod number;
+mod open;
+mod options;
 pub mod record;
+mod scan;
 mod simd;
+mod source;
 pub mod split;
 mod strings;
 
@@ -45,6 +51,8 @@ pub use guess::guess_record_start;
 pub use header::{Header, parse_header};
 pub use index::RecordIndex;
 pub use infer::{TypeGuess, text_type, widened_type};
+pub use options::CsvOptions;
 pub use record::{Malformed, MalformedKind};
 pub use simd::Engine;
+pub use source::CsvSource;
 pub use split::{Limits, MAX_TEXT, Split, count_newlines, split, split_with};

@@ -9,7 +9,11 @@ const MEMBER_START: [u8; 3] = [0x1f, 0x8b, 0x08];
 enum State {
     Member(GzDecoder<StoredReader>),
     /// After the last member; these many bytes are ignored, from here on.
-    Over { reader: StoredReader, from: u64, ignored: u64 },
+    Over {
+        reader: StoredReader,
+        from: u64,
+        ignored: u64,
+    },
     /// Only while one of the others is made from its predecessor.
     Between,
 }

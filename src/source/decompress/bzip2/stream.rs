@@ -203,7 +203,10 @@ impl TextStream for Bzip2Stream {
         let ignored = chain.ignored();
         Ok((ignored > 0).then(|| {
             let at = self.input.length() - ignored;
-            format!("{}: {ignored} bytes after the last bzip2 stream, from byte {at} on, are ignored", self.input.name())
+            format!(
+                "{}: {ignored} bytes after the last bzip2 stream, from byte {at} on, are ignored",
+                self.input.name()
+            )
         }))
     }
 
