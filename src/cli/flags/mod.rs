@@ -21,7 +21,7 @@ Files are CSV or TSV, plain or compressed with bzip2, gzip or zstd (told by thei
 pattern ('data/*.csv.bz2') and a directory work too.
 
 Example:
-  outcrop ask 'data/*.csv.bz2' -q 'min(DepDelay), max(DepDelay)' -q 'mean(ArrDelay) by UniqueCarrier'
+  outcrop ask 'data/*.csv.bz2' -q 'min(DepDelay)' -q 'mean(ArrDelay) by Year'
 
 Exit codes: 0 answered, 1 the data or the run failed, 2 the command line or a question is wrong.";
 
@@ -63,7 +63,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Answer questions about the files, all in one pass
-    #[command(after_help = ASK_HELP)]
+    #[command(after_help = ASK_HELP, override_usage = "outcrop ask [OPTIONS] FILES… -q QUESTION [-q QUESTION]…")]
     Ask(Ask),
     /// Show the columns and the types found in samples of every file
     #[command(after_help = "Example:\n  outcrop schema 'data/*.csv.bz2' --types TailNum=utf8")]
@@ -106,11 +106,11 @@ pub(crate) struct Schema {
 /// Flags of `head`.
 #[derive(Debug, Args)]
 pub(crate) struct Head {
-    #[command(flatten)]
-    pub(crate) input: Input,
     /// How many rows
     #[arg(short = 'n', long = "rows", value_name = "N", default_value_t = 10)]
     pub(crate) rows: usize,
+    #[command(flatten)]
+    pub(crate) input: Input,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
@@ -141,6 +141,7 @@ pub(crate) struct Explain {
 
 /// The questions: those of `-q` in order, then those of the files.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Questions")]
 #[group(required = true, multiple = true)]
 pub(crate) struct Questions {
     /// A question; repeat it for more, they share one pass

@@ -118,7 +118,7 @@ impl Renderer {
         for start in (0..batch.num_rows()).step_by(CHUNK_ROWS) {
             let rows = CHUNK_ROWS.min(batch.num_rows() - start);
             let slice = batch.slice(start, rows);
-            let columns = slice.columns().iter().map(|array| Column::of(array)).collect::<io::Result<Vec<_>>>()?;
+            let columns = slice.columns().iter().map(Column::of).collect::<io::Result<Vec<_>>>()?;
             self.writer.rows(&columns, rows, &mut self.chunk);
             if self.chunk.len() >= CHUNK_BYTES {
                 out.write_all(&self.chunk)?;
