@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn underline_marks_characters_not_bytes() {
-        let error = Error::new(ErrorKind::Syntax, "unexpected `)`").underline("Größe = )", 11..12);
+        let error = Error::new(ErrorKind::Syntax, "unexpected `)`").underline("Größe = )", 10..11);
         assert_eq!(error.to_string(), "unexpected `)`\n  Größe = )\n          ^");
     }
 

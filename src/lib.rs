@@ -4,12 +4,12 @@
 //! cores, in bounded memory:
 //!
 //! ```
-//! use outcrop::frame::{compute, scan_csv};
+//! use outcrop::{compute, scan_csv};
 //!
 //! let air = scan_csv("testdata/airline/*.csv.bz2")?;
 //! let (lo, hi): (Option<i64>, Option<i64>) = compute((air.min("DepDelay"), air.max("DepDelay")))?;
 //! assert!(lo < hi);
-//! # Ok::<(), outcrop::error::Error>(())
+//! # Ok::<(), outcrop::Error>(())
 //! ```
 //!
 //! The verbs are in [`frame`], expressions in [`expr`], questions in words in [`sql`]; the life of a query is told in
@@ -46,6 +46,10 @@ pub mod sql;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+
+pub use error::{Error, Result};
+pub use expr::{col, lit};
+pub use frame::{DataFrame, LazyFrame, Runner, compute, scan_csv};
 
 /// The Arrow version whose types stand in this crate's interface.
 pub use arrow;

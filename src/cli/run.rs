@@ -66,8 +66,6 @@ fn open(input: &Input) -> Result<LazyFrame, Error> {
     let mut scan = CsvScan::new(input.files.as_slice()).has_header(!input.no_header);
     if let Some(delimiter) = input.delimiter {
         scan = scan.delimiter(delimiter);
-    } else if input.files.iter().all(|file| file.contains(".tsv")) {
-        scan = scan.delimiter(b'\t');
     }
     if let Some(quote) = input.quote {
         scan = scan.quote(quote.0);

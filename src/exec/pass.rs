@@ -3,6 +3,7 @@
 use super::filter::any_stage;
 use super::options::{RunOptions, Scheduler, Warning};
 use super::outcome::{FirstMisfit, PassOutcome};
+use super::run::tell;
 use super::sink::{self, Materialised, Sink};
 use super::statistics::RunStatistics;
 use super::stream::Gate;
@@ -177,10 +178,7 @@ fn report_recoded(
     let warning = Warning(format!(
         "{place}: {fields} not UTF-8 and read as windows-1252; this is the first (--encoding states another, or makes it an error)"
     ));
-    if let Some(callback) = &options.on_warning {
-        callback(&warning);
-    }
-    warnings.push(warning);
+    tell(warning, options, warnings);
 }
 
 fn union(stages: &[Stage]) -> Vec<usize> {

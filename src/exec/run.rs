@@ -14,7 +14,7 @@ use crate::source::memory::MemorySource;
 use crate::types::ColumnType;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -60,6 +60,7 @@ pub fn run(plans: &[LogicalPlan], options: &RunOptions) -> Result<RunOutput> {
         Ok(Question { plan: plan.clone(), stages: lower(plan)?, repeated: false, result: None, kept: 0 })
     };
     let mut questions = plans.iter().map(question).collect::<Result<Vec<_>>>()?;
+    tell_of_inputs(&questions, options, &mut warnings);
     while let Some(members) = next_pass(&questions) {
         scan_pass(&mut questions, &members, options, &mut statistics, &mut warnings)?;
     }
@@ -73,6 +74,30 @@ pub fn run(plans: &[LogicalPlan], options: &RunOptions) -> Result<RunOutput> {
         Ok(Answer { schema: result.schema, batches: result.batches })
     };
     Ok(RunOutput { answers: questions.into_iter().map(answer).collect::<Result<_>>()?, statistics, warnings })
+}
+
+/// Passes on what the sources have to say about their inputs, each source once.
+fn tell_of_inputs(questions: &[Question], options: &RunOptions, warnings: &mut Vec<Warning>) {
+    let mut told = HashSet::new();
+    for question in questions {
+        let source = question.plan.source();
+        if told.insert(source.key()) {
+            for warning in source.warnings() {
+                tell(Warning(warning), options, warnings);
+            }
+        }
+    }
+}
+
+/// Hands a warning to the caller's callback and keeps it for the result; each text once.
+pub(super) fn tell(warning: Warning, options: &RunOptions, warnings: &mut Vec<Warning>) {
+    if warnings.contains(&warning) {
+        return;
+    }
+    if let Some(callback) = &options.on_warning {
+        callback(&warning);
+    }
+    warnings.push(warning);
 }
 
 /// The questions of the next pass over files: the first that has not been scanned, and all that share its source.
@@ -162,12 +187,7 @@ fn widen(
             schema.field(*column).name(),
             misfit.text
         ));
-        if !warnings.contains(&warning) {
-            if let Some(callback) = &options.on_warning {
-                callback(&warning);
-            }
-            warnings.push(warning);
-        }
+        tell(warning, options, warnings);
     }
     Ok(())
 }

@@ -23,20 +23,20 @@ pub fn scan_csv(paths: impl IntoPaths) -> Result<LazyFrame> {
 pub struct CsvScan {
     paths: Vec<PathBuf>,
     options: CsvOptions,
-    delimiter: u8,
+    delimiter: Option<u8>,
     quote: Option<u8>,
 }
 
 impl CsvScan {
     /// A scan of these paths, globs or directories with default options.
     pub fn new(paths: impl IntoPaths) -> Self {
-        CsvScan { paths: paths.into_paths(), options: CsvOptions::default(), delimiter: b',', quote: Some(b'"') }
+        CsvScan { paths: paths.into_paths(), options: CsvOptions::default(), delimiter: None, quote: Some(b'"') }
     }
 
-    /// The byte between fields. Default `,`.
+    /// The byte between fields. Default `,`, and tab when every path names `.tsv` files.
     #[must_use]
     pub fn delimiter(mut self, delimiter: u8) -> Self {
-        self.delimiter = delimiter;
+        self.delimiter = Some(delimiter);
         self
     }
 
@@ -87,7 +87,9 @@ impl CsvScan {
     /// # Errors
     /// As [`scan_csv`]; `Unsupported` for a dialect or encoding that cannot be read; `Name` for a type of no column.
     pub fn open(mut self) -> Result<LazyFrame> {
-        self.options.format.dialect = Dialect::new(self.delimiter, self.quote)?;
+        let tsv = |path: &PathBuf| path.to_string_lossy().to_lowercase().contains(".tsv");
+        let by_name = if self.paths.iter().all(tsv) { b'\t' } else { b',' };
+        self.options.format.dialect = Dialect::new(self.delimiter.unwrap_or(by_name), self.quote)?;
         Ok(LazyFrame::from_source(Arc::new(CsvSource::open(&self.paths, self.options)?)))
     }
 }

@@ -170,7 +170,7 @@ pub(crate) struct Input {
     /// Repeat it, or separate by commas; what is given replaces the default. A quoted field is never missing.
     #[arg(long, value_name = "TOKEN", value_delimiter = ',', allow_hyphen_values = true)]
     pub(crate) null: Option<Vec<String>>,
-    /// The byte between fields, such as ';', '\t' or tab [default: found out]
+    /// The byte between fields, such as ';', '\t' or tab [default: ',', and tab for .tsv files]
     #[arg(long, value_name = "C", value_parser = values::delimiter, allow_hyphen_values = true)]
     pub(crate) delimiter: Option<u8>,
     /// The byte around quoted fields, or none [default: "]

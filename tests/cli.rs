@@ -1,0 +1,205 @@
+//! The program as a user drives it: answers, formats, outputs, statistics, exit codes.
+#![cfg(feature = "cli")]
+
+use assert_cmd::Command;
+use serde_json::{Value, json};
+use std::io::Read;
+
+const AIR: &str = "testdata/airline/*.csv.bz2";
+
+fn outcrop(arguments: &[&str]) -> std::process::Output {
+    Command::cargo_bin("outcrop").unwrap().args(arguments).output().unwrap()
+}
+
+fn stdout_of(arguments: &[&str]) -> String {
+    let output = outcrop(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}\n{stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json_of(arguments: &[&str]) -> Value {
+    serde_json::from_str(&stdout_of(arguments)).unwrap()
+}
+
+#[test]
+fn the_three_questions_of_the_manual_are_answered_in_one_pass() {
+    let output = outcrop(&[
+        "ask",
+        AIR,
+        "-q",
+        "min(DepDelay), max(DepDelay)",
+        "-q",
+        "count(*) as n, mean(ArrDelay) as delay by UniqueCarrier where Month = 12 and DepDelay > 0 having n > 100 sort delay desc limit 3",
+        "-q",
+        "Year, Origin, Dest, ArrDelay where ArrDelay is not null sort ArrDelay desc limit 2",
+        "--format",
+        "json",
+        "--stats=json",
+    ]);
+    assert_eq!(output.status.code(), Some(0));
+    let answers: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answers[0], json!([{"min(DepDelay)": -67, "max(DepDelay)": 1435}]));
+    let carriers: Vec<&str> = answers[1].as_array().unwrap().iter().map(|row| row["UniqueCarrier"].as_str().unwrap()).collect();
+    assert_eq!(carriers, ["OO", "MQ", "AS"]);
+    assert_eq!(answers[1][0]["n"], 120);
+    assert_eq!(answers[2][0], json!({"Year": 2008, "Origin": "CLT", "Dest": "MSP", "ArrDelay": 1016}));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let statistics: Value = serde_json::from_str(stderr.trim().lines().last().unwrap()).unwrap();
+    assert_eq!(statistics["passes"], 1);
+    assert_eq!(statistics["records_read"], 128_790);
+    let (read, stored) = (statistics["bytes_read"].as_u64().unwrap(), statistics["bytes_stored"].as_u64().unwrap());
+    assert!(read >= stored && read * 10 <= stored * 11, "{read} of {stored}");
+}
+
+#[test]
+fn facts_of_the_sample_hold_in_the_language_of_questions() {
+    let answer = json_of(&["ask", AIR, "-q", "count(*) as n, sum(Year) as years, mean(ArrDelay > 15) as late", "--format", "json"]);
+    assert_eq!(answer[0]["n"], 128_790);
+    assert_eq!(answer[0]["years"], 257_403_132);
+    let late = answer[0]["late"].as_f64().unwrap();
+    assert!((0.1..0.3).contains(&late));
+}
+
+#[test]
+fn synonyms_and_clause_orders_mean_the_same() {
+    let one = ["ask", "testdata/airline/2001.csv.bz2", "-q", "count(*) as n, avg(ArrDelay) as d by Origin where Dest = 'SFO' sort n desc, Origin limit 5"];
+    let two = ["ask", "testdata/airline/2001.csv.bz2", "-q", "LIMIT 5 ORDER BY n DESC, Origin WHERE Dest == \"SFO\" GROUP BY Origin SELECT"];
+    let other = ["ask", "testdata/airline/2001.csv.bz2", "-q", "count(*) as n, mean(ArrDelay) as d group by Origin limit 5 order by n desc, Origin where Dest == \"SFO\""];
+    assert_eq!(stdout_of(&one), stdout_of(&other));
+    assert_eq!(outcrop(&two).status.code(), Some(2), "a select list has no keyword");
+}
+
+#[test]
+fn dates_group_and_print_as_iso_text() {
+    let answer = json_of(&[
+        "ask",
+        "testdata/airline/2001.csv.bz2",
+        "-q",
+        "count(*) as n by date_trunc('month', make_date(Year, Month, DayofMonth)) as month limit 2",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(answer[0]["month"], "2001-01-01");
+    assert_eq!(answer[1]["month"], "2001-02-01");
+}
+
+#[test]
+fn a_quoted_na_is_a_carrier_and_null_is_a_group() {
+    let answer = json_of(&["ask", "testdata/airline/carriers.csv", "-q", "Code, Description where Code = 'NA'", "--format", "json"]);
+    assert_eq!(answer.as_array().unwrap().len(), 1);
+    let answer = json_of(&["ask", "testdata/airline/2001.csv.bz2", "-q", "count(*) as n by ArrDelay is null as missing", "--format", "json"]);
+    assert_eq!(answer.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn schema_head_count_and_explain_show_what_is_there() {
+    let schema = stdout_of(&["schema", "testdata/airline/2001.csv.bz2", "--format", "csv"]);
+    assert!(schema.contains("DepDelay,Int64\n") && schema.contains("UniqueCarrier,Utf8\n"), "{schema}");
+    let head = stdout_of(&["head", "testdata/airline/carriers.csv", "-n", "2", "--format", "csv"]);
+    assert_eq!(head, "Code,Description\n02Q,Titan Airways\n04Q,Tradewind Aviation\n");
+    assert_eq!(stdout_of(&["count", AIR, "--format", "csv"]), "count\n128790\n");
+    let plan = stdout_of(&["explain", AIR, "-q", "mean(ArrDelay) by UniqueCarrier", "-q", "max(DepDelay)"]);
+    for words in ["pass 1", "22 files", "columns: 3 of 29", "UniqueCarrier", "question 2"] {
+        assert!(plan.contains(words), "{words}\n{plan}");
+    }
+    assert!(!plan.contains("pass 2"), "{plan}");
+}
+
+#[test]
+fn answers_go_to_a_file_each_and_the_ending_is_the_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let pattern = folder.path().join("q{}.json");
+    let arguments = ["ask", "testdata/airline/carriers.csv", "-q", "count(*) as n", "-q", "max(Code)", "--output", pattern.to_str().unwrap()];
+    assert_eq!(stdout_of(&arguments), "");
+    let answer: Value = serde_json::from_str(&std::fs::read_to_string(folder.path().join("q1.json")).unwrap()).unwrap();
+    assert_eq!(answer, json!([{"n": 1491}]));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left behind");
+}
+
+#[test]
+fn a_file_of_questions_skips_comments() {
+    let folder = tempfile::tempdir().unwrap();
+    let questions = folder.path().join("questions");
+    std::fs::write(&questions, "# how many\ncount(*) as n\n\nmax(Code) as last\n").unwrap();
+    let answer = json_of(&["ask", "testdata/airline/carriers.csv", "-f", questions.to_str().unwrap(), "--format", "json"]);
+    assert_eq!(answer.as_array().unwrap().len(), 2);
+    assert_eq!(answer[0][0]["n"], 1491);
+}
+
+#[test]
+fn every_question_is_checked_before_data_are_read() {
+    let output = outcrop(&["ask", AIR, "-q", "count(*)", "-q", "mean(DepDelay) by", "--stats=json"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("passes"));
+}
+
+#[test]
+fn a_closed_pipe_is_not_an_error() {
+    let program = assert_cmd::cargo::cargo_bin("outcrop");
+    let mut child = std::process::Command::new(program)
+        .args(["ask", AIR, "-q", "*", "--format", "csv"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 100];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn streamed_rows_are_the_rows_of_the_file() {
+    let rows = stdout_of(&["ask", "testdata/airline/1987.csv.bz2", "-q", "*", "--format", "csv", "--threads", "2"]);
+    let mut text = String::new();
+    bzip2::read::BzDecoder::new(std::fs::File::open("testdata/airline/1987.csv.bz2").unwrap()).read_to_string(&mut text).unwrap();
+    let (mut ours, mut theirs) = (csv::Reader::from_reader(rows.as_bytes()), csv::Reader::from_reader(text.as_bytes()));
+    let mut records = 0;
+    for (our, their) in ours.records().zip(theirs.records()) {
+        let their: Vec<String> = their.unwrap().iter().map(|field| if field == "NA" { String::new() } else { field.to_owned() }).collect();
+        assert_eq!(our.unwrap().iter().collect::<Vec<_>>(), their);
+        records += 1;
+    }
+    assert_eq!(records, text.lines().count() - 1);
+}
+
+#[test]
+fn formats_agree_on_dates_nulls_and_special_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.csv");
+    std::fs::write(&file, "d,x,t\n2001-02-03,nan,\"a,b\"\n,inf,\n2004-02-29,1.5,c\n").unwrap();
+    let file = file.to_str().unwrap();
+    let json = json_of(&["ask", file, "-q", "*", "--format", "json"]);
+    assert_eq!(json[0], json!({"d": "2001-02-03", "x": "NaN", "t": "a,b"}));
+    assert_eq!(json[1], json!({"d": null, "x": "Infinity", "t": null}));
+    assert_eq!(json[2], json!({"d": "2004-02-29", "x": 1.5, "t": "c"}));
+    assert!(stdout_of(&["ask", file, "-q", "*", "--format", "csv"]).contains("\"a,b\""));
+    assert_eq!(stdout_of(&["ask", file, "-q", "*", "--format", "ndjson"]).lines().count(), 3);
+    assert!(stdout_of(&["ask", file, "-q", "max(x), min(x)", "--format", "json"]).contains("NaN"));
+}
+
+#[test]
+fn integer_sums_beyond_64_bits_are_errors_that_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("big.csv");
+    std::fs::write(&file, "i\n9223372036854775807\n9223372036854775807\n-9223372036854775807\n").unwrap();
+    let file = file.to_str().unwrap();
+    assert_eq!(stdout_of(&["ask", file, "-q", "sum(i) as s", "--format", "csv"]), "s\n9223372036854775807\n", "128 bits inside");
+    let output = outcrop(&["ask", file, "-q", "sum(i) where i > 0"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("64"), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_scheduler_is_chosen_by_flag_or_environment_and_changes_nothing() {
+    let question = ["ask", AIR, "-q", "mean(ArrDelay), std(DepDelay) by UniqueCarrier", "--format", "csv"];
+    let threads = stdout_of(&question);
+    let synchronous = stdout_of(&[&question[..], &["--scheduler", "synchronous"]].concat());
+    assert_eq!(threads, synchronous);
+    let output = Command::cargo_bin("outcrop").unwrap().args(question).env("OUTCROP_SCHEDULER", "dask").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
