@@ -262,7 +262,8 @@ fn flipped_bits_never_give_a_wrong_answer() {
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert!(!stderr.contains("panicked"), "{stderr}");
             match output.status.code() {
-                Some(1) => assert!(output.stdout.is_empty()),
+                // Damage within a sample can make a column look like text; then the question is refused.
+                Some(1 | 2) => assert!(output.stdout.is_empty()),
                 Some(0) => {
                     assert_eq!(String::from_utf8_lossy(&output.stdout), right, "byte {at} of {ending}\n{stderr}")
                 }
