@@ -99,7 +99,7 @@ fn functions_give_what_their_documentation_says() {
         (lit(7).floor_div(-2), "-4"),
         (lit(-7) % 2, "1"),
         (lit(7) % -2, "-1"),
-        (lit(i64::MIN) % -1, "0"),
+        (lit(i64::MIN) % lit(-1), "0"),
         (lit(-7.5).floor_div(2), "-4.0"),
         (lit(-7.5) % 2.0, "0.5"),
         (lit(1.0) % 0.0, "NaN"),

@@ -37,7 +37,7 @@ pub(super) fn expression(words: &Words, range: Range<usize>) -> Result<Expr> {
     let next = parser.peek_token();
     if next.token != Token::EOF {
         let at = words.starting_at(next.span.start).unwrap_or(range.end - 1);
-        return Err(left_over(words, range.start, at));
+        return Err(left_over(words, at));
     }
     Converter { words, range }.convert(&tree, 0)
 }
@@ -84,14 +84,11 @@ fn too_deep(words: &Words, range: Range<usize>) -> Error {
         .hint("use `in (…)` for many comparisons with one column")
 }
 
-fn left_over(words: &Words, start: usize, at: usize) -> Error {
+fn left_over(words: &Words, at: usize) -> Error {
     let typed = words.typed(at..at + 1);
     let error = words.error(ErrorKind::Syntax, format!("unexpected `{typed}`"), at..at + 1);
     if words.is_word(at, "from") {
         return error.hint("a question has no `from`: the files are named beside it");
-    }
-    if words.is_word(start, "select") {
-        return error.hint("a question begins with what to compute, without `select`");
     }
     if words.is_word(at, "over") || words.is_word(at, "filter") {
         return error.hint(format!("`{typed}` is not supported"));

@@ -108,6 +108,7 @@ fn errors_underline_the_text_and_say_what_to_do() {
         "a b",
         "count(*) n",
         "select a",
+        "select * from data",
         "a from data",
         "a, , b",
         "a,",
@@ -274,35 +275,35 @@ fn any_expr() -> impl Strategy<Value = Expr> {
     leaf.prop_recursive(5, 40, 4, |inner| {
         let two = (inner.clone(), inner.clone());
         prop_oneof![
-            (two.clone(), 0_usize..15).prop_map(|((a, b), op)| {
+            12 => (two.clone(), 0_usize..15).prop_map(|((a, b), op)| {
                 use crate::expr::BinaryOp::*;
                 let ops = [Add, Sub, Mul, Divide, FloorDivide, Modulo, Concat, Eq, NotEq, Lt, LtEq, Gt, GtEq, And, Or];
                 Expr::Binary { left: Box::new(a), op: ops[op], right: Box::new(b) }
             }),
-            inner.clone().prop_map(|a| -a),
-            inner.clone().prop_map(|a| !a),
-            inner.clone().prop_map(Expr::is_null),
-            inner.clone().prop_map(Expr::is_not_null),
-            inner.clone().prop_map(|a| a.cast(ColumnType::Float64)),
-            inner.clone().prop_map(|a| a.try_cast(ColumnType::Date)),
-            (two.clone(), any::<bool>()).prop_map(|((a, b), ignore_case)| Expr::Like {
+            4 => inner.clone().prop_map(|a| -a),
+            4 => inner.clone().prop_map(|a| !a),
+            1 => inner.clone().prop_map(Expr::is_null),
+            1 => inner.clone().prop_map(Expr::is_not_null),
+            1 => inner.clone().prop_map(|a| a.cast(ColumnType::Float64)),
+            1 => inner.clone().prop_map(|a| a.try_cast(ColumnType::Date)),
+            1 => (two.clone(), any::<bool>()).prop_map(|((a, b), ignore_case)| Expr::Like {
                 expr: Box::new(a),
                 pattern: Box::new(b),
                 ignore_case
             }),
-            (inner.clone(), prop::collection::vec(inner.clone(), 1..4)).prop_map(|(a, list)| a.is_in(list)),
-            two.clone().prop_map(|(a, b)| a.coalesce(b)),
-            (two.clone(), inner.clone()).prop_map(|((a, b), c)| when(a).then(b).otherwise(c)),
-            two.prop_map(|(a, b)| when(a).then(b).end()),
-            inner.clone().prop_map(Expr::sum),
-            inner.prop_map(|a| a.substring(1, 2)),
-            Just(count_rows()),
+            1 => (inner.clone(), prop::collection::vec(inner.clone(), 1..4)).prop_map(|(a, list)| a.is_in(list)),
+            1 => two.clone().prop_map(|(a, b)| a.coalesce(b)),
+            1 => (two.clone(), inner.clone()).prop_map(|((a, b), c)| when(a).then(b).otherwise(c)),
+            1 => two.prop_map(|(a, b)| when(a).then(b).end()),
+            1 => inner.clone().prop_map(Expr::sum),
+            1 => inner.prop_map(|a| a.substring(1, 2)),
+            1 => Just(count_rows()),
         ]
     })
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
     fn text_of_an_expression_parses_back_to_it(expr in any_expr()) {
