@@ -5,7 +5,7 @@ use super::value::{Numbers, Value, result_rows, valid_everywhere};
 use crate::error::{Error, ErrorKind, Result};
 use arrow::array::{ArrowPrimitiveType, PrimitiveArray};
 use arrow::compute::kernels::numeric;
-use arrow::datatypes::{Date32Type, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type};
 use std::fmt::Display;
 
 /// What arithmetic on one row came to, when it has no value.
@@ -18,15 +18,22 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    fn error(self, text: &str, operands: impl Display) -> Error {
+    /// The error of the expression `text`, whose values are of type `C`, on a row with these operands.
+    fn error<C: ArrowPrimitiveType>(self, text: &str, operands: impl Display) -> Error {
+        let range = match C::DATA_TYPE {
+            DataType::Date32 => "of dates",
+            DataType::Int64 => "of 64-bit integers",
+            _ => "of timestamps",
+        };
+        let message = match self {
+            Fault::Overflow => format!("`{text}` is beyond the range {range} for {operands}"),
+            Fault::Zero => format!("`{text}` divides by zero for {operands}"),
+        };
+        let error = Error::new(ErrorKind::Arithmetic, message);
         match self {
-            Fault::Overflow => Error::new(
-                ErrorKind::Arithmetic,
-                format!("`{text}` is beyond the range of 64-bit integers for {operands}"),
-            )
-            .hint("cast an operand to float64"),
-            Fault::Zero => Error::new(ErrorKind::Arithmetic, format!("`{text}` divides by zero for {operands}"))
-                .hint("use nullif(…, 0) as the divisor to get null, or `/` for a Float64"),
+            Fault::Zero => error.hint("use nullif(…, 0) as the divisor to get null, or `/` for a Float64"),
+            Fault::Overflow if C::DATA_TYPE == DataType::Int64 => error.hint("cast an operand to float64"),
+            Fault::Overflow => error,
         }
     }
 }
@@ -52,7 +59,7 @@ where
     let mut values = vec![C::Native::default(); rows];
     let mut run = |row: usize| -> Result<()> {
         let (a, b) = (a.at(row), b.at(row));
-        values[row] = step(a, b).map_err(|fault| fault.error(text, format_args!("{a} and {b}")))?;
+        values[row] = step(a, b).map_err(|fault| fault.error::<C>(text, format_args!("{a} and {b}")))?;
         Ok(())
     };
     match &nulls {
@@ -64,15 +71,16 @@ where
 
 /// `left op right` on integers.
 pub(crate) fn integers(text: &str, op: BinaryOp, left: &Value, right: &Value) -> Result<Value> {
-    let run = |step: fn(i64, i64) -> Result<i64, Fault>| {
+    // Generic, so that each operator gets a loop of its own.
+    fn run(text: &str, left: &Value, right: &Value, step: impl Fn(i64, i64) -> Result<i64, Fault>) -> Result<Value> {
         each_pair::<Int64Type, Int64Type, Int64Type>(text, left, right, step)
-    };
+    }
     match op {
-        BinaryOp::Add => run(|a, b| a.checked_add(b).ok_or(Fault::Overflow)),
-        BinaryOp::Sub => run(|a, b| a.checked_sub(b).ok_or(Fault::Overflow)),
-        BinaryOp::Mul => run(|a, b| a.checked_mul(b).ok_or(Fault::Overflow)),
-        BinaryOp::FloorDivide => run(floor_divide),
-        BinaryOp::Modulo => run(floor_modulo),
+        BinaryOp::Add => run(text, left, right, |a, b| a.checked_add(b).ok_or(Fault::Overflow)),
+        BinaryOp::Sub => run(text, left, right, |a, b| a.checked_sub(b).ok_or(Fault::Overflow)),
+        BinaryOp::Mul => run(text, left, right, |a, b| a.checked_mul(b).ok_or(Fault::Overflow)),
+        BinaryOp::FloorDivide => run(text, left, right, floor_divide),
+        BinaryOp::Modulo => run(text, left, right, floor_modulo),
         _ => Err(Error::internal(format!("`{}` is not integer arithmetic", op.symbol()))),
     }
 }
@@ -96,16 +104,16 @@ fn floor_modulo(a: i64, b: i64) -> Result<i64, Fault> {
 /// `left op right` on doubles: division by zero gives ±inf or NaN, `//` is the floor of the rounded quotient, and `%`
 /// the exact remainder, with the sign of the divisor.
 pub(crate) fn doubles(text: &str, op: BinaryOp, left: &Value, right: &Value) -> Result<Value> {
-    let run = |step: fn(f64, f64) -> f64| {
+    fn run(text: &str, left: &Value, right: &Value, step: impl Fn(f64, f64) -> f64) -> Result<Value> {
         each_pair::<Float64Type, Float64Type, Float64Type>(text, left, right, |a, b| Ok(step(a, b)))
-    };
+    }
     let array = match op {
         BinaryOp::Add => numeric::add(left, right)?,
         BinaryOp::Sub => numeric::sub(left, right)?,
         BinaryOp::Mul => numeric::mul(left, right)?,
         BinaryOp::Divide => numeric::div(left, right)?,
-        BinaryOp::FloorDivide => return run(|a, b| (a / b).floor()),
-        BinaryOp::Modulo => return run(double_modulo),
+        BinaryOp::FloorDivide => return run(text, left, right, |a, b| (a / b).floor()),
+        BinaryOp::Modulo => return run(text, left, right, double_modulo),
         _ => return Err(Error::internal(format!("`{}` is not arithmetic", op.symbol()))),
     };
     Ok(Value::like_ref(&[left, right], array))
@@ -145,7 +153,7 @@ where
     let numbers = Numbers::<A>::of(operand)?;
     let mut values = vec![C::Native::default(); rows];
     let mut run = |row: usize| -> Result<()> {
-        values[row] = step(numbers.at(row)).map_err(|fault| fault.error(text, numbers.at(row)))?;
+        values[row] = step(numbers.at(row)).map_err(|fault| fault.error::<C>(text, numbers.at(row)))?;
         Ok(())
     };
     match &nulls {

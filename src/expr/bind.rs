@@ -1,10 +1,10 @@
 //! Binding: names to columns, types to operators, constants folded.
 
-use super::bound::{BoundExpr, Node};
+use super::bound::{BoundExpr, Node, matches_pattern};
 use super::cast;
 use super::coerce::{self, Coerced};
 use super::tree::{BinaryOp, Expr, Literal, UnaryOp};
-use super::value::Input;
+use super::value::{Input, Value};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::types::ColumnType;
 use arrow::array::{Array, AsArray, TimestampMicrosecondArray};
@@ -68,8 +68,8 @@ impl BoundExpr {
             Node::ShiftDate(..) => true,
             Node::Cast { input, try_ } => !try_ && cast::can_fail(input.column_type, self.column_type),
             Node::Call(function, args) => args.iter().any(|arg| super::call::can_fail(*function, &arg.data_type())),
-            // A pattern that varies is compiled by row and may be too large.
-            Node::Like { .. } => true,
+            // A constant pattern was tried when it was bound; one that varies is compiled by row and may be too large.
+            Node::Like { pattern, .. } => pattern.constant().is_none(),
             _ => false,
         }
     }
@@ -121,6 +121,10 @@ impl Binder<'_> {
                 let wanted = [ColumnType::Utf8; 2];
                 let bound = vec![self.bind(operand)?, self.bind(pattern)?];
                 let [input, pattern] = coerce::exactly(expr, bound, wanted)?.map(Box::new);
+                if let Some(constant) = pattern.constant() {
+                    let text = Value::Scalar(Arc::new(StringViewArray::from(vec![""])));
+                    matches_pattern(&text, &Value::Scalar(Arc::clone(constant)), *ignore_case)?;
+                }
                 let node = Node::Like { input, pattern, ignore_case: *ignore_case };
                 Ok(BoundExpr::new(node, ColumnType::Boolean, expr))
             }

@@ -210,16 +210,17 @@ impl BoundExpr {
             Node::Coalesce(args) => self.coalesce(args, input),
             Node::InList { input: a, items, set } => self.in_list(a, items, set.as_deref(), input),
             Node::Like { input: a, pattern, ignore_case } => {
-                let (a, pattern) = (a.value(input)?, pattern.value(input)?);
-                let matched = match ignore_case {
-                    true => comparison::ilike(&a, &pattern),
-                    false => comparison::like(&a, &pattern),
-                };
-                let matched = matched.map_err(|error| Error::new(ErrorKind::Limit, error.to_string()))?;
-                Ok(Value::like(&[&a, &pattern], matched))
+                matches_pattern(&a.value(input)?, &pattern.value(input)?, *ignore_case)
             }
         }
     }
+}
+
+/// `text like pattern`, or `ilike`.
+pub(super) fn matches_pattern(text: &Value, pattern: &Value, ignore_case: bool) -> Result<Value> {
+    let matched = if ignore_case { comparison::ilike(text, pattern) } else { comparison::like(text, pattern) };
+    let matched = matched.map_err(|error| Error::new(ErrorKind::Limit, error.to_string()))?;
+    Ok(Value::like(&[text, pattern], matched))
 }
 
 /// The Booleans of a value bound to Boolean.

@@ -77,7 +77,7 @@ pub(crate) fn cast(text: &str, input: &Value, from: ColumnType, to: ColumnType, 
         (ColumnType::Float64, ColumnType::Int64) => cast.converted::<Float64Type, Int64Type>(input, |value| {
             // −2⁶³ is a double and so is 2⁶³, the first that does not fit.
             let whole = value.trunc();
-            (whole >= -9_223_372_036_854_775_808.0 && whole < 9_223_372_036_854_775_808.0).then_some(whole as i64)
+            (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&whole).then_some(whole as i64)
         })?,
         (ColumnType::Date, ColumnType::Timestamp) => cast
             .converted::<Date32Type, TimestampMicrosecondType>(input, |days| {
@@ -108,9 +108,7 @@ impl Cast<'_> {
             ColumnType::Utf8 => format!("`{}`: '{shown}{dots}' is not {}", self.text, self.to),
             _ => format!("`{}`: {shown} does not fit {}", self.text, self.to),
         };
-        Error::new(ErrorKind::Value, error)
-            .with_place(|place| place.value = Some(format!("{shown}{dots}")))
-            .hint("try_cast gives null for such values")
+        Error::new(ErrorKind::Value, error).hint("try_cast gives null for such values")
     }
 
     fn parsed<T: ArrowPrimitiveType>(

@@ -26,8 +26,8 @@ pub(crate) fn compare(op: BinaryOp, left: &Value, right: &Value) -> Result<Boole
 /// Arrow orders doubles by their bits, which tells −0.0 from 0.0 and puts some NaNs below; hence our own loops.
 fn compare_doubles(op: BinaryOp, left: &Value, right: &Value) -> Result<BooleanArray> {
     match op {
-        BinaryOp::Eq => each_pair(left, right, |a, b| equal(a, b)),
-        BinaryOp::Lt => each_pair(left, right, |a, b| below(a, b)),
+        BinaryOp::Eq => each_pair(left, right, equal),
+        BinaryOp::Lt => each_pair(left, right, below),
         BinaryOp::LtEq => each_pair(left, right, |a, b| !below(b, a)),
         BinaryOp::Gt => each_pair(left, right, |a, b| below(b, a)),
         BinaryOp::GtEq => each_pair(left, right, |a, b| !below(a, b)),

@@ -158,8 +158,8 @@ impl Function {
         let &(_, _, fewest, most) = self.entry();
         let wanted = match (fewest, most) {
             _ if (fewest..=most).contains(&count) => return None,
-            (1, ANY) => "at least 1 argument".to_string(),
-            (1, 1) => "1 argument".to_string(),
+            (1, ANY) => "at least one argument".to_string(),
+            (1, 1) => "one argument".to_string(),
             _ if fewest == most => format!("{fewest} arguments"),
             _ => format!("{fewest} or {most} arguments"),
         };

@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// How deep the parser follows parentheses, prefixes and branches.
 const MAX_NESTING: usize = 50;
 /// How deep a converted expression may be; chains such as `a + b + c` are as deep as they are long.
-const MAX_DEPTH: usize = 250;
+const MAX_DEPTH: usize = 128;
 
 /// The expression that the words `range` are, all of them.
 pub(super) fn expression(words: &Words, range: Range<usize>) -> Result<Expr> {
@@ -27,8 +27,7 @@ pub(super) fn expression(words: &Words, range: Range<usize>) -> Result<Expr> {
         return Err(words.error(ErrorKind::Syntax, "an expression is missing", range));
     }
     // Operators in a row give a tree as deep; it must not become so deep that merely dropping it overflows the stack.
-    let links = range.clone().filter(|&at| is_link(words, at)).count();
-    if links > 4 * MAX_DEPTH {
+    if longest_chain(words, range.clone()) > 8 * MAX_DEPTH {
         return Err(too_deep(words, range));
     }
     let mut parser = Parser::new(&OutcropDialect)
@@ -38,23 +37,45 @@ pub(super) fn expression(words: &Words, range: Range<usize>) -> Result<Expr> {
     let next = parser.peek_token();
     if next.token != Token::EOF {
         let at = words.starting_at(next.span.start).unwrap_or(range.end - 1);
-        return Err(left_over(words, range.start, at));
+        return Err(left_over(words, at));
     }
     Converter { words, range }.convert(&tree, 0)
 }
 
-/// Whether the word at `at` hangs one more operator on the expression before it.
-fn is_link(words: &Words, at: usize) -> bool {
-    match words.token(at) {
-        Some(Token::Word(word)) => {
-            !matches!(word.keyword, Keyword::NoKeyword | Keyword::NULL | Keyword::TRUE | Keyword::FALSE)
-                && !matches!(word.keyword, Keyword::WHEN | Keyword::THEN | Keyword::ELSE | Keyword::END)
+/// At least the number of operators that hang on each other somewhere in `range`. Those inside parentheses or `case`
+/// are counted apart from those around them, and a comma, `when`, `then` or `else` starts anew.
+fn longest_chain(words: &Words, range: Range<usize>) -> usize {
+    let mut open = vec![0_usize];
+    let mut longest = 0;
+    for at in range {
+        let Some(token) = words.token(at) else { break };
+        let opens = matches!(token, Token::LParen) || is_keyword(token, &[Keyword::CASE]);
+        let closes = matches!(token, Token::RParen) || is_keyword(token, &[Keyword::END]);
+        let restarts =
+            matches!(token, Token::Comma) || is_keyword(token, &[Keyword::WHEN, Keyword::THEN, Keyword::ELSE]);
+        if opens {
+            open.push(0);
+        } else if closes && open.len() > 1 {
+            open.pop();
         }
-        Some(Token::Comma | Token::Number(..) | Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)) => false,
-        // The equals signs of a long `case when x = 1 then …` are side by side, not in each other.
-        Some(Token::Eq | Token::LParen | Token::RParen) => false,
-        _ => true,
+        let Some(links) = open.last_mut() else { break };
+        if restarts {
+            *links = 0;
+        } else if !opens && !closes && !is_operand(token) {
+            *links += 1;
+            longest = longest.max(*links);
+        }
     }
+    longest
+}
+
+fn is_keyword(token: &Token, keywords: &[Keyword]) -> bool {
+    matches!(token, Token::Word(word) if keywords.contains(&word.keyword))
+}
+
+fn is_operand(token: &Token) -> bool {
+    matches!(token, Token::Number(..) | Token::SingleQuotedString(_) | Token::DoubleQuotedString(_))
+        || is_keyword(token, &[Keyword::NoKeyword, Keyword::NULL, Keyword::TRUE, Keyword::FALSE])
 }
 
 fn too_deep(words: &Words, range: Range<usize>) -> Error {
@@ -63,14 +84,11 @@ fn too_deep(words: &Words, range: Range<usize>) -> Error {
         .hint("use `in (…)` for many comparisons with one column")
 }
 
-fn left_over(words: &Words, start: usize, at: usize) -> Error {
+fn left_over(words: &Words, at: usize) -> Error {
     let typed = words.typed(at..at + 1);
     let error = words.error(ErrorKind::Syntax, format!("unexpected `{typed}`"), at..at + 1);
     if words.is_word(at, "from") {
         return error.hint("a question has no `from`: the files are named beside it");
-    }
-    if words.is_word(start, "select") {
-        return error.hint("a question begins with what to compute, without `select`");
     }
     if words.is_word(at, "over") || words.is_word(at, "filter") {
         return error.hint(format!("`{typed}` is not supported"));
@@ -159,10 +177,7 @@ impl Converter<'_> {
                 }
                 _ => unary(UnaryOp::Negate, expr),
             },
-            ast::Expr::BinaryOp { left, op, right } => {
-                let op = self.operator(op, tree)?;
-                Ok(Expr::Binary { left: self.boxed(left, depth)?, op, right: self.boxed(right, depth)? })
-            }
+            ast::Expr::BinaryOp { .. } => self.chain(tree, depth),
             ast::Expr::Between { expr, negated, low, high } => {
                 let value = self.convert(expr, depth)?;
                 let (low, high) = (self.convert(low, depth)?, self.convert(high, depth)?);
@@ -184,7 +199,7 @@ impl Converter<'_> {
             ast::Expr::Like { .. } | ast::Expr::ILike { .. } => Err(self.unsupported("`escape`", tree.span())),
             ast::Expr::Cast { kind, expr, data_type, format: None } => {
                 let to = ColumnType::parse(&data_type.to_string())
-                    .map_err(|error| super::underline(error, &self.words.text, self.bytes(tree.span())))?;
+                    .map_err(|error| super::underline(error, &self.words.text, self.words.bytes(self.range.clone())))?;
                 let try_ = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
                 Ok(Expr::Cast { expr: self.boxed(expr, depth)?, to, try_ })
             }
@@ -218,6 +233,23 @@ impl Converter<'_> {
             ast::Expr::Tuple(_) => Err(self.unsupported("a list outside `in`", tree.span())),
             _ => Err(self.unsupported("this", tree.span())),
         }
+    }
+
+    /// Operators in a row, `a + b + c`, which lean to the left: their spine is walked in a loop, for the frames of
+    /// `convert` are large.
+    fn chain(&self, tree: &ast::Expr, depth: usize) -> Result<Expr> {
+        let mut spine = Vec::new();
+        let mut first = tree;
+        while let ast::Expr::BinaryOp { left, op, right } = first {
+            spine.push((self.operator(op, first)?, right.as_ref()));
+            first = left;
+        }
+        let inner = depth + spine.len();
+        let mut whole = self.convert(first, inner)?;
+        for (op, right) in spine.into_iter().rev() {
+            whole = Expr::Binary { left: Box::new(whole), op, right: self.boxed(right, inner)? };
+        }
+        Ok(whole)
     }
 
     fn bytes(&self, span: Span) -> Range<usize> {

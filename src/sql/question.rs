@@ -86,6 +86,11 @@ struct Part {
 /// `Syntax`, `Name` (unknown function) or `Unsupported`, with the place underlined.
 pub fn parse_question(text: &str) -> Result<Question> {
     let words = Words::of(text)?;
+    if words.is_word(0, "select") {
+        return Err(words
+            .error(ErrorKind::Syntax, "`select` is not needed", 0..1)
+            .hint("a question begins with what to compute, and the files are named beside it"));
+    }
     let mut question = Question {
         text: Arc::clone(&words.text),
         select: Vec::new(),
@@ -308,12 +313,11 @@ fn named(words: &Words, item: Range<usize>) -> Result<Expr> {
 /// `EXPR`, `EXPR asc` or `EXPR desc`.
 fn sort_key(words: &Words, key: Range<usize>) -> Result<SortKey> {
     let Some(last) = key.clone().next_back() else { return Err(missing_item(words, key)) };
-    if words.is_word(last, "first") || words.is_word(last, "last") {
-        if let Some(before) = last.checked_sub(1).filter(|&before| words.is_word(before, "nulls")) {
-            return Err(words
-                .error(ErrorKind::Unsupported, "`nulls first` and `nulls last` are not supported", before..last + 1)
-                .hint("nulls always come last"));
-        }
+    let placed = words.is_word(last, "first") || words.is_word(last, "last");
+    if let Some(nulls) = last.checked_sub(1).filter(|&before| placed && words.is_word(before, "nulls")) {
+        return Err(words
+            .error(ErrorKind::Unsupported, "`nulls first` and `nulls last` are not supported", nulls..last + 1)
+            .hint("nulls always come last"));
     }
     let descending = words.is_word(last, "desc");
     let directed = key.len() > 1 && (descending || words.is_word(last, "asc"));

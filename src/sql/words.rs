@@ -96,6 +96,7 @@ impl Words {
             let next = self.tokens.get(at + 1).map(|next| &next.token);
             let before_parenthesis = next == Some(&Token::LParen);
             let before_text = matches!(next, Some(Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)));
+            let before_name = matches!(next, Some(Token::Word(_)));
             let in_extract = self.opens_extract(at);
             let Token::Word(word) = &mut self.tokens[at].token else { continue };
             let keep = match word.keyword {
@@ -105,6 +106,8 @@ impl Words {
                 Keyword::TRUE | Keyword::FALSE => true,
                 Keyword::CAST | Keyword::TRY_CAST | Keyword::EXTRACT => before_parenthesis,
                 Keyword::DATE | Keyword::TIMESTAMP => before_text,
+                // Kept so that `count(distinct x)` can be told that it is not supported.
+                Keyword::DISTINCT => before_name,
                 Keyword::FROM => in_extract,
                 _ => false,
             };
