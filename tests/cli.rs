@@ -40,7 +40,8 @@ fn the_three_questions_of_the_manual_are_answered_in_one_pass() {
     assert_eq!(output.status.code(), Some(0));
     let answers: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answers[0], json!([{"min(DepDelay)": -67, "max(DepDelay)": 1435}]));
-    let carriers: Vec<&str> = answers[1].as_array().unwrap().iter().map(|row| row["UniqueCarrier"].as_str().unwrap()).collect();
+    let carriers: Vec<&str> =
+        answers[1].as_array().unwrap().iter().map(|row| row["UniqueCarrier"].as_str().unwrap()).collect();
     assert_eq!(carriers, ["OO", "MQ", "AS"]);
     assert_eq!(answers[1][0]["n"], 120);
     assert_eq!(answers[2][0], json!({"Year": 2008, "Origin": "CLT", "Dest": "MSP", "ArrDelay": 1016}));
@@ -54,7 +55,14 @@ fn the_three_questions_of_the_manual_are_answered_in_one_pass() {
 
 #[test]
 fn facts_of_the_sample_hold_in_the_language_of_questions() {
-    let answer = json_of(&["ask", AIR, "-q", "count(*) as n, sum(Year) as years, mean(ArrDelay > 15) as late", "--format", "json"]);
+    let answer = json_of(&[
+        "ask",
+        AIR,
+        "-q",
+        "count(*) as n, sum(Year) as years, mean(ArrDelay > 15) as late",
+        "--format",
+        "json",
+    ]);
     assert_eq!(answer[0]["n"], 128_790);
     assert_eq!(answer[0]["years"], 257_403_132);
     let late = answer[0]["late"].as_f64().unwrap();
@@ -63,9 +71,24 @@ fn facts_of_the_sample_hold_in_the_language_of_questions() {
 
 #[test]
 fn synonyms_and_clause_orders_mean_the_same() {
-    let one = ["ask", "testdata/airline/2001.csv.bz2", "-q", "count(*) as n, avg(ArrDelay) as d by Origin where Dest = 'SFO' sort n desc, Origin limit 5"];
-    let two = ["ask", "testdata/airline/2001.csv.bz2", "-q", "LIMIT 5 ORDER BY n DESC, Origin WHERE Dest == \"SFO\" GROUP BY Origin SELECT"];
-    let other = ["ask", "testdata/airline/2001.csv.bz2", "-q", "count(*) as n, mean(ArrDelay) as d group by Origin limit 5 order by n desc, Origin where Dest == \"SFO\""];
+    let one = [
+        "ask",
+        "testdata/airline/2001.csv.bz2",
+        "-q",
+        "count(*) as n, avg(ArrDelay) as d by Origin where Dest = 'SFO' sort n desc, Origin limit 5",
+    ];
+    let two = [
+        "ask",
+        "testdata/airline/2001.csv.bz2",
+        "-q",
+        "LIMIT 5 ORDER BY n DESC, Origin WHERE Dest == \"SFO\" GROUP BY Origin SELECT",
+    ];
+    let other = [
+        "ask",
+        "testdata/airline/2001.csv.bz2",
+        "-q",
+        "count(*) as n, mean(ArrDelay) as d group by Origin limit 5 order by n desc, Origin where Dest == \"SFO\"",
+    ];
     assert_eq!(stdout_of(&one), stdout_of(&other));
     assert_eq!(outcrop(&two).status.code(), Some(2), "a select list has no keyword");
 }
@@ -86,9 +109,23 @@ fn dates_group_and_print_as_iso_text() {
 
 #[test]
 fn a_quoted_na_is_a_carrier_and_null_is_a_group() {
-    let answer = json_of(&["ask", "testdata/airline/carriers.csv", "-q", "Code, Description where Code = 'NA'", "--format", "json"]);
+    let answer = json_of(&[
+        "ask",
+        "testdata/airline/carriers.csv",
+        "-q",
+        "Code, Description where Code = 'NA'",
+        "--format",
+        "json",
+    ]);
     assert_eq!(answer.as_array().unwrap().len(), 1);
-    let answer = json_of(&["ask", "testdata/airline/2001.csv.bz2", "-q", "count(*) as n by ArrDelay is null as missing", "--format", "json"]);
+    let answer = json_of(&[
+        "ask",
+        "testdata/airline/2001.csv.bz2",
+        "-q",
+        "count(*) as n by ArrDelay is null as missing",
+        "--format",
+        "json",
+    ]);
     assert_eq!(answer.as_array().unwrap().len(), 2);
 }
 
@@ -110,7 +147,16 @@ fn schema_head_count_and_explain_show_what_is_there() {
 fn answers_go_to_a_file_each_and_the_ending_is_the_format() {
     let folder = tempfile::tempdir().unwrap();
     let pattern = folder.path().join("q{}.json");
-    let arguments = ["ask", "testdata/airline/carriers.csv", "-q", "count(*) as n", "-q", "max(Code)", "--output", pattern.to_str().unwrap()];
+    let arguments = [
+        "ask",
+        "testdata/airline/carriers.csv",
+        "-q",
+        "count(*) as n",
+        "-q",
+        "max(Code)",
+        "--output",
+        pattern.to_str().unwrap(),
+    ];
     assert_eq!(stdout_of(&arguments), "");
     let answer: Value = serde_json::from_str(&std::fs::read_to_string(folder.path().join("q1.json")).unwrap()).unwrap();
     assert_eq!(answer, json!([{"n": 1491}]));
@@ -122,7 +168,8 @@ fn a_file_of_questions_skips_comments() {
     let folder = tempfile::tempdir().unwrap();
     let questions = folder.path().join("questions");
     std::fs::write(&questions, "# how many\ncount(*) as n\n\nmax(Code) as last\n").unwrap();
-    let answer = json_of(&["ask", "testdata/airline/carriers.csv", "-f", questions.to_str().unwrap(), "--format", "json"]);
+    let answer =
+        json_of(&["ask", "testdata/airline/carriers.csv", "-f", questions.to_str().unwrap(), "--format", "json"]);
     assert_eq!(answer.as_array().unwrap().len(), 2);
     assert_eq!(answer[0][0]["n"], 1491);
 }
@@ -156,11 +203,14 @@ fn a_closed_pipe_is_not_an_error() {
 fn streamed_rows_are_the_rows_of_the_file() {
     let rows = stdout_of(&["ask", "testdata/airline/1987.csv.bz2", "-q", "*", "--format", "csv", "--threads", "2"]);
     let mut text = String::new();
-    bzip2::read::BzDecoder::new(std::fs::File::open("testdata/airline/1987.csv.bz2").unwrap()).read_to_string(&mut text).unwrap();
+    bzip2::read::BzDecoder::new(std::fs::File::open("testdata/airline/1987.csv.bz2").unwrap())
+        .read_to_string(&mut text)
+        .unwrap();
     let (mut ours, mut theirs) = (csv::Reader::from_reader(rows.as_bytes()), csv::Reader::from_reader(text.as_bytes()));
     let mut records = 0;
     for (our, their) in ours.records().zip(theirs.records()) {
-        let their: Vec<String> = their.unwrap().iter().map(|field| if field == "NA" { String::new() } else { field.to_owned() }).collect();
+        let their: Vec<String> =
+            their.unwrap().iter().map(|field| if field == "NA" { String::new() } else { field.to_owned() }).collect();
         assert_eq!(our.unwrap().iter().collect::<Vec<_>>(), their);
         records += 1;
     }
@@ -188,7 +238,11 @@ fn integer_sums_beyond_64_bits_are_errors_that_say_so() {
     let file = folder.path().join("big.csv");
     std::fs::write(&file, "i\n9223372036854775807\n9223372036854775807\n-9223372036854775807\n").unwrap();
     let file = file.to_str().unwrap();
-    assert_eq!(stdout_of(&["ask", file, "-q", "sum(i) as s", "--format", "csv"]), "s\n9223372036854775807\n", "128 bits inside");
+    assert_eq!(
+        stdout_of(&["ask", file, "-q", "sum(i) as s", "--format", "csv"]),
+        "s\n9223372036854775807\n",
+        "128 bits inside"
+    );
     let output = outcrop(&["ask", file, "-q", "sum(i) where i > 0"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("64"), "{}", String::from_utf8_lossy(&output.stderr));
@@ -200,6 +254,7 @@ fn the_scheduler_is_chosen_by_flag_or_environment_and_changes_nothing() {
     let threads = stdout_of(&question);
     let synchronous = stdout_of(&[&question[..], &["--scheduler", "synchronous"]].concat());
     assert_eq!(threads, synchronous);
-    let output = Command::cargo_bin("outcrop").unwrap().args(question).env("OUTCROP_SCHEDULER", "dask").output().unwrap();
+    let output =
+        Command::cargo_bin("outcrop").unwrap().args(question).env("OUTCROP_SCHEDULER", "dask").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }

@@ -65,17 +65,17 @@ fn write_set(folder: &std::path::Path, random: &mut Random, files: usize, record
 fn answers_do_not_depend_on_threads_partitions_batches_or_company() {
     let seed = Random::seed_of_run();
     println!("OUTCROP_TEST_SEED={seed}");
-    for round in 0..12 {
+    for round in 0..6 {
         let mut random = Random::new(seed.wrapping_add(round));
         let folder = tempfile::tempdir().unwrap();
         let files = 1 + random.below(3);
-        let records = [3, 40, 400, 3000][random.below(4)];
+        let records = [3, 40, 400, 1500][random.below(4)];
         let paths = write_set(folder.path(), &mut random, files, records);
         let frame = scan_csv(paths).unwrap();
         let baseline = Runner::new().scheduler(Scheduler::Synchronous).piece_bytes(1 << 28).batch_bytes(1 << 28);
         let expected = answers(&frame, &baseline);
         let expected_text: Vec<String> = expected.value.iter().map(shown).collect();
-        for _ in 0..4 {
+        for _ in 0..3 {
             let (threads, piece, batch) = (1 + random.below(5), 1 + random.below(5000), 1 + random.below(5000));
             let runner = Runner::new().threads(threads).piece_bytes(piece).batch_bytes(batch);
             let found = answers(&frame, &runner);

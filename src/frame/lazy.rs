@@ -21,27 +21,51 @@ pub struct LazyFrame {
     plan: Result<Arc<LogicalPlan>>,
 }
 
+/// An expression, or the name of a column.
+pub trait IntoExpr {
+    /// The expression.
+    fn into_expr(self) -> Expr;
+}
+
+impl IntoExpr for Expr {
+    fn into_expr(self) -> Expr {
+        self
+    }
+}
+
+impl IntoExpr for &str {
+    fn into_expr(self) -> Expr {
+        col(self)
+    }
+}
+
+impl IntoExpr for String {
+    fn into_expr(self) -> Expr {
+        col(self)
+    }
+}
+
 /// One expression or column name, or several.
 pub trait IntoExprs {
     /// The expressions, in order.
     fn into_exprs(self) -> Vec<Expr>;
 }
 
-impl<T: Into<Expr>> IntoExprs for T {
+impl<T: IntoExpr> IntoExprs for T {
     fn into_exprs(self) -> Vec<Expr> {
-        vec![self.into()]
+        vec![self.into_expr()]
     }
 }
 
-impl<T: Into<Expr>, const N: usize> IntoExprs for [T; N] {
+impl<T: IntoExpr, const N: usize> IntoExprs for [T; N] {
     fn into_exprs(self) -> Vec<Expr> {
-        self.into_iter().map(Into::into).collect()
+        self.into_iter().map(IntoExpr::into_expr).collect()
     }
 }
 
-impl<T: Into<Expr>> IntoExprs for Vec<T> {
+impl<T: IntoExpr> IntoExprs for Vec<T> {
     fn into_exprs(self) -> Vec<Expr> {
-        self.into_iter().map(Into::into).collect()
+        self.into_iter().map(IntoExpr::into_expr).collect()
     }
 }
 

@@ -15,7 +15,7 @@ pub use compute::{FromAnswer, FromAnswers, Run, Runner, Target, Targets, compute
 pub use dataframe::DataFrame;
 pub use group_by::GroupBy;
 pub(crate) use lazy::expand_wildcards;
-pub use lazy::{IntoExprs, LazyFrame};
+pub use lazy::{IntoExpr, IntoExprs, LazyFrame};
 pub use reduction::Reduction;
 pub use scan::{CsvScan, scan_csv};
 pub use value::{FromValue, Value};
