@@ -11,8 +11,37 @@
 //! - export followed by import is the identity; overflow and NaN absorb from either side;
 //! - nulls follow SQL: ignored, and an aggregate over no value is null (a count is 0).
 
+mod count;
+mod edge;
+mod exact_moments;
+mod exact_sum;
+mod extreme;
+pub(crate) mod fixed;
+mod integer_moments;
+mod integer_sum;
+#[cfg(test)]
+mod laws;
+mod mean;
+mod nothing;
+mod registry;
+mod rounding;
+mod spread;
+mod store;
+mod sum;
+mod text;
+mod wide;
+
+pub use count::Count;
+pub use edge::Edge;
+pub use extreme::Extreme;
+pub use mean::Mean;
+pub use registry::{all, find};
+pub use spread::Spread;
+pub use sum::Sum;
+
 use crate::batch::RowOrigin;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::ColumnType;
 use arrow::array::{ArrayRef, BooleanArray};
 use arrow::datatypes::DataType;
 use std::any::Any;
@@ -132,4 +161,17 @@ pub trait GroupStates: Send + Any {
 
     /// For `merge` to recognise its own kind.
     fn as_any(&self) -> &dyn Any;
+}
+
+/// The error of an aggregate that takes `takes` for being given `arguments`.
+fn wrong_arguments(aggregate: &dyn Aggregate, takes: &str, arguments: &[DataType]) -> Error {
+    let name = |argument: &DataType| match ColumnType::from_arrow(argument) {
+        Ok(known) => known.to_string(),
+        Err(_) => argument.to_string(),
+    };
+    let given = match arguments {
+        [] => "nothing".to_owned(),
+        some => some.iter().map(name).collect::<Vec<_>>().join(", "),
+    };
+    Error::new(ErrorKind::Type, format!("`{}` takes {takes}, not {given}", aggregate.name()))
 }

@@ -1,0 +1,178 @@
+//! The slow twin: one group at a time, in rational arithmetic without any rounding.
+
+use super::samples::Sample;
+use crate::batch::Mask;
+use arrow::array::{Array, ArrayRef, AsArray, make_comparator};
+use arrow::compute::SortOptions;
+use arrow::datatypes::{Float64Type, Int64Type};
+use num_bigint::BigInt;
+use std::cmp::Ordering;
+
+/// All numbers are integers in units of 2^−1074, squares in units of 2^−2148.
+const BITS: usize = 1074;
+
+/// Panics unless row `group` of `column` is the right result of `aggregate`.
+pub(super) fn check(name: &str, aggregate: &str, sample: &Sample, group: usize, column: Option<&ArrayRef>) {
+    let column = column.expect("a result");
+    let rows = rows_of(sample, group);
+    let name = format!("{name}, group {group}, {} values", rows.len());
+    match aggregate {
+        "count" => {
+            let counts_rows = name.starts_with("count(0)");
+            let expected = if counts_rows { selected(sample, group).len() } else { rows.len() };
+            assert_eq!(column.as_primitive::<Int64Type>().value(group), expected as i64, "{name}");
+        }
+        "min" | "max" | "first" | "last" => check_choice(&name, aggregate, sample, &rows, column, group),
+        "sum" if !is_float(sample) => {
+            let column = column.as_primitive::<Int64Type>();
+            let sum: Option<BigInt> = values(sample, &rows).map(|values| values.iter().map(|(value, _)| value).sum());
+            match sum.filter(|_| !rows.is_empty()) {
+                None => assert!(column.is_null(group), "{name}"),
+                Some(sum) => assert_eq!(BigInt::from(column.value(group)) << BITS, sum, "{name}"),
+            }
+        }
+        _ => check_rounded(&name, aggregate, sample, &rows, column.as_primitive::<Float64Type>(), group),
+    }
+}
+
+/// Panics unless some sum really is beyond 64 bits.
+pub(super) fn check_overflow(name: &str, aggregate: &str, sample: &Sample, groups: usize) {
+    assert_eq!(aggregate, "sum", "{name}");
+    let fits = |group: usize| {
+        let sum: BigInt = values(sample, &rows_of(sample, group)).unwrap().iter().map(|(value, _)| value).sum();
+        i64::try_from(sum >> BITS).is_ok()
+    };
+    assert!(!(0..groups).all(fits), "{name}");
+}
+
+fn selected(sample: &Sample, group: usize) -> Vec<usize> {
+    (0..sample.groups.len())
+        .filter(|row| sample.groups[*row] as usize == group)
+        .filter(|row| sample.mask.as_ref().is_none_or(|mask| mask.is_valid_and_true(*row)))
+        .collect()
+}
+
+fn rows_of(sample: &Sample, group: usize) -> Vec<usize> {
+    let nulls = sample.values.logical_nulls();
+    selected(sample, group).into_iter().filter(|row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row))).collect()
+}
+
+fn is_float(sample: &Sample) -> bool {
+    sample.values.as_primitive_opt::<Float64Type>().is_some()
+}
+
+/// Value and whether it is finite; `None` for what can't be summed.
+fn values(sample: &Sample, rows: &[usize]) -> Option<Vec<(BigInt, f64)>> {
+    let column = &sample.values;
+    if let Some(floats) = column.as_primitive_opt::<Float64Type>() {
+        return Some(rows.iter().map(|row| floats.value(*row)).map(|value| (units(value), value)).collect());
+    }
+    let integers: Vec<i64> = if let Some(integers) = column.as_primitive_opt::<Int64Type>() {
+        rows.iter().map(|row| integers.value(*row)).collect()
+    } else if let Some(bits) = column.as_boolean_opt() {
+        rows.iter().map(|row| bits.value(*row).into()).collect()
+    } else {
+        return None;
+    };
+    Some(integers.into_iter().map(|value| (BigInt::from(value) << BITS, 0.0)).collect())
+}
+
+/// A finite double in units.
+fn units(value: f64) -> BigInt {
+    let (exponent, fraction) = (value.to_bits() >> 52 & 0x7ff, value.to_bits() & ((1 << 52) - 1));
+    let magnitude = match exponent {
+        0 => BigInt::from(fraction),
+        _ => BigInt::from(fraction | 1 << 52) << (exponent - 1),
+    };
+    if value.is_sign_negative() { -magnitude } else { magnitude }
+}
+
+fn check_rounded(
+    name: &str,
+    aggregate: &str,
+    sample: &Sample,
+    rows: &[usize],
+    column: &arrow::array::Float64Array,
+    group: usize,
+) {
+    let values = values(sample, rows).unwrap_or_default();
+    let count = values.len();
+    let least = if matches!(aggregate, "var" | "std") { 2 } else { 1 };
+    assert_eq!(column.is_valid(group), count >= least, "{name}");
+    if count < least {
+        return;
+    }
+    let result = column.value(group);
+    let special: f64 = values.iter().map(|(_, value)| value).filter(|value| !value.is_finite()).sum();
+    let sums = matches!(aggregate, "sum" | "mean");
+    if values.iter().any(|(_, value)| !value.is_finite()) {
+        let expected = if special.is_nan() || !sums { super::super::rounding::NAN } else { special };
+        assert_eq!(result.to_bits(), expected.to_bits(), "{name}");
+        return;
+    }
+    let sum: BigInt = values.iter().map(|(value, _)| value).sum();
+    let squares: BigInt = values.iter().map(|(value, _)| value * value).sum();
+    let count = BigInt::from(count);
+    let (numerator, denominator) = match aggregate {
+        "sum" => (sum << BITS, BigInt::from(1)),
+        "mean" => (sum << BITS, count),
+        "var" | "std" => (squares * &count - &sum * &sum, &count * (&count - 1)),
+        _ => (squares * &count - &sum * &sum, &count * &count),
+    };
+    if aggregate.starts_with("std") {
+        let variance = nearest(&numerator, &denominator);
+        assert_eq!(result, variance.sqrt(), "{name}");
+    } else {
+        assert_eq!(result.to_bits(), nearest(&numerator, &denominator).to_bits(), "{name}");
+    }
+}
+
+/// The double nearest to numerator / denominator · 2^−2148, by bisection over all doubles.
+fn nearest(numerator: &BigInt, denominator: &BigInt) -> f64 {
+    let zero = BigInt::from(0);
+    if *numerator < zero {
+        return -nearest(&-numerator, denominator);
+    }
+    let scaled = |bits: u64| (units(f64::from_bits(bits)) << BITS) * denominator;
+    let (mut below, mut above) = (0, f64::INFINITY.to_bits());
+    while above - below > 1 {
+        let middle = (below + above) / 2;
+        if scaled(middle) <= *numerator { below = middle } else { above = middle }
+    }
+    // `units` of infinity continues the doubles: it is 2^1024.
+    let (down, up) = (numerator - scaled(below), scaled(above) - numerator);
+    let nearer_up = match down.cmp(&up) {
+        Ordering::Less => false,
+        Ordering::Greater => true,
+        Ordering::Equal => below % 2 == 1,
+    };
+    f64::from_bits(if nearer_up { above } else { below })
+}
+
+fn check_choice(name: &str, aggregate: &str, sample: &Sample, rows: &[usize], column: &ArrayRef, group: usize) {
+    if rows.is_empty() {
+        assert!(column.logical_nulls().is_some_and(|nulls| nulls.is_null(group)), "{name}");
+        return;
+    }
+    let normal = normalised(&sample.values);
+    let compare = make_comparator(&normal, &normal, SortOptions::default()).unwrap();
+    let expected = match aggregate {
+        "min" => *rows.iter().min_by(|a, b| compare(**a, **b)).unwrap(),
+        "max" => *rows.iter().max_by(|a, b| compare(**a, **b)).unwrap(),
+        "first" => rows[0],
+        _ => rows[rows.len() - 1],
+    };
+    assert_eq!(super::show(&column.slice(group, 1)), super::show(&normal.slice(expected, 1)), "{name}");
+}
+
+/// The values with one NaN and one zero.
+fn normalised(values: &ArrayRef) -> ArrayRef {
+    match values.as_primitive_opt::<Float64Type>() {
+        None => values.clone(),
+        Some(floats) => std::sync::Arc::new(floats.unary::<_, Float64Type>(|value| match value {
+            value if value.is_nan() => super::super::rounding::NAN,
+            0.0 => 0.0,
+            value => value,
+        })),
+    }
+}
