@@ -12,8 +12,11 @@ mod fixed_keys;
 mod integer_index;
 mod keys;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text_keys;
 mod tuple_keys;
 
+pub(crate) use crate::aggregate::fixed::normalise_floats;
 pub use keys::{GroupKeys, keys_for};
-pub use table::{GroupTable, Grouped};
+pub use table::GroupTable;

@@ -18,24 +18,12 @@ pub struct GroupTable {
     ids: Vec<u32>,
 }
 
-/// What a group table comes to: one row a group, ascending by key columns from the first to the last; nulls last, NaN
-/// above all numbers, text bytewise.
-#[derive(Debug)]
-pub struct Grouped {
-    /// The key columns; none without keys.
-    pub keys: Vec<ArrayRef>,
-    /// One column an aggregate.
-    pub results: Vec<ArrayRef>,
-    /// Number of groups.
-    pub groups: usize,
-}
-
 impl GroupTable {
     /// A table of no rows for keys of types `key_types` and for aggregates over arguments of the given types.
     ///
     /// # Errors
     /// `Type` or `Unsupported` when a type fits neither keys nor the aggregate.
-    pub fn new(key_types: &[DataType], aggregates: &[(Arc<dyn Aggregate>, Vec<DataType>)]) -> Result<Self> {
+    pub fn new(key_types: &[DataType], aggregates: Vec<(Arc<dyn Aggregate>, Vec<DataType>)>) -> Result<Self> {
         let keys = if key_types.is_empty() { None } else { Some(keys_for(key_types)?) };
         let states = aggregates.iter().map(|(aggregate, arguments)| aggregate.states(arguments));
         let mut table = GroupTable { keys, states: states.collect::<Result<_>>()?, ids: Vec::new() };
@@ -53,8 +41,7 @@ impl GroupTable {
         self.states.iter_mut().for_each(|states| states.grow(groups));
     }
 
-    /// Absorbs a batch of `rows` rows: its key columns, the arguments of each aggregate, which rows count (all, or
-    /// those where `mask` is true), and where they came from. Rows that do not count make no group.
+    /// Absorbs a batch of `rows` rows: its key columns, the arguments of each aggregate, and where the rows came from.
     ///
     /// # Errors
     /// `Limit` beyond 2³² − 1 groups; `Internal` for columns other than agreed.
@@ -63,25 +50,43 @@ impl GroupTable {
         keys: &[ArrayRef],
         arguments: &[Vec<ArrayRef>],
         rows: usize,
+        origin: &RowOrigin,
+    ) -> Result<()> {
+        if let Some(index) = &mut self.keys {
+            index.intern(keys, &mut self.ids)?;
+        }
+        self.update_states(arguments, rows, None, origin)
+    }
+
+    /// As [`GroupTable::update`], of the rows where `mask` is true; the others make no group.
+    ///
+    /// # Errors
+    /// As [`GroupTable::update`].
+    pub fn update_where(
+        &mut self,
+        keys: &[ArrayRef],
+        arguments: &[Vec<ArrayRef>],
+        mask: &BooleanArray,
+        origin: &RowOrigin,
+    ) -> Result<()> {
+        if let Some(index) = &mut self.keys {
+            let kept = keys.iter().map(|key| filter(key, mask)).collect::<Result<Vec<_>, _>>()?;
+            index.intern(&kept, &mut self.ids)?;
+            spread(&mut self.ids, mask);
+        }
+        self.update_states(arguments, mask.len(), Some(mask), origin)
+    }
+
+    fn update_states(
+        &mut self,
+        arguments: &[Vec<ArrayRef>],
+        rows: usize,
         mask: Option<&BooleanArray>,
         origin: &RowOrigin,
     ) -> Result<()> {
         if arguments.len() != self.states.len() {
-            return Err(Error::internal(format!(
-                "arguments of {} aggregates, not {}",
-                arguments.len(),
-                self.states.len()
-            )));
-        }
-        if let Some(index) = &mut self.keys {
-            match mask {
-                None => index.intern(keys, &mut self.ids)?,
-                Some(mask) => {
-                    let kept: Vec<ArrayRef> = keys.iter().map(|key| filter(key, mask)).collect::<Result<_, _>>()?;
-                    index.intern(&kept, &mut self.ids)?;
-                    spread(&mut self.ids, mask);
-                }
-            }
+            let message = format!("arguments of {} aggregates, not {}", arguments.len(), self.states.len());
+            return Err(Error::internal(message));
         }
         self.grow();
         let groups = if self.keys.is_some() { GroupIds::Each(&self.ids) } else { GroupIds::One(rows) };
@@ -113,21 +118,23 @@ impl GroupTable {
         pairs.into_iter().try_for_each(|(states, theirs)| states.merge(&**theirs, &self.ids))
     }
 
-    /// The groups in order of their keys, and the results.
+    /// The key columns, then one column an aggregate; one row a group, ascending by the key columns from the first to
+    /// the last: nulls last, NaN above all numbers, text bytewise.
     ///
     /// # Errors
     /// `Arithmetic` when an integer result is beyond 64 bits.
-    pub fn finish(mut self) -> Result<Grouped> {
+    pub fn finish(mut self) -> Result<Vec<ArrayRef>> {
         let groups = self.groups();
         let results = self.states.iter_mut().map(|states| states.finish(0..groups)).collect::<Result<Vec<_>>>()?;
-        let Some(index) = self.keys.take() else { return Ok(Grouped { keys: vec![], results, groups }) };
+        let Some(index) = self.keys.take() else { return Ok(results) };
         let keys = index.emit(0..groups)?;
         drop((index, self));
-        let Some(order) = ascending(&keys)? else { return Ok(Grouped { keys, results, groups }) };
-        let sorted = |columns: Vec<ArrayRef>| -> Result<Vec<ArrayRef>> {
-            columns.into_iter().map(|column| Ok(take(&column, &order, None)?)).collect()
-        };
-        Ok(Grouped { keys: sorted(keys)?, results: sorted(results)?, groups })
+        let order = ascending(&keys)?;
+        let columns = keys.into_iter().chain(results);
+        match order {
+            None => Ok(columns.collect()),
+            Some(order) => columns.map(|column| Ok(take(&column, &order, None)?)).collect(),
+        }
     }
 
     /// Bytes held on the heap.

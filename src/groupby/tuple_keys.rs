@@ -35,7 +35,7 @@ enum Places {
 impl TupleKeys {
     pub(super) fn new(columns: Vec<Box<dyn GroupKeys>>) -> Self {
         let numbers = columns.iter().map(|_| Vec::new()).collect();
-        let places = Places::Array { slots: Vec::new(), shifts: vec![0; columns.len() + 1] };
+        let places = Places::Array { slots: vec![ABSENT], shifts: vec![0; columns.len() + 1] };
         TupleKeys { columns, tuples: Vec::new(), places, numbers, packed: Vec::new() }
     }
 
