@@ -55,6 +55,23 @@ impl RowOrigin {
         RowId { file: self.file, position }
     }
 
+    /// The identity of row `row`, if there is such a row.
+    pub(crate) fn row_id_checked(&self, row: usize) -> Option<RowId> {
+        match &self.positions {
+            Positions::Listed(list) if row >= list.len() => None,
+            _ => Some(self.row_id(row)),
+        }
+    }
+
+    /// Identities for rows that were made from all rows of this batch: the first one's, again and again.
+    pub(crate) fn first_repeated(&self, rows: usize) -> Self {
+        let first = match &self.positions {
+            Positions::Consecutive(start) => *start,
+            Positions::Listed(list) => list.first().copied().unwrap_or(0),
+        };
+        RowOrigin { file: self.file, positions: Positions::Listed(vec![first; rows].into()) }
+    }
+
     fn pick(&self, rows: impl Iterator<Item = usize>) -> Self {
         let positions = rows.map(|row| self.row_id(row).position).collect();
         RowOrigin { file: self.file, positions: Positions::Listed(positions) }

@@ -1,20 +1,51 @@
 //! Outcrop: an out-of-core chunked dataframe engine.
+//!
+//! Describe tables lazily, ask for all answers in one [`compute`](frame::compute), and every input is read once, on all
+//! cores, in bounded memory:
+//!
+//! ```
+//! use outcrop::frame::{compute, scan_csv};
+//!
+//! let air = scan_csv("testdata/airline/*.csv.bz2")?;
+//! let (lo, hi): (Option<i64>, Option<i64>) = compute((air.min("DepDelay"), air.max("DepDelay")))?;
+//! assert!(lo < hi);
+//! # Ok::<(), outcrop::error::Error>(())
+//! ```
+//!
+//! The verbs are in [`frame`], expressions in [`expr`], questions in words in [`sql`]; the life of a query is told in
+//! `ARCHITECTURE.md`. The library prints nothing, installs no signal handler and no allocator, and works on threads of
+//! its own; progress and warnings go to callbacks of [`frame::Runner`].
+
+#![deny(missing_docs)]
 
 // Modules in layer order: each may use only those above it in this list.
-pub mod aggregate;
+
+pub mod error;
+
+pub mod types;
+
 pub mod batch;
+
+pub mod memory;
+
+pub mod aggregate;
+
+pub mod expr;
+
+pub mod groupby;
+
+pub mod source;
+
+pub mod plan;
+
+pub mod exec;
+
+pub mod frame;
+
+pub mod sql;
+
 #[cfg(feature = "cli")]
 pub mod cli;
-pub mod error;
-pub mod exec;
-pub mod expr;
-pub mod frame;
-pub mod groupby;
-pub mod memory;
-pub mod plan;
-pub mod source;
-pub mod sql;
-pub mod types;
 
 /// The Arrow version whose types stand in this crate's interface.
 pub use arrow;

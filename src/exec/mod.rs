@@ -1,1 +1,29 @@
-//! exec
+//! Running plans: passes over inputs, on worker threads of their own.
+//!
+//! **Problem.** Many questions, one reading; many workers, one answer.
+//! **Idea.** [`run`] takes the first stage of every question, puts those over the same input into one pass, and then
+//! runs the stages that read their results. In a pass every worker repeats: read a partition, evaluate it for every
+//! stage, commit it, and absorb what the commit made certain into sinks of its own; at the end the sinks are joined.
+//! **Invariants.**
+//! - One loop (`worker.rs`) drives every pass, on threads or on the caller's thread.
+//! - Evaluation happens before the commit, so its errors are provisional too; what is reported is the first error in
+//!   input order, whoever met it first.
+//! - A question's answer does not depend on which questions run beside it: it sees its own mask, its own misfits.
+//! - A value that does not fit an inferred type makes only the questions that read it run again, over a wider type.
+
+mod filter;
+mod options;
+mod outcome;
+mod pass;
+mod run;
+mod sink;
+mod statistics;
+mod stream;
+mod work;
+mod worker;
+
+pub use options::{Progress, ProgressCallback, RunOptions, Scheduler, Warning, WarningCallback};
+pub use run::{Answer, RunOutput, run};
+pub use sink::Materialised;
+pub use statistics::{RunStatistics, StageSeconds};
+pub use stream::{BatchStream, stream};

@@ -1,1 +1,36 @@
-//! Expressions.
+//! Expressions: what a user says about a row, bound to a schema and evaluated a column at a time.
+//!
+//! **Problem.** The same words come from Rust and from text, must be checked before any data is read, and are then
+//! run over millions of rows.
+//! **Idea.** Three forms. [`Expr`] is a plain tree that builders and the parser make and the planner rewrites; its
+//! text parses back to itself. [`Expr::bind`] turns it into a [`BoundExpr`]: columns by index, one type everywhere,
+//! conversions explicit, constants folded. Evaluation walks that tree once a batch, with one kernel call a node.
+//! **Invariants.**
+//! - A bound expression fails for values only: integer overflow, integer division by zero, text that does not convert.
+//! - Constants stay single values ([`value::Value::Scalar`]) and columns are never copied.
+//! - `case`, `coalesce`, `and` and `or` evaluate an operand that can fail only on the rows that reach it.
+//! - Logic is three-valued. NaN equals itself and is above all numbers; −0.0 equals 0.0; text compares bytewise.
+
+mod arithmetic;
+mod bind;
+mod bound;
+mod branch;
+mod build;
+mod call;
+mod cast;
+pub(crate) mod civil;
+mod coerce;
+mod compare;
+pub(crate) mod display;
+pub(crate) mod function;
+mod member;
+mod tree;
+mod value;
+
+pub use bound::BoundExpr;
+pub use build::{Then, When, coalesce, col, count_rows, greatest, least, len, lit, make_date, when};
+pub use function::Function;
+pub use tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,21 @@
-//! frame
+//! The verbs a user calls: scan, describe, compute.
+//!
+//! A [`LazyFrame`] describes a table; nothing is read beyond the samples that its schema needs. [`compute`] answers
+//! any mixture of frames and reductions, and reads inputs that they share once.
+
+mod compute;
+mod dataframe;
+mod group_by;
+mod lazy;
+mod reduction;
+mod scan;
+mod value;
+
+pub use compute::{FromAnswer, FromAnswers, Run, Runner, Target, Targets, compute};
+pub use dataframe::DataFrame;
+pub use group_by::GroupBy;
+pub(crate) use lazy::expand_wildcards;
+pub use lazy::{IntoExprs, LazyFrame};
+pub use reduction::Reduction;
+pub use scan::{CsvScan, scan_csv};
+pub use value::{FromValue, Value};

@@ -1,1 +1,21 @@
-//! plan
+//! Plans: what is asked (logical), and the stages that answer it (physical).
+//!
+//! **Problem.** Questions are asked one by one, but data should be read once for all of them.
+//! **Idea.** A question is a [`LogicalPlan`], checked against the schema of its source. [`lower`] cuts it into
+//! [`Stage`]s at the points where all rows must be seen before any can leave (grouping, sorting): a stage scans one
+//! input through batch steps into one sink, and the sink's result is the input of the stages after it. Stages over
+//! the same input run in one pass.
+//! **Invariants.** Names and types are checked before any row is read; a plan can be lowered again over a source with
+//! wider types.
+
+mod aggregate_select;
+mod explain;
+mod logical;
+mod lower;
+mod stage;
+
+pub use aggregate_select::{AggregateSelect, aliased, replace_names};
+pub use explain::explain;
+pub use logical::{BatchFunction, LogicalPlan, SortKey};
+pub use lower::lower;
+pub use stage::{AggregateColumn, SinkSpec, SortColumn, Stage, StageInput, Step};

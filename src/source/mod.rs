@@ -1,5 +1,267 @@
-//! Where rows come from: files and globs, decompression, CSV.
+//! Where rows come from: files and globs, decompression, CSV, results of earlier stages.
+//!
+//! **Problem.** Work on one file must spread over all cores, yet where a record begins, whether a compressed block is
+//! real, and what type a column has are only certain once everything before is known.
+//! **Idea.** A [`Scan`] hands out *partitions* to whoever asks: [`Scan::read`] gives batches that are *provisional*.
+//! [`Scan::commit`] then takes the partition's ticket and returns what has become certain, in input order: partitions
+//! to count as they were read, rows that straddled two partitions, partitions that had to be read anew, errors.
+//! **Invariants.**
+//! - Every record is committed exactly once; contributions that were not committed never reach a sink.
+//! - The batches, once committed, do not depend on how the input was cut or on the number of workers, but for where
+//!   one batch ends and the next begins.
+//! - Within a file, commits come in input order; files advance independently.
 
 pub mod csv;
 pub mod decompress;
 pub mod input;
+pub mod memory;
+pub mod paths;
+
+use crate::batch::{Batch, RowId};
+use crate::error::{Error, Place, Result};
+use crate::types::ColumnType;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Something that can be scanned: a schema, and partitions on request.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// Names and types of the columns.
+    fn schema(&self) -> SchemaRef;
+
+    /// One line for `explain`: what this is.
+    fn describe(&self) -> String;
+
+    /// Equal for sources that give the same rows, so that their queries share a pass.
+    fn key(&self) -> String;
+
+    /// What the user should know about the inputs.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The pieces that a scan will hand out, as far as they are known before reading.
+    fn partitions(&self, piece_bytes: usize) -> Vec<PartitionInfo>;
+
+    /// Starts a scan.
+    ///
+    /// # Errors
+    /// An input cannot be opened.
+    fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>>;
+
+    /// The same source with wider types for the columns named; `None` where types are not inferred.
+    fn widened(&self, columns: &[(usize, ColumnType)]) -> Option<Arc<dyn Source>>;
+}
+
+/// What is known of a partition before it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionInfo {
+    /// The input it belongs to, as the user named it.
+    pub file: Arc<str>,
+    /// Range of stored bytes; where records begin is settled when the partition is read.
+    pub stored_bytes: std::ops::Range<u64>,
+}
+
+/// What a scan is asked for.
+#[derive(Clone)]
+pub struct ScanRequest {
+    /// Columns wanted, as ascending indices into the source's schema.
+    pub columns: Vec<usize>,
+    /// Rows that do not pass may be left out; a superset may be delivered.
+    pub filter: Option<Arc<dyn RowFilter>>,
+    /// How many workers will call.
+    pub workers: usize,
+    /// Text of about so many bytes makes a partition (at least one compressed block).
+    pub piece_bytes: usize,
+    /// Text of about so many bytes makes a batch.
+    pub batch_bytes: usize,
+    /// Stop soon when set.
+    pub cancel: CancelToken,
+}
+
+/// A cheap test that a scan applies before it converts the other columns.
+pub trait RowFilter: Send + Sync {
+    /// The columns it reads, as ascending indices into [`ScanRequest::columns`].
+    fn columns(&self) -> &[usize];
+
+    /// Which rows to keep, given exactly those columns. `None` when that cannot be told: all are kept.
+    fn keep(&self, records: &RecordBatch) -> Option<BooleanArray>;
+}
+
+/// A running scan, shared by all workers.
+pub trait Scan: Send + Sync {
+    /// Reads the next partition. With `wait` false it may answer `Busy` rather than wait for another worker.
+    ///
+    /// # Errors
+    /// Reading failed; the error is final for the whole scan.
+    fn read(&self, scratch: &mut ScanScratch, wait: bool) -> Result<Read>;
+
+    /// Takes a partition that was read and returns everything that is certain now, in input order within each file.
+    /// The partitions it tells of may be others than the one handed in.
+    fn commit(&self, ticket: Ticket) -> Vec<Committed>;
+
+    /// Hand out no more partitions of `file` and the files after it.
+    fn stop_from(&self, file: u32);
+
+    /// Stored bytes in all inputs, and those handed out so far.
+    fn progress(&self) -> (u64, u64);
+
+    /// Bytes read from the operating system by this scan so far.
+    fn bytes_read(&self) -> u64;
+}
+
+/// A worker's scratch memory, kept from partition to partition.
+#[derive(Default)]
+pub struct ScanScratch {
+    /// Memory of the decompressor.
+    pub text: decompress::Scratch,
+    /// Memory of the reader, of its own kind.
+    pub reader: Option<Box<dyn Any + Send>>,
+    /// Time spent in the stages of reading.
+    pub times: ReadTimes,
+}
+
+/// Thread seconds spent while reading.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReadTimes {
+    /// Reading stored bytes and decompressing them.
+    pub decompress: f64,
+    /// Finding records and converting fields.
+    pub parse: f64,
+}
+
+/// Names a partition within a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PartitionId {
+    /// Ordinal of the file.
+    pub file: u32,
+    /// Ordinal within the file.
+    pub ordinal: u64,
+}
+
+/// What the source needs back to commit a partition.
+pub struct Ticket {
+    /// The partition.
+    pub id: PartitionId,
+    /// The source's own notes.
+    pub notes: Box<dyn Any + Send>,
+}
+
+/// Answer of [`Scan::read`].
+pub enum Read {
+    /// A partition's batches, provisional until its commit.
+    Partition(Ticket, Vec<SourceBatch>),
+    /// Nothing to read, but something has become certain meanwhile (the end of a file, say).
+    Committed(Vec<Committed>),
+    /// Others are at work on what there is; ask again.
+    Busy,
+    /// Everything has been handed out and committed.
+    End,
+}
+
+/// A batch as its source delivers it.
+#[derive(Debug)]
+pub struct SourceBatch {
+    /// The rows.
+    pub batch: Batch,
+    /// Values that do not fit their column's type; they are null in `batch`. Ascending by row.
+    pub misfits: Vec<Misfit>,
+    /// Fields that were not valid in the expected encoding and were read as windows-1252.
+    pub recoded: Option<Recoded>,
+}
+
+/// A value that does not fit the type of its column.
+#[derive(Clone, Debug)]
+pub struct Misfit {
+    /// Row of the batch.
+    pub row: usize,
+    /// Index into [`ScanRequest::columns`].
+    pub column: usize,
+    /// The value, shortened.
+    pub text: String,
+    /// What follows for a question that needs the value.
+    pub remedy: Remedy,
+}
+
+/// What follows from a value that does not fit.
+#[derive(Clone, Debug)]
+pub enum Remedy {
+    /// The type was inferred: this wider one holds the value and all that fit before.
+    Widen(ColumnType),
+    /// The type or encoding was declared: this error, its place still to be added.
+    Fail(Error),
+}
+
+/// Fields of a batch that were read as windows-1252.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recoded {
+    /// How many.
+    pub count: u64,
+    /// Row of the first.
+    pub row: usize,
+    /// Its column, as an index into [`ScanRequest::columns`].
+    pub column: usize,
+}
+
+/// Something that has become certain.
+pub struct Committed {
+    /// The partition that it belongs to.
+    pub id: PartitionId,
+    /// 0, 1, 2… in the order of commits of this file, which is input order.
+    pub sequence: u64,
+    /// The rows.
+    pub rows: CommittedRows,
+    /// Records that these rows were chosen from.
+    pub records: u64,
+    /// Tells where a row of these stands in its file.
+    pub locate: Option<Box<dyn Locate>>,
+    /// After these rows comes this error; nothing of the file follows.
+    pub error: Option<Error>,
+    /// After these rows the file ends well.
+    pub file_done: bool,
+    /// Something to tell the user.
+    pub warning: Option<String>,
+}
+
+/// The rows of a [`Committed`].
+pub enum CommittedRows {
+    /// The batches delivered by `read` for this partition count as they are.
+    AsRead,
+    /// The batches delivered by `read` for this partition are void; these count instead (none, perhaps).
+    Instead(Vec<SourceBatch>),
+    /// These count as well (rows between two partitions); the partition itself is told separately.
+    Between(Vec<SourceBatch>),
+}
+
+/// Finds where a row stands, by counting lines: only for messages.
+pub trait Locate: Send {
+    /// The place of the row, without a column.
+    fn place(&self, row: RowId) -> Place;
+
+    /// Gives memory that is not needed any more back to a worker.
+    fn recycle(self: Box<Self>, scratch: &mut ScanScratch);
+}
+
+/// A flag that stops a run from outside; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// A token that is not cancelled.
+    pub fn new() -> Self {
+        CancelToken::default()
+    }
+
+    /// Asks every run that holds a clone of this token to stop; it returns an error of kind `Cancelled`.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`CancelToken::cancel`] was called.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,1 +1,67 @@
 //! Text to expressions and questions.
+//!
+//! **Problem.** Users type questions such as `mean(ArrDelay) as delay by UniqueCarrier where Month = 12 sort delay
+//! desc limit 5`; a slip must be shown where it is, and no text may crash the program.
+//! **Idea.** The text is cut into words once, each with its place. Clause words outside parentheses cut a question
+//! into clauses; commas cut a clause into items; each item goes to sqlparser's expression parser, and what comes back
+//! is turned into [`Expr`](crate::expr::Expr).
+//! **Invariants.**
+//! - Only the words in `expr::display::RESERVED` mean something by themselves; all others, `Year`, `Date` and `count`
+//!   among them, are column names unless a parenthesis follows. In backticks every word is a name.
+//! - 'single' and "double" quotes both mean text. Names keep their case, keywords do not.
+//! - Nothing is named implicitly: `a b` is an error.
+//! - Errors underline the text. Depth is limited when parsing and again when converting, so no text overflows the
+//!   stack.
+
+mod ask;
+mod convert;
+mod question;
+mod words;
+
+pub use question::{Question, QuestionSpans, parse_question, parse_questions, read_questions};
+
+use crate::error::{Error, Result};
+use crate::expr::Expr;
+use std::ops::Range;
+use words::Words;
+
+/// The expression written in `text`, such as `DepDelay > 15 and Origin = 'SFO'`.
+///
+/// # Errors
+/// `Syntax`, `Name` (unknown function) or `Unsupported`, with the place underlined.
+///
+/// # Example
+/// ```
+/// let expr = outcrop::sql::parse_expr("ArrDelay>15 AND Origin==\"SFO\"")?;
+/// assert_eq!(expr.to_string(), "ArrDelay > 15 and Origin = 'SFO'");
+/// # Ok::<(), outcrop::error::Error>(())
+/// ```
+pub fn parse_expr(text: &str) -> Result<Expr> {
+    let words = Words::of(text)?;
+    convert::expression(&words, 0..words.len())
+}
+
+/// Where `text` names the column or function `name`: the byte range of its first mention.
+pub fn locate(text: &str, name: &str) -> Option<Range<usize>> {
+    locate_within(text, name, 0..text.len())
+}
+
+/// `error`, which arose when an expression of `text` within the bytes `within` was bound, with its place underlined:
+/// the first name the error mentions in backticks if the text has it there, else all of `within`.
+pub fn underline(error: Error, text: &str, within: Range<usize>) -> Error {
+    if error.underlined().is_some() {
+        return error;
+    }
+    let mentioned = error.message().split('`').nth(1);
+    let place = mentioned.and_then(|name| locate_within(text, name, within.clone()));
+    error.underline(text, place.unwrap_or(within))
+}
+
+fn locate_within(text: &str, name: &str, within: Range<usize>) -> Option<Range<usize>> {
+    let words = Words::of(text).ok()?;
+    let mut places = (0..words.len()).filter(|&at| words.name(at) == Some(name)).map(|at| words.bytes(at..at + 1));
+    places.find(|place| within.start <= place.start && place.end <= within.end)
+}
+
+#[cfg(test)]
+mod tests;

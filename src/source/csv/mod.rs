@@ -1,1 +1,58 @@
 //! CSV and TSV text to Arrow columns.
+//!
+//! **Problem.** Text arrives in pieces cut anywhere, perhaps inside a quoted field, and must become typed columns near
+//! the speed of memory, without ever turning a value into another one, or a record into none or two.
+//! **Idea.** Two steps over plain byte slices. [`split()`] marks the records and fields of a batch of text in a
+//! [`RecordIndex`], checking the structure of every record whatever is asked; [`parse_column`] converts one column of
+//! those records. [`guess_record_start`] tells where to begin in a piece; whoever stitches the pieces checks the guess.
+//! **Invariants.** Splitting depends on the text alone, not on engine, windows or cuts; every fast path has a slow
+//! twin that the tests hold it to; a value that does not fit its column is reported as a [`Misfit`], never dropped.
+//!
+//! # The grammar
+//! RFC 4180, and: a record ends at `\n` or `\r\n`; a quote matters only as the first byte of a field and from there
+//! to its closing quote, where it is doubled to stand for itself; spaces belong to the field; NUL is data.
+//!
+//! # Deliberate differences from the `csv` crate
+//! The crate is the judge of our splitter for valid input. Beyond that we differ, with a test each in
+//! `tests/splitter.rs`:
+//! - an unterminated quote is malformed (the crate ends the field with the file);
+//! - text after a closing quote is malformed (the crate appends it to the field);
+//! - a blank line in a file of one column is a record with an empty field (the crate skips it, and so do we when there
+//!   are several columns);
+//! - a carriage return without a line feed is data (the crate ends a record there);
+//! - a record with too few or too many fields is malformed (as in the crate, unless it is told to be flexible).
+
+mod batches;
+mod chain;
+pub mod column;
+pub mod datetime;
+pub mod dialect;
+pub mod encoding;
+pub mod fields;
+pub mod guess;
+pub mod header;
+pub mod index;
+pub mod infer;
+pub mod number;
+mod open;
+mod options;
+pub mod record;
+mod scan;
+mod simd;
+mod source;
+pub mod split;
+mod strings;
+
+pub use column::{ColumnSpec, Misfit, MisfitKind, Parsed, Recoded, parse_column};
+pub use dialect::Dialect;
+pub use encoding::Encoding;
+pub use fields::{Format, NullTokens};
+pub use guess::guess_record_start;
+pub use header::{Header, parse_header};
+pub use index::RecordIndex;
+pub use infer::{TypeGuess, text_type, widened_type};
+pub use options::CsvOptions;
+pub use record::{Malformed, MalformedKind};
+pub use simd::Engine;
+pub use source::CsvSource;
+pub use split::{Limits, MAX_TEXT, Split, count_newlines, split, split_with};

@@ -9,6 +9,20 @@
 //! **Invariants.** Confirmed pieces, concatenated, are exactly the decompressed file; an error is reported only from
 //! `confirm`, `finish`, or, for failing reads, `next`; no piece is lost or repeated; text is bounded in size.
 
+mod bzip2;
+mod format;
+mod gzip;
+mod plain;
+mod sequential;
+mod text_file;
+mod zstd;
+
+#[cfg(test)]
+mod tests;
+
+pub use format::Format;
+pub use text_file::{TextFile, TextSample};
+
 use crate::error::{Error, Result};
 use std::any::Any;
 

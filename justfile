@@ -1,0 +1,38 @@
+# `just` lists these.
+default:
+    @just --list
+
+# Format, lints and types: what must hold before a commit.
+check:
+    cargo fmt --check
+    cargo clippy --locked --all-targets -- -D warnings
+    cargo clippy --locked --no-default-features --lib -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+
+# Unit, integration and documentation tests.
+test *args:
+    cargo test --locked {{args}}
+
+# Rewrite the golden files from what the program says now; read the diff before committing.
+bless:
+    INSTA_UPDATE=always cargo test --locked
+
+# Benches per stage.
+bench *args:
+    cargo bench --locked {{args}}
+
+# Generated data for the benches: 2001–2008, 500,000 rows a year, as csv and bz2.
+data:
+    cargo build --release --locked --example generate
+    target/release/examples/generate data/csv --years 2001-2008 --rows 500000 --format csv
+    target/release/examples/generate data/bz2 --years 2001-2008 --rows 500000 --format bz2
+
+# Outcrop beside bzip2 and Polars on the generated data; takes some minutes.
+peers *args: data
+    cargo build --release --locked
+    benches/peers/setup
+    benches/peers/compare {{args}}
+
+# Everything a change is judged by.
+ci:
+    .ci/run

@@ -1,0 +1,268 @@
+//! The table of commands and flags; its help text is the manual.
+//!
+//! Files come first and questions after them, each behind its `-q`, because the shell turns one pattern into many
+//! files. Whatever is wrong with a flag is found here, before any file is opened.
+
+#[cfg(test)]
+mod tests;
+mod values;
+
+use crate::cli::render::Format;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+pub(crate) use values::{Quote, TypeOverride};
+
+/// Where `--scheduler` is looked for when it is not given.
+pub(crate) const SCHEDULER_VARIABLE: &str = "OUTCROP_SCHEDULER";
+
+const AFTER_HELP: &str = "\
+Files are CSV or TSV, plain or compressed with bzip2, gzip or zstd (told by their content, not by their name). A quoted \
+pattern ('data/*.csv.bz2') and a directory work too.
+
+Example:
+  outcrop ask 'data/*.csv.bz2' -q 'min(DepDelay)' -q 'mean(ArrDelay) by Year'
+
+Exit codes: 0 answered, 1 the data or the run failed, 2 the command line or a question is wrong.";
+
+const ASK_HELP: &str = "\
+A question:
+  WHAT [by KEYS] [where CONDITION] [having CONDITION] [sort KEY [asc|desc], …] [limit N]
+
+WHAT is a list of aggregates (count(*), count, sum, mean, min, max, var, std, first, last) or, for a question about \
+rows, of columns and expressions; `as` names them, `*` is all columns. Clauses may come in any order.
+'SFO' and \"SFO\" are both text; a column with an odd name takes `backticks`.
+
+Examples:
+  Two answers, one reading of the files:
+    outcrop ask data/*.csv.bz2 -q 'min(DepDelay), max(DepDelay)' -q 'count(*) by Year'
+
+  The ten carriers with the latest December flights:
+    outcrop ask data/*.csv.bz2 -q 'count(*) as n, mean(ArrDelay) as delay by UniqueCarrier
+      where Month = 12 and DepDelay > 0 having n > 100 sort delay desc limit 10'
+
+  Rows, as JSON, into a file:
+    outcrop ask 2007.csv -q 'Origin, Dest, ArrDelay where ArrDelay > 600' --output late.json
+
+  A file of questions, one a line, each answer into a file of its own:
+    outcrop ask data -f questions.txt --output 'answers/q{}.csv'";
+
+/// Many answers about piles of compressed CSV, in one parallel pass
+///
+/// Outcrop reads CSV files, compressed or not, once, on all cores and in bounded memory, and answers all the questions
+/// of a call together.
+#[derive(Debug, Parser)]
+#[command(name = "outcrop", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Answer questions about the files, all in one pass
+    #[command(after_help = ASK_HELP, override_usage = "outcrop ask [OPTIONS] FILES… -q QUESTION [-q QUESTION]…")]
+    Ask(Ask),
+    /// Show the columns and the types found in samples of every file
+    #[command(after_help = "Example:\n  outcrop schema 'data/*.csv.bz2' --types TailNum=utf8")]
+    Schema(Schema),
+    /// Show the first rows
+    #[command(after_help = "Example:\n  outcrop head 2001.csv.bz2 -n 3")]
+    Head(Head),
+    /// Count the records
+    #[command(after_help = "Example:\n  outcrop count 'data/*.csv.bz2' --stats")]
+    Count(Count),
+    /// Show how the questions would be answered, without answering them: plans, passes, partitions, columns read
+    #[command(after_help = "Example:\n  outcrop explain data -q 'mean(ArrDelay) by UniqueCarrier where Month = 12'")]
+    Explain(Explain),
+}
+
+/// Flags of `ask`.
+#[derive(Debug, Args)]
+pub(crate) struct Ask {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) questions: Questions,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+/// Flags of `schema`.
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+/// Flags of `head`.
+#[derive(Debug, Args)]
+pub(crate) struct Head {
+    /// How many rows
+    #[arg(short = 'n', long = "rows", value_name = "N", default_value_t = 10)]
+    pub(crate) rows: usize,
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+/// Flags of `count`.
+#[derive(Debug, Args)]
+pub(crate) struct Count {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+/// Flags of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(flatten)]
+    pub(crate) questions: Questions,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+/// The questions: those of `-q` in order, then those of the files.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Questions")]
+#[group(required = true, multiple = true)]
+pub(crate) struct Questions {
+    /// A question; repeat it for more, they share one pass
+    #[arg(short = 'q', long = "ask", value_name = "QUESTION", allow_hyphen_values = true)]
+    pub(crate) ask: Vec<String>,
+    /// A file of questions, one a line; blank lines and lines that begin with # are skipped
+    #[arg(short = 'f', long = "file", value_name = "FILE", id = "question_files")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// What to read, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct Input {
+    /// Files, patterns and directories
+    #[arg(required = true, value_name = "FILES", help_heading = None)]
+    pub(crate) files: Vec<String>,
+    /// Types of columns that are not to be guessed, such as 'TailNum=utf8,Distance=float64'
+    ///
+    /// Types are int64, float64, utf8, boolean, date and timestamp. A value that does not fit a type given here is an
+    /// error, while a type that was guessed is widened.
+    #[arg(long, value_name = "COLUMN=TYPE", value_delimiter = ',')]
+    pub(crate) types: Vec<TypeOverride>,
+    /// What stands for a missing value [default: empty, NA]
+    ///
+    /// Repeat it, or separate by commas; what is given replaces the default. A quoted field is never missing.
+    #[arg(long, value_name = "TOKEN", value_delimiter = ',', allow_hyphen_values = true)]
+    pub(crate) null: Option<Vec<String>>,
+    /// The byte between fields, such as ';', '\t' or tab [default: found out]
+    #[arg(long, value_name = "C", value_parser = values::delimiter, allow_hyphen_values = true)]
+    pub(crate) delimiter: Option<u8>,
+    /// The byte around quoted fields, or none [default: "]
+    #[arg(long, value_name = "C")]
+    pub(crate) quote: Option<Quote>,
+    /// The encoding, such as utf-8 or latin1 [default: UTF-8, with windows-1252 for fields that are not]
+    ///
+    /// With an encoding given, a byte that does not decode is an error.
+    #[arg(long, value_name = "LABEL", value_parser = values::encoding)]
+    pub(crate) encoding: Option<String>,
+    /// The first record holds data; columns are named column_1, column_2, …
+    #[arg(long)]
+    pub(crate) no_header: bool,
+}
+
+/// How answers are written.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Output {
+    /// The format of answers [default: as --output is named, else table on a terminal, csv elsewhere]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Write answers to FILE; with {} in it, such as 'q{}.csv', each to a file of its own, numbered from 1
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+}
+
+impl Output {
+    /// The format to write, given whether stdout is a terminal.
+    pub(crate) fn format(&self, terminal: bool) -> Format {
+        let by_name = || self.output.as_deref().and_then(Format::of_file_name);
+        let by_place = if terminal && self.output.is_none() { Format::Table } else { Format::Csv };
+        self.format.or_else(by_name).unwrap_or(by_place)
+    }
+}
+
+/// How the work is done, and what is said of it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run")]
+pub(crate) struct Run {
+    /// Threads to work on [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Who does the work; answers are the same [default: $OUTCROP_SCHEDULER, else threads]
+    #[arg(long, value_name = "NAME")]
+    scheduler: Option<Scheduler>,
+    /// Print the statistics of the run on stderr at the end, for people or for programs
+    #[arg(long, value_name = "text|json", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    pub(crate) stats: Option<Stats>,
+    /// No warnings and no progress
+    #[arg(long)]
+    pub(crate) quiet: bool,
+    /// No progress bar
+    #[arg(long)]
+    pub(crate) no_progress: bool,
+    /// Text of about so many bytes makes a partition (for tests)
+    #[arg(long, value_name = "BYTES", hide = true)]
+    pub(crate) piece_bytes: Option<NonZeroUsize>,
+    /// Text of about so many bytes makes a batch (for tests)
+    #[arg(long, value_name = "BYTES", hide = true)]
+    pub(crate) batch_bytes: Option<NonZeroUsize>,
+}
+
+impl Run {
+    /// The scheduler: the flag, else `variable` (the value of [`SCHEDULER_VARIABLE`]), else threads.
+    ///
+    /// # Errors
+    /// The variable names no scheduler; the text says what it may name.
+    pub(crate) fn scheduler(&self, variable: Option<&str>) -> Result<Scheduler, String> {
+        match (self.scheduler, variable) {
+            (Some(given), _) => Ok(given),
+            (None, None | Some("")) => Ok(Scheduler::Threads),
+            (None, Some(name)) => Scheduler::from_str(name, true)
+                .map_err(|_| format!("{SCHEDULER_VARIABLE} is `{name}`, expected threads or synchronous")),
+        }
+    }
+}
+
+/// Who does the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scheduler {
+    /// Threads of this process, one a core
+    Threads,
+    /// The calling thread alone, for debugging
+    Synchronous,
+}
+
+/// The form of run statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stats {
+    /// Lines for people
+    Text,
+    /// One JSON object, the last line of stderr
+    Json,
+}

@@ -1,0 +1,202 @@
+//! Aligned columns for people.
+//!
+//! A table knows its widths only at the end, so it holds the text of the rows it will show: the head and a sliding
+//! tail. Too wide a table first narrows its widest columns, cutting cells with `…`, then leaves out columns from the
+//! right and says which. Widths are display widths, so East Asian text stays aligned.
+
+use super::cell::{Column, Value, is_number};
+use super::{Layout, Writer};
+use arrow::datatypes::Schema;
+use std::collections::VecDeque;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Characters between columns.
+const GAP: usize = 2;
+
+/// Columns are not cut narrower than this.
+const NARROWEST: usize = 6;
+
+/// Significant digits of a double.
+const DIGITS: usize = 7;
+
+/// Gathers what will be shown.
+pub(super) struct Table {
+    names: Vec<String>,
+    right: Vec<bool>,
+    layout: Layout,
+    head: Vec<Vec<String>>,
+    tail: VecDeque<Vec<String>>,
+    rows_seen: u64,
+}
+
+impl Table {
+    /// A table of these columns.
+    pub(super) fn new(schema: &Schema, layout: Layout) -> Self {
+        Table {
+            names: schema.fields().iter().map(|field| printable(field.name())).collect(),
+            right: schema.fields().iter().map(|field| is_number(field.data_type())).collect(),
+            layout,
+            head: Vec::new(),
+            tail: VecDeque::new(),
+            rows_seen: 0,
+        }
+    }
+
+    fn rows_of_head(&self) -> usize {
+        self.layout.rows.map_or(usize::MAX, |rows| rows - rows / 2)
+    }
+
+    fn rows_of_tail(&self) -> usize {
+        self.layout.rows.map_or(0, |rows| rows / 2)
+    }
+
+    /// How many columns fit, and how wide each is.
+    fn widths(&self) -> Vec<usize> {
+        let natural = |column: usize| {
+            let cells = self.head.iter().chain(&self.tail).map(|row| row[column].width());
+            cells.chain([self.names[column].width(), 1]).max().unwrap_or(1)
+        };
+        let mut widths: Vec<usize> = (0..self.names.len()).map(natural).collect();
+        let Some(limit) = self.layout.width else { return widths };
+        loop {
+            let total = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
+            if total <= limit || widths.is_empty() {
+                return widths;
+            }
+            let excess = total - limit;
+            let widest = widths.iter().copied().max().unwrap_or(0);
+            if widest > NARROWEST {
+                let next = widths.iter().copied().filter(|width| *width < widest).max().unwrap_or(0).max(NARROWEST);
+                let many = widths.iter().filter(|width| **width == widest).count();
+                let narrower = next.max(widest.saturating_sub(excess.div_ceil(many)));
+                widths.iter_mut().filter(|width| **width == widest).for_each(|width| *width = narrower);
+            } else if widths.len() > 1 {
+                widths.pop();
+            } else {
+                return widths;
+            }
+        }
+    }
+
+    fn line(&self, cells: &[String], widths: &[usize], out: &mut Vec<u8>) {
+        let mut line = String::new();
+        for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
+            let cell = shortened(cell, *width);
+            let padding = width - cell.width();
+            let before = if self.right[column] { padding } else { 0 };
+            line.extend(std::iter::repeat_n(' ', before + if column > 0 { GAP } else { 0 }));
+            line.push_str(&cell);
+            line.extend(std::iter::repeat_n(' ', padding - before));
+        }
+        out.extend_from_slice(line.trim_end().as_bytes());
+        out.push(b'\n');
+    }
+}
+
+impl Writer for Table {
+    fn rows(&mut self, columns: &[Column<'_>], rows: usize, _out: &mut Vec<u8>) {
+        let text = |row: usize| columns.iter().map(|column| cell_text(column.value(row))).collect::<Vec<_>>();
+        let into_head = rows.min(self.rows_of_head() - self.head.len());
+        self.head.extend((0..into_head).map(text));
+        let into_tail = (rows - into_head).min(self.rows_of_tail());
+        for row in rows - into_tail..rows {
+            if self.tail.len() == self.rows_of_tail() {
+                self.tail.pop_front();
+            }
+            self.tail.push_back(text(row));
+        }
+        self.rows_seen += rows as u64;
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        let widths = self.widths();
+        let rule: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
+        self.line(&self.names, &widths, out);
+        self.line(&rule, &widths, out);
+        self.head.iter().for_each(|row| self.line(row, &widths, out));
+        let shown = (self.head.len() + self.tail.len()) as u64;
+        if shown < self.rows_seen {
+            self.line(&vec!["…".to_string(); widths.len()], &widths, out);
+        }
+        self.tail.iter().for_each(|row| self.line(row, &widths, out));
+
+        let rows = if self.rows_seen == 1 { "row" } else { "rows" };
+        let mut footer = format!("{} {rows}", grouped(self.rows_seen));
+        if shown < self.rows_seen {
+            footer.push_str(&format!(", {} shown", grouped(shown)));
+        }
+        if widths.len() < self.names.len() {
+            footer.push_str(&format!("; not shown for width: {}", self.names[widths.len()..].join(", ")));
+        }
+        out.extend_from_slice(format!("({footer})\n").as_bytes());
+    }
+}
+
+fn cell_text(value: Value<'_>) -> String {
+    match value {
+        Value::Null => "null".to_string(),
+        Value::Text(text) => printable(text),
+        Value::Float64(value) if value.is_finite() => rounded(value),
+        value => {
+            let mut text = Vec::new();
+            value.append(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        }
+    }
+}
+
+/// Text with control characters escaped, so that data can neither break the table nor command the terminal.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// A double to [`DIGITS`] significant digits, but never short of its whole part; always with a decimal point.
+fn rounded(value: f64) -> String {
+    let magnitude = value.abs();
+    if magnitude != 0.0 && !(1e-4..1e15).contains(&magnitude) {
+        return ryu::Buffer::new().format_finite(value).to_string();
+    }
+    let whole_digits = if magnitude < 1.0 { 1 } else { magnitude.log10() as usize + 1 };
+    let text = format!("{value:.*}", DIGITS.saturating_sub(whole_digits).max(1));
+    let trimmed = text.trim_end_matches('0');
+    if trimmed.ends_with('.') { format!("{trimmed}0") } else { trimmed.to_string() }
+}
+
+/// `text` cut to `width` columns of display, the last of them `…` if anything was cut.
+fn shortened(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_string();
+    }
+    let mut kept = String::new();
+    let mut used = 0;
+    for character in text.chars() {
+        used += character.width().unwrap_or(0);
+        if used + 1 > width {
+            break;
+        }
+        kept.push(character);
+    }
+    kept.push('…');
+    kept
+}
+
+/// A count with commas between thousands.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

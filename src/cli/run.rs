@@ -1,0 +1,290 @@
+//! The commands.
+
+use super::flags::{
+    Ask, Cli, Command, Count, Explain, Head, Input, Output, Questions, Run, SCHEDULER_VARIABLE, Schema, Stats,
+};
+use super::messages::{Stop, conclude, warn};
+use super::progress::Progress;
+use super::render::{Answer, Format, Layout, Renderer, write_answers};
+use super::{flags, stats};
+use crate::error::{Error, ErrorKind};
+use crate::exec::{RunOptions, RunStatistics, Scheduler, stream};
+use crate::expr::count_rows;
+use crate::frame::{CsvScan, DataFrame, LazyFrame, Runner};
+use crate::plan::{LogicalPlan, SinkSpec, explain, lower};
+use crate::source::CancelToken;
+use crate::source::csv::Encoding;
+use crate::sql::{parse_question, read_questions};
+use crate::types::ColumnType;
+use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
+use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
+use clap::Parser;
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Exit code after Ctrl-C, as a shell gives it.
+const INTERRUPTED: u8 = 130;
+/// Rows of an answer that a table shows on a terminal.
+const TABLE_ROWS: usize = 60;
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let cancel = CancelToken::new();
+    stop_on_interrupt(&cancel);
+    let outcome = match cli.command {
+        Command::Ask(command) => ask(&command, &cancel),
+        Command::Schema(command) => schema(&command),
+        Command::Head(command) => head(&command, &cancel),
+        Command::Count(command) => count(&command, &cancel),
+        Command::Explain(command) => explain_questions(&command),
+    };
+    match outcome {
+        Err(Stop::Error(error)) if error.kind() == ErrorKind::Cancelled => ExitCode::from(INTERRUPTED),
+        outcome => ExitCode::from(conclude(outcome, &mut io::stderr())),
+    }
+}
+
+/// The first Ctrl-C cancels the run, a second one ends the process at once.
+fn stop_on_interrupt(cancel: &CancelToken) {
+    let cancel = cancel.clone();
+    let again = AtomicBool::new(false);
+    let handler = move || {
+        if again.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        cancel.cancel();
+    };
+    // Without a handler Ctrl-C ends the process at once, which loses nothing but grace.
+    let _ = ctrlc::set_handler(handler);
+}
+
+fn open(input: &Input) -> Result<LazyFrame, Error> {
+    let mut scan = CsvScan::new(input.files.as_slice()).has_header(!input.no_header);
+    if let Some(delimiter) = input.delimiter {
+        scan = scan.delimiter(delimiter);
+    } else if input.files.iter().all(|file| file.contains(".tsv")) {
+        scan = scan.delimiter(b'\t');
+    }
+    if let Some(quote) = input.quote {
+        scan = scan.quote(quote.0);
+    }
+    if let Some(tokens) = &input.null {
+        scan = scan.null_tokens(tokens.iter().map(String::as_str));
+    }
+    if let Some(label) = &input.encoding {
+        scan = scan.encoding(Encoding::from_label(label)?);
+    }
+    for given in &input.types {
+        scan = scan.with_type(&given.column, given.column_type);
+    }
+    scan.open()
+}
+
+/// The texts of the questions, each checked for syntax.
+fn texts(questions: &Questions) -> Result<Vec<String>, Error> {
+    let mut texts = Vec::new();
+    for text in &questions.ask {
+        parse_question(text)?;
+        texts.push(text.clone());
+    }
+    for file in &questions.files {
+        texts.extend(read_questions(file)?.iter().map(|question| question.text.to_string()));
+    }
+    if texts.is_empty() {
+        return Err(Error::new(ErrorKind::Syntax, "the files of questions hold no question"));
+    }
+    Ok(texts)
+}
+
+fn frames(input: &Input, texts: &[String]) -> Result<Vec<LazyFrame>, Error> {
+    let all = open(input)?;
+    texts.iter().map(|text| all.ask(text)).collect()
+}
+
+fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>) -> Result<RunOptions, Error> {
+    let mut options = RunOptions { cancel: cancel.clone(), ..RunOptions::default() };
+    let variable = std::env::var(SCHEDULER_VARIABLE).ok();
+    let scheduler = run.scheduler(variable.as_deref()).map_err(|message| Error::new(ErrorKind::Syntax, message))?;
+    options.scheduler = match scheduler {
+        flags::Scheduler::Threads => Scheduler::Threads,
+        flags::Scheduler::Synchronous => Scheduler::Synchronous,
+    };
+    if let Some(threads) = run.threads {
+        options.threads = threads.get();
+    }
+    if let Some(bytes) = run.piece_bytes {
+        options.piece_bytes = bytes.get();
+    }
+    if let Some(bytes) = run.batch_bytes {
+        options.batch_bytes = bytes.get();
+    }
+    if !run.quiet {
+        let bar = Arc::clone(progress);
+        options.on_warning =
+            Some(Arc::new(move |warning| bar.suspend(|| warn(&warning.to_string(), &mut io::stderr()))));
+        let bar = Arc::clone(progress);
+        options.on_progress = Some(Arc::new(move |now| bar.update(now.bytes_done, now.bytes_total, now.records)));
+    }
+    Ok(options)
+}
+
+fn progress_of(run: &Run) -> Arc<Progress> {
+    Arc::new(Progress::new(!run.quiet && !run.no_progress && io::stderr().is_terminal()))
+}
+
+fn ask(command: &Ask, cancel: &CancelToken) -> Result<(), Stop> {
+    let texts = texts(&command.questions)?;
+    let frames = frames(&command.input, &texts)?;
+    answer(&frames, &texts, &command.output, &command.run, cancel)
+}
+
+fn head(command: &Head, cancel: &CancelToken) -> Result<(), Stop> {
+    let frame = open(&command.input)?.head(command.rows);
+    answer(&[frame], &[String::new()], &command.output, &command.run, cancel)
+}
+
+fn count(command: &Count, cancel: &CancelToken) -> Result<(), Stop> {
+    let frame = open(&command.input)?.agg(count_rows().alias("count"));
+    answer(&[frame], &[String::new()], &command.output, &command.run, cancel)
+}
+
+/// Computes the frames in one call and writes their answers.
+fn answer(
+    frames: &[LazyFrame],
+    titles: &[String],
+    output: &Output,
+    run: &Run,
+    cancel: &CancelToken,
+) -> Result<(), Stop> {
+    let progress = progress_of(run);
+    let options = options(run, cancel, &progress)?;
+    let format = output.format(io::stdout().is_terminal());
+    if let [frame] = frames {
+        if streams(frame, format, output, run)? {
+            let outcome = write_stream(frame, options, format);
+            progress.finish();
+            return outcome;
+        }
+    }
+    let done = Runner::with_options(options).run::<_, Vec<DataFrame>>(frames);
+    progress.finish();
+    let done = done?;
+    write(&done.value, titles, format, output)?;
+    report(&done.statistics, run);
+    Ok(())
+}
+
+fn report(statistics: &RunStatistics, run: &Run) {
+    let text = match run.stats {
+        None => return,
+        Some(Stats::Text) => stats::text(statistics),
+        Some(Stats::Json) => stats::json(statistics),
+    };
+    // A stderr that cannot be written to is no reason to fail.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Rows in input order go out as they come, so that they need not fit in memory.
+fn streams(frame: &LazyFrame, format: Format, output: &Output, run: &Run) -> Result<bool, Error> {
+    let flows = matches!(format, Format::Csv | Format::Ndjson | Format::Json);
+    if !flows || output.output.is_some() || run.stats.is_some() {
+        return Ok(false);
+    }
+    let stages = lower(frame.plan()?)?;
+    Ok(matches!(stages.as_slice(), [only] if matches!(only.sink, SinkSpec::Collect { limit: None })))
+}
+
+fn write_stream(frame: &LazyFrame, options: RunOptions, format: Format) -> Result<(), Stop> {
+    let batches = stream(LogicalPlan::clone(frame.plan()?), options)?;
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let closed = |error: io::Error| Stop::writing("stdout", &error);
+    let mut renderer = None;
+    for batch in batches {
+        // Nothing is written before the first rows are certain.
+        let batch = batch?;
+        let renderer = renderer.get_or_insert_with(|| Renderer::new(format, &batch.schema(), Layout::default()));
+        renderer.batch(&batch, &mut out).map_err(closed)?;
+    }
+    let renderer = match renderer {
+        Some(renderer) => renderer,
+        None => Renderer::new(format, &*frame.schema()?, Layout::default()),
+    };
+    renderer.finish(&mut out).map_err(closed)?;
+    out.flush().map_err(closed)
+}
+
+fn write(frames: &[DataFrame], titles: &[String], format: Format, output: &Output) -> Result<(), Stop> {
+    let answer =
+        |(frame, title): (&'_ DataFrame, &'_ String)| (frame.schema().clone(), title.clone(), frame.batches().to_vec());
+    let parts: Vec<_> = frames.iter().zip(titles).map(answer).collect();
+    let answers: Vec<Answer<'_>> =
+        parts.iter().map(|(schema, title, batches)| Answer { title, schema, batches }).collect();
+    let Some(path) = &output.output else {
+        let terminal = io::stdout().is_terminal();
+        let layout = Layout { width: terminal.then(terminal_width).flatten(), rows: terminal.then_some(TABLE_ROWS) };
+        let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        let written = write_answers(format, &answers, layout, &mut out).and_then(|()| out.flush());
+        return written.map_err(|error| Stop::writing("stdout", &error));
+    };
+    if !path.contains("{}") {
+        return write_file(path, format, &answers);
+    }
+    for (number, answer) in answers.iter().enumerate() {
+        let path = path.replace("{}", &(number + 1).to_string());
+        write_file(&path, format, std::slice::from_ref(answer))?;
+    }
+    Ok(())
+}
+
+fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
+}
+
+/// Writes beside the final name and renames, so that a half-written file never stands under it.
+fn write_file(path: &str, format: Format, answers: &[Answer<'_>]) -> Result<(), Stop> {
+    let partial = format!("{path}.partial-{}", std::process::id());
+    let written = File::create(&partial).and_then(|file| {
+        let mut out = BufWriter::with_capacity(1 << 16, file);
+        write_answers(format, answers, Layout::default(), &mut out)?;
+        out.flush()?;
+        std::fs::rename(&partial, path)
+    });
+    written.map_err(|error| {
+        // Whatever was written of it is of no use.
+        let _ = std::fs::remove_file(&partial);
+        Stop::writing(path, &error)
+    })
+}
+
+fn schema(command: &Schema) -> Result<(), Stop> {
+    let frame = open(&command.input)?;
+    let schema = frame.schema()?;
+    if !command.run.quiet {
+        for warning in frame.plan()?.source().warnings() {
+            warn(&warning, &mut io::stderr());
+        }
+    }
+    let types =
+        schema.fields().iter().map(|field| ColumnType::from_arrow(field.data_type()).map(|kind| kind.to_string()));
+    let types = types.collect::<Result<Vec<_>, _>>()?;
+    let names: ArrayRef = Arc::new(StringViewArray::from_iter_values(schema.fields().iter().map(|field| field.name())));
+    let types: ArrayRef = Arc::new(StringViewArray::from_iter_values(types));
+    let field = |name| Field::new(name, DataType::Utf8View, false);
+    let columns = Arc::new(ArrowSchema::new(vec![field("column"), field("type")]));
+    let batch = RecordBatch::try_new(Arc::clone(&columns), vec![names, types]).map_err(Error::from)?;
+    let format = command.output.format(io::stdout().is_terminal());
+    write(&[DataFrame::new(columns, vec![batch])], &[String::new()], format, &command.output)
+}
+
+fn explain_questions(command: &Explain) -> Result<(), Stop> {
+    let texts = texts(&command.questions)?;
+    let frames = frames(&command.input, &texts)?;
+    let plans = frames.iter().map(|frame| Ok(LogicalPlan::clone(frame.plan()?))).collect::<Result<Vec<_>, Error>>()?;
+    let piece_bytes = command.run.piece_bytes.map_or(RunOptions::default().piece_bytes, usize::from);
+    let text = explain(&plans, piece_bytes)?;
+    io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error))
+}

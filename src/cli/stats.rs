@@ -1,0 +1,60 @@
+//! The statistics of a run as lines for people, or as one JSON object for programs.
+
+use crate::exec::RunStatistics;
+use std::fmt::Write;
+
+/// Every figure by name, in the order shown.
+fn figures(statistics: &RunStatistics) -> Vec<(&'static str, String)> {
+    let seconds = &statistics.seconds;
+    let rows: Vec<String> = statistics.rows_kept.iter().map(u64::to_string).collect();
+    vec![
+        ("passes", statistics.passes.to_string()),
+        ("passes_repeated", statistics.passes_repeated.to_string()),
+        ("bytes_stored", statistics.bytes_stored.to_string()),
+        ("bytes_read", statistics.bytes_read.to_string()),
+        ("bytes_reread", statistics.bytes_reread.to_string()),
+        ("partitions", statistics.partitions.to_string()),
+        ("records_read", statistics.records_read.to_string()),
+        ("rows_kept", format!("[{}]", rows.join(", "))),
+        ("fields_recoded", statistics.fields_recoded.to_string()),
+        ("peak_held_bytes", statistics.peak_held_bytes.to_string()),
+        ("threads", statistics.threads.to_string()),
+        ("seconds_decompress", format!("{:.6}", seconds.decompress)),
+        ("seconds_parse", format!("{:.6}", seconds.parse)),
+        ("seconds_evaluate", format!("{:.6}", seconds.evaluate)),
+        ("seconds_commit", format!("{:.6}", seconds.commit)),
+        ("seconds_absorb", format!("{:.6}", seconds.absorb)),
+        ("seconds_finish", format!("{:.6}", seconds.finish)),
+        ("seconds_wall", format!("{:.6}", seconds.wall)),
+    ]
+}
+
+/// One figure a line.
+pub(super) fn text(statistics: &RunStatistics) -> String {
+    let mut text = String::new();
+    for (name, figure) in figures(statistics) {
+        let _ = writeln!(text, "{name:>20}  {figure}");
+    }
+    text
+}
+
+/// One JSON object on one line.
+pub(super) fn json(statistics: &RunStatistics) -> String {
+    let members: Vec<String> =
+        figures(statistics).into_iter().map(|(name, figure)| format!("\"{name}\": {figure}")).collect();
+    format!("{{{}}}\n", members.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_form_is_json() {
+        let statistics = RunStatistics { rows_kept: vec![3, 4], passes: 1, ..RunStatistics::default() };
+        let value: serde_json::Value = serde_json::from_str(&json(&statistics)).unwrap();
+        assert_eq!(value["passes"], 1);
+        assert_eq!(value["rows_kept"][1], 4);
+        assert_eq!(value["seconds_wall"], 0.0);
+    }
+}

@@ -1,0 +1,78 @@
+//! The filter that a scan applies for all stages of a pass: a row is kept when any stage wants it.
+
+use crate::expr::BoundExpr;
+use crate::plan::{Stage, Step};
+use crate::source::RowFilter;
+use arrow::array::{BooleanArray, RecordBatch, new_null_array};
+use arrow::compute::{and_kleene, or_kleene};
+use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+
+/// OR over the stages of (AND over the filters with which the stage begins).
+pub(super) struct AnyStage {
+    /// Columns read by some filter, as indices into the columns of the pass.
+    columns: Vec<usize>,
+    /// The schema of the columns of the pass.
+    schema: SchemaRef,
+    stages: Vec<Vec<BoundExpr>>,
+    /// For each stage, where its columns stand among those of the pass.
+    maps: Vec<Vec<usize>>,
+}
+
+/// The filters with which a stage begins.
+pub(super) fn leading_filters(stage: &Stage) -> impl Iterator<Item = &BoundExpr> {
+    stage.steps.iter().map_while(|step| match step {
+        Step::Filter(predicate) => Some(predicate),
+        Step::Project(..) | Step::Map(..) => None,
+    })
+}
+
+/// The filter for these stages; `None` when one of them wants every row. `maps[i]` tells where the columns of stage
+/// `i` stand among the columns of the pass, whose schema is `schema`.
+pub(super) fn any_stage(stages: &[Stage], maps: &[Vec<usize>], schema: SchemaRef) -> Option<Arc<dyn RowFilter>> {
+    let filters: Vec<Vec<BoundExpr>> = stages.iter().map(|stage| leading_filters(stage).cloned().collect()).collect();
+    if filters.iter().any(Vec::is_empty) {
+        return None;
+    }
+    let read = filters.iter().zip(maps).flat_map(|(list, map)| {
+        list.iter().flat_map(|predicate| predicate.columns().into_iter().map(|column| map[column]))
+    });
+    let mut columns: Vec<usize> = read.collect();
+    columns.sort_unstable();
+    columns.dedup();
+    Some(Arc::new(AnyStage { columns, schema, stages: filters, maps: maps.to_vec() }))
+}
+
+impl RowFilter for AnyStage {
+    fn columns(&self) -> &[usize] {
+        &self.columns
+    }
+
+    fn keep(&self, records: &RecordBatch) -> Option<BooleanArray> {
+        // The predicates are bound to their stage's columns; those that no filter reads are never looked at.
+        let rows = records.num_rows();
+        let column = |at: &usize| match self.columns.binary_search(at) {
+            Ok(known) => Arc::clone(records.column(known)),
+            Err(_) => new_null_array(self.schema.field(*at).data_type(), rows),
+        };
+        let mut any: Option<BooleanArray> = None;
+        for (filters, map) in self.stages.iter().zip(&self.maps) {
+            let schema = Arc::new(self.schema.project(map).ok()?);
+            let arrays = map.iter().map(column).collect();
+            let view = RecordBatch::try_new(schema, arrays).ok()?;
+            let mut all: Option<BooleanArray> = None;
+            for predicate in filters {
+                let mask = predicate.evaluate_mask(&view).ok()?;
+                all = Some(match all {
+                    None => mask,
+                    Some(before) => and_kleene(&before, &mask).ok()?,
+                });
+            }
+            any = Some(match (any, all?) {
+                (None, mask) => mask,
+                (Some(before), mask) => or_kleene(&before, &mask).ok()?,
+            });
+        }
+        any
+    }
+}

@@ -1,0 +1,118 @@
+//! How to run: chosen apart from what is asked.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::memory::Budget;
+use crate::source::CancelToken;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where the work of a pass is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheduler {
+    /// On worker threads, as many as [`RunOptions::threads`].
+    #[default]
+    Threads,
+    /// On the calling thread, one partition after the other: for debugging. The answers are the same.
+    Synchronous,
+}
+
+impl Scheduler {
+    /// The scheduler called `name`: `threads` or `synchronous`.
+    ///
+    /// # Errors
+    /// `Name` for any other.
+    pub fn parse(name: &str) -> Result<Self> {
+        match name {
+            "threads" => Ok(Scheduler::Threads),
+            "synchronous" | "sync" => Ok(Scheduler::Synchronous),
+            _ => Err(Error::new(ErrorKind::Name, format!("no scheduler `{name}`"))
+                .hint("schedulers are threads and synchronous")),
+        }
+    }
+}
+
+/// Something the user should know, though the answer stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning(pub String);
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How far a pass has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// One-based number of the pass.
+    pub pass: u64,
+    /// Stored bytes handed out to workers.
+    pub bytes_done: u64,
+    /// Stored bytes in all inputs of the pass.
+    pub bytes_total: u64,
+    /// Records committed.
+    pub records: u64,
+}
+
+/// A callback for warnings; called from any thread.
+pub type WarningCallback = Arc<dyn Fn(&Warning) + Send + Sync>;
+/// A callback for progress; called from any thread, at most about ten times a second.
+pub type ProgressCallback = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// How to run.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// Worker threads. Default: the cores available to the process.
+    pub threads: usize,
+    /// Where the work is done. Default: `OUTCROP_SCHEDULER`, else threads.
+    pub scheduler: Scheduler,
+    /// Bytes of text in a partition. Default 1 MiB.
+    pub piece_bytes: usize,
+    /// Bytes of text in a batch. Default 256 KiB.
+    pub batch_bytes: usize,
+    /// Stops the run from outside.
+    pub cancel: CancelToken,
+    /// The memory account. Default: counts without a limit.
+    pub budget: Budget,
+    /// Told of warnings. Default: nobody (they also come back with the result).
+    pub on_warning: Option<WarningCallback>,
+    /// Told of progress. Default: nobody.
+    pub on_progress: Option<ProgressCallback>,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        let scheduler = std::env::var("OUTCROP_SCHEDULER").ok().and_then(|name| Scheduler::parse(&name).ok());
+        RunOptions {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            scheduler: scheduler.unwrap_or_default(),
+            piece_bytes: 1 << 20,
+            batch_bytes: 1 << 18,
+            cancel: CancelToken::new(),
+            budget: Budget::unlimited(),
+            on_warning: None,
+            on_progress: None,
+        }
+    }
+}
+
+impl fmt::Debug for RunOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunOptions")
+            .field("threads", &self.threads)
+            .field("scheduler", &self.scheduler)
+            .field("piece_bytes", &self.piece_bytes)
+            .field("batch_bytes", &self.batch_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RunOptions {
+    /// How many workers a pass has.
+    pub(crate) fn workers(&self) -> usize {
+        match self.scheduler {
+            Scheduler::Threads => self.threads.max(1),
+            Scheduler::Synchronous => 1,
+        }
+    }
+}

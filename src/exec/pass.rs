@@ -1,0 +1,203 @@
+//! One pass: a scan of one source for the stages of many questions.
+
+use super::filter::any_stage;
+use super::options::{RunOptions, Scheduler, Warning};
+use super::outcome::{FirstMisfit, PassOutcome};
+use super::sink::{self, Materialised, Sink};
+use super::statistics::RunStatistics;
+use super::stream::Gate;
+use super::work::PassStage;
+use super::worker::{Recodings, Shared, Worker, lock};
+use crate::batch::RowId;
+use crate::error::{Error, Result};
+use crate::plan::{Stage, StageInput};
+use crate::source::{ScanRequest, Source};
+use crate::types::ColumnType;
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// What a pass found for one stage.
+pub(super) enum StageEnd {
+    /// Its result, and how many rows reached its sink.
+    Done(Materialised, u64),
+    /// It must run again over wider types: by column of the source and type needed, the first value that needs it.
+    Widen(BTreeMap<(usize, ColumnType), FirstMisfit>),
+    /// The first error in input order.
+    Failed(RowId, Error),
+}
+
+/// Runs one pass. `gate` takes the batches of the only stage instead of its sink.
+pub(super) fn run_pass(
+    source: &Arc<dyn Source>,
+    stages: Vec<Stage>,
+    options: &RunOptions,
+    statistics: &mut RunStatistics,
+    warnings: &mut Vec<Warning>,
+    gate: Option<&Gate>,
+) -> Result<Vec<StageEnd>> {
+    let columns = union(&stages);
+    let maps: Vec<Vec<usize>> = stages.iter().map(|stage| positions(stage, &columns)).collect();
+    let schema = Arc::new(source.schema().project(&columns)?);
+    let filter = any_stage(&stages, &maps, schema);
+    let request = ScanRequest {
+        columns: columns.clone(),
+        filter,
+        workers: options.workers(),
+        piece_bytes: options.piece_bytes,
+        batch_bytes: options.batch_bytes,
+        cancel: options.cancel.clone(),
+    };
+    let scan = source.scan(request)?;
+    let stages: Vec<PassStage> = stages.into_iter().zip(maps).map(|(stage, map)| PassStage { stage, map }).collect();
+    let shared = Shared {
+        scan: &*scan,
+        stages: &stages,
+        options,
+        pass_number: statistics.passes + 1,
+        outcome: Mutex::new(PassOutcome::new(&stages)),
+        pending: Mutex::new(HashMap::new()),
+        stop: AtomicBool::new(false),
+        partitions: AtomicU64::new(0),
+        records: AtomicU64::new(0),
+        recoded: Mutex::new(Recodings::default()),
+        warnings: Mutex::new(Vec::new()),
+        last_progress: Mutex::new(Instant::now()),
+        gate,
+    };
+    let mut finished = work(&shared, statistics)?;
+    statistics.partitions += shared.partitions.load(Ordering::Relaxed);
+    let from_files = scan.progress().1 > 0;
+    if from_files {
+        statistics.passes += 1;
+        statistics.records_read += shared.records.load(Ordering::Relaxed);
+        statistics.bytes_read += scan.bytes_read();
+        statistics.bytes_stored += scan.progress().1;
+    }
+    warnings.append(&mut lock(&shared.warnings));
+    report_recoded(&lock(&shared.recoded), options, statistics, warnings);
+    let start = Instant::now();
+    let outcome = lock(&shared.outcome);
+    let mut ends = Vec::with_capacity(stages.len());
+    for (at, sink) in finished.drain(..).enumerate() {
+        ends.push(end(&outcome, at, sink, &columns)?);
+    }
+    statistics.peak_held_bytes = statistics.peak_held_bytes.max(options.budget.peak_bytes() as u64);
+    statistics.seconds.finish += start.elapsed().as_secs_f64();
+    Ok(ends)
+}
+
+fn end(outcome: &PassOutcome, at: usize, sink: Box<dyn Sink>, columns: &[usize]) -> Result<StageEnd> {
+    let stage = &outcome.stages[at];
+    if let Some((row, error)) = outcome.error_for(at, |row| sink.rows_before(row)) {
+        let misfit_before = stage.misfits.values().any(|misfit| misfit.row < row);
+        if !misfit_before {
+            return Ok(StageEnd::Failed(row, error));
+        }
+    }
+    if stage.is_stale() {
+        let by_source =
+            stage.misfits.iter().map(|((column, wider), misfit)| ((columns[*column], *wider), misfit.clone()));
+        return Ok(StageEnd::Widen(by_source.collect()));
+    }
+    let kept = stage.kept();
+    sink.finish().map(|result| StageEnd::Done(result, kept))
+}
+
+/// Lets the workers work and joins their sinks: one a stage.
+fn work(shared: &Shared<'_>, statistics: &mut RunStatistics) -> Result<Vec<Box<dyn Sink>>> {
+    let make = || -> Result<Vec<Box<dyn Sink>>> {
+        shared.stages.iter().map(|stage| sink::make(&stage.stage, &shared.options.budget)).collect()
+    };
+    let mut workers =
+        (0..shared.options.workers()).map(|_| Ok(Worker::new(shared, make()?))).collect::<Result<Vec<_>>>()?;
+    match shared.options.scheduler {
+        Scheduler::Synchronous => {
+            for worker in &mut workers {
+                worker.run()?;
+            }
+        }
+        Scheduler::Threads => run_on_threads(&mut workers)?,
+    }
+    let start = Instant::now();
+    let mut joined: Option<Vec<Box<dyn Sink>>> = None;
+    for worker in workers {
+        statistics.seconds.add(&worker.seconds);
+        match &mut joined {
+            None => joined = Some(worker.sinks),
+            Some(all) => {
+                for (sink, other) in all.iter_mut().zip(worker.sinks) {
+                    sink.join(other)?;
+                }
+            }
+        }
+    }
+    statistics.seconds.finish += start.elapsed().as_secs_f64();
+    Ok(joined.unwrap_or_default())
+}
+
+fn run_on_threads(workers: &mut [Worker<'_>]) -> Result<()> {
+    let results: Vec<Result<()>> = std::thread::scope(|scope| {
+        let mut handles = Vec::with_capacity(workers.len());
+        for (at, worker) in workers.iter_mut().enumerate() {
+            let builder = std::thread::Builder::new().name(format!("outcrop-{at}"));
+            let work = move || {
+                catch_unwind(AssertUnwindSafe(|| worker.run())).unwrap_or_else(|_| {
+                    worker.stop_all();
+                    Err(Error::internal("a worker thread panicked"))
+                })
+            };
+            handles.push(builder.spawn_scoped(scope, work));
+        }
+        let join = |handle: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<()>>>| match handle {
+            Ok(handle) => handle.join().unwrap_or_else(|_| Err(Error::internal("a worker thread panicked"))),
+            Err(error) => {
+                Err(Error::new(crate::error::ErrorKind::Io, format!("cannot start a worker thread: {error}")))
+            }
+        };
+        handles.into_iter().map(join).collect()
+    });
+    // An error stops the other workers; a cancellation that it causes is not the first cause.
+    let mut errors: Vec<Error> = results.into_iter().filter_map(Result::err).collect();
+    errors.sort_by_key(|error| error.kind() == crate::error::ErrorKind::Cancelled);
+    errors.into_iter().next().map_or(Ok(()), Err)
+}
+
+fn report_recoded(
+    recoded: &Recodings,
+    options: &RunOptions,
+    statistics: &mut RunStatistics,
+    warnings: &mut Vec<Warning>,
+) {
+    let Some((_, place)) = &recoded.first else { return };
+    statistics.fields_recoded += recoded.count;
+    let fields = if recoded.count == 1 { "1 field is" } else { &format!("{} fields are", recoded.count) };
+    let warning = Warning(format!(
+        "{place}: {fields} not UTF-8 and read as windows-1252; this is the first (--encoding states another, or makes it an error)"
+    ));
+    if let Some(callback) = &options.on_warning {
+        callback(&warning);
+    }
+    warnings.push(warning);
+}
+
+fn union(stages: &[Stage]) -> Vec<usize> {
+    let mut columns: Vec<usize> = stages.iter().flat_map(|stage| columns_of(stage)).copied().collect();
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
+fn columns_of(stage: &Stage) -> &[usize] {
+    match &stage.input {
+        StageInput::Scan { columns, .. } => columns,
+        StageInput::Previous => &[],
+    }
+}
+
+/// Where the columns of a stage stand among those of the pass.
+fn positions(stage: &Stage, columns: &[usize]) -> Vec<usize> {
+    columns_of(stage).iter().filter_map(|column| columns.binary_search(column).ok()).collect()
+}

@@ -1,0 +1,234 @@
+//! A run: the passes that answer a list of questions.
+
+use super::options::{RunOptions, Warning};
+use super::outcome::FirstMisfit;
+use super::pass::{StageEnd, run_pass};
+use super::sink::Materialised;
+use super::statistics::RunStatistics;
+use super::stream::Gate;
+use crate::batch::RowId;
+use crate::error::{Error, Result};
+use crate::plan::{LogicalPlan, Stage, StageInput, lower};
+use crate::source::Source;
+use crate::source::memory::MemorySource;
+use crate::types::ColumnType;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The answer to one question.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The rows, in order.
+    pub batches: Vec<RecordBatch>,
+}
+
+/// What a run returns.
+#[derive(Clone, Debug)]
+pub struct RunOutput {
+    /// One answer a question, in the order asked.
+    pub answers: Vec<Answer>,
+    /// What the run did.
+    pub statistics: RunStatistics,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// A question on its way.
+struct Question {
+    plan: LogicalPlan,
+    /// The stages still to run, first to last.
+    stages: Vec<Stage>,
+    repeated: bool,
+    result: Option<Materialised>,
+    kept: u64,
+}
+
+/// Answers all questions; those over the same input share one pass.
+///
+/// # Errors
+/// The `Name` and `Type` errors of any plan, before data are read; else the first error in input order.
+pub fn run(plans: &[LogicalPlan], options: &RunOptions) -> Result<RunOutput> {
+    let start = Instant::now();
+    let mut statistics = RunStatistics { threads: options.workers(), ..RunStatistics::default() };
+    let mut warnings = Vec::new();
+    let question = |plan: &LogicalPlan| {
+        Ok(Question { plan: plan.clone(), stages: lower(plan)?, repeated: false, result: None, kept: 0 })
+    };
+    let mut questions = plans.iter().map(question).collect::<Result<Vec<_>>>()?;
+    while let Some(members) = next_pass(&questions) {
+        scan_pass(&mut questions, &members, options, &mut statistics, &mut warnings)?;
+    }
+    for question in &mut questions {
+        finish(question, options, &mut statistics, &mut warnings)?;
+    }
+    statistics.rows_kept = questions.iter().map(|question| question.kept).collect();
+    statistics.seconds.wall = start.elapsed().as_secs_f64();
+    let answer = |question: Question| {
+        let result = question.result.ok_or_else(|| Error::internal("a question ended without an answer"))?;
+        Ok(Answer { schema: result.schema, batches: result.batches })
+    };
+    Ok(RunOutput { answers: questions.into_iter().map(answer).collect::<Result<_>>()?, statistics, warnings })
+}
+
+/// The questions of the next pass over files: the first that has not been scanned, and all that share its source.
+fn next_pass(questions: &[Question]) -> Option<Vec<usize>> {
+    let waiting = |question: &Question| question.result.is_none();
+    let key = questions.iter().find(|question| waiting(question))?.plan.source().key();
+    let same = |(_, question): &(usize, &Question)| waiting(question) && question.plan.source().key() == key;
+    Some(questions.iter().enumerate().filter(same).map(|(at, _)| at).collect())
+}
+
+fn scan_pass(
+    questions: &mut [Question],
+    members: &[usize],
+    options: &RunOptions,
+    statistics: &mut RunStatistics,
+    warnings: &mut Vec<Warning>,
+) -> Result<()> {
+    let source = Arc::clone(questions[members[0]].plan.source());
+    let stages: Vec<Stage> = members.iter().map(|&at| questions[at].stages[0].clone()).collect();
+    let bytes_before = statistics.bytes_read;
+    let ends = run_pass(&source, stages, options, statistics, warnings, None)?;
+    if members.iter().any(|&at| questions[at].repeated) {
+        statistics.passes_repeated += 1;
+        statistics.bytes_reread += statistics.bytes_read - bytes_before;
+    }
+    let mut first_error: Option<(RowId, Error)> = None;
+    for (&at, end) in members.iter().zip(ends) {
+        let question = &mut questions[at];
+        let failed = match end {
+            StageEnd::Done(result, kept) => {
+                question.result = Some(result);
+                question.kept = kept;
+                question.stages.remove(0);
+                None
+            }
+            StageEnd::Failed(row, error) => Some((row, error)),
+            StageEnd::Widen(misfits) => widen(question, &source, &misfits, options, warnings).err(),
+        };
+        if let Some((row, error)) = failed {
+            if first_error.as_ref().is_none_or(|(known, _)| row < *known) {
+                first_error = Some((row, error));
+            }
+        }
+    }
+    first_error.map_or(Ok(()), |(_, error)| Err(error))
+}
+
+/// Lowers a question again over wider types.
+fn widen(
+    question: &mut Question,
+    source: &Arc<dyn Source>,
+    misfits: &BTreeMap<(usize, ColumnType), FirstMisfit>,
+    options: &RunOptions,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), (RowId, Error)> {
+    let schema = source.schema();
+    let columns: Vec<(usize, ColumnType)> = misfits.keys().copied().collect();
+    let (_, first) = misfits.iter().min_by_key(|(_, misfit)| misfit.row).unzip();
+    let row = first.map_or(RowId { file: 0, position: 0 }, |misfit| misfit.row);
+    let wider =
+        source.widened(&columns).ok_or_else(|| (row, Error::internal("a misfit in a source without inference")))?;
+    let plan = question.plan.over(&wider);
+    question.stages = lower(&plan).map_err(|error| {
+        // The value that made the column what the question cannot use: the first that needs the widest type.
+        let culprit = misfits.iter().max_by(|a, b| a.0.1.cmp(&b.0.1).then(b.1.row.cmp(&a.1.row)));
+        let Some(((column, needed), misfit)) = culprit else { return (row, error) };
+        let name = schema.field(*column).name();
+        let was =
+            ColumnType::from_arrow(schema.field(*column).data_type()).map_or_else(|_| String::new(), |t| t.to_string());
+        let message = format!("this value makes the column {needed} (its samples were {was}), but {}", error.message());
+        let mut located = Error::new(error.kind(), message).at(misfit.place.clone()).with_place(|place| {
+            place.column = Some(name.as_str().into());
+            place.value = Some(misfit.text.clone());
+        });
+        located = located.hint(format!(
+            "--null '{}' reads it as missing; --types {name}=utf8 makes the column text from the start",
+            misfit.text
+        ));
+        (misfit.row, located)
+    })?;
+    question.plan = plan;
+    question.repeated = true;
+    for ((column, needed), misfit) in misfits {
+        let warning = Warning(format!(
+            "{}: column `{}` holds {:?}, which its samples did not show; it is read again as {needed}",
+            misfit.place,
+            schema.field(*column).name(),
+            misfit.text
+        ));
+        if !warnings.contains(&warning) {
+            if let Some(callback) = &options.on_warning {
+                callback(&warning);
+            }
+            warnings.push(warning);
+        }
+    }
+    Ok(())
+}
+
+/// Runs the stages behind the first, each over the result of the one before.
+fn finish(
+    question: &mut Question,
+    options: &RunOptions,
+    statistics: &mut RunStatistics,
+    warnings: &mut Vec<Warning>,
+) -> Result<()> {
+    for mut stage in std::mem::take(&mut question.stages) {
+        let Some(before) = question.result.take() else {
+            return Err(Error::internal("a stage without an input"));
+        };
+        let columns = (0..before.schema.fields().len()).collect();
+        let source: Arc<dyn Source> = Arc::new(MemorySource::new(before.schema, before.batches));
+        stage.input = StageInput::Scan { source: Arc::clone(&source), columns };
+        for end in run_pass(&source, vec![stage], options, statistics, warnings, None)? {
+            match end {
+                StageEnd::Done(result, _) => question.result = Some(result),
+                StageEnd::Failed(_, error) => return Err(error),
+                StageEnd::Widen(_) => return Err(Error::internal("a misfit in memory")),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs the only stage of a plan, its batches going through `gate`.
+pub(super) fn stream_first_stage(plan: &LogicalPlan, options: &RunOptions, gate: &Gate) -> Result<()> {
+    let source = Arc::clone(plan.source());
+    let mut statistics = RunStatistics::default();
+    let mut warnings = Vec::new();
+    let ends = run_pass(&source, lower(plan)?, options, &mut statistics, &mut warnings, Some(gate))?;
+    for end in ends {
+        match end {
+            StageEnd::Done(..) => {}
+            StageEnd::Failed(_, error) => return Err(error),
+            StageEnd::Widen(misfits) => return Err(too_late(&source, &misfits)),
+        }
+    }
+    Ok(())
+}
+
+/// Rows of the narrower type have already gone out.
+fn too_late(source: &Arc<dyn Source>, misfits: &BTreeMap<(usize, ColumnType), FirstMisfit>) -> Error {
+    use crate::error::ErrorKind;
+    let Some(((column, needed), misfit)) = misfits.iter().min_by_key(|(_, misfit)| misfit.row) else {
+        return Error::internal("widening without a misfit");
+    };
+    let schema = source.schema();
+    let name = schema.field(*column).name();
+    Error::new(
+        ErrorKind::Value,
+        format!("this value needs {needed}, and rows of a narrower type have already been given out"),
+    )
+    .at(misfit.place.clone())
+    .with_place(|place| {
+        place.column = Some(name.as_str().into());
+        place.value = Some(misfit.text.clone());
+    })
+    .hint(format!("use --types {name}={}", needed.to_string().to_lowercase()))
+}

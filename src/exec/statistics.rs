@@ -1,0 +1,60 @@
+//! What a run did: passes, bytes, records, seconds.
+
+/// Counters of a run, returned with its results.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunStatistics {
+    /// Readings of an input set from files. Results of earlier stages in memory do not count.
+    pub passes: u64,
+    /// Passes among them that were needed because a value did not fit an inferred type.
+    pub passes_repeated: u64,
+    /// Stored (compressed) bytes read, samples for the schema included.
+    pub bytes_read: u64,
+    /// Stored bytes read again because a value did not fit an inferred type; part of `bytes_read`.
+    pub bytes_reread: u64,
+    /// Stored bytes of all inputs.
+    pub bytes_stored: u64,
+    /// Partitions committed.
+    pub partitions: u64,
+    /// Records committed, rows of intermediate results not counted.
+    pub records_read: u64,
+    /// For each question, the rows that reached its first sink.
+    pub rows_kept: Vec<u64>,
+    /// Fields that were not UTF-8 and were read as windows-1252.
+    pub fields_recoded: u64,
+    /// The most bytes that sinks held at any time.
+    pub peak_held_bytes: u64,
+    /// Worker threads.
+    pub threads: usize,
+    /// Where the time went.
+    pub seconds: StageSeconds,
+}
+
+/// Thread seconds by stage, and wall seconds in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StageSeconds {
+    /// Reading stored bytes and decompressing them.
+    pub decompress: f64,
+    /// Finding records and converting fields.
+    pub parse: f64,
+    /// Filters and expressions.
+    pub evaluate: f64,
+    /// Confirming partitions in order.
+    pub commit: f64,
+    /// Sinks: grouping, aggregating, sorting.
+    pub absorb: f64,
+    /// Joining the workers' sinks and finishing.
+    pub finish: f64,
+    /// Wall clock, whole run.
+    pub wall: f64,
+}
+
+impl StageSeconds {
+    pub(crate) fn add(&mut self, other: &StageSeconds) {
+        self.decompress += other.decompress;
+        self.parse += other.parse;
+        self.evaluate += other.evaluate;
+        self.commit += other.commit;
+        self.absorb += other.absorb;
+        self.finish += other.finish;
+    }
+}

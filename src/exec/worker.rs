@@ -1,0 +1,227 @@
+//! The loop of a pass: read, evaluate, commit, absorb. All passes run this loop, on threads or not.
+
+use super::options::{Progress, RunOptions, Warning};
+use super::outcome::PassOutcome;
+use super::sink::Sink;
+use super::statistics::StageSeconds;
+use super::stream::Gate;
+use super::work::{PartitionWork, PassStage, RecodedFields, StageWork};
+use crate::batch::RowId;
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::source::{Committed, CommittedRows, Locate, PartitionId, Read, Scan, ScanScratch, SourceBatch};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What the workers of a pass share.
+pub(super) struct Shared<'a> {
+    pub(super) scan: &'a dyn Scan,
+    pub(super) stages: &'a [PassStage],
+    pub(super) options: &'a RunOptions,
+    pub(super) pass_number: u64,
+    pub(super) outcome: Mutex<PassOutcome>,
+    /// Evaluated partitions that wait for their commit.
+    pub(super) pending: Mutex<HashMap<PartitionId, PartitionWork>>,
+    pub(super) stop: AtomicBool,
+    pub(super) partitions: AtomicU64,
+    pub(super) records: AtomicU64,
+    pub(super) recoded: Mutex<Recodings>,
+    pub(super) warnings: Mutex<Vec<Warning>>,
+    pub(super) last_progress: Mutex<Instant>,
+    /// Where the batches of the only stage go when they are streamed.
+    pub(super) gate: Option<&'a Gate>,
+}
+
+impl Shared<'_> {
+    /// Makes every worker stop soon.
+    pub(super) fn stop_all(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.scan.stop_from(0);
+    }
+}
+
+/// Fields that were read as windows-1252.
+#[derive(Default)]
+pub(super) struct Recodings {
+    pub(super) count: u64,
+    pub(super) first: Option<(RowId, Place)>,
+}
+
+/// Takes a lock; a panic elsewhere does not make what it guards unusable for reporting.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One worker of a pass: its sinks, one a stage, and where its time went.
+pub(super) struct Worker<'a> {
+    shared: &'a Shared<'a>,
+    pub(super) sinks: Vec<Box<dyn Sink>>,
+    pub(super) seconds: StageSeconds,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(shared: &'a Shared<'a>, sinks: Vec<Box<dyn Sink>>) -> Self {
+        Worker { shared, sinks, seconds: StageSeconds::default() }
+    }
+
+    /// Makes every worker of the pass stop soon.
+    pub(super) fn stop_all(&self) {
+        self.shared.stop_all();
+    }
+
+    /// Works until there is nothing left to do for any stage.
+    pub(super) fn run(&mut self) -> Result<()> {
+        let mut scratch = ScanScratch::default();
+        let result = self.work(&mut scratch);
+        if result.is_err() {
+            self.shared.stop_all();
+        }
+        self.seconds.decompress = scratch.times.decompress;
+        self.seconds.parse = scratch.times.parse;
+        result
+    }
+
+    fn work(&mut self, scratch: &mut ScanScratch) -> Result<()> {
+        let shared = self.shared;
+        loop {
+            if shared.options.cancel.is_cancelled() {
+                return Err(Error::new(ErrorKind::Cancelled, "the run was cancelled"));
+            }
+            if shared.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            match shared.scan.read(scratch, true)? {
+                Read::Partition(ticket, batches) => {
+                    let work = self.evaluate_all(&batches);
+                    drop(batches);
+                    lock(&shared.pending).insert(ticket.id, work);
+                    let start = Instant::now();
+                    let committed = shared.scan.commit(ticket);
+                    self.seconds.commit += start.elapsed().as_secs_f64();
+                    self.absorb_all(committed, scratch)?;
+                }
+                Read::Committed(committed) => self.absorb_all(committed, scratch)?,
+                Read::Busy => std::thread::sleep(Duration::from_micros(200)),
+                Read::End => return Ok(()),
+            }
+        }
+    }
+
+    fn evaluate_all(&mut self, batches: &[SourceBatch]) -> PartitionWork {
+        let start = Instant::now();
+        let work = PartitionWork::of(self.shared.stages, batches);
+        self.seconds.evaluate += start.elapsed().as_secs_f64();
+        work
+    }
+
+    fn absorb_all(&mut self, committed: Vec<Committed>, scratch: &mut ScanScratch) -> Result<()> {
+        for mut item in committed {
+            let locate = item.locate.take();
+            self.absorb(item, locate.as_deref())?;
+            if let Some(locate) = locate {
+                locate.recycle(scratch);
+            }
+        }
+        self.report_progress();
+        Ok(())
+    }
+
+    fn absorb(&mut self, item: Committed, locate: Option<&dyn Locate>) -> Result<()> {
+        let shared = self.shared;
+        let pending = || lock(&shared.pending).remove(&item.id);
+        let work = match item.rows {
+            CommittedRows::AsRead => {
+                shared.partitions.fetch_add(1, Ordering::Relaxed);
+                pending().ok_or_else(|| Error::internal("a partition was committed that nobody read"))?
+            }
+            CommittedRows::Instead(batches) => {
+                shared.partitions.fetch_add(1, Ordering::Relaxed);
+                drop(pending());
+                self.evaluate_all(&batches)
+            }
+            CommittedRows::Between(batches) => self.evaluate_all(&batches),
+        };
+        shared.records.fetch_add(item.records, Ordering::Relaxed);
+        if let Some(warning) = item.warning {
+            self.warn(Warning(warning));
+        }
+        if let Some(recoded) = &work.recoded {
+            self.note_recoded(recoded, locate);
+        }
+        let mut stages = work.stages;
+        let live = self.note(&mut stages, &item.id, locate, item.error, item.file_done);
+        if let Some(gate) = shared.gate {
+            let batches = stages.into_iter().zip(live).filter(|(_, live)| *live).flat_map(|(stage, _)| stage.batches);
+            let stopped = || shared.stop.load(Ordering::Relaxed) || shared.options.cancel.is_cancelled();
+            return gate.emit(item.id.file, item.sequence, item.file_done, batches, stopped);
+        }
+        let start = Instant::now();
+        for ((sink, work), live) in self.sinks.iter_mut().zip(stages).zip(live) {
+            for batch in work.batches {
+                if live {
+                    sink.absorb(batch)?;
+                }
+            }
+        }
+        self.seconds.absorb += start.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Notes failures and misfits; tells which stages still want rows.
+    fn note(
+        &self,
+        work: &mut [StageWork],
+        id: &PartitionId,
+        locate: Option<&dyn Locate>,
+        error: Option<Error>,
+        file_done: bool,
+    ) -> Vec<bool> {
+        let shared = self.shared;
+        let mut outcome = lock(&shared.outcome);
+        for (stage, work) in work.iter_mut().enumerate() {
+            outcome.note(stage, id.file, work, locate);
+        }
+        if let Some(error) = error {
+            outcome.note_input_error(id.file, error);
+        }
+        if file_done {
+            outcome.note_file_done(id.file);
+        }
+        if let Some(file) = outcome.stop_from() {
+            shared.scan.stop_from(file);
+            if shared.gate.is_some() {
+                shared.stop.store(true, Ordering::Relaxed);
+            }
+        }
+        outcome.stages.iter().map(|stage| !stage.is_stale()).collect()
+    }
+
+    fn note_recoded(&self, found: &RecodedFields, locate: Option<&dyn Locate>) {
+        let mut recoded = lock(&self.shared.recoded);
+        recoded.count += found.count;
+        if recoded.first.as_ref().is_none_or(|(known, _)| found.row < *known) {
+            let place = locate.map(|locate| locate.place(found.row)).unwrap_or_default();
+            recoded.first = Some((found.row, Place { column: Some(found.column.as_str().into()), ..place }));
+        }
+    }
+
+    fn warn(&self, warning: Warning) {
+        if let Some(callback) = &self.shared.options.on_warning {
+            callback(&warning);
+        }
+        lock(&self.shared.warnings).push(warning);
+    }
+
+    fn report_progress(&self) {
+        let Some(callback) = &self.shared.options.on_progress else { return };
+        let mut last = lock(&self.shared.last_progress);
+        if last.elapsed() < Duration::from_millis(100) {
+            return;
+        }
+        *last = Instant::now();
+        let (bytes_done, bytes_total) = self.shared.scan.progress();
+        let records = self.shared.records.load(Ordering::Relaxed);
+        callback(Progress { pass: self.shared.pass_number, bytes_done, bytes_total, records });
+    }
+}

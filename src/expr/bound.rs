@@ -1,0 +1,228 @@
+//! Expressions bound to a schema, and their evaluation over batches, a column at a time.
+
+use super::arithmetic::{Fault, days_between, doubles, each, integers, shift_date};
+use super::call;
+use super::cast;
+use super::compare::compare;
+use super::function::Function;
+use super::member::Set;
+use super::tree::BinaryOp;
+use super::value::{Input, Value};
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::ColumnType;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::kernels::{boolean, comparison};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// An expression whose columns are indices into a schema and whose types are known to fit.
+#[derive(Clone, Debug)]
+pub struct BoundExpr {
+    pub(super) node: Node,
+    pub(super) column_type: ColumnType,
+    /// The expression as text, for errors about values; empty where nothing can fail.
+    pub(super) text: Arc<str>,
+    pub(super) can_fail: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    Column(usize),
+    /// An array of one entry.
+    Literal(ArrayRef),
+    Not(Box<BoundExpr>),
+    Negate(Box<BoundExpr>),
+    IsNull(Box<BoundExpr>),
+    IsNotNull(Box<BoundExpr>),
+    And(Box<BoundExpr>, Box<BoundExpr>),
+    Or(Box<BoundExpr>, Box<BoundExpr>),
+    /// Both of one type.
+    Compare(BinaryOp, Box<BoundExpr>, Box<BoundExpr>),
+    /// Both Int64 or both Float64.
+    Arithmetic(BinaryOp, Box<BoundExpr>, Box<BoundExpr>),
+    /// A Date and an Int64, with the sign of the days.
+    ShiftDate(i64, Box<BoundExpr>, Box<BoundExpr>),
+    DaysBetween(Box<BoundExpr>, Box<BoundExpr>),
+    Concat(Box<BoundExpr>, Box<BoundExpr>),
+    Call(Function, Vec<BoundExpr>),
+    Cast {
+        input: Box<BoundExpr>,
+        try_: bool,
+    },
+    Case {
+        branches: Vec<(BoundExpr, BoundExpr)>,
+        otherwise: Option<Box<BoundExpr>>,
+    },
+    Coalesce(Vec<BoundExpr>),
+    /// Items of the type of the input; the set holds those that are constants, where hashing pays.
+    InList {
+        input: Box<BoundExpr>,
+        items: Vec<BoundExpr>,
+        set: Option<Arc<Set>>,
+    },
+    Like {
+        input: Box<BoundExpr>,
+        pattern: Box<BoundExpr>,
+        ignore_case: bool,
+    },
+}
+
+impl BoundExpr {
+    /// The Arrow type of the values.
+    pub fn data_type(&self) -> DataType {
+        self.column_type.arrow()
+    }
+
+    /// The type of the values.
+    pub fn column_type(&self) -> ColumnType {
+        self.column_type
+    }
+
+    /// The indices of the columns used, ascending.
+    pub fn columns(&self) -> Vec<usize> {
+        let mut indices = BTreeSet::new();
+        self.collect_columns(&mut indices);
+        indices.into_iter().collect()
+    }
+
+    /// The constant this comes to, if its value does not depend on the row.
+    pub fn constant(&self) -> Option<&ArrayRef> {
+        match &self.node {
+            Node::Literal(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    /// The column this merely names.
+    pub fn as_column(&self) -> Option<usize> {
+        match self.node {
+            Node::Column(index) => Some(index),
+            _ => None,
+        }
+    }
+
+    /// Whether evaluation may end in an error for some values.
+    pub fn can_fail(&self) -> bool {
+        self.can_fail
+    }
+
+    pub(super) fn children(&self) -> Vec<&BoundExpr> {
+        match &self.node {
+            Node::Column(_) | Node::Literal(_) => Vec::new(),
+            Node::Not(a) | Node::Negate(a) | Node::IsNull(a) | Node::IsNotNull(a) | Node::Cast { input: a, .. } => {
+                vec![a]
+            }
+            Node::And(a, b)
+            | Node::Or(a, b)
+            | Node::Compare(_, a, b)
+            | Node::Arithmetic(_, a, b)
+            | Node::ShiftDate(_, a, b)
+            | Node::DaysBetween(a, b)
+            | Node::Concat(a, b)
+            | Node::Like { input: a, pattern: b, .. } => vec![a, b],
+            Node::Call(_, args) | Node::Coalesce(args) => args.iter().collect(),
+            Node::Case { branches, otherwise } => {
+                branches.iter().flat_map(|(a, b)| [a, b]).chain(otherwise.as_deref()).collect()
+            }
+            Node::InList { input, items, .. } => std::iter::once(input.as_ref()).chain(items).collect(),
+        }
+    }
+
+    pub(super) fn collect_columns(&self, indices: &mut BTreeSet<usize>) {
+        if let Node::Column(index) = self.node {
+            indices.insert(index);
+        }
+        for child in self.children() {
+            child.collect_columns(indices);
+        }
+    }
+
+    /// One value a row of `batch`, whose schema is the one this was bound to. A mere column is not copied.
+    ///
+    /// # Errors
+    /// `Arithmetic` for integer overflow and division by zero, `Value` for what does not convert.
+    pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef> {
+        let rows = batch.num_rows();
+        self.value(&Input { columns: batch.columns(), rows })?.into_array(rows)
+    }
+
+    /// Which rows of `batch` pass; null is kept and counts as not passing.
+    ///
+    /// # Errors
+    /// As [`BoundExpr::evaluate`]; `Internal` when this is not Boolean.
+    pub fn evaluate_mask(&self, batch: &RecordBatch) -> Result<BooleanArray> {
+        let rows = batch.num_rows();
+        self.value(&Input { columns: batch.columns(), rows })?.into_booleans(rows)
+    }
+
+    pub(super) fn value(&self, input: &Input<'_>) -> Result<Value> {
+        let text = self.text.as_ref();
+        match &self.node {
+            Node::Column(index) => match input.columns.get(*index) {
+                Some(column) if *column.data_type() == self.data_type() => Ok(Value::Array(Arc::clone(column))),
+                _ => Err(Error::internal(format!("a batch has no column {index} of type {}", self.column_type))),
+            },
+            Node::Literal(array) => Ok(Value::Scalar(Arc::clone(array))),
+            Node::Not(a) => {
+                let a = a.value(input)?;
+                Ok(Value::like(&[&a], boolean::not(booleans(&a)?)?))
+            }
+            Node::Negate(a) => {
+                let a = a.value(input)?;
+                match a.array().data_type() {
+                    DataType::Int64 => {
+                        each::<Int64Type, Int64Type>(text, &a, |value| value.checked_neg().ok_or(Fault::Overflow))
+                    }
+                    _ => each::<Float64Type, Float64Type>(text, &a, |value| Ok(-value)),
+                }
+            }
+            Node::IsNull(a) => {
+                let a = a.value(input)?;
+                Ok(Value::like(&[&a], boolean::is_null(a.array())?))
+            }
+            Node::IsNotNull(a) => {
+                let a = a.value(input)?;
+                Ok(Value::like(&[&a], boolean::is_not_null(a.array())?))
+            }
+            Node::And(a, b) => self.kleene(a, b, input, false),
+            Node::Or(a, b) => self.kleene(a, b, input, true),
+            Node::Compare(op, a, b) => {
+                let (a, b) = (a.value(input)?, b.value(input)?);
+                Ok(Value::like(&[&a, &b], compare(*op, &a, &b)?))
+            }
+            Node::Arithmetic(op, a, b) => {
+                let (a, b) = (a.value(input)?, b.value(input)?);
+                match self.column_type {
+                    ColumnType::Int64 => integers(text, *op, &a, &b),
+                    _ => doubles(text, *op, &a, &b),
+                }
+            }
+            Node::ShiftDate(sign, a, b) => shift_date(text, *sign, &a.value(input)?, &b.value(input)?),
+            Node::DaysBetween(a, b) => days_between(text, &a.value(input)?, &b.value(input)?),
+            Node::Concat(a, b) => call::concat(&a.value(input)?, &b.value(input)?),
+            Node::Call(function, args) => {
+                let args = args.iter().map(|arg| arg.value(input)).collect::<Result<Vec<_>>>()?;
+                call::call(text, *function, &args)
+            }
+            Node::Cast { input: a, try_ } => cast::cast(text, &a.value(input)?, a.column_type, self.column_type, *try_),
+            Node::Case { branches, otherwise } => self.case(branches, otherwise.as_deref(), input),
+            Node::Coalesce(args) => self.coalesce(args, input),
+            Node::InList { input: a, items, set } => self.in_list(a, items, set.as_deref(), input),
+            Node::Like { input: a, pattern, ignore_case } => {
+                let (a, pattern) = (a.value(input)?, pattern.value(input)?);
+                let matched = match ignore_case {
+                    true => comparison::ilike(&a, &pattern),
+                    false => comparison::like(&a, &pattern),
+                };
+                let matched = matched.map_err(|error| Error::new(ErrorKind::Limit, error.to_string()))?;
+                Ok(Value::like(&[&a, &pattern], matched))
+            }
+        }
+    }
+}
+
+/// The Booleans of a value bound to Boolean.
+pub(super) fn booleans(value: &Value) -> Result<&BooleanArray> {
+    value.array().as_boolean_opt().ok_or_else(|| Error::internal("a condition was not bound to Boolean"))
+}

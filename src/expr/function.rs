@@ -1,0 +1,215 @@
+//! The functions of one row: names and how many arguments they take.
+
+use crate::error::did_you_mean;
+use std::fmt;
+
+/// A function of values of one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Function {
+    /// Upper case of a text.
+    Upper,
+    /// Lower case of a text.
+    Lower,
+    /// Number of characters of a text.
+    Length,
+    /// `substring(text, start, length)`: characters from `start` (the first is 1), to the end without `length`.
+    Substring,
+    /// A text without white space at both ends.
+    Trim,
+    /// A text without white space at its start.
+    Ltrim,
+    /// A text without white space at its end.
+    Rtrim,
+    /// Whether a text starts with another.
+    StartsWith,
+    /// Whether a text ends with another.
+    EndsWith,
+    /// Whether a text contains another.
+    Contains,
+    /// `replace(text, from, to)`: every `from` replaced by `to`.
+    Replace,
+    /// Value without its sign.
+    Abs,
+    /// `round(x)` or `round(x, digits)`, halves away from zero.
+    Round,
+    /// The largest whole number not above.
+    Floor,
+    /// The smallest whole number not below.
+    Ceil,
+    /// Square root; NaN below zero.
+    Sqrt,
+    /// Natural logarithm.
+    Ln,
+    /// Logarithm to base 10.
+    Log10,
+    /// Logarithm to base 2.
+    Log2,
+    /// e to a power.
+    Exp,
+    /// `power(x, y)`: x to the power y, Float64.
+    Power,
+    /// `make_date(year, month, day)`.
+    MakeDate,
+    /// Year of a date or time.
+    Year,
+    /// Quarter, 1 to 4.
+    Quarter,
+    /// Month, 1 to 12.
+    Month,
+    /// ISO 8601 week, 1 to 53.
+    Week,
+    /// Day of the month, 1 to 31.
+    Day,
+    /// Day of the year, 1 to 366.
+    DayOfYear,
+    /// Day of the week, Monday = 1 to Sunday = 7.
+    IsoDow,
+    /// Day of the week, Sunday = 0 to Saturday = 6.
+    Dow,
+    /// Hour of a Timestamp, 0 to 23.
+    Hour,
+    /// Minute of a Timestamp, 0 to 59.
+    Minute,
+    /// Whole second of a Timestamp, 0 to 59.
+    Second,
+    /// `date_trunc('month', d)`: the start of the year, quarter, month, week (Monday), day, hour, minute or second.
+    DateTrunc,
+    /// The first argument that is not null; later ones are evaluated only where needed.
+    Coalesce,
+    /// `nullif(a, b)`: null where a = b, else a.
+    Nullif,
+    /// The greatest argument that is not null.
+    Greatest,
+    /// The least argument that is not null.
+    Least,
+}
+
+/// Names (the first is the canonical one), fewest and most arguments.
+type Entry = (Function, &'static [&'static str], usize, usize);
+
+const ANY: usize = usize::MAX;
+
+const TABLE: &[Entry] = &[
+    (Function::Upper, &["upper"], 1, 1),
+    (Function::Lower, &["lower"], 1, 1),
+    (Function::Length, &["length", "char_length", "len"], 1, 1),
+    (Function::Substring, &["substring", "substr"], 2, 3),
+    (Function::Trim, &["trim"], 1, 1),
+    (Function::Ltrim, &["ltrim"], 1, 1),
+    (Function::Rtrim, &["rtrim"], 1, 1),
+    (Function::StartsWith, &["starts_with"], 2, 2),
+    (Function::EndsWith, &["ends_with"], 2, 2),
+    (Function::Contains, &["contains"], 2, 2),
+    (Function::Replace, &["replace"], 3, 3),
+    (Function::Abs, &["abs"], 1, 1),
+    (Function::Round, &["round"], 1, 2),
+    (Function::Floor, &["floor"], 1, 1),
+    (Function::Ceil, &["ceil", "ceiling"], 1, 1),
+    (Function::Sqrt, &["sqrt"], 1, 1),
+    (Function::Ln, &["ln"], 1, 1),
+    (Function::Log10, &["log10"], 1, 1),
+    (Function::Log2, &["log2"], 1, 1),
+    (Function::Exp, &["exp"], 1, 1),
+    (Function::Power, &["power", "pow"], 2, 2),
+    (Function::MakeDate, &["make_date"], 3, 3),
+    (Function::Year, &["year"], 1, 1),
+    (Function::Quarter, &["quarter"], 1, 1),
+    (Function::Month, &["month"], 1, 1),
+    (Function::Week, &["week"], 1, 1),
+    (Function::Day, &["day"], 1, 1),
+    (Function::DayOfYear, &["dayofyear", "doy"], 1, 1),
+    (Function::IsoDow, &["isodow"], 1, 1),
+    (Function::Dow, &["dow"], 1, 1),
+    (Function::Hour, &["hour"], 1, 1),
+    (Function::Minute, &["minute"], 1, 1),
+    (Function::Second, &["second"], 1, 1),
+    (Function::DateTrunc, &["date_trunc"], 2, 2),
+    (Function::Coalesce, &["coalesce", "ifnull"], 1, ANY),
+    (Function::Nullif, &["nullif"], 2, 2),
+    (Function::Greatest, &["greatest"], 1, ANY),
+    (Function::Least, &["least"], 1, ANY),
+];
+
+impl Function {
+    /// The function users call `name` (case ignored).
+    pub fn find(name: &str) -> Option<Function> {
+        let lower = name.to_lowercase();
+        TABLE.iter().find(|(_, names, ..)| names.contains(&lower.as_str())).map(|entry| entry.0)
+    }
+
+    /// Every name users may write, synonyms included.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        TABLE.iter().flat_map(|(_, names, ..)| names.iter().copied())
+    }
+
+    fn entry(self) -> &'static Entry {
+        // Every variant has an entry; `every_function_is_in_the_table` checks it.
+        TABLE.iter().find(|entry| entry.0 == self).unwrap_or(&TABLE[0])
+    }
+
+    /// The canonical name.
+    pub fn name(self) -> &'static str {
+        self.entry().1[0]
+    }
+
+    /// What is wrong with calling this function with `count` arguments, if anything.
+    pub(crate) fn wrong_count(self, count: usize) -> Option<String> {
+        let &(_, _, fewest, most) = self.entry();
+        let wanted = match (fewest, most) {
+            _ if (fewest..=most).contains(&count) => return None,
+            (1, ANY) => "at least 1 argument".to_string(),
+            (1, 1) => "1 argument".to_string(),
+            _ if fewest == most => format!("{fewest} arguments"),
+            _ => format!("{fewest} or {most} arguments"),
+        };
+        Some(format!("`{}` takes {wanted}, not {count}", self.name()))
+    }
+}
+
+impl fmt::Display for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What to try instead of the function `name`, which does not exist; `others` are names that may stand there too.
+pub(crate) fn suggest<'a>(name: &str, others: impl IntoIterator<Item = &'a str>) -> String {
+    match name.to_lowercase().as_str() {
+        "log" => return "use `ln` (natural), `log10` or `log2`".to_string(),
+        "concat" => return "join texts with `||`".to_string(),
+        "if" | "iif" => return "use `case when … then … else … end`".to_string(),
+        _ => {}
+    }
+    let own = Function::names().map(|name| -> &'a str { name });
+    match did_you_mean(name, own.chain(others)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "a column of that name is written without parentheses".to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_find_their_function() {
+        let mut names: Vec<_> = Function::names().collect();
+        for name in &names {
+            assert!(Function::find(&name.to_uppercase()).is_some());
+        }
+        names.sort_unstable();
+        let before = names.len();
+        names.dedup();
+        assert_eq!(before, names.len());
+    }
+
+    #[test]
+    fn every_function_is_in_the_table() {
+        // `Least` is the last variant, so the table is complete when it has as many entries.
+        assert_eq!(TABLE.len(), Function::Least as usize + 1);
+        for entry in TABLE {
+            assert_eq!(entry.0.name(), entry.1[0]);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! A described table.
+
+use super::compute::Runner;
+use super::dataframe::DataFrame;
+use super::group_by::GroupBy;
+use crate::error::Result;
+use crate::exec::{BatchStream, RunOptions, stream};
+use crate::expr::{Expr, col};
+use crate::plan::{AggregateSelect, BatchFunction, LogicalPlan, SortKey, explain};
+use crate::source::{PartitionInfo, Source};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+
+/// A table that is described, not read. Cloning is cheap; verbs return a new description.
+///
+/// A wrong name or type is found when the verb is called, kept, and returned by whatever is asked of the frame next
+/// ([`LazyFrame::schema`], [`compute`](super::compute)): always before any row is read.
+#[derive(Clone, Debug)]
+pub struct LazyFrame {
+    plan: Result<Arc<LogicalPlan>>,
+}
+
+/// One expression or column name, or several.
+pub trait IntoExprs {
+    /// The expressions, in order.
+    fn into_exprs(self) -> Vec<Expr>;
+}
+
+impl<T: Into<Expr>> IntoExprs for T {
+    fn into_exprs(self) -> Vec<Expr> {
+        vec![self.into()]
+    }
+}
+
+impl<T: Into<Expr>, const N: usize> IntoExprs for [T; N] {
+    fn into_exprs(self) -> Vec<Expr> {
+        self.into_iter().map(Into::into).collect()
+    }
+}
+
+impl<T: Into<Expr>> IntoExprs for Vec<T> {
+    fn into_exprs(self) -> Vec<Expr> {
+        self.into_iter().map(Into::into).collect()
+    }
+}
+
+impl LazyFrame {
+    /// All rows of a source.
+    pub fn from_source(source: Arc<dyn Source>) -> Self {
+        LazyFrame { plan: Ok(Arc::new(LogicalPlan::Scan(source))) }
+    }
+
+    /// A frame of a plan, whose names and types are checked now.
+    pub fn from_plan(plan: LogicalPlan) -> Self {
+        LazyFrame { plan: plan.schema().map(|_| Arc::new(plan)) }
+    }
+
+    /// The plan.
+    ///
+    /// # Errors
+    /// The first wrong name or type of the verbs so far.
+    pub fn plan(&self) -> Result<&Arc<LogicalPlan>> {
+        self.plan.as_ref().map_err(Clone::clone)
+    }
+
+    /// Names and types of the columns.
+    ///
+    /// # Errors
+    /// The first wrong name or type of the verbs so far.
+    pub fn schema(&self) -> Result<SchemaRef> {
+        self.plan()?.schema()
+    }
+
+    fn then(&self, verb: impl FnOnce(Arc<LogicalPlan>) -> Result<LogicalPlan>) -> Self {
+        let plan = self.plan().cloned().and_then(verb).and_then(|plan| plan.schema().map(|_| Arc::new(plan)));
+        LazyFrame { plan }
+    }
+
+    /// The given columns or expressions only. With aggregates among them, one row over all rows.
+    #[must_use]
+    pub fn select(&self, columns: impl IntoExprs) -> Self {
+        let columns = columns.into_exprs();
+        self.then(|input| {
+            if columns.iter().any(Expr::contains_aggregate) {
+                return ungrouped(columns).plan(input);
+            }
+            let columns = expand_wildcards(columns, &input.schema()?);
+            Ok(LogicalPlan::Project { input, columns })
+        })
+    }
+
+    /// All columns, and the given expressions: in the place of a column of the same name, else behind.
+    #[must_use]
+    pub fn with_columns(&self, columns: impl IntoExprs) -> Self {
+        let added = columns.into_exprs();
+        self.then(|input| {
+            let schema = input.schema()?;
+            let mut columns: Vec<Expr> = schema.fields().iter().map(|field| col(field.name().as_str())).collect();
+            for column in added {
+                let name = column.output_name();
+                match columns.iter().position(|known| known.output_name() == name) {
+                    Some(at) => columns[at] = column,
+                    None => columns.push(column),
+                }
+            }
+            Ok(LogicalPlan::Project { input, columns })
+        })
+    }
+
+    /// The rows for which `predicate` is true.
+    #[must_use]
+    pub fn filter(&self, predicate: Expr) -> Self {
+        self.then(|input| Ok(LogicalPlan::Filter { input, predicate }))
+    }
+
+    /// Groups of equal keys; follow with [`GroupBy::agg`]. Null is a group.
+    pub fn group_by(&self, keys: impl IntoExprs) -> GroupBy {
+        GroupBy::new(self.clone(), keys.into_exprs())
+    }
+
+    /// A question with aggregates in one piece.
+    #[must_use]
+    pub fn aggregate_select(&self, question: AggregateSelect) -> Self {
+        self.then(|input| question.plan(input))
+    }
+
+    /// One row of aggregates over all rows.
+    #[must_use]
+    pub fn agg(&self, aggregates: impl IntoExprs) -> Self {
+        let select = aggregates.into_exprs();
+        self.aggregate_select(ungrouped(select))
+    }
+
+    /// All rows ordered by `keys`, ascending, the first key most significant; ties keep input order, nulls come last.
+    #[must_use]
+    pub fn sort(&self, keys: impl IntoExprs) -> Self {
+        self.sort_by(keys.into_exprs().into_iter().map(|expr| SortKey { expr, descending: false }).collect())
+    }
+
+    /// Like [`LazyFrame::sort`], largest first; nulls still come last.
+    #[must_use]
+    pub fn sort_descending(&self, keys: impl IntoExprs) -> Self {
+        self.sort_by(keys.into_exprs().into_iter().map(|expr| SortKey { expr, descending: true }).collect())
+    }
+
+    /// Like [`LazyFrame::sort`], with a direction for each key.
+    #[must_use]
+    pub fn sort_by(&self, keys: Vec<SortKey>) -> Self {
+        self.then(|input| Ok(LogicalPlan::Sort { input, keys }))
+    }
+
+    /// The first `rows` rows.
+    #[must_use]
+    pub fn limit(&self, rows: usize) -> Self {
+        self.then(|input| Ok(LogicalPlan::Limit { input, rows }))
+    }
+
+    /// The first `rows` rows; the scan stops when it has them.
+    #[must_use]
+    pub fn head(&self, rows: usize) -> Self {
+        self.limit(rows)
+    }
+
+    /// Each batch as `function` returns it, with the columns `schema`. Batches have any size, so the function must
+    /// treat each row by itself; it runs on the worker threads.
+    #[must_use]
+    pub fn map_partitions(
+        &self,
+        schema: SchemaRef,
+        function: impl Fn(RecordBatch) -> Result<RecordBatch> + Send + Sync + 'static,
+    ) -> Self {
+        let function = BatchFunction(Arc::new(function));
+        self.then(|input| Ok(LogicalPlan::Map { input, function, schema }))
+    }
+
+    /// The pieces in which the input will be read, as far as they are known before reading.
+    ///
+    /// # Errors
+    /// The first wrong name or type of the verbs so far.
+    pub fn partitions(&self) -> Result<Vec<PartitionInfo>> {
+        Ok(self.plan()?.source().partitions(RunOptions::default().piece_bytes))
+    }
+
+    /// The plan in words: what is asked, the passes, the columns read.
+    ///
+    /// # Errors
+    /// The first wrong name or type of the verbs so far.
+    pub fn explain(&self) -> Result<String> {
+        explain(&[LogicalPlan::clone(self.plan()?)], RunOptions::default().piece_bytes)
+    }
+
+    /// The answer in memory.
+    ///
+    /// # Errors
+    /// A wrong name or type; else the first error in the data.
+    pub fn collect(&self) -> Result<DataFrame> {
+        Runner::new().compute(self.clone())
+    }
+
+    /// The rows in order, batch by batch, while the input is still being read; at most a few batches wait for the
+    /// caller. Dropping the iterator stops the reading.
+    ///
+    /// # Errors
+    /// A wrong name or type. Errors in the data come as the last item.
+    pub fn iter_batches(&self) -> Result<BatchStream> {
+        self.iter_batches_with(RunOptions::default())
+    }
+
+    /// Like [`LazyFrame::iter_batches`], with options.
+    ///
+    /// # Errors
+    /// A wrong name or type. Errors in the data come as the last item.
+    pub fn iter_batches_with(&self, options: RunOptions) -> Result<BatchStream> {
+        stream(LogicalPlan::clone(self.plan()?), options)
+    }
+}
+
+fn ungrouped(select: Vec<Expr>) -> AggregateSelect {
+    AggregateSelect { keys: Vec::new(), select, having: None, sort: Vec::new(), limit: None }
+}
+
+/// All columns in place of `*`.
+pub(crate) fn expand_wildcards(columns: Vec<Expr>, schema: &SchemaRef) -> Vec<Expr> {
+    let all = || schema.fields().iter().map(|field| col(field.name().as_str()));
+    let expand = |column: Expr| if column == Expr::Wildcard { all().collect() } else { vec![column] };
+    columns.into_iter().flat_map(expand).collect()
+}

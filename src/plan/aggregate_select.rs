@@ -1,0 +1,130 @@
+//! A select list over groups: which aggregates it needs, and what is computed from them afterwards.
+
+use super::{LogicalPlan, SortKey};
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::{AggregateCall, Expr, col};
+use std::sync::Arc;
+
+/// A question with aggregates.
+#[derive(Clone, Debug)]
+pub struct AggregateSelect {
+    /// Group keys; none for one group of all rows.
+    pub keys: Vec<Expr>,
+    /// The columns of the result, in order. Keys that are not among them are put in front.
+    pub select: Vec<Expr>,
+    /// Which groups to keep; may name columns of the result.
+    pub having: Option<Expr>,
+    /// The order of the result; may name columns of the result. Without it groups ascend by key.
+    pub sort: Vec<SortKey>,
+    /// How many rows stay.
+    pub limit: Option<usize>,
+}
+
+impl AggregateSelect {
+    /// The plan that answers it: aggregate, then filter, sort and limit, then the columns asked for.
+    ///
+    /// # Errors
+    /// `Name` for a column that is neither a key nor inside an aggregate.
+    pub fn plan(self, input: Arc<LogicalPlan>) -> Result<LogicalPlan> {
+        let outputs = self.outputs();
+        let mut calls: Vec<AggregateCall> = Vec::new();
+        let mut columns = Vec::with_capacity(outputs.len());
+        for output in &outputs {
+            let name = output.output_name();
+            let rewritten = self.rewrite(output.unaliased(), &mut calls)?;
+            columns.push(rewritten.alias(name));
+        }
+        let having = self.having.as_ref().map(|having| self.rewrite(&self.resolve(having)?, &mut calls)).transpose()?;
+        let mut sort = Vec::with_capacity(self.sort.len());
+        for key in &self.sort {
+            let expr = self.rewrite(&self.resolve(&key.expr)?, &mut calls)?;
+            sort.push(SortKey { expr, descending: key.descending });
+        }
+        let call_names: Vec<String> = calls.iter().map(text).collect();
+        let key_names = self.keys.iter().map(|key| key.output_name().to_string());
+        let produced: Vec<String> = key_names.chain(call_names.iter().cloned()).collect();
+        let wanted: Vec<String> = columns.iter().map(|column| column.output_name().to_string()).collect();
+        let plain = columns.iter().zip(&produced).all(|(column, name)| *column.unaliased() == col(name.as_str()));
+        let aggregates = calls.into_iter().zip(call_names).collect();
+        let mut plan = LogicalPlan::Aggregate { input, keys: self.keys, aggregates };
+        if let Some(predicate) = having {
+            plan = LogicalPlan::Filter { input: Arc::new(plan), predicate };
+        }
+        if !sort.is_empty() {
+            plan = LogicalPlan::Sort { input: Arc::new(plan), keys: sort };
+        }
+        if let Some(rows) = self.limit {
+            plan = LogicalPlan::Limit { input: Arc::new(plan), rows };
+        }
+        if plain && wanted == produced {
+            return Ok(plan);
+        }
+        Ok(LogicalPlan::Project { input: Arc::new(plan), columns })
+    }
+
+    /// Keys that the select list leaves out, then the select list.
+    fn outputs(&self) -> Vec<Expr> {
+        let listed = |key: &&Expr| {
+            let same =
+                |output: &Expr| output.unaliased() == key.unaliased() || *output.unaliased() == col(key.output_name());
+            !self.select.iter().any(same)
+        };
+        self.keys.iter().filter(listed).chain(&self.select).cloned().collect()
+    }
+
+    /// Names of result columns stand for what they name, but inside aggregates they are columns of the input.
+    fn resolve(&self, expr: &Expr) -> Result<Expr> {
+        replace_names(expr, &mut |name| aliased(name, &self.select))
+    }
+
+    /// Puts columns of the aggregate node in place of keys and aggregates.
+    fn rewrite(&self, expr: &Expr, calls: &mut Vec<AggregateCall>) -> Result<Expr> {
+        if let Some(key) = self.keys.iter().find(|key| key.unaliased() == expr) {
+            return Ok(col(key.output_name()));
+        }
+        match expr {
+            Expr::Aggregate(call) => {
+                if !calls.contains(call) {
+                    calls.push(call.clone());
+                }
+                Ok(col(text(call)))
+            }
+            Expr::Column(name) => {
+                if self.keys.iter().any(|key| key.output_name() == *name) {
+                    return Ok(expr.clone());
+                }
+                let message = format!("the column `{name}` is neither a key nor inside an aggregate");
+                Err(Error::new(ErrorKind::Name, message)
+                    .hint(format!("group by it (`by {name}`), or take min({name}) or first({name})")))
+            }
+            other => other.map_children(&mut |child| self.rewrite(child, calls)),
+        }
+    }
+}
+
+fn text(call: &AggregateCall) -> String {
+    Expr::Aggregate(call.clone()).to_string()
+}
+
+/// What the column of a select list that bears the alias `name` computes.
+pub fn aliased(name: &str, select: &[Expr]) -> Option<Expr> {
+    select.iter().find_map(|column| match column {
+        Expr::Alias { expr, name: alias } if **alias == *name => Some(Expr::clone(expr)),
+        _ => None,
+    })
+}
+
+/// The expression with column names replaced where `replacement` knows one; not inside aggregates, whose names are
+/// those of the input.
+///
+/// # Errors
+/// None of its own.
+pub fn replace_names(expr: &Expr, replacement: &mut dyn FnMut(&str) -> Option<Expr>) -> Result<Expr> {
+    expr.replace(&mut |part| {
+        Ok(match part {
+            Expr::Column(name) => replacement(name),
+            Expr::Aggregate(_) => Some(part.clone()),
+            _ => None,
+        })
+    })
+}

@@ -1,0 +1,114 @@
+//! The plan in words.
+
+use super::{LogicalPlan, SinkSpec, Stage, StageInput, Step};
+use crate::error::Result;
+use crate::expr::Expr;
+use std::fmt::Write;
+
+/// Logical plans, then passes: which stages share a scan of which columns, in how many partitions.
+///
+/// # Errors
+/// The `Name` and `Type` errors of the plans.
+pub fn explain(plans: &[LogicalPlan], piece_bytes: usize) -> Result<String> {
+    let mut text = String::new();
+    let mut passes: Vec<(String, Vec<(usize, Stage)>)> = Vec::new();
+    let mut later = Vec::new();
+    for (at, plan) in plans.iter().enumerate() {
+        let _ = writeln!(text, "question {}", at + 1);
+        write_plan(&mut text, plan, 1);
+        let mut stages = super::lower(plan)?.into_iter();
+        if let Some(first) = stages.next() {
+            let key = plan.source().key();
+            match passes.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, members)) => members.push((at + 1, first)),
+                None => passes.push((key, vec![(at + 1, first)])),
+            }
+        }
+        later.extend(stages.map(|stage| (at + 1, stage)));
+    }
+    for (at, (_, members)) in passes.iter().enumerate() {
+        write_pass(&mut text, at + 1, members, piece_bytes);
+    }
+    for (question, stage) in &later {
+        let _ = writeln!(text, "then, for question {question}, in memory: {}", words(stage));
+    }
+    Ok(text)
+}
+
+fn write_pass(text: &mut String, number: usize, members: &[(usize, Stage)], piece_bytes: usize) {
+    let mut names: Vec<String> = Vec::new();
+    let Some((_, Stage { input: StageInput::Scan { source, .. }, .. })) = members.first() else { return };
+    let schema = source.schema();
+    let mut union: Vec<usize> = members.iter().flat_map(|(_, stage)| scanned(stage)).copied().collect();
+    union.sort_unstable();
+    union.dedup();
+    names.extend(union.iter().map(|&column| schema.field(column).name().clone()));
+    let partitions = source.partitions(piece_bytes);
+    let stored: u64 =
+        partitions.iter().map(|partition| partition.stored_bytes.end - partition.stored_bytes.start).sum();
+    let _ = writeln!(text, "pass {number}: {}", source.describe());
+    let _ = writeln!(text, "  partitions: about {} over {stored} stored bytes", partitions.len());
+    let _ = writeln!(text, "  columns: {} of {}: {}", union.len(), schema.fields().len(), names.join(", "));
+    for (question, stage) in members {
+        let _ = writeln!(text, "  question {question}: {}", words(stage));
+    }
+}
+
+fn scanned(stage: &Stage) -> &[usize] {
+    match &stage.input {
+        StageInput::Scan { columns, .. } => columns,
+        StageInput::Previous => &[],
+    }
+}
+
+/// A stage on one line.
+fn words(stage: &Stage) -> String {
+    let mut parts: Vec<String> = stage
+        .steps
+        .iter()
+        .map(|step| match step {
+            Step::Filter(_) => "filter".to_owned(),
+            Step::Project(columns, _) if columns.len() == 1 => "1 column".to_owned(),
+            Step::Project(columns, _) => format!("{} columns", columns.len()),
+            Step::Map(..) => "map".to_owned(),
+        })
+        .collect();
+    parts.push(match &stage.sink {
+        SinkSpec::Aggregate { keys: 0, aggregates } => format!("{} aggregates", aggregates.len()),
+        SinkSpec::Aggregate { keys, aggregates } => format!("group by {keys} keys, {} aggregates", aggregates.len()),
+        SinkSpec::Sort { limit: Some(rows), .. } => format!("first {rows} in order"),
+        SinkSpec::Sort { limit: None, .. } => "sort".to_owned(),
+        SinkSpec::Collect { limit: Some(rows) } => format!("first {rows} rows"),
+        SinkSpec::Collect { limit: None } => "collect".to_owned(),
+    });
+    parts.join(" → ")
+}
+
+fn write_plan(text: &mut String, plan: &LogicalPlan, depth: usize) {
+    let indent = "  ".repeat(depth);
+    let list = |columns: &[Expr]| columns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let (line, input) = match plan {
+        LogicalPlan::Scan(source) => (format!("scan {}", source.describe()), None),
+        LogicalPlan::Filter { input, predicate } => (format!("filter {predicate}"), Some(input)),
+        LogicalPlan::Project { input, columns } => (format!("select {}", list(columns)), Some(input)),
+        LogicalPlan::Map { input, .. } => ("map partitions".to_owned(), Some(input)),
+        LogicalPlan::Aggregate { input, keys, aggregates } => {
+            let named = aggregates.iter().map(|(call, name)| {
+                let text = Expr::Aggregate(call.clone()).to_string();
+                if text == *name { text } else { format!("{text} as {name}") }
+            });
+            let aggregates = named.collect::<Vec<_>>().join(", ");
+            let keys = if keys.is_empty() { String::new() } else { format!(" by {}", list(keys)) };
+            (format!("aggregate {aggregates}{keys}"), Some(input))
+        }
+        LogicalPlan::Sort { input, keys } => {
+            let keys = keys.iter().map(|key| format!("{}{}", key.expr, if key.descending { " desc" } else { "" }));
+            (format!("sort {}", keys.collect::<Vec<_>>().join(", ")), Some(input))
+        }
+        LogicalPlan::Limit { input, rows } => (format!("limit {rows}"), Some(input)),
+    };
+    let _ = writeln!(text, "{indent}{line}");
+    if let Some(input) = input {
+        write_plan(text, input, depth + 1);
+    }
+}

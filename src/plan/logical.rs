@@ -1,0 +1,174 @@
+//! What is asked: a chain of verbs over one source, with names not yet bound.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::{AggregateCall, Expr};
+use crate::source::Source;
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+/// A function of the user's on batches. It sees batches of arbitrary size and must treat rows one by one.
+#[derive(Clone)]
+pub struct BatchFunction(pub(crate) Arc<dyn Fn(RecordBatch) -> Result<RecordBatch> + Send + Sync>);
+
+impl fmt::Debug for BatchFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BatchFunction")
+    }
+}
+
+/// One key of a sort. Nulls come last in both directions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SortKey {
+    /// What to sort by.
+    pub expr: Expr,
+    /// Largest first.
+    pub descending: bool,
+}
+
+/// A described table: a source, or a verb on another described table.
+#[derive(Clone, Debug)]
+pub enum LogicalPlan {
+    /// All rows of a source.
+    Scan(Arc<dyn Source>),
+    /// The rows for which the predicate is true.
+    Filter {
+        /// What is filtered.
+        input: Arc<LogicalPlan>,
+        /// A Boolean expression; null counts as false.
+        predicate: Expr,
+    },
+    /// New columns in place of the old.
+    Project {
+        /// What the expressions are over.
+        input: Arc<LogicalPlan>,
+        /// One expression a column, without wildcards.
+        columns: Vec<Expr>,
+    },
+    /// A function of the user's on every batch.
+    Map {
+        /// What the function is given.
+        input: Arc<LogicalPlan>,
+        /// The function.
+        function: BatchFunction,
+        /// The schema that it promises.
+        schema: SchemaRef,
+    },
+    /// One row a group: keys, then aggregates. Without keys, one row.
+    Aggregate {
+        /// What is grouped.
+        input: Arc<LogicalPlan>,
+        /// Key expressions.
+        keys: Vec<Expr>,
+        /// Aggregates, each with the name of its column.
+        aggregates: Vec<(AggregateCall, String)>,
+    },
+    /// All rows in order; ties keep input order.
+    Sort {
+        /// What is sorted.
+        input: Arc<LogicalPlan>,
+        /// Most significant first.
+        keys: Vec<SortKey>,
+    },
+    /// The first rows.
+    Limit {
+        /// What is cut.
+        input: Arc<LogicalPlan>,
+        /// How many rows stay.
+        rows: usize,
+    },
+}
+
+impl LogicalPlan {
+    /// The columns of this table; checks all names and types below on the way.
+    ///
+    /// # Errors
+    /// `Name` and `Type` errors of the expressions.
+    pub fn schema(&self) -> Result<SchemaRef> {
+        match self {
+            LogicalPlan::Scan(source) => Ok(source.schema()),
+            LogicalPlan::Filter { input, predicate } => {
+                let schema = input.schema()?;
+                predicate.bind_condition(&schema)?;
+                Ok(schema)
+            }
+            LogicalPlan::Project { input, columns } => {
+                let schema = input.schema()?;
+                let field =
+                    |column: &Expr| Ok(Field::new(&*column.output_name(), column.bind(&schema)?.data_type(), true));
+                unique_schema(columns.iter().map(field).collect::<Result<_>>()?)
+            }
+            LogicalPlan::Map { input, schema, .. } => {
+                input.schema()?;
+                Ok(Arc::clone(schema))
+            }
+            LogicalPlan::Aggregate { input, keys, aggregates } => {
+                let schema = input.schema()?;
+                let mut fields = Vec::with_capacity(keys.len() + aggregates.len());
+                for key in keys {
+                    fields.push(Field::new(&*key.output_name(), key.bind(&schema)?.data_type(), true));
+                }
+                for (call, name) in aggregates {
+                    fields.push(Field::new(name, call_type(call, &schema)?, true));
+                }
+                unique_schema(fields)
+            }
+            LogicalPlan::Sort { input, keys } => {
+                let schema = input.schema()?;
+                for key in keys {
+                    key.expr.bind(&schema)?;
+                }
+                Ok(schema)
+            }
+            LogicalPlan::Limit { input, .. } => input.schema(),
+        }
+    }
+
+    /// The source at the bottom.
+    pub fn source(&self) -> &Arc<dyn Source> {
+        match self {
+            LogicalPlan::Scan(source) => source,
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Project { input, .. }
+            | LogicalPlan::Map { input, .. }
+            | LogicalPlan::Aggregate { input, .. }
+            | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Limit { input, .. } => input.source(),
+        }
+    }
+
+    /// The same questions over another source.
+    #[must_use]
+    pub fn over(&self, source: &Arc<dyn Source>) -> LogicalPlan {
+        let mut plan = self.clone();
+        match &mut plan {
+            LogicalPlan::Scan(old) => *old = Arc::clone(source),
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Project { input, .. }
+            | LogicalPlan::Map { input, .. }
+            | LogicalPlan::Aggregate { input, .. }
+            | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Limit { input, .. } => *input = Arc::new(input.over(source)),
+        }
+        plan
+    }
+}
+
+/// The type of an aggregate's result.
+pub(super) fn call_type(call: &AggregateCall, schema: &Schema) -> Result<DataType> {
+    let types = call.args.iter().map(|argument| Ok(argument.bind(schema)?.data_type())).collect::<Result<Vec<_>>>()?;
+    call.aggregate.output_type(&types)
+}
+
+fn unique_schema(fields: Vec<Field>) -> Result<SchemaRef> {
+    let mut seen = HashSet::new();
+    for field in &fields {
+        if !seen.insert(field.name().as_str()) {
+            return Err(Error::new(ErrorKind::Name, format!("two columns are named `{}`", field.name()))
+                .hint("give one of them another name with `as`"));
+        }
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}

@@ -1,0 +1,152 @@
+//! The stages that answer a question, bound to their input.
+
+use super::BatchFunction;
+use crate::aggregate::Aggregate;
+use crate::batch::Batch;
+use crate::error::Result;
+use crate::expr::BoundExpr;
+use crate::source::Source;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+
+/// What a stage reads.
+#[derive(Clone, Debug)]
+pub enum StageInput {
+    /// A scan of these columns (ascending indices into the source's schema).
+    Scan {
+        /// The source.
+        source: Arc<dyn Source>,
+        /// The columns read.
+        columns: Vec<usize>,
+    },
+    /// The result of the stage before it in the question's chain.
+    Previous,
+}
+
+/// Something done to each batch, row by row.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Keeps the rows for which the expression is true.
+    Filter(BoundExpr),
+    /// Computes new columns.
+    Project(Vec<BoundExpr>, SchemaRef),
+    /// Calls a function of the user's.
+    Map(BatchFunction, SchemaRef),
+}
+
+impl Step {
+    /// Applies the step to a batch.
+    pub(crate) fn apply(&self, batch: Batch) -> Result<Batch> {
+        match self {
+            Step::Filter(predicate) => {
+                let mask = predicate.evaluate_mask(&batch.records)?;
+                if mask.true_count() == batch.rows() { Ok(batch) } else { batch.filter(&mask) }
+            }
+            Step::Project(columns, schema) => {
+                let arrays =
+                    columns.iter().map(|column| column.evaluate(&batch.records)).collect::<Result<Vec<ArrayRef>>>()?;
+                let options = RecordBatchOptions::new().with_row_count(Some(batch.rows()));
+                let records = RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?;
+                Ok(Batch { records, origin: batch.origin })
+            }
+            Step::Map(function, schema) => {
+                let before = batch.rows();
+                let records = (function.0)(batch.records)?;
+                check_mapped(&records, schema)?;
+                let origin = if records.num_rows() == before {
+                    batch.origin
+                } else {
+                    batch.origin.first_repeated(records.num_rows())
+                };
+                Ok(Batch { records, origin })
+            }
+        }
+    }
+}
+
+fn check_mapped(records: &RecordBatch, schema: &SchemaRef) -> Result<()> {
+    use crate::error::{Error, ErrorKind};
+    let same = records
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.data_type())
+        .eq(schema.fields().iter().map(|field| field.data_type()));
+    if same {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Type,
+        format!("map_partitions promised the columns {schema:?} but its function returned {:?}", records.schema()),
+    ))
+}
+
+/// An aggregate of a grouping stage and where its arguments stand in the stage's batches.
+#[derive(Clone, Debug)]
+pub struct AggregateColumn {
+    /// The aggregate.
+    pub aggregate: Arc<dyn Aggregate>,
+    /// Columns of the batch.
+    pub arguments: Vec<usize>,
+}
+
+/// A sort key and where it stands in the stage's batches.
+#[derive(Clone, Debug)]
+pub struct SortColumn {
+    /// Column of the batch.
+    pub column: usize,
+    /// Largest first.
+    pub descending: bool,
+}
+
+/// Where the batches of a stage go.
+#[derive(Clone, Debug)]
+pub enum SinkSpec {
+    /// Groups: the first `keys` columns of the batch are keys.
+    Aggregate {
+        /// How many leading columns are keys.
+        keys: usize,
+        /// The aggregates.
+        aggregates: Vec<AggregateColumn>,
+    },
+    /// All rows in order, or the first of them; columns from `width` on are dropped from the result.
+    Sort {
+        /// The keys.
+        keys: Vec<SortColumn>,
+        /// How many rows stay.
+        limit: Option<usize>,
+        /// How many leading columns the result has.
+        width: usize,
+    },
+    /// The rows as they come in input order.
+    Collect {
+        /// How many rows stay.
+        limit: Option<usize>,
+    },
+}
+
+/// One scan of one input through steps into a sink.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// What it reads.
+    pub input: StageInput,
+    /// What is done to each batch, in order.
+    pub steps: Vec<Step>,
+    /// Where the batches go.
+    pub sink: SinkSpec,
+    /// The columns of the result.
+    pub schema: SchemaRef,
+}
+
+impl Stage {
+    /// The types of the columns that reach the sink.
+    pub(crate) fn input_types(&self) -> Vec<arrow::datatypes::DataType> {
+        let last = self.steps.iter().rev().find_map(|step| match step {
+            Step::Filter(_) => None,
+            Step::Project(_, schema) | Step::Map(_, schema) => Some(schema),
+        });
+        // Without a step that changes columns, the sink collects or sorts the stage's own columns.
+        last.unwrap_or(&self.schema).fields().iter().map(|field| field.data_type().clone()).collect()
+    }
+}

@@ -1,0 +1,161 @@
+//! What a raw field means: quotes taken off, null tokens recognised.
+
+use super::dialect::Dialect;
+use super::encoding::Encoding;
+use super::number::{parse_boolean, parse_float};
+use super::strings::{INLINE_BYTES, inline_view};
+use memchr::memchr;
+use std::borrow::Cow;
+
+/// How the fields of a file are to be read.
+#[derive(Clone, Debug, Default)]
+pub struct Format {
+    /// Delimiter and quote.
+    pub dialect: Dialect,
+    /// Which fields are null.
+    pub nulls: NullTokens,
+    /// How text is encoded.
+    pub encoding: Encoding,
+}
+
+/// The texts that stand for a missing value.
+#[derive(Clone, Debug)]
+pub struct NullTokens {
+    tokens: Vec<Box<[u8]>>,
+    /// Bit `min(length, 63)` is set when a token has that length.
+    lengths: u64,
+    /// The tokens of up to twelve bytes as inline views.
+    short: Vec<u128>,
+    like_values: bool,
+}
+
+impl Default for NullTokens {
+    /// The empty field and `NA`.
+    fn default() -> Self {
+        NullTokens::new(["", "NA"])
+    }
+}
+
+impl NullTokens {
+    /// Exactly these tokens; none at all is allowed.
+    pub fn new<'a>(tokens: impl IntoIterator<Item = &'a str>) -> Self {
+        let tokens: Vec<Box<[u8]>> = tokens.into_iter().map(|token| token.as_bytes().into()).collect();
+        let lengths = tokens.iter().fold(0, |bits, token| bits | 1 << token.len().min(63));
+        let short = tokens.iter().filter(|token| token.len() <= INLINE_BYTES).map(|token| inline_view(token)).collect();
+        let like_values = tokens.iter().any(|token| {
+            token.iter().any(u8::is_ascii_digit) || parse_float(token).is_some() || parse_boolean(token).is_some()
+        });
+        NullTokens { tokens, lengths, short, like_values }
+    }
+
+    /// Whether the text of an unquoted field is one of the tokens.
+    #[inline]
+    pub fn contains(&self, text: &[u8]) -> bool {
+        self.lengths >> text.len().min(63) & 1 != 0 && self.tokens.iter().any(|token| **token == *text)
+    }
+
+    /// [`NullTokens::contains`] for a text of `length` ≤ 12 bytes given as an inline view.
+    #[inline(always)]
+    pub(super) fn contains_short(&self, length: usize, view: u128) -> bool {
+        self.lengths >> length & 1 != 0 && self.short.contains(&view)
+    }
+
+    /// Whether a token may read as a value of a type other than text, so that it must be looked for first.
+    pub(super) fn like_values(&self) -> bool {
+        self.like_values
+    }
+}
+
+/// A raw field seen as a value of a type other than text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value<'a> {
+    /// An unquoted null token.
+    Null,
+    /// A null token in quotes or among spaces, which is a value in a text column.
+    NullUnlessText,
+    /// Anything else, without quotes and surrounding spaces.
+    Text(Cow<'a, [u8]>),
+}
+
+impl Format {
+    /// The raw field as a value of a type other than text: spaces and tabs around it do not count, nor do quotes.
+    pub(super) fn value<'a>(&self, raw: &'a [u8]) -> Value<'a> {
+        if self.nulls.contains(raw) {
+            return Value::Null;
+        }
+        let inner = match unquote(raw, &self.dialect).unwrap_or(Cow::Borrowed(raw)) {
+            Cow::Borrowed(inner) => Cow::Borrowed(trim(inner)),
+            Cow::Owned(inner) => Cow::Owned(trim(&inner).to_vec()),
+        };
+        if self.nulls.contains(&inner) { Value::NullUnlessText } else { Value::Text(inner) }
+    }
+}
+
+/// The content of a quoted field, doubled quotes made single; `None` if the field is not quoted.
+pub fn unquote<'a>(raw: &'a [u8], dialect: &Dialect) -> Option<Cow<'a, [u8]>> {
+    let quote = dialect.quote()?;
+    let inner = raw.strip_prefix(&[quote])?;
+    let inner = inner.strip_suffix(&[quote]).unwrap_or(inner);
+    let Some(mut at) = memchr(quote, inner) else {
+        return Some(Cow::Borrowed(inner));
+    };
+    let mut content = Vec::with_capacity(inner.len());
+    let mut rest = inner;
+    loop {
+        content.extend_from_slice(&rest[..=at]);
+        rest = &rest[at + 1..];
+        rest = rest.strip_prefix(&[quote]).unwrap_or(rest);
+        match memchr(quote, rest) {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    content.extend_from_slice(rest);
+    Some(Cow::Owned(content))
+}
+
+/// The text without spaces and tabs at both ends.
+pub(super) fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_come_off_and_doubled_ones_become_single() {
+        let unquoted = |raw: &'static str| unquote(raw.as_bytes(), &Dialect::default()).map(Cow::into_owned);
+        assert_eq!(unquoted("abc"), None);
+        assert_eq!(unquoted(""), None);
+        assert_eq!(unquoted("\"\"").unwrap(), b"");
+        assert_eq!(unquoted("\"a,b\"").unwrap(), b"a,b");
+        assert_eq!(unquoted("\"a \"\"b\"\"\"").unwrap(), b"a \"b\"");
+        assert_eq!(unquoted("\"\"\"\"\"\"").unwrap(), b"\"\"");
+    }
+
+    #[test]
+    fn null_tokens_match_whole_fields_only() {
+        let tokens = NullTokens::default();
+        for (text, null) in [("", true), ("NA", true), ("NAN", false), ("na", false), (" ", false)] {
+            assert_eq!(tokens.contains(text.as_bytes()), null, "{text:?}");
+        }
+        assert!(!NullTokens::new([]).contains(b""));
+        let long = "x".repeat(70);
+        assert!(NullTokens::new([&*long]).contains(long.as_bytes()));
+        assert!(!NullTokens::new([&*long]).contains(&long.as_bytes()[1..]));
+    }
+
+    #[test]
+    fn a_quoted_or_padded_null_token_is_null_except_in_text() {
+        let format = Format::default();
+        assert_eq!(format.value(b"NA"), Value::Null);
+        for raw in [&b"\"NA\""[..], b" NA", b"\"\"", b"  "] {
+            assert_eq!(format.value(raw), Value::NullUnlessText);
+        }
+        assert_eq!(format.value(b"\" 5 \""), Value::Text(b"5"[..].into()));
+    }
+}

@@ -1,0 +1,186 @@
+//! Opening a set of CSV files: names and types from samples of every file.
+
+use super::fields::Format;
+use super::guess::guess_record_start;
+use super::header::{Header, parse_header};
+use super::index::RecordIndex;
+use super::infer::TypeGuess;
+use super::options::CsvOptions;
+use super::split::{Limits, count_newlines, split};
+use crate::error::{Error, ErrorKind, Place, Result, did_you_mean};
+use crate::source::decompress::{TextFile, TextSample};
+use crate::source::input::InputCounters;
+use crate::types::ColumnType;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Text looked at first in each file.
+const SAMPLE_BYTES: usize = 64 << 10;
+/// Records looked at in each sample, spread evenly.
+const SAMPLE_RECORDS: usize = 1000;
+
+/// One file of the set.
+pub(super) struct CsvFile {
+    pub(super) text: TextFile,
+    /// Fields of every record.
+    pub(super) fields: usize,
+    /// For each column of the schema, the number of its field.
+    pub(super) map: Vec<usize>,
+    /// Where the data begin in the text.
+    pub(super) data_start: usize,
+    /// Line ends before that.
+    pub(super) header_lines: u64,
+}
+
+/// A column of the set.
+#[derive(Clone, Debug)]
+pub(super) struct CsvColumn {
+    pub(super) name: String,
+    pub(super) column_type: ColumnType,
+    pub(super) declared: bool,
+}
+
+/// The files of a set, their columns, and what the user should know.
+pub(super) struct Opened {
+    pub(super) files: Vec<CsvFile>,
+    pub(super) columns: Vec<CsvColumn>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Opens the files and settles names and types.
+pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<InputCounters>) -> Result<Opened> {
+    options.format.encoding.check(&options.format.dialect)?;
+    let mut names: Vec<String> = Vec::new();
+    let mut guesses: Vec<TypeGuess> = Vec::new();
+    let mut opened = Opened { files: Vec::new(), columns: Vec::new(), warnings: Vec::new() };
+    let mut first_name: Arc<str> = Arc::from("");
+    for path in paths {
+        let text = TextFile::open(path, counters)?;
+        let name = Arc::clone(text.input().name());
+        let Some((header, samples)) = read_header(&text, options)? else {
+            opened.warnings.push(format!("{name}: the file is empty and was left out"));
+            continue;
+        };
+        if names.is_empty() {
+            names.clone_from(&header.names);
+            guesses = vec![TypeGuess::default(); names.len()];
+            first_name = Arc::clone(&name);
+            note_renamed(&header, &name, &mut opened.warnings);
+        }
+        let map = map_columns(&names, &header.names, &first_name, &name)?;
+        for sample in &samples {
+            observe(sample, &header, &map, &options.format, &mut guesses);
+        }
+        let header_lines = samples.first().map_or(0, |sample| count_newlines(&sample.text[..header.data_start]));
+        let (fields, data_start) = (header.names.len(), header.data_start);
+        opened.files.push(CsvFile { text, fields, map, data_start, header_lines });
+    }
+    if opened.files.is_empty() {
+        let name = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+        return Err(Error::new(ErrorKind::NoInput, "the file is empty: it has no header and no records").in_file(&name));
+    }
+    opened.columns = settle(names, &guesses, &options.types)?;
+    Ok(opened)
+}
+
+/// The header and the samples of a file; `None` when it holds no record at all.
+fn read_header(text: &TextFile, options: &CsvOptions) -> Result<Option<(Header, Vec<TextSample>)>> {
+    let mut sample_bytes = SAMPLE_BYTES;
+    loop {
+        let samples = text.samples(sample_bytes)?;
+        let Some(head) = samples.first() else { return Ok(None) };
+        let located = |error: Error| error.with_place(|place| place.file = Some(Arc::clone(text.input().name())));
+        let header = parse_header(&head.text, &options.format, options.has_header, head.is_end).map_err(located)?;
+        match header {
+            Some(header) => return Ok(Some((header, samples))),
+            None if head.is_end => return Ok(None),
+            None if head.text.len() > options.max_record_bytes || head.text.len() < sample_bytes => {
+                let message = format!("the first {} bytes hold no complete record", head.text.len());
+                return Err(located(
+                    Error::new(ErrorKind::Limit, message)
+                        .hint("is this CSV? --quote and --delimiter state the dialect"),
+                ));
+            }
+            None => sample_bytes *= 4,
+        }
+    }
+}
+
+fn note_renamed(header: &Header, file: &str, warnings: &mut Vec<String>) {
+    for renamed in &header.renamed {
+        let why = if renamed.given.is_empty() {
+            "has no name".to_owned()
+        } else {
+            format!("is named `{}` again", renamed.given)
+        };
+        warnings.push(format!("{file}: column {} {why}; it is called `{}`", renamed.index + 1, renamed.name));
+    }
+}
+
+/// For each column of the set, the number of the field in this file.
+fn map_columns(names: &[String], here: &[String], first_file: &str, file: &str) -> Result<Vec<usize>> {
+    let positions: HashMap<&str, usize> = here.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+    let differs = |message: String| {
+        Error::new(ErrorKind::Malformed, message)
+            .in_file(file)
+            .with_place(|place| place.line = Some(1))
+            .hint("the files of one question must have the same columns, in any order; ask about them separately")
+    };
+    if let Some(extra) = here.iter().find(|name| !names.contains(name)) {
+        return Err(differs(format!("the column `{extra}` is not in {first_file}")));
+    }
+    let find = |name: &String| {
+        let missing = || differs(format!("the column `{name}` of {first_file} is missing here"));
+        positions.get(name.as_str()).copied().ok_or_else(missing)
+    };
+    names.iter().map(find).collect()
+}
+
+fn observe(sample: &TextSample, header: &Header, map: &[usize], format: &Format, guesses: &mut [TypeGuess]) {
+    let fields = header.names.len();
+    let start = if sample.is_start {
+        Some(header.data_start)
+    } else {
+        guess_record_start(&sample.text, &format.dialect, fields)
+    };
+    let Some(mut at) = start else { return };
+    let mut index = RecordIndex::new();
+    // Malformed records are the pass's to report; the sample goes on behind them.
+    while at < sample.text.len() {
+        let part = split(&sample.text, at, &format.dialect, fields, sample.is_end, Limits::NONE, &mut index);
+        match part.malformed {
+            Some(malformed) if malformed.next > at => at = malformed.next,
+            _ => break,
+        }
+    }
+    let step = index.records().div_ceil(SAMPLE_RECORDS).max(1);
+    for (guess, &field) in guesses.iter_mut().zip(map) {
+        for record in (0..index.records()).step_by(step) {
+            guess.observe(&sample.text[index.field(record, field)], format);
+        }
+    }
+}
+
+fn settle(names: Vec<String>, guesses: &[TypeGuess], declared: &[(String, ColumnType)]) -> Result<Vec<CsvColumn>> {
+    for (name, _) in declared {
+        if !names.contains(name) {
+            let error =
+                Error::new(ErrorKind::Name, format!("a type is given for `{name}`, but there is no such column"));
+            return Err(match did_you_mean(name, names.iter().map(String::as_str)) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error,
+            });
+        }
+    }
+    let column = |(name, guess): (String, &TypeGuess)| {
+        let given = declared.iter().rev().find(|(declared, _)| *declared == name).map(|(_, column_type)| *column_type);
+        CsvColumn { name, column_type: given.unwrap_or(guess.column_type()), declared: given.is_some() }
+    };
+    Ok(names.into_iter().zip(guesses).map(column).collect())
+}
+
+/// For messages about a place of a file.
+pub(super) fn place_in(file: &Arc<str>) -> Place {
+    Place { file: Some(Arc::clone(file)), ..Place::default() }
+}

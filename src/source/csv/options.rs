@@ -1,0 +1,23 @@
+//! How CSV text is to be read.
+
+use super::fields::Format;
+use crate::types::ColumnType;
+
+/// How CSV text is to be read: the grammar, null tokens and encoding, the header, and types given by the user.
+#[derive(Clone, Debug)]
+pub struct CsvOptions {
+    /// Delimiter, quote, null tokens and encoding. Default: comma, `"`, empty and `NA`, undeclared.
+    pub format: Format,
+    /// Whether the first record of every file holds the names. Default true.
+    pub has_header: bool,
+    /// Types given by the user, by column name. A value that does not fit such a type is an error.
+    pub types: Vec<(String, ColumnType)>,
+    /// A record longer than so many bytes is an error rather than a use of memory. Default 64 MiB.
+    pub max_record_bytes: usize,
+}
+
+impl Default for CsvOptions {
+    fn default() -> Self {
+        CsvOptions { format: Format::default(), has_header: true, types: Vec::new(), max_record_bytes: 64 << 20 }
+    }
+}

@@ -1,0 +1,141 @@
+//! One record, byte by byte: the precise reading of the grammar, and the slow twin of the splitter.
+
+use super::dialect::Dialect;
+use memchr::{memchr, memchr2};
+
+/// What is wrong with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MalformedKind {
+    /// Fewer fields than expected.
+    TooFew {
+        /// Number of fields in the record.
+        found: usize,
+    },
+    /// More fields than expected.
+    TooMany {
+        /// Number of fields in the record.
+        found: usize,
+    },
+    /// A quoted field is still open where the file ends.
+    UnterminatedQuote,
+    /// Something other than a delimiter or a line end follows a closing quote.
+    TextAfterQuote,
+}
+
+/// A record that breaks the grammar or has the wrong number of fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Offset of the record's first byte.
+    pub start: usize,
+    /// Offset of the trouble: the opening quote, the byte after the closing quote; else the record's first byte.
+    pub at: usize,
+    /// Offset after the record and its line end: where to go on when it is set aside.
+    pub next: usize,
+    /// How many records stood in the index before it.
+    pub record: usize,
+    /// What is wrong.
+    pub kind: MalformedKind,
+}
+
+/// One record as found in the text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scanned {
+    /// Number of fields.
+    pub(super) fields: usize,
+    /// Offset after the record and its line end.
+    pub(super) next: usize,
+    /// Nothing but a line end.
+    pub(super) blank: bool,
+    /// Whether a field starts with a quote.
+    pub(super) quotes: bool,
+    /// The first breach of the grammar and its offset.
+    pub(super) trouble: Option<(usize, MalformedKind)>,
+}
+
+/// Scans the record at `start`, which must lie in the text. Appends the ends of its first `keep` fields to `ends`.
+/// `None` when the record does not end in the text and the file goes on (`ends` is then as before).
+pub(super) fn scan_record(
+    text: &[u8],
+    start: usize,
+    dialect: &Dialect,
+    at_end: bool,
+    keep: usize,
+    ends: &mut Vec<u32>,
+) -> Option<Scanned> {
+    let mark = ends.len();
+    let mut at = start;
+    let mut record = Scanned { fields: 0, next: 0, blank: false, quotes: false, trouble: None };
+    loop {
+        let field_start = at;
+        if text.get(at).is_some_and(|&byte| dialect.is_quote(byte)) {
+            record.quotes = true;
+            match after_closing_quote(text, at) {
+                Some(after) if after < text.len() || at_end => {
+                    at = after;
+                    if !ends_field(text, at, dialect) && record.trouble.is_none() {
+                        record.trouble = Some((at, MalformedKind::TextAfterQuote));
+                    }
+                }
+                None if at_end => {
+                    record.trouble = Some((at, MalformedKind::UnterminatedQuote));
+                    at = text.len();
+                }
+                _ => {
+                    ends.truncate(mark);
+                    return None;
+                }
+            }
+        }
+        let separator = find_separator(text, at, dialect.delimiter());
+        if separator.is_none() && !at_end {
+            ends.truncate(mark);
+            return None;
+        }
+        let stop = separator.unwrap_or(text.len());
+        let is_line_end = separator.is_some_and(|at| text[at] == b'\n');
+        let end = if is_line_end && stop > at && text[stop - 1] == b'\r' { stop - 1 } else { stop };
+        record.fields += 1;
+        if record.fields <= keep {
+            ends.push(end as u32);
+        }
+        if is_line_end || separator.is_none() {
+            record.next = if is_line_end { stop + 1 } else { stop };
+            record.blank = is_line_end && record.fields == 1 && end == field_start;
+            return Some(record);
+        }
+        at = stop + 1;
+    }
+}
+
+/// Offset of the next delimiter or line end. Most fields are shorter than what a vector search costs to begin.
+fn find_separator(text: &[u8], at: usize, delimiter: u8) -> Option<usize> {
+    let rest = &text[at..];
+    let (near, far) = rest.split_at(rest.len().min(16));
+    let is_separator = |&byte: &u8| byte == delimiter || byte == b'\n';
+    let distance = near
+        .iter()
+        .position(is_separator)
+        .or_else(|| memchr2(delimiter, b'\n', far).map(|distance| near.len() + distance))?;
+    Some(at + distance)
+}
+
+/// Offset after the quote that closes the field opened at `opening`.
+fn after_closing_quote(text: &[u8], opening: usize) -> Option<usize> {
+    let quote = text[opening];
+    let mut at = opening + 1;
+    loop {
+        at += memchr(quote, text.get(at..)?)? + 1;
+        if text.get(at) != Some(&quote) {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+fn ends_field(text: &[u8], at: usize, dialect: &Dialect) -> bool {
+    match text.get(at) {
+        None | Some(b'\n') => true,
+        Some(b'\r') => text.get(at + 1) == Some(&b'\n'),
+        Some(&byte) => byte == dialect.delimiter(),
+    }
+}

@@ -1,0 +1,236 @@
+//! A scan over a set of CSV files: pieces of text to whoever asks, committed file by file.
+
+use super::batches::Reader;
+use super::chain::{Chain, PieceRead};
+use super::column::ColumnSpec;
+use super::guess::guess_record_start;
+use super::index::RecordIndex;
+use super::open::{CsvColumn, CsvFile};
+use super::options::CsvOptions;
+use super::source::untold_bytes;
+use crate::error::Result;
+use crate::source::decompress::{Next, Piece, TextStream};
+use crate::source::input::InputCounters;
+use crate::source::{Committed, PartitionId, Read, Scan, ScanRequest, ScanScratch, SourceBatch, Ticket};
+use arrow::datatypes::{Field, Schema};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Pieces of one file that may wait for their commit, for each worker.
+const PENDING_PER_WORKER: usize = 4;
+
+/// A running scan.
+pub(super) struct CsvScan {
+    files: Arc<[CsvFile]>,
+    scans: Vec<FileScan>,
+    request: ScanRequest,
+    /// Files before this one have been handed out whole.
+    first: AtomicUsize,
+    stop_from: AtomicU32,
+    stored_bytes: u64,
+    bytes_handed_out: AtomicU64,
+    counters: Arc<InputCounters>,
+    bytes_told: Arc<AtomicU64>,
+}
+
+struct FileScan {
+    reader: Reader,
+    stream: OnceLock<Result<Box<dyn TextStream>>>,
+    chain: Mutex<Chain>,
+    committed: Condvar,
+}
+
+impl FileScan {
+    fn chain(&self) -> MutexGuard<'_, Chain> {
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CsvScan {
+    pub(super) fn new(
+        files: Arc<[CsvFile]>,
+        columns: &[CsvColumn],
+        options: Arc<CsvOptions>,
+        request: ScanRequest,
+        counters: Arc<InputCounters>,
+        bytes_told: Arc<AtomicU64>,
+    ) -> Result<Self> {
+        let wanted: Vec<&CsvColumn> = request.columns.iter().map(|&at| &columns[at]).collect();
+        let fields = wanted.iter().map(|column| Field::new(&column.name, column.column_type.arrow(), true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let scan = |(at, file): (usize, &CsvFile)| {
+            let spec = |(&column, wanted): (&usize, &&CsvColumn)| ColumnSpec {
+                index: file.map[column],
+                column_type: wanted.column_type,
+                declared: wanted.declared,
+            };
+            let reader = Reader {
+                file: at as u32,
+                fields: file.fields,
+                format: options.format.clone(),
+                specs: request.columns.iter().zip(&wanted).map(spec).collect(),
+                schema: Arc::clone(&schema),
+                filter: request.filter.clone(),
+                batch_bytes: request.batch_bytes,
+            };
+            let name = Arc::clone(file.text.input().name());
+            let chain = Chain::new(name, file.data_start, file.header_lines, options.max_record_bytes);
+            FileScan { reader, stream: OnceLock::new(), chain: Mutex::new(chain), committed: Condvar::new() }
+        };
+        let scans = files.iter().enumerate().map(scan).collect();
+        let stored_bytes = files.iter().map(|file| file.text.input().length()).sum();
+        Ok(CsvScan {
+            files,
+            scans,
+            request,
+            first: AtomicUsize::new(0),
+            stop_from: AtomicU32::new(u32::MAX),
+            stored_bytes,
+            bytes_handed_out: AtomicU64::new(0),
+            counters,
+            bytes_told,
+        })
+    }
+
+    fn stream(&self, file: usize) -> Result<&dyn TextStream> {
+        let open = || self.files[file].text.open_stream(self.request.piece_bytes);
+        match self.scans[file].stream.get_or_init(open) {
+            Ok(stream) => Ok(&**stream),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// Asks one file for a piece.
+    fn ask(&self, file: usize, scratch: &mut ScanScratch, wait: bool) -> Result<Asked> {
+        let scan = &self.scans[file];
+        let mut chain = scan.chain();
+        // The worker that holds the piece to be committed next never waits here: it commits before it asks again.
+        while chain.pending.len() >= PENDING_PER_WORKER * self.request.workers && !chain.closed {
+            if self.request.cancel.is_cancelled() || self.stop_from.load(Ordering::Relaxed) <= file as u32 {
+                return Ok(Asked::Nothing);
+            }
+            let waited = scan.committed.wait_timeout(chain, Duration::from_millis(50));
+            chain = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if chain.closed || chain.ended {
+            return Ok(Asked::Nothing);
+        }
+        chain.calls += 1;
+        drop(chain);
+        let start = Instant::now();
+        let next = self.stream(file).and_then(|stream| stream.next(&mut scratch.text, self.request.workers, wait));
+        scratch.times.decompress += start.elapsed().as_secs_f64();
+        let mut chain = scan.chain();
+        chain.calls -= 1;
+        match next? {
+            Next::Piece(piece) => {
+                chain.handed_out += 1;
+                drop(chain);
+                self.bytes_handed_out.fetch_add(piece.stored_bytes, Ordering::Relaxed);
+                Ok(Asked::Piece(piece))
+            }
+            Next::Busy => Ok(Asked::Busy),
+            Next::End => {
+                chain.ended = true;
+                let mut committed = Vec::new();
+                chain.advance(self.stream(file)?, &scan.reader, &mut committed);
+                Ok(if committed.is_empty() { Asked::Nothing } else { Asked::Committed(committed) })
+            }
+        }
+    }
+
+    fn read_piece(&self, file: usize, piece: Piece, scratch: &mut ScanScratch) -> Result<(Ticket, Vec<SourceBatch>)> {
+        let begin = Instant::now();
+        let reader = &self.scans[file].reader;
+        let data_start = self.files[file].data_start;
+        let start = match piece.ordinal {
+            0 => Some(data_start).filter(|&start| start <= piece.text.len()),
+            _ => guess_record_start(&piece.text, &reader.format.dialect, reader.fields),
+        };
+        let mut index = scratch.reader.take().and_then(|kept| kept.downcast::<RecordIndex>().ok()).unwrap_or_default();
+        let id = PartitionId { file: file as u32, ordinal: piece.ordinal };
+        let mut read = PieceRead { start, tail: piece.text.len(), malformed: None, records: 0, newlines: 0, piece };
+        let mut batches = Vec::new();
+        if let Some(start) = start {
+            let text = reader.read(&read.piece.text, start, &read.piece.cells, false, &mut index)?;
+            (read.tail, read.malformed) = (text.tail, text.malformed);
+            (read.records, read.newlines) = (text.records, text.newlines);
+            batches = text.batches;
+        }
+        scratch.reader = Some(index);
+        scratch.times.parse += begin.elapsed().as_secs_f64();
+        Ok((Ticket { id, notes: Box::new(read) }, batches))
+    }
+}
+
+enum Asked {
+    Piece(Piece),
+    Committed(Vec<Committed>),
+    Busy,
+    Nothing,
+}
+
+impl Scan for CsvScan {
+    fn read(&self, scratch: &mut ScanScratch, wait: bool) -> Result<Read> {
+        let first = self.first.load(Ordering::Relaxed);
+        let last = self.scans.len().min(self.stop_from.load(Ordering::Relaxed) as usize);
+        let mut busy = None;
+        for file in first..last {
+            match self.ask(file, scratch, false)? {
+                Asked::Piece(piece) => {
+                    let (ticket, batches) = self.read_piece(file, piece, scratch)?;
+                    return Ok(Read::Partition(ticket, batches));
+                }
+                Asked::Committed(committed) => return Ok(Read::Committed(committed)),
+                Asked::Busy => busy = busy.or(Some(file)),
+                Asked::Nothing if file == self.first.load(Ordering::Relaxed) => {
+                    self.first.fetch_max(file + 1, Ordering::Relaxed);
+                }
+                Asked::Nothing => {}
+            }
+            // Files far ahead of the first one would fill memory with what cannot be put in order yet.
+            if file >= self.first.load(Ordering::Relaxed) + self.request.workers {
+                break;
+            }
+        }
+        match busy {
+            None => Ok(Read::End),
+            Some(_) if !wait => Ok(Read::Busy),
+            Some(file) => match self.ask(file, scratch, true)? {
+                Asked::Piece(piece) => {
+                    let (ticket, batches) = self.read_piece(file, piece, scratch)?;
+                    Ok(Read::Partition(ticket, batches))
+                }
+                Asked::Committed(committed) => Ok(Read::Committed(committed)),
+                Asked::Busy | Asked::Nothing => Ok(Read::Busy),
+            },
+        }
+    }
+
+    fn commit(&self, ticket: Ticket) -> Vec<Committed> {
+        let file = ticket.id.file as usize;
+        let scan = &self.scans[file];
+        let mut committed = Vec::new();
+        let mut chain = scan.chain();
+        if let (Ok(read), Ok(stream)) = (ticket.notes.downcast::<PieceRead>(), self.stream(file)) {
+            chain.pending.insert(ticket.id.ordinal, *read);
+            chain.advance(stream, &scan.reader, &mut committed);
+        }
+        drop(chain);
+        scan.committed.notify_all();
+        committed
+    }
+
+    fn stop_from(&self, file: u32) {
+        self.stop_from.fetch_min(file, Ordering::Relaxed);
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        (self.bytes_handed_out.load(Ordering::Relaxed), self.stored_bytes)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        untold_bytes(&self.counters, &self.bytes_told)
+    }
+}

@@ -1,0 +1,134 @@
+//! A set of CSV files as a [`Source`].
+
+use super::open::{CsvColumn, CsvFile, open};
+use super::options::CsvOptions;
+use super::scan::CsvScan;
+use crate::error::Result;
+use crate::source::decompress::Format as Compression;
+use crate::source::input::InputCounters;
+use crate::source::{PartitionInfo, Scan, ScanRequest, Source, paths};
+use crate::types::ColumnType;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A set of CSV files with the same columns, each plain or compressed.
+#[derive(Clone)]
+pub struct CsvSource {
+    files: Arc<[CsvFile]>,
+    columns: Vec<CsvColumn>,
+    schema: SchemaRef,
+    options: Arc<CsvOptions>,
+    warnings: Arc<[String]>,
+    counters: Arc<InputCounters>,
+    /// Bytes read that the statistics of some run have told of.
+    bytes_told: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for CsvSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CsvSource").field("files", &self.describe()).field("schema", &self.schema).finish()
+    }
+}
+
+impl CsvSource {
+    /// Opens the files that `words` (files, globs, directories) name and infers the schema from samples of each.
+    ///
+    /// # Errors
+    /// No such file, no match, an unknown compression, a damaged beginning, headers that differ.
+    pub fn open(words: &[PathBuf], options: CsvOptions) -> Result<Self> {
+        let counters = Arc::new(InputCounters::default());
+        let opened = open(&paths::expand(words)?, &options, &counters)?;
+        let schema = schema_of(&opened.columns);
+        Ok(CsvSource {
+            files: opened.files.into(),
+            columns: opened.columns,
+            schema,
+            options: Arc::new(options),
+            warnings: opened.warnings.into(),
+            counters,
+            bytes_told: Arc::new(AtomicU64::new(0)),
+        })
+    }
+}
+
+fn schema_of(columns: &[CsvColumn]) -> SchemaRef {
+    let field = |column: &CsvColumn| Field::new(&column.name, column.column_type.arrow(), true);
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
+}
+
+impl Source for CsvSource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn describe(&self) -> String {
+        let name = |file: &CsvFile| file.text.input().name().to_string();
+        match &*self.files {
+            [only] => name(only),
+            [first, .., last] => format!("{} files, {} … {}", self.files.len(), name(first), name(last)),
+            [] => "no files".to_owned(),
+        }
+    }
+
+    fn key(&self) -> String {
+        let names: Vec<String> = self.files.iter().map(|file| file.text.input().name().to_string()).collect();
+        let types: Vec<String> = self.columns.iter().map(|column| format!("{column:?}")).collect();
+        format!("csv {names:?} {:?} {types:?}", self.options)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.to_vec()
+    }
+
+    fn partitions(&self, piece_bytes: usize) -> Vec<PartitionInfo> {
+        let mut partitions = Vec::new();
+        for file in self.files.iter() {
+            let input = file.text.input();
+            // Text compressed by bzip2 is some five times as long as it is stored; gzip and zstd inflate from the front.
+            let step = match file.text.format() {
+                Compression::Plain => piece_bytes as u64,
+                Compression::Bzip2 => (900_000 / 5) as u64,
+                Compression::Gzip | Compression::Zstd => input.length().max(1),
+            };
+            let starts = (0..input.length()).step_by(usize::try_from(step.max(1)).unwrap_or(usize::MAX));
+            partitions.extend(starts.map(|start| PartitionInfo {
+                file: Arc::clone(input.name()),
+                stored_bytes: start..(start + step).min(input.length()),
+            }));
+        }
+        partitions
+    }
+
+    fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>> {
+        Ok(Box::new(CsvScan::new(
+            Arc::clone(&self.files),
+            &self.columns,
+            Arc::clone(&self.options),
+            request,
+            Arc::clone(&self.counters),
+            Arc::clone(&self.bytes_told),
+        )?))
+    }
+
+    fn widened(&self, columns: &[(usize, ColumnType)]) -> Option<Arc<dyn Source>> {
+        let mut wider = self.clone();
+        for (at, needed) in columns {
+            let column = wider.columns.get_mut(*at)?;
+            if column.declared {
+                return None;
+            }
+            column.column_type = column.column_type.unify(*needed);
+        }
+        wider.schema = schema_of(&wider.columns);
+        Some(Arc::new(wider))
+    }
+}
+
+/// Bytes read since the last call, by whatever run.
+pub(super) fn untold_bytes(counters: &InputCounters, told: &AtomicU64) -> u64 {
+    let now = counters.bytes_read();
+    now.saturating_sub(told.fetch_max(now, Ordering::Relaxed))
+}

@@ -1,0 +1,111 @@
+//! Which compression a file has, told by its first bytes and never by its name.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How a text file is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Not compressed.
+    Plain,
+    /// bzip2, one or more streams.
+    Bzip2,
+    /// gzip, one or more members.
+    Gzip,
+    /// Zstandard, one or more frames.
+    Zstd,
+}
+
+/// Formats that are recognised in order to refuse them by name, rather than to read them as text.
+const REFUSED: [(&[u8], &str); 9] = [
+    (b"\xfd7zXZ\0", "xz-compressed"),
+    (b"\x04\x22\x4d\x18", "lz4-compressed"),
+    (b"\x02\x21\x4c\x18", "lz4-compressed"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"PK\x05\x06", "a zip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"\x1f\x9d", "compressed by `compress`"),
+    (b"PAR1\x15", "Parquet"),
+    (b"ARROW1\0", "Arrow IPC"),
+];
+
+impl Format {
+    /// The format of a file that begins with `head` (ten bytes suffice).
+    ///
+    /// # Errors
+    /// `Unsupported` for a compression or container that is known but not read.
+    pub fn detect(head: &[u8]) -> Result<Self> {
+        if let Some((_, name)) = REFUSED.iter().find(|(magic, _)| head.starts_with(magic)) {
+            return Err(Error::new(ErrorKind::Unsupported, format!("the file is {name}, which is not supported"))
+                .hint("plain text, bzip2, gzip and zstd are read"));
+        }
+        Ok(match head {
+            [0x1f, 0x8b, ..] => Format::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Format::Zstd,
+            _ if looks_like_bzip2(head) => Format::Bzip2,
+            _ => Format::Plain,
+        })
+    }
+}
+
+/// Whether `head` is a bzip2 stream's beginning, whole, cut, or with up to two damaged bytes: a damaged file must not
+/// pass for text. Text such as `BZhang,…` does not.
+fn looks_like_bzip2(head: &[u8]) -> bool {
+    if head.len() < 10 {
+        return head.len() >= 2
+            && (0..head.len()).all(|at| at == 3 || head[at] == BLOCK_START[at])
+            && head.get(3).is_none_or(|level| (b'1'..=b'9').contains(level));
+    }
+    [BLOCK_START, EMPTY_STREAM].iter().any(|start| {
+        let alike = (0..10).filter(|&at| head[at] == start[at] || (at == 3 && head[3].is_ascii_digit())).count();
+        alike >= 8
+    })
+}
+
+const BLOCK_START: &[u8; 10] = b"BZh91AY&SY";
+const EMPTY_STREAM: &[u8; 10] = b"BZh9\x17\x72\x45\x38\x50\x90";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_told_by_their_first_bytes() {
+        for (head, format) in [
+            (&b""[..], Format::Plain),
+            (b"Year,Month", Format::Plain),
+            (b"BZhang,Name,x", Format::Plain),
+            (b"B", Format::Plain),
+            (b"PAR1,PAR2", Format::Plain),
+            (b"BZ", Format::Bzip2),
+            (b"BZh1", Format::Bzip2),
+            (b"BZh1\x31\x41", Format::Bzip2),
+            (b"BZh1\x31\x41\x59\x26\x53\x59\0\0", Format::Bzip2),
+            (b"BZh1\x17\x72\x45\x38\x50\x90\0\0", Format::Bzip2),
+            (b"\x1f\x8b\x08", Format::Gzip),
+            (b"\x28\xb5\x2f\xfd", Format::Zstd),
+            (b"\x51\x2a\x4d\x18", Format::Zstd),
+        ] {
+            assert_eq!(Format::detect(head).unwrap(), format, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_bzip2_header_with_a_flipped_bit_is_still_bzip2() {
+        for start in [BLOCK_START, EMPTY_STREAM] {
+            for bit in 0..80 {
+                let mut head = *start;
+                head[bit / 8] ^= 0x80 >> (bit % 8);
+                assert_eq!(Format::detect(&head).unwrap(), Format::Bzip2, "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_compressions_are_refused_by_name() {
+        for (magic, name) in REFUSED {
+            let error = Format::detect(magic).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.message().contains(name));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Text that is not compressed: cut anywhere, on a fixed grid, so every piece stands on the chain by nature.
+
+use super::{Cell, Next, Piece, Scratch, TextStream};
+use crate::error::Result;
+use crate::source::input::InputFile;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A plain file in pieces of equal size.
+pub(super) struct PlainStream {
+    input: Arc<InputFile>,
+    piece_bytes: u64,
+    next_ordinal: AtomicU64,
+}
+
+impl PlainStream {
+    pub(super) fn new(input: Arc<InputFile>, piece_bytes: usize) -> Self {
+        PlainStream { input, piece_bytes: piece_bytes.max(1) as u64, next_ordinal: AtomicU64::new(0) }
+    }
+}
+
+impl TextStream for PlainStream {
+    fn next(&self, scratch: &mut Scratch, _workers: usize, _wait: bool) -> Result<Next> {
+        let ordinal = self.next_ordinal.fetch_add(1, Ordering::Relaxed);
+        let at = ordinal.saturating_mul(self.piece_bytes);
+        let left = self.input.length().saturating_sub(at);
+        if left == 0 {
+            return Ok(Next::End);
+        }
+        let bytes = left.min(self.piece_bytes);
+        let mut text = scratch.spare_text.pop().unwrap_or_default();
+        text.resize(usize::try_from(bytes).unwrap_or(usize::MAX), 0);
+        self.input.read_at(at, &mut text)?;
+        if at == 0 {
+            self.input.release_head_before(bytes);
+        }
+        let cells = vec![Cell { at: 0, base: at }];
+        Ok(Next::Piece(Piece { ordinal, text, cells, claim: Box::new(()), damage: None, stored_bytes: bytes }))
+    }
+
+    fn confirm(&self, _piece: &mut Piece) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn finish(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        self.input.length()
+    }
+}

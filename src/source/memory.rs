@@ -1,0 +1,115 @@
+//! Rows in memory as a source: results of an earlier stage, or batches of the user's.
+
+use super::{Committed, CommittedRows, PartitionId, PartitionInfo, Read, Scan, ScanRequest, ScanScratch, Source};
+use super::{SourceBatch, Ticket};
+use crate::batch::{Batch, RowOrigin};
+use crate::error::Result;
+use crate::types::ColumnType;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Batches in memory; a batch is a partition.
+#[derive(Debug)]
+pub struct MemorySource {
+    schema: SchemaRef,
+    batches: Arc<[RecordBatch]>,
+    first_rows: Arc<[u64]>,
+}
+
+impl MemorySource {
+    /// A source of these batches, all of schema `schema`.
+    pub fn new(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        let first_rows = batches
+            .iter()
+            .scan(0, |next, batch| {
+                let first = *next;
+                *next += batch.num_rows() as u64;
+                Some(first)
+            })
+            .collect();
+        MemorySource { schema, batches: batches.into(), first_rows }
+    }
+}
+
+impl Source for MemorySource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn describe(&self) -> String {
+        let rows: usize = self.batches.iter().map(RecordBatch::num_rows).sum();
+        format!("memory ({rows} rows)")
+    }
+
+    fn key(&self) -> String {
+        format!("memory {:p}", self.batches.as_ptr())
+    }
+
+    fn partitions(&self, _piece_bytes: usize) -> Vec<PartitionInfo> {
+        let info = |batch: &RecordBatch| PartitionInfo {
+            file: Arc::from("memory"),
+            stored_bytes: 0..batch.get_array_memory_size() as u64,
+        };
+        self.batches.iter().map(info).collect()
+    }
+
+    fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>> {
+        Ok(Box::new(MemoryScan {
+            batches: Arc::clone(&self.batches),
+            first_rows: Arc::clone(&self.first_rows),
+            columns: request.columns,
+            next: AtomicUsize::new(0),
+        }))
+    }
+
+    fn widened(&self, _columns: &[(usize, ColumnType)]) -> Option<Arc<dyn Source>> {
+        None
+    }
+}
+
+struct MemoryScan {
+    batches: Arc<[RecordBatch]>,
+    first_rows: Arc<[u64]>,
+    columns: Vec<usize>,
+    next: AtomicUsize,
+}
+
+impl Scan for MemoryScan {
+    fn read(&self, _scratch: &mut ScanScratch, _wait: bool) -> Result<Read> {
+        let ordinal = self.next.fetch_add(1, Ordering::Relaxed);
+        let Some(batch) = self.batches.get(ordinal) else { return Ok(Read::End) };
+        let records = batch.project(&self.columns)?;
+        let origin = RowOrigin::consecutive(self.first_rows[ordinal]);
+        let ticket = Ticket { id: PartitionId { file: 0, ordinal: ordinal as u64 }, notes: Box::new(batch.num_rows()) };
+        let batch = SourceBatch { batch: Batch { records, origin }, misfits: Vec::new(), recoded: None };
+        Ok(Read::Partition(ticket, vec![batch]))
+    }
+
+    fn commit(&self, ticket: Ticket) -> Vec<Committed> {
+        let records = ticket.notes.downcast_ref::<usize>().copied().unwrap_or(0) as u64;
+        vec![Committed {
+            id: ticket.id,
+            sequence: ticket.id.ordinal,
+            rows: CommittedRows::AsRead,
+            records,
+            locate: None,
+            error: None,
+            file_done: false,
+            warning: None,
+        }]
+    }
+
+    fn stop_from(&self, _file: u32) {
+        self.next.fetch_max(self.batches.len(), Ordering::Relaxed);
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        0
+    }
+}

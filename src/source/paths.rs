@@ -1,0 +1,178 @@
+//! From what the user names (files, globs, directories, lists) to a list of input files in a fixed order.
+
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use std::path::{Path, PathBuf};
+
+/// File name endings that a directory is searched for.
+const ENDINGS: [&str; 10] =
+    [".csv", ".tsv", ".csv.bz2", ".tsv.bz2", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst", ".csv.zstd", ".tsv.zstd"];
+
+/// Paths, globs or directories, as the user gives them: one or a list.
+pub trait IntoPaths {
+    /// The words, in order.
+    fn into_paths(self) -> Vec<PathBuf>;
+}
+
+impl IntoPaths for &str {
+    fn into_paths(self) -> Vec<PathBuf> {
+        vec![self.into()]
+    }
+}
+
+impl IntoPaths for String {
+    fn into_paths(self) -> Vec<PathBuf> {
+        vec![self.into()]
+    }
+}
+
+impl IntoPaths for &String {
+    fn into_paths(self) -> Vec<PathBuf> {
+        vec![self.into()]
+    }
+}
+
+impl IntoPaths for &Path {
+    fn into_paths(self) -> Vec<PathBuf> {
+        vec![self.into()]
+    }
+}
+
+impl IntoPaths for PathBuf {
+    fn into_paths(self) -> Vec<PathBuf> {
+        vec![self]
+    }
+}
+
+impl IntoPaths for &PathBuf {
+    fn into_paths(self) -> Vec<PathBuf> {
+        vec![self.clone()]
+    }
+}
+
+impl<T: Into<PathBuf>> IntoPaths for Vec<T> {
+    fn into_paths(self) -> Vec<PathBuf> {
+        self.into_iter().map(Into::into).collect()
+    }
+}
+
+impl<T: Into<PathBuf> + Clone> IntoPaths for &[T] {
+    fn into_paths(self) -> Vec<PathBuf> {
+        self.iter().cloned().map(Into::into).collect()
+    }
+}
+
+impl<T: Into<PathBuf>, const N: usize> IntoPaths for [T; N] {
+    fn into_paths(self) -> Vec<PathBuf> {
+        self.into_iter().map(Into::into).collect()
+    }
+}
+
+/// The files meant by `words`: each word in the order given; a glob or directory expands by name.
+///
+/// A word that names an existing file is that file, even when it looks like a glob.
+///
+/// # Errors
+/// `Io` for a missing file, `NoInput` for a glob or directory without matches, each with the nearest name that exists.
+pub fn expand(words: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for word in words {
+        expand_word(word, &mut files)?;
+    }
+    if files.is_empty() {
+        return Err(Error::new(ErrorKind::NoInput, "no input files were named"));
+    }
+    Ok(files)
+}
+
+fn expand_word(word: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let shown = word.display().to_string();
+    match std::fs::metadata(word) {
+        Ok(metadata) if metadata.is_dir() => expand_directory(word, files),
+        Ok(_) => {
+            files.push(word.to_owned());
+            Ok(())
+        }
+        Err(_) if shown.contains(['*', '?', '[']) => expand_glob(&shown, files),
+        Err(error) => Err(missing(word, &error)),
+    }
+}
+
+fn missing(word: &Path, error: &std::io::Error) -> Error {
+    let directory = word.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let siblings: Vec<String> = std::fs::read_dir(directory)
+        .map(|entries| entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+        .unwrap_or_default();
+    let name = word.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let located = Error::io(word, error);
+    match did_you_mean(&name, siblings.iter().map(String::as_str)) {
+        Some(near) => located.hint(format!("did you mean {}?", word.with_file_name(near).display())),
+        None if !directory.exists() => located.hint(format!("the directory {} does not exist", directory.display())),
+        None => located,
+    }
+}
+
+fn expand_directory(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = std::fs::read_dir(directory).map_err(|error| Error::io(directory, &error))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| Error::io(directory, &error))?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        if !name.starts_with('.') && ENDINGS.iter().any(|ending| name.ends_with(ending)) && path.is_file() {
+            found.push(path);
+        }
+    }
+    if found.is_empty() {
+        return Err(Error::new(ErrorKind::NoInput, "the directory holds no .csv or .tsv files, plain or compressed")
+            .in_file(&directory.display().to_string())
+            .hint("name the files, or quote a glob such as 'data/*.txt'"));
+    }
+    found.sort();
+    files.append(&mut found);
+    Ok(())
+}
+
+fn expand_glob(pattern: &str, files: &mut Vec<PathBuf>) -> Result<()> {
+    let matches = glob::glob(pattern)
+        .map_err(|error| Error::new(ErrorKind::Syntax, format!("not a file pattern: {error}")).in_file(pattern))?;
+    let mut found = Vec::new();
+    for path in matches {
+        let path = path.map_err(|error| Error::io(error.path(), error.error()))?;
+        if path.is_file() {
+            found.push(path);
+        }
+    }
+    if found.is_empty() {
+        return Err(Error::new(ErrorKind::NoInput, "no file matches this pattern").in_file(pattern));
+    }
+    found.sort();
+    files.append(&mut found);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_and_directories_expand_by_name_and_hidden_files_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.csv", "a.csv.bz2", ".hidden.csv", "notes.txt", "c.TSV"] {
+            std::fs::write(folder.path().join(name), "x\n").unwrap();
+        }
+        let names = |paths: Vec<PathBuf>| -> Vec<String> {
+            paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(names(expand(&[folder.path().into()]).unwrap()), ["a.csv.bz2", "b.csv", "c.TSV"]);
+        assert_eq!(names(expand(&[folder.path().join("*.csv*")]).unwrap()), ["a.csv.bz2", "b.csv"]);
+    }
+
+    #[test]
+    fn a_missing_file_suggests_its_neighbour() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("1987.csv"), "x\n").unwrap();
+        let error = expand(&[folder.path().join("1986.csv")]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert!(error.hint_text().unwrap().contains("1987.csv"), "{error}");
+        assert_eq!(expand(&[folder.path().join("*.parquet")]).unwrap_err().kind(), ErrorKind::NoInput);
+    }
+}

@@ -1,0 +1,364 @@
+//! sqlparser's tree to ours.
+
+use super::words::{OutcropDialect, Words};
+use crate::aggregate;
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::civil;
+use crate::expr::display::RESERVED;
+use crate::expr::function::suggest;
+use crate::expr::{AggregateCall, BinaryOp, Expr, Function, Literal, UnaryOp};
+use crate::types::ColumnType;
+use sqlparser::ast::{self, BinaryOperator, CastKind, DataType, FunctionArg, FunctionArgExpr, FunctionArguments};
+use sqlparser::ast::{Spanned, TypedString, UnaryOperator, Value};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Location, Span, Token};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How deep the parser follows parentheses, prefixes and branches.
+const MAX_NESTING: usize = 50;
+/// How deep a converted expression may be; chains such as `a + b + c` are as deep as they are long.
+const MAX_DEPTH: usize = 250;
+
+/// The expression that the words `range` are, all of them.
+pub(super) fn expression(words: &Words, range: Range<usize>) -> Result<Expr> {
+    if range.is_empty() {
+        return Err(words.error(ErrorKind::Syntax, "an expression is missing", range));
+    }
+    // Operators in a row give a tree as deep; it must not become so deep that merely dropping it overflows the stack.
+    let links = range.clone().filter(|&at| is_link(words, at)).count();
+    if links > 4 * MAX_DEPTH {
+        return Err(too_deep(words, range));
+    }
+    let mut parser = Parser::new(&OutcropDialect)
+        .with_recursion_limit(MAX_NESTING)
+        .with_tokens_with_locations(words.tokens(range.clone()));
+    let tree = parser.parse_expr().map_err(|error| parser_error(words, &range, &error))?;
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        let at = words.starting_at(next.span.start).unwrap_or(range.end - 1);
+        return Err(left_over(words, range.start, at));
+    }
+    Converter { words, range }.convert(&tree, 0)
+}
+
+/// Whether the word at `at` hangs one more operator on the expression before it.
+fn is_link(words: &Words, at: usize) -> bool {
+    match words.token(at) {
+        Some(Token::Word(word)) => {
+            !matches!(word.keyword, Keyword::NoKeyword | Keyword::NULL | Keyword::TRUE | Keyword::FALSE)
+                && !matches!(word.keyword, Keyword::WHEN | Keyword::THEN | Keyword::ELSE | Keyword::END)
+        }
+        Some(Token::Comma | Token::Number(..) | Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)) => false,
+        // The equals signs of a long `case when x = 1 then …` are side by side, not in each other.
+        Some(Token::Eq | Token::LParen | Token::RParen) => false,
+        _ => true,
+    }
+}
+
+fn too_deep(words: &Words, range: Range<usize>) -> Error {
+    words
+        .error(ErrorKind::Limit, "the expression is nested too deeply", range)
+        .hint("use `in (…)` for many comparisons with one column")
+}
+
+fn left_over(words: &Words, start: usize, at: usize) -> Error {
+    let typed = words.typed(at..at + 1);
+    let error = words.error(ErrorKind::Syntax, format!("unexpected `{typed}`"), at..at + 1);
+    if words.is_word(at, "from") {
+        return error.hint("a question has no `from`: the files are named beside it");
+    }
+    if words.is_word(start, "select") {
+        return error.hint("a question begins with what to compute, without `select`");
+    }
+    if words.is_word(at, "over") || words.is_word(at, "filter") {
+        return error.hint(format!("`{typed}` is not supported"));
+    }
+    if words.is_word(at, "as") {
+        return error.hint("only a whole item of a select list or of `by` can be named with `as`");
+    }
+    match words.name(at) {
+        Some(name) => error.hint(format!("name a result with `as {name}`, or put a comma or an operator before it")),
+        None => error.hint("put a comma or an operator before it"),
+    }
+}
+
+fn parser_error(words: &Words, range: &Range<usize>, error: &ParserError) -> Error {
+    let ParserError::ParserError(message) = error else { return too_deep(words, range.clone()) };
+    let (message, place) = match message.rsplit_once(" at Line: ") {
+        Some((message, place)) => (message, parse_place(place)),
+        None => (message.as_str(), None),
+    };
+    let at = place.and_then(|place| words.starting_at(place)).filter(|at| range.contains(at));
+    let (bytes, found) = match at {
+        Some(at) => (at..at + 1, format!("`{}`", words.typed(at..at + 1))),
+        None => (range.end..range.end, "the end".to_string()),
+    };
+    let message = match message.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) {
+        Some((wanted, _)) if wanted.starts_with("[NOT] NULL") => {
+            format!("expected `null` or `not null` after `is`, found {found}")
+        }
+        Some((wanted, _)) => {
+            let shown = if wanted.contains(' ') { wanted.to_string() } else { format!("`{}`", wanted.to_lowercase()) };
+            format!("expected {shown}, found {found}")
+        }
+        None => format!("{}, found {found}", message.trim_end_matches('.')),
+    };
+    words.error(ErrorKind::Syntax, message, bytes)
+}
+
+fn parse_place(text: &str) -> Option<Location> {
+    let (line, column) = text.split_once(", Column: ")?;
+    Some(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
+}
+
+struct Converter<'a> {
+    words: &'a Words,
+    range: Range<usize>,
+}
+
+impl Converter<'_> {
+    /// An error of `kind` at `span`.
+    fn error(&self, kind: ErrorKind, message: impl Into<String>, span: Span) -> Error {
+        Error::new(kind, message).underline(&self.words.text, self.bytes(span))
+    }
+
+    fn unsupported(&self, what: &str, span: Span) -> Error {
+        self.error(ErrorKind::Unsupported, format!("{what} is not supported"), span)
+    }
+
+    fn boxed(&self, tree: &ast::Expr, depth: usize) -> Result<Box<Expr>> {
+        self.convert(tree, depth).map(Box::new)
+    }
+
+    fn convert(&self, tree: &ast::Expr, depth: usize) -> Result<Expr> {
+        if depth > MAX_DEPTH {
+            return Err(too_deep(self.words, self.range.clone()));
+        }
+        let depth = depth + 1;
+        let unary = |op, expr: &ast::Expr| Ok(Expr::Unary { op, expr: self.boxed(expr, depth)? });
+        match tree {
+            ast::Expr::Nested(inner) => self.convert(inner, depth),
+            ast::Expr::Identifier(name) => self.column(name),
+            ast::Expr::CompoundIdentifier(parts) => {
+                let name: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
+                Err(self
+                    .error(ErrorKind::Syntax, "a name has no dot", tree.span())
+                    .hint(format!("write a column with a dot in backticks: `{}`", name.join("."))))
+            }
+            ast::Expr::Value(value) => self.value(&value.value, "", tree),
+            ast::Expr::TypedString(typed) => self.typed_string(typed, tree),
+            ast::Expr::IsNull(expr) => unary(UnaryOp::IsNull, expr),
+            ast::Expr::IsNotNull(expr) => unary(UnaryOp::IsNotNull, expr),
+            ast::Expr::UnaryOp { op: UnaryOperator::Not, expr } => unary(UnaryOp::Not, expr),
+            ast::Expr::UnaryOp { op: UnaryOperator::Plus, expr } => self.convert(expr, depth),
+            ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
+                ast::Expr::Value(value) if matches!(value.value, Value::Number(..)) => {
+                    self.value(&value.value, "-", tree)
+                }
+                _ => unary(UnaryOp::Negate, expr),
+            },
+            ast::Expr::BinaryOp { left, op, right } => {
+                let op = self.operator(op, tree)?;
+                Ok(Expr::Binary { left: self.boxed(left, depth)?, op, right: self.boxed(right, depth)? })
+            }
+            ast::Expr::Between { expr, negated, low, high } => {
+                let value = self.convert(expr, depth)?;
+                let (low, high) = (self.convert(low, depth)?, self.convert(high, depth)?);
+                Ok(negate(*negated, value.between(low, high)))
+            }
+            ast::Expr::InList { expr, list, negated } => {
+                let expr = self.boxed(expr, depth)?;
+                let list = list.iter().map(|item| self.convert(item, depth)).collect::<Result<_>>()?;
+                Ok(negate(*negated, Expr::InList { expr, list }))
+            }
+            ast::Expr::Like { negated, any: false, expr, pattern, escape_char: None } => {
+                let (expr, pattern) = (self.boxed(expr, depth)?, self.boxed(pattern, depth)?);
+                Ok(negate(*negated, Expr::Like { expr, pattern, ignore_case: false }))
+            }
+            ast::Expr::ILike { negated, any: false, expr, pattern, escape_char: None } => {
+                let (expr, pattern) = (self.boxed(expr, depth)?, self.boxed(pattern, depth)?);
+                Ok(negate(*negated, Expr::Like { expr, pattern, ignore_case: true }))
+            }
+            ast::Expr::Like { .. } | ast::Expr::ILike { .. } => Err(self.unsupported("`escape`", tree.span())),
+            ast::Expr::Cast { kind, expr, data_type, format: None } => {
+                let to = ColumnType::parse(&data_type.to_string())
+                    .map_err(|error| super::underline(error, &self.words.text, self.bytes(tree.span())))?;
+                let try_ = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
+                Ok(Expr::Cast { expr: self.boxed(expr, depth)?, to, try_ })
+            }
+            ast::Expr::Extract { field, expr, .. } => {
+                let name = field.to_string();
+                let function = Function::find(&name).filter(|function| is_date_part(*function));
+                let function = function.ok_or_else(|| {
+                    self.error(ErrorKind::Name, format!("`{name}` is not a part of a date"), tree.span())
+                        .hint("parts are year, quarter, month, week, day, doy, isodow, dow, hour, minute and second")
+                })?;
+                Ok(Expr::Function { function, args: vec![self.convert(expr, depth)?] })
+            }
+            ast::Expr::Case { operand, conditions, else_result, .. } => {
+                let operand = operand.as_deref().map(|operand| self.convert(operand, depth)).transpose()?;
+                let mut branches = Vec::with_capacity(conditions.len());
+                for branch in conditions {
+                    let condition = self.convert(&branch.condition, depth)?;
+                    let condition = match &operand {
+                        Some(operand) => operand.clone().eq(condition),
+                        None => condition,
+                    };
+                    branches.push((condition, self.convert(&branch.result, depth)?));
+                }
+                let otherwise = else_result.as_deref().map(|value| self.boxed(value, depth)).transpose()?;
+                Ok(Expr::Case { branches, otherwise })
+            }
+            ast::Expr::Function(call) => self.call(call, tree, depth),
+            ast::Expr::Subquery(_) | ast::Expr::InSubquery { .. } | ast::Expr::Exists { .. } => {
+                Err(self.unsupported("a question inside a question", tree.span()))
+            }
+            ast::Expr::Tuple(_) => Err(self.unsupported("a list outside `in`", tree.span())),
+            _ => Err(self.unsupported("this", tree.span())),
+        }
+    }
+
+    fn bytes(&self, span: Span) -> Range<usize> {
+        self.words.span_bytes(span).unwrap_or_else(|| self.words.bytes(self.range.clone()))
+    }
+
+    fn column(&self, name: &ast::Ident) -> Result<Expr> {
+        let reserved = RESERVED.iter().any(|word| word.eq_ignore_ascii_case(&name.value));
+        if reserved && name.quote_style.is_none() {
+            let message = format!("`{}` is a word of the language", name.value);
+            return Err(self
+                .error(ErrorKind::Syntax, message, name.span)
+                .hint(format!("a column of that name is written in backticks: `{}`", name.value)));
+        }
+        Ok(Expr::Column(Arc::from(name.value.as_str())))
+    }
+
+    fn value(&self, value: &Value, sign: &str, node: &ast::Expr) -> Result<Expr> {
+        Ok(Expr::Literal(match value {
+            Value::Null => Literal::Null,
+            Value::Boolean(value) => Literal::Boolean(*value),
+            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => Literal::Utf8(text.as_str().into()),
+            Value::Number(digits, false) => {
+                let number = format!("{sign}{digits}");
+                if digits.contains(['.', 'e', 'E']) {
+                    let value = fast_float2::parse(&number).ok();
+                    let bad = || self.error(ErrorKind::Syntax, format!("`{number}` is not a number"), node.span());
+                    Literal::Float64(value.ok_or_else(bad)?)
+                } else {
+                    Literal::Int64(number.parse().map_err(|_| {
+                        self.error(ErrorKind::Syntax, format!("`{number}` is beyond the range of Int64"), node.span())
+                            .hint(format!("write {number}.0 for a Float64"))
+                    })?)
+                }
+            }
+            Value::Placeholder(_) => return Err(self.unsupported("a placeholder", node.span())),
+            _ => return Err(self.unsupported("this kind of constant", node.span())),
+        }))
+    }
+
+    fn typed_string(&self, typed: &TypedString, node: &ast::Expr) -> Result<Expr> {
+        let (Value::SingleQuotedString(text) | Value::DoubleQuotedString(text)) = &typed.value.value else {
+            return Err(self.unsupported("this kind of constant", node.span()));
+        };
+        let (literal, shape) = match typed.data_type {
+            DataType::Date => (civil::parse_date(text).map(Literal::Date), "date '2001-12-31'"),
+            _ => (civil::parse_timestamp(text).map(Literal::Timestamp), "timestamp '2001-12-31 23:59:00'"),
+        };
+        literal.map(Expr::Literal).ok_or_else(|| {
+            self.error(ErrorKind::Syntax, format!("'{text}' is not a date that exists"), node.span())
+                .hint(format!("write {shape}"))
+        })
+    }
+
+    fn operator(&self, op: &BinaryOperator, node: &ast::Expr) -> Result<BinaryOp> {
+        Ok(match op {
+            BinaryOperator::Plus => BinaryOp::Add,
+            BinaryOperator::Minus => BinaryOp::Sub,
+            BinaryOperator::Multiply => BinaryOp::Mul,
+            BinaryOperator::Divide => BinaryOp::Divide,
+            BinaryOperator::DuckIntegerDivide => BinaryOp::FloorDivide,
+            BinaryOperator::Modulo => BinaryOp::Modulo,
+            BinaryOperator::StringConcat => BinaryOp::Concat,
+            BinaryOperator::Eq => BinaryOp::Eq,
+            BinaryOperator::NotEq => BinaryOp::NotEq,
+            BinaryOperator::Lt => BinaryOp::Lt,
+            BinaryOperator::LtEq => BinaryOp::LtEq,
+            BinaryOperator::Gt => BinaryOp::Gt,
+            BinaryOperator::GtEq => BinaryOp::GtEq,
+            BinaryOperator::And => BinaryOp::And,
+            BinaryOperator::Or => BinaryOp::Or,
+            BinaryOperator::BitwiseXor => {
+                return Err(self.unsupported("`^`", node.span()).hint("powers are written power(x, y)"));
+            }
+            other => return Err(self.unsupported(&format!("the operator `{other}`"), node.span())),
+        })
+    }
+
+    fn call(&self, call: &ast::Function, tree: &ast::Expr, depth: usize) -> Result<Expr> {
+        let [ast::ObjectNamePart::Identifier(ident)] = call.name.0.as_slice() else {
+            return Err(self.unsupported("a function name with a dot", tree.span()));
+        };
+        let FunctionArguments::List(list) = &call.args else {
+            return Err(self.unsupported("a function without parentheses", tree.span()));
+        };
+        let plain = list.clauses.is_empty() && call.filter.is_none() && call.over.is_none();
+        if !plain || call.null_treatment.is_some() || !call.within_group.is_empty() {
+            return Err(self.unsupported("a clause after the arguments of a function", tree.span()));
+        }
+        let name = ident.value.as_str();
+        if list.duplicate_treatment.is_some() {
+            return Err(self.unsupported(&format!("`distinct` in `{name}`"), ident.span));
+        }
+        let mut args = Vec::with_capacity(list.args.len());
+        for arg in &list.args {
+            match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) => args.push(self.convert(arg, depth)?),
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard)
+                    if list.args.len() == 1 && name.eq_ignore_ascii_case("count") => {}
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {
+                    let message = format!("`{name}` does not take `*`");
+                    return Err(self.error(ErrorKind::Syntax, message, ident.span).hint("only count(*) does"));
+                }
+                _ => return Err(self.unsupported("an argument with a name", tree.span())),
+            }
+        }
+        if let Some(function) = Function::find(name) {
+            return match function.wrong_count(args.len()) {
+                None => Ok(Expr::Function { function, args }),
+                Some(message) => Err(self.error(ErrorKind::Type, message, ident.span)),
+            };
+        }
+        match aggregate::find(name, args.len()) {
+            Ok(aggregate) => Ok(Expr::Aggregate(AggregateCall { aggregate, args })),
+            Err(error) if error.kind() == ErrorKind::Name => {
+                let aggregates = aggregate::all();
+                let names = aggregates.iter().map(|aggregate| aggregate.name());
+                Err(self.error(ErrorKind::Name, format!("no function `{name}`"), ident.span).hint(suggest(name, names)))
+            }
+            Err(error) => Err(error.underline(&self.words.text, self.bytes(ident.span))),
+        }
+    }
+}
+
+fn negate(negated: bool, expr: Expr) -> Expr {
+    if negated { expr.not() } else { expr }
+}
+
+fn is_date_part(function: Function) -> bool {
+    matches!(
+        function,
+        Function::Year
+            | Function::Quarter
+            | Function::Month
+            | Function::Week
+            | Function::Day
+            | Function::DayOfYear
+            | Function::IsoDow
+            | Function::Dow
+            | Function::Hour
+            | Function::Minute
+            | Function::Second
+    )
+}

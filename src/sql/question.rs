@@ -1,0 +1,337 @@
+//! Questions: a select list and its clauses, in any order.
+
+use super::convert::expression;
+use super::words::Words;
+use super::{locate, underline};
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::Expr;
+use crate::expr::display::RESERVED;
+use crate::plan::SortKey;
+use sqlparser::tokenizer::Token;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The byte ranges of a question's parts in its text, in the same order as the parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QuestionSpans {
+    /// Of each item of the select list.
+    pub select: Vec<Range<usize>>,
+    /// Of each key.
+    pub by: Vec<Range<usize>>,
+    /// Of the condition after `where`.
+    pub filter: Option<Range<usize>>,
+    /// Of the condition after `having`.
+    pub having: Option<Range<usize>>,
+    /// Of each sort key.
+    pub sort: Vec<Range<usize>>,
+    /// Of the number after `limit`.
+    pub limit: Option<Range<usize>>,
+}
+
+/// A question as it was asked; names and types are not checked yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// The text as typed.
+    pub text: Arc<str>,
+    /// What to compute or show; `as` gives [`Expr::Alias`], `*` gives [`Expr::Wildcard`].
+    pub select: Vec<Expr>,
+    /// The keys of the groups; empty without `by`.
+    pub by: Vec<Expr>,
+    /// The condition rows must pass.
+    pub filter: Option<Expr>,
+    /// The condition result rows must pass.
+    pub having: Option<Expr>,
+    /// The order of the result; empty without `sort`.
+    pub sort: Vec<SortKey>,
+    /// Most rows of the result.
+    pub limit: Option<u64>,
+    /// Where each part stands in the text.
+    pub spans: QuestionSpans,
+}
+
+impl Question {
+    /// Where the question names the column or function `name` first.
+    pub fn locate(&self, name: &str) -> Option<Range<usize>> {
+        locate(&self.text, name)
+    }
+
+    /// `error`, which arose from the part at `span`, with its place underlined: the name the error mentions, if the
+    /// part has it, else the whole part. An error that is underlined already stays as it is.
+    pub fn underline(&self, error: Error, span: &Range<usize>) -> Error {
+        underline(error, &self.text, span.clone())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clause {
+    Select,
+    By,
+    Where,
+    Having,
+    Sort,
+    Limit,
+}
+
+/// The words of one clause, without the words that open it.
+struct Part {
+    clause: Clause,
+    opening: Range<usize>,
+    body: Range<usize>,
+}
+
+/// The question written in `text`, such as `count(*) as n by Origin where Month = 12 sort n desc limit 10`.
+///
+/// # Errors
+/// `Syntax`, `Name` (unknown function) or `Unsupported`, with the place underlined.
+pub fn parse_question(text: &str) -> Result<Question> {
+    let words = Words::of(text)?;
+    let mut question = Question {
+        text: Arc::clone(&words.text),
+        select: Vec::new(),
+        by: Vec::new(),
+        filter: None,
+        having: None,
+        sort: Vec::new(),
+        limit: None,
+        spans: QuestionSpans::default(),
+    };
+    let mut seen: Vec<Clause> = Vec::new();
+    for Part { clause, opening, body } in parts(&words)? {
+        if seen.contains(&clause) {
+            let message = format!("a second `{}`", words.typed(opening.clone()).to_lowercase());
+            return Err(words.error(ErrorKind::Syntax, message, opening).hint("each clause stands once"));
+        }
+        seen.push(clause);
+        if body.is_empty() {
+            return Err(empty_clause(&words, clause, opening));
+        }
+        let spans = &mut question.spans;
+        match clause {
+            Clause::Select => (question.select, spans.select) = items(&words, body, true)?,
+            Clause::By => (question.by, spans.by) = items(&words, body, false)?,
+            Clause::Where => {
+                spans.filter = Some(words.bytes(body.clone()));
+                question.filter = Some(expression(&words, body)?);
+            }
+            Clause::Having => {
+                spans.having = Some(words.bytes(body.clone()));
+                question.having = Some(expression(&words, body)?);
+            }
+            Clause::Sort => {
+                for key in split_at_commas(&words, body) {
+                    spans.sort.push(words.bytes(key.clone()));
+                    question.sort.push(sort_key(&words, key)?);
+                }
+            }
+            Clause::Limit => {
+                spans.limit = Some(words.bytes(body.clone()));
+                question.limit = Some(limit(&words, body)?);
+            }
+        }
+    }
+    Ok(question)
+}
+
+/// The questions of a file: one a line; blank lines and lines that start with `#` are left out. `name` is the file's
+/// name for errors.
+///
+/// # Errors
+/// As [`parse_question`], with file and line.
+pub fn parse_questions(name: &str, text: &str) -> Result<Vec<Question>> {
+    let lines = text.strip_prefix('\u{feff}').unwrap_or(text).lines().zip(1..);
+    let questions = lines.map(|(line, number)| (line.trim(), number));
+    questions
+        .filter(|(line, _)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(line, number)| {
+            parse_question(line).map_err(|error| error.in_file(name).with_place(|place| place.line = Some(number)))
+        })
+        .collect()
+}
+
+/// The questions of the file at `path`, as [`parse_questions`].
+///
+/// # Errors
+/// `Io` when the file cannot be read, `Malformed` when it is not UTF-8, else as [`parse_question`].
+pub fn read_questions(path: impl AsRef<Path>) -> Result<Vec<Question>> {
+    let path = path.as_ref();
+    let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
+    let name = path.display().to_string();
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to() as u64;
+        Error::new(ErrorKind::Malformed, "a file of questions is UTF-8 text, and this byte is not")
+            .in_file(&name)
+            .with_place(|place| place.byte = Some(at))
+    })?;
+    parse_questions(&name, &text)
+}
+
+/// Cuts a question at the clause words outside parentheses.
+fn parts(words: &Words) -> Result<Vec<Part>> {
+    let mut end = words.len();
+    if end > 0 && words.token(end - 1) == Some(&Token::SemiColon) {
+        end -= 1;
+    }
+    let mut parts = vec![Part { clause: Clause::Select, opening: 0..0, body: 0..end }];
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while at < end {
+        match words.token(at) {
+            Some(Token::LParen) => depth += 1,
+            Some(Token::RParen) => depth = depth.saturating_sub(1),
+            _ if depth == 0 => {
+                if let Some((clause, length)) = clause_at(words, at)? {
+                    if let Some(last) = parts.last_mut() {
+                        last.body.end = at;
+                    }
+                    parts.push(Part { clause, opening: at..at + length, body: at + length..end });
+                    at += length;
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(parts)
+}
+
+/// The clause that opens at the word `at`, and how many words open it.
+fn clause_at(words: &Words, at: usize) -> Result<Option<(Clause, usize)>> {
+    let is = |offset: usize, word: &str| words.is_word(at + offset, word);
+    Ok(Some(match () {
+        () if is(0, "by") => (Clause::By, 1),
+        () if is(0, "where") => (Clause::Where, 1),
+        () if is(0, "having") => (Clause::Having, 1),
+        () if is(0, "limit") => (Clause::Limit, 1),
+        () if is(0, "sort") => (Clause::Sort, if is(1, "by") { 2 } else { 1 }),
+        () if is(0, "group") && is(1, "by") => (Clause::By, 2),
+        () if is(0, "order") && is(1, "by") => (Clause::Sort, 2),
+        () if is(0, "group") || is(0, "order") => {
+            let typed = words.typed(at..at + 1);
+            return Err(words
+                .error(ErrorKind::Syntax, format!("expected `by` after `{typed}`"), at..at + 1)
+                .hint(format!("a column of that name is written in backticks: `{typed}`")));
+        }
+        () => return Ok(None),
+    }))
+}
+
+fn empty_clause(words: &Words, clause: Clause, opening: Range<usize>) -> Error {
+    let typed = words.typed(opening.clone()).to_lowercase();
+    let error = |message: String, place: Range<usize>| words.error(ErrorKind::Syntax, message, place);
+    let hint = match clause {
+        Clause::Select => {
+            let first = if words.len() > 0 { 0..1 } else { 0..0 };
+            return error("a question begins with what to compute or show".to_string(), first)
+                .hint("such as `count(*)`, `mean(x) by y`, or `*` for all columns");
+        }
+        Clause::By => "name what makes a group, such as `by Year, Month`",
+        Clause::Where => "give a condition, such as `where Month = 12`",
+        Clause::Having => "give a condition on the result, such as `having n > 100`",
+        Clause::Sort => "name what to sort by, such as `sort n desc`",
+        Clause::Limit => "give the number of rows, such as `limit 10`",
+    };
+    error(format!("nothing after `{typed}`"), opening)
+        .hint(format!("{hint}; a column of that name is written in backticks"))
+}
+
+fn split_at_commas(words: &Words, range: Range<usize>) -> Vec<Range<usize>> {
+    let mut depth = 0_usize;
+    let mut start = range.start;
+    let mut items = Vec::new();
+    for at in range.clone() {
+        match words.token(at) {
+            Some(Token::LParen) => depth += 1,
+            Some(Token::RParen) => depth = depth.saturating_sub(1),
+            Some(Token::Comma) if depth == 0 => {
+                items.push(start..at);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    items.push(start..range.end);
+    items
+}
+
+type Items = (Vec<Expr>, Vec<Range<usize>>);
+
+/// Items with optional names, separated by commas; `*` where `wildcard`.
+fn items(words: &Words, range: Range<usize>, wildcard: bool) -> Result<Items> {
+    let mut exprs = Vec::new();
+    let mut spans = Vec::new();
+    for item in split_at_commas(words, range) {
+        spans.push(words.bytes(item.clone()));
+        let is_star = item.len() == 1 && words.token(item.start) == Some(&Token::Mul);
+        exprs.push(if wildcard && is_star { Expr::Wildcard } else { named(words, item)? });
+    }
+    Ok((exprs, spans))
+}
+
+/// `EXPR` or `EXPR as NAME`.
+fn named(words: &Words, item: Range<usize>) -> Result<Expr> {
+    let mut depth = 0_usize;
+    let mut as_at = None;
+    for at in item.clone() {
+        match words.token(at) {
+            Some(Token::LParen) => depth += 1,
+            Some(Token::RParen) => depth = depth.saturating_sub(1),
+            _ if depth == 0 && as_at.is_none() && words.is_word(at, "as") => as_at = Some(at),
+            _ => {}
+        }
+    }
+    let Some(as_at) = as_at else { return expression(words, item) };
+    let expr = expression(words, item.start..as_at)?;
+    let bad = |message: String, place: Range<usize>| words.error(ErrorKind::Syntax, message, place);
+    let after = as_at + 1;
+    match words.token(after) {
+        _ if after >= item.end => Err(bad("a name is missing after `as`".to_string(), item.end..item.end)),
+        Some(Token::Word(word)) if after + 1 == item.end => {
+            let reserved = RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(&word.value));
+            if reserved && word.quote_style.is_none() {
+                return Err(bad(format!("`{}` is a word of the language", word.value), after..after + 1)
+                    .hint(format!("a result of that name is written in backticks: `{}`", word.value)));
+            }
+            Ok(expr.alias(word.value.as_str()))
+        }
+        Some(Token::Word(_)) => {
+            let typed = words.typed(after + 1..after + 2);
+            Err(bad(format!("unexpected `{typed}`"), after + 1..after + 2)
+                .hint("separate items with commas; a name with blanks is written in backticks"))
+        }
+        _ => Err(bad(format!("`{}` is not a name", words.typed(after..after + 1)), after..after + 1)
+            .hint("an odd name is written in backticks")),
+    }
+}
+
+/// `EXPR`, `EXPR asc` or `EXPR desc`.
+fn sort_key(words: &Words, key: Range<usize>) -> Result<SortKey> {
+    let Some(last) = key.clone().next_back() else { return Err(missing_item(words, key)) };
+    if words.is_word(last, "first") || words.is_word(last, "last") {
+        if let Some(before) = last.checked_sub(1).filter(|&before| words.is_word(before, "nulls")) {
+            return Err(words
+                .error(ErrorKind::Unsupported, "`nulls first` and `nulls last` are not supported", before..last + 1)
+                .hint("nulls always come last"));
+        }
+    }
+    let descending = words.is_word(last, "desc");
+    let directed = key.len() > 1 && (descending || words.is_word(last, "asc"));
+    let expr = expression(words, if directed { key.start..last } else { key })?;
+    Ok(SortKey { expr, descending })
+}
+
+fn missing_item(words: &Words, place: Range<usize>) -> Error {
+    words.error(ErrorKind::Syntax, "an expression is missing", place)
+}
+
+fn limit(words: &Words, body: Range<usize>) -> Result<u64> {
+    match words.token(body.start) {
+        Some(Token::Number(digits, false)) if body.len() == 1 => digits.parse().ok(),
+        _ => None,
+    }
+    .ok_or_else(|| {
+        let message = format!("`{}` is not a number of rows", words.typed(body.clone()));
+        words.error(ErrorKind::Syntax, message, body).hint("limit takes one whole number, such as `limit 10`")
+    })
+}

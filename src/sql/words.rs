@@ -1,0 +1,209 @@
+//! Text cut into words that know their place.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::display::{is_name_part, is_name_start};
+use sqlparser::dialect::{Dialect, DuckDbDialect};
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whitespace};
+use std::any::TypeId;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Longest text accepted, in bytes.
+const MAX_BYTES: usize = 1 << 18;
+
+/// How our expressions are written, for the tokeniser and the parser.
+#[derive(Debug)]
+pub(super) struct OutcropDialect;
+
+impl Dialect for OutcropDialect {
+    // `//` is built into sqlparser for DuckDB only.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<DuckDbDialect>()
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        is_name_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        is_name_part(ch)
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        ch == '`'
+    }
+
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
+    /// Keywords that are not names have been picked out before parsing, so none falls back to being a name.
+    fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
+        keyword != Keyword::NoKeyword
+    }
+}
+
+/// A text and its words, white space left out.
+pub(super) struct Words {
+    pub(super) text: Arc<str>,
+    tokens: Vec<TokenWithSpan>,
+    /// The byte range of each token.
+    ranges: Vec<Range<usize>>,
+}
+
+impl Words {
+    /// Cuts `text`.
+    pub(super) fn of(text: &str) -> Result<Words> {
+        if text.len() > MAX_BYTES {
+            return Err(Error::new(ErrorKind::Limit, format!("a text of {} bytes is too long", text.len()))
+                .hint(format!("a question has at most {MAX_BYTES} bytes")));
+        }
+        let all = Tokenizer::new(&OutcropDialect, text).tokenize_with_location().map_err(|error| {
+            let mut cursor = Cursor::new(text);
+            let start = cursor.byte_at(error.location);
+            let message = error.message.trim_end_matches('.');
+            let mut chars = message.chars();
+            let lower = chars.next().map(|first| first.to_lowercase().collect::<String>()).unwrap_or_default();
+            let end = if message.starts_with("Unterminated") { text.len() } else { start + 1 };
+            Error::new(ErrorKind::Syntax, lower + chars.as_str()).underline(text, start..end)
+        })?;
+        let mut words = Words { text: Arc::from(text), tokens: Vec::new(), ranges: Vec::new() };
+        let mut cursor = Cursor::new(text);
+        for token in all {
+            let range = cursor.byte_at(token.span.start)..cursor.byte_at(token.span.end);
+            match &token.token {
+                Token::Whitespace(Whitespace::SingleLineComment { .. }) => {
+                    // Silently dropping `--5` from `x --5` would change the answer.
+                    return Err(Error::new(ErrorKind::Syntax, "`--` starts a comment in SQL")
+                        .underline(text, range.start..range.start + 2)
+                        .hint("write `- -` for two signs"));
+                }
+                Token::Whitespace(_) | Token::EOF => {}
+                _ => {
+                    words.tokens.push(token);
+                    words.ranges.push(range);
+                }
+            }
+        }
+        words.settle_keywords();
+        Ok(words)
+    }
+
+    /// Leaves the meaning of a keyword only to those words that have one where they stand.
+    fn settle_keywords(&mut self) {
+        for at in 0..self.tokens.len() {
+            let next = self.tokens.get(at + 1).map(|next| &next.token);
+            let before_parenthesis = next == Some(&Token::LParen);
+            let before_text = matches!(next, Some(Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)));
+            let in_extract = self.opens_extract(at);
+            let Token::Word(word) = &mut self.tokens[at].token else { continue };
+            let keep = match word.keyword {
+                Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::IS | Keyword::NULL | Keyword::IN => true,
+                Keyword::BETWEEN | Keyword::LIKE | Keyword::ILIKE | Keyword::ESCAPE | Keyword::AS => true,
+                Keyword::CASE | Keyword::WHEN | Keyword::THEN | Keyword::ELSE | Keyword::END => true,
+                Keyword::TRUE | Keyword::FALSE => true,
+                Keyword::CAST | Keyword::TRY_CAST | Keyword::EXTRACT => before_parenthesis,
+                Keyword::DATE | Keyword::TIMESTAMP => before_text,
+                Keyword::FROM => in_extract,
+                _ => false,
+            };
+            if !keep {
+                word.keyword = Keyword::NoKeyword;
+            }
+        }
+    }
+
+    /// Whether the word at `at` is the `from` of `extract(unit from …`.
+    fn opens_extract(&self, at: usize) -> bool {
+        at >= 3 && self.tokens[at - 2].token == Token::LParen && self.is_word(at - 3, "extract")
+    }
+
+    /// Number of words.
+    pub(super) fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// The word at `at`.
+    pub(super) fn token(&self, at: usize) -> Option<&Token> {
+        self.tokens.get(at).map(|token| &token.token)
+    }
+
+    /// The words `range`, for the parser.
+    pub(super) fn tokens(&self, range: Range<usize>) -> Vec<TokenWithSpan> {
+        self.tokens[range].to_vec()
+    }
+
+    /// Whether the word at `at` is `word`, in any case and not in backticks.
+    pub(super) fn is_word(&self, at: usize, word: &str) -> bool {
+        match self.token(at) {
+            Some(Token::Word(found)) => found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word),
+            _ => false,
+        }
+    }
+
+    /// The name the word at `at` stands for, if it is one.
+    pub(super) fn name(&self, at: usize) -> Option<&str> {
+        match self.token(at) {
+            Some(Token::Word(word)) if word.keyword == Keyword::NoKeyword => Some(&word.value),
+            _ => None,
+        }
+    }
+
+    /// The bytes of the words `range`; an empty range is the place where a word is missing.
+    pub(super) fn bytes(&self, range: Range<usize>) -> Range<usize> {
+        let end_of = |at: usize| self.ranges.get(at).map_or(self.text.len(), |range| range.end);
+        match range.is_empty() {
+            false => self.ranges.get(range.start).map_or(self.text.len(), |range| range.start)..end_of(range.end - 1),
+            true if range.start == 0 => 0..0,
+            true => end_of(range.start - 1)..end_of(range.start - 1),
+        }
+    }
+
+    /// What was typed at the words `range`.
+    pub(super) fn typed(&self, range: Range<usize>) -> &str {
+        &self.text[self.bytes(range)]
+    }
+
+    /// The word that starts at a place reported by the parser.
+    pub(super) fn starting_at(&self, place: Location) -> Option<usize> {
+        self.tokens.binary_search_by_key(&place, |token| token.span.start).ok()
+    }
+
+    /// The bytes of a span reported by the parser, if it covers words of ours.
+    pub(super) fn span_bytes(&self, span: Span) -> Option<Range<usize>> {
+        let first = self.starting_at(span.start)?;
+        let last = self.tokens.binary_search_by_key(&span.end, |token| token.span.end).ok()?;
+        (first <= last).then(|| self.bytes(first..last + 1))
+    }
+
+    /// An error of `kind` at the words `range`.
+    pub(super) fn error(&self, kind: ErrorKind, message: impl Into<String>, range: Range<usize>) -> Error {
+        Error::new(kind, message).underline(&self.text, self.bytes(range))
+    }
+}
+
+/// Walks a text forward to turn lines and columns, both counted from one and in characters, into bytes.
+struct Cursor<'a> {
+    rest: std::str::CharIndices<'a>,
+    line: u64,
+    column: u64,
+    end: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(text: &'a str) -> Self {
+        Cursor { rest: text.char_indices(), line: 1, column: 1, end: text.len() }
+    }
+
+    fn byte_at(&mut self, place: Location) -> usize {
+        while (self.line, self.column) < (place.line, place.column) {
+            match self.rest.next() {
+                Some((_, '\n')) => (self.line, self.column) = (self.line + 1, 1),
+                Some(_) => self.column += 1,
+                None => return self.end,
+            }
+        }
+        self.rest.offset()
+    }
+}

@@ -1,0 +1,110 @@
+//! The same answer always: a synchronous baseline with one partition against random threads, partition and batch
+//! sizes, on random dirty files in every compression. Seeds are printed; `OUTCROP_TEST_SEED` repeats one.
+
+mod common;
+
+use common::{Random, compress, random_csv};
+use outcrop::exec::Scheduler;
+use outcrop::frame::{DataFrame, LazyFrame, Run, Runner, scan_csv};
+use std::path::PathBuf;
+
+/// Questions that touch every sink and every kind of state.
+const QUESTIONS: [&str; 14] = [
+    "count(*) as n, count(x), sum(i), mean(i), min(i), max(i), var(i), std(i), first(i), last(i)",
+    "sum(x), mean(x), min(x), max(x), var(x), std_pop(x), first(x), last(x)",
+    "min(t), max(t), first(t), last(t), count(t)",
+    "count(*) as n, mean(x), sum(i), first(t), last(x) by k",
+    "count(*) as n, sum(x) by t",
+    "sum(x * 3 + i) as s, var(x) by i % 7 as m where k is not null",
+    "count(*) as n by k, i having n > 1 sort n desc, k limit 7",
+    "k, i, x, t where i > 0 sort x desc, i limit 20",
+    "t, i sort t, i desc",
+    "k, t, x limit 13",
+    "i, k where x < 0",
+    "*",
+    "mean(x > 0), sum(b), min(b), max(d), count(d) by b",
+    "min(d), max(d), first(d) by month(d) as month",
+];
+
+fn answers(frame: &LazyFrame, runner: &Runner) -> Run<Vec<DataFrame>> {
+    let frames: Vec<LazyFrame> = QUESTIONS.iter().map(|question| frame.ask(question).unwrap()).collect();
+    runner.run(frames).unwrap()
+}
+
+/// Everything about an answer, doubles to the bit.
+fn shown(frame: &DataFrame) -> String {
+    use outcrop::frame::Value;
+    let mut text = format!("{:?}\n", frame.schema().fields());
+    for batch in frame.batches() {
+        for row in 0..batch.num_rows() {
+            for column in batch.columns() {
+                match Value::of(column, row).unwrap() {
+                    Value::Float64(number) => text.push_str(&format!("{:016x} ", number.to_bits())),
+                    other => text.push_str(&format!("{other:?} ")),
+                }
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn write_set(folder: &std::path::Path, random: &mut Random, files: usize, records: usize) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for file in 0..files {
+        let text = random_csv(random, records);
+        let ending = ["csv", "csv.bz2", "csv.gz", "csv.zst"][random.below(4)];
+        let path = folder.join(format!("{file}.{ending}"));
+        std::fs::write(&path, compress(&text, ending, random)).unwrap();
+        paths.push(path);
+    }
+    paths
+}
+
+#[test]
+fn answers_do_not_depend_on_threads_partitions_batches_or_company() {
+    let seed = Random::seed_of_run();
+    println!("OUTCROP_TEST_SEED={seed}");
+    for round in 0..12 {
+        let mut random = Random::new(seed.wrapping_add(round));
+        let folder = tempfile::tempdir().unwrap();
+        let files = 1 + random.below(3);
+        let records = [3, 40, 400, 3000][random.below(4)];
+        let paths = write_set(folder.path(), &mut random, files, records);
+        let frame = scan_csv(paths).unwrap();
+        let baseline = Runner::new().scheduler(Scheduler::Synchronous).piece_bytes(1 << 28).batch_bytes(1 << 28);
+        let expected = answers(&frame, &baseline);
+        let expected_text: Vec<String> = expected.value.iter().map(shown).collect();
+        for _ in 0..4 {
+            let (threads, piece, batch) = (1 + random.below(5), 1 + random.below(5000), 1 + random.below(5000));
+            let runner = Runner::new().threads(threads).piece_bytes(piece).batch_bytes(batch);
+            let found = answers(&frame, &runner);
+            for (question, (expected, found)) in QUESTIONS.iter().zip(expected_text.iter().zip(&found.value)) {
+                let how = format!("seed {seed} round {round} threads {threads} piece {piece} batch {batch}");
+                assert_eq!(*expected, shown(found), "{question}\n{how}");
+            }
+            assert_eq!(expected.statistics.records_read, found.statistics.records_read);
+            assert_eq!(expected.statistics.rows_kept, found.statistics.rows_kept);
+        }
+        for (question, expected) in QUESTIONS.iter().zip(&expected_text) {
+            let alone: DataFrame = Runner::new().piece_bytes(700).compute(frame.ask(question).unwrap()).unwrap();
+            assert_eq!(*expected, shown(&alone), "{question} alone, seed {seed} round {round}");
+        }
+    }
+}
+
+#[test]
+fn streamed_batches_are_the_collected_rows_in_order() {
+    let seed = Random::seed_of_run();
+    println!("OUTCROP_TEST_SEED={seed}");
+    let mut random = Random::new(seed);
+    let folder = tempfile::tempdir().unwrap();
+    let paths = write_set(folder.path(), &mut random, 3, 2000);
+    let frame = scan_csv(paths).unwrap().ask("k, i, t where i > 0").unwrap();
+    let collected = frame.collect().unwrap();
+    let options = Runner::new().threads(3).piece_bytes(999).batch_bytes(300).options().clone();
+    let stream = frame.iter_batches_with(options).unwrap();
+    let batches = stream.collect::<outcrop::error::Result<Vec<_>>>().unwrap();
+    let streamed = DataFrame::new(collected.schema().clone(), batches);
+    assert_eq!(shown(&collected), shown(&streamed), "seed {seed}");
+}
