@@ -63,6 +63,14 @@ impl Fixed {
     }
 }
 
+/// A column of doubles with one NaN, which is above all numbers, and without −0.0; any other column as it is.
+pub(crate) fn normalise_floats(column: &ArrayRef) -> ArrayRef {
+    match column.as_primitive_opt::<Float64Type>() {
+        None => Arc::clone(column),
+        Some(floats) => Arc::new(floats.unary::<_, Float64Type>(|value| decode_float(encode_float(value)))),
+    }
+}
+
 /// IEEE 754 bits of negative numbers descend; flipping all but the sign makes them ascend.
 fn encode_float(value: f64) -> i64 {
     // Adding 0.0 turns −0.0 into 0.0.

@@ -2,7 +2,7 @@
 
 use crate::batch::Mask;
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, NullArray, StringViewArray,
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, NullArray, StringViewArray,
     TimestampMicrosecondArray,
 };
 use std::sync::Arc;

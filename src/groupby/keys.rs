@@ -1,0 +1,105 @@
+//! What an index of group keys does, and the choice of one.
+
+use super::fixed_keys::FixedKeys;
+use super::text_keys::TextKeys;
+use super::tuple_keys::TupleKeys;
+use crate::aggregate::fixed::Fixed;
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::ColumnType;
+use arrow::array::{Array, ArrayRef, NullArray};
+use arrow::datatypes::DataType;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Numbers the distinct keys of rows densely, in order of first appearance.
+pub trait GroupKeys: Send {
+    /// Replaces `ids` by the group of each row of the key columns. Numbers given before stay.
+    ///
+    /// # Errors
+    /// `Limit` beyond 2³² − 1 groups; `Internal` for columns of other types than agreed.
+    fn intern(&mut self, keys: &[ArrayRef], ids: &mut Vec<u32>) -> Result<()>;
+
+    /// Number of groups so far.
+    fn len(&self) -> usize;
+
+    /// Whether there is no group yet.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The keys of groups `groups`, one row a group, of the types interned.
+    fn emit(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>>;
+
+    /// Bytes held on the heap.
+    fn bytes_held(&self) -> usize;
+}
+
+/// The index suited to keys of types `types`.
+///
+/// # Errors
+/// `Unsupported` for types that columns can't have, `Internal` when there is no key.
+pub fn keys_for(types: &[DataType]) -> Result<Box<dyn GroupKeys>> {
+    match types {
+        [] => Err(Error::internal("an index of no keys")),
+        [one] => {
+            let key = ColumnType::from_arrow(one)?;
+            Ok(match (Fixed::new(key), key) {
+                (Some(fixed), _) => Box::new(FixedKeys::new(fixed)),
+                (None, ColumnType::Utf8) => Box::new(TextKeys::default()),
+                _ => Box::new(NullKeys::default()),
+            })
+        }
+        several => {
+            let columns = several.iter().map(|key| keys_for(std::slice::from_ref(key))).collect::<Result<_>>()?;
+            Ok(Box::new(TupleKeys::new(columns)))
+        }
+    }
+}
+
+/// Stands for "no group" where groups are looked up.
+pub(super) const ABSENT: u32 = u32::MAX;
+
+/// The number of a new group after `groups` others.
+#[inline]
+pub(super) fn next_id(groups: usize) -> Result<u32> {
+    match u32::try_from(groups) {
+        Ok(id) if id != ABSENT => Ok(id),
+        _ => Err(Error::new(ErrorKind::Limit, "more than 2³² − 1 groups").hint("group by fewer or coarser keys")),
+    }
+}
+
+/// The one key column of a single-key index.
+pub(super) fn single(keys: &[ArrayRef]) -> Result<&ArrayRef> {
+    match keys {
+        [one] => Ok(one),
+        _ => Err(Error::internal(format!("{} key columns for an index of one", keys.len()))),
+    }
+}
+
+/// The index of a column of type Null: one group as soon as there is a row.
+#[derive(Default)]
+struct NullKeys {
+    seen: bool,
+}
+
+impl GroupKeys for NullKeys {
+    fn intern(&mut self, keys: &[ArrayRef], ids: &mut Vec<u32>) -> Result<()> {
+        let rows = single(keys)?.len();
+        ids.clear();
+        ids.resize(rows, 0);
+        self.seen |= rows > 0;
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.seen.into()
+    }
+
+    fn emit(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
+        Ok(vec![Arc::new(NullArray::new(groups.len()))])
+    }
+
+    fn bytes_held(&self) -> usize {
+        0
+    }
+}

@@ -1,0 +1,166 @@
+//! The table of a group-by: an index of keys and, for each aggregate, the states of all groups.
+
+use super::keys::{GroupKeys, keys_for};
+use crate::aggregate::{Aggregate, GroupIds, GroupStates, Rows};
+use crate::batch::{Mask, RowOrigin};
+use crate::error::{Error, Result};
+use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
+use arrow::compute::{SortColumn, SortOptions, filter, lexsort_to_indices, take};
+use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+/// Groups and the states of their aggregates. Without keys there is exactly one group, even over no rows.
+pub struct GroupTable {
+    /// `None` without keys.
+    keys: Option<Box<dyn GroupKeys>>,
+    states: Vec<Box<dyn GroupStates>>,
+    /// Scratch: the groups of a batch.
+    ids: Vec<u32>,
+}
+
+impl GroupTable {
+    /// A table of no rows for keys of types `key_types` and for aggregates over arguments of the given types.
+    ///
+    /// # Errors
+    /// `Type` or `Unsupported` when a type fits neither keys nor the aggregate.
+    pub fn new(key_types: &[DataType], aggregates: Vec<(Arc<dyn Aggregate>, Vec<DataType>)>) -> Result<Self> {
+        let keys = if key_types.is_empty() { None } else { Some(keys_for(key_types)?) };
+        let states = aggregates.iter().map(|(aggregate, arguments)| aggregate.states(arguments));
+        let mut table = GroupTable { keys, states: states.collect::<Result<_>>()?, ids: Vec::new() };
+        table.grow();
+        Ok(table)
+    }
+
+    /// Number of groups so far.
+    pub fn groups(&self) -> usize {
+        self.keys.as_ref().map_or(1, |keys| keys.len())
+    }
+
+    fn grow(&mut self) {
+        let groups = self.groups();
+        self.states.iter_mut().for_each(|states| states.grow(groups));
+    }
+
+    /// Absorbs a batch of `rows` rows: its key columns, the arguments of each aggregate, and where the rows came from.
+    ///
+    /// # Errors
+    /// `Limit` beyond 2³² − 1 groups; `Internal` for columns other than agreed.
+    pub fn update(
+        &mut self,
+        keys: &[ArrayRef],
+        arguments: &[Vec<ArrayRef>],
+        rows: usize,
+        origin: &RowOrigin,
+    ) -> Result<()> {
+        if let Some(index) = &mut self.keys {
+            index.intern(keys, &mut self.ids)?;
+        }
+        self.update_states(arguments, rows, None, origin)
+    }
+
+    /// As [`GroupTable::update`], of the rows where `mask` is true; the others make no group.
+    ///
+    /// # Errors
+    /// As [`GroupTable::update`].
+    pub fn update_where(
+        &mut self,
+        keys: &[ArrayRef],
+        arguments: &[Vec<ArrayRef>],
+        mask: &BooleanArray,
+        origin: &RowOrigin,
+    ) -> Result<()> {
+        if let Some(index) = &mut self.keys {
+            let kept = keys.iter().map(|key| filter(key, mask)).collect::<Result<Vec<_>, _>>()?;
+            index.intern(&kept, &mut self.ids)?;
+            spread(&mut self.ids, mask);
+        }
+        self.update_states(arguments, mask.len(), Some(mask), origin)
+    }
+
+    fn update_states(
+        &mut self,
+        arguments: &[Vec<ArrayRef>],
+        rows: usize,
+        mask: Option<&BooleanArray>,
+        origin: &RowOrigin,
+    ) -> Result<()> {
+        if arguments.len() != self.states.len() {
+            let message = format!("arguments of {} aggregates, not {}", arguments.len(), self.states.len());
+            return Err(Error::internal(message));
+        }
+        self.grow();
+        let groups = if self.keys.is_some() { GroupIds::Each(&self.ids) } else { GroupIds::One(rows) };
+        let rows = Rows { groups, mask, origin };
+        self.states.iter_mut().zip(arguments).try_for_each(|(states, arguments)| states.update(arguments, &rows))
+    }
+
+    /// Absorbs another table of the same keys and aggregates.
+    ///
+    /// # Errors
+    /// As [`GroupTable::update`].
+    pub fn merge(&mut self, mut other: GroupTable) -> Result<()> {
+        if self.states.len() != other.states.len() || self.keys.is_some() != other.keys.is_some() {
+            return Err(Error::internal("merged group tables of different queries"));
+        }
+        match (&mut self.keys, &other.keys) {
+            (Some(index), Some(theirs)) => {
+                // Fewer keys are moved when the smaller table is merged into the larger.
+                if theirs.len() > index.len() {
+                    std::mem::swap(self, &mut other);
+                    return self.merge(other);
+                }
+                index.intern(&theirs.emit(0..theirs.len())?, &mut self.ids)?;
+            }
+            _ => self.ids = vec![0],
+        }
+        self.grow();
+        let pairs = self.states.iter_mut().zip(&other.states);
+        pairs.into_iter().try_for_each(|(states, theirs)| states.merge(&**theirs, &self.ids))
+    }
+
+    /// The key columns, then one column an aggregate; one row a group, ascending by the key columns from the first to
+    /// the last: nulls last, NaN above all numbers, text bytewise.
+    ///
+    /// # Errors
+    /// `Arithmetic` when an integer result is beyond 64 bits.
+    pub fn finish(mut self) -> Result<Vec<ArrayRef>> {
+        let groups = self.groups();
+        let results = self.states.iter_mut().map(|states| states.finish(0..groups)).collect::<Result<Vec<_>>>()?;
+        let Some(index) = self.keys.take() else { return Ok(results) };
+        let keys = index.emit(0..groups)?;
+        drop((index, self));
+        let order = ascending(&keys)?;
+        let columns = keys.into_iter().chain(results);
+        match order {
+            None => Ok(columns.collect()),
+            Some(order) => columns.map(|column| Ok(take(&column, &order, None)?)).collect(),
+        }
+    }
+
+    /// Bytes held on the heap.
+    pub fn bytes_held(&self) -> usize {
+        self.keys.as_ref().map_or(0, |keys| keys.bytes_held())
+            + self.ids.capacity() * size_of::<u32>()
+            + self.states.iter().map(|states| states.bytes_held()).sum::<usize>()
+    }
+}
+
+/// Moves ids, one for each row that `mask` keeps, to the places of their rows; the others get group 0, unread.
+fn spread(ids: &mut Vec<u32>, mask: &BooleanArray) {
+    let mut kept = ids.len();
+    ids.resize(mask.len(), 0);
+    for row in (0..mask.len()).rev() {
+        if mask.is_valid_and_true(row) {
+            kept -= 1;
+            ids[row] = ids[kept];
+        }
+    }
+}
+
+/// The order of rows that ascends by the columns; `None` when any order does.
+fn ascending(keys: &[ArrayRef]) -> Result<Option<UInt32Array>> {
+    let options = Some(SortOptions { descending: false, nulls_first: false });
+    let varied = keys.iter().filter(|key| *key.data_type() != DataType::Null);
+    let columns: Vec<SortColumn> = varied.map(|key| SortColumn { values: Arc::clone(key), options }).collect();
+    if columns.is_empty() { Ok(None) } else { Ok(Some(lexsort_to_indices(&columns, None)?)) }
+}

@@ -1,0 +1,183 @@
+//! Tables against a naive map, over every key type, cut and merged in every way.
+
+use super::GroupTable;
+use crate::aggregate::{Aggregate, find};
+use crate::batch::RowOrigin;
+use crate::error::ErrorKind;
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, NullArray, StringViewArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Small pseudo-random numbers.
+fn random(row: usize, salt: u64) -> u64 {
+    let mixed = (row as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt.wrapping_mul(0xd1b5_4a32_d192_ed03);
+    (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40
+}
+
+/// Key columns of every type, with nulls, few or many distinct values.
+fn columns(rows: usize) -> Vec<ArrayRef> {
+    let texts = ["", "AA", "WN", "twelve bytes", "thirteen bytes", "thirteen bytez", "Ä", "\0", "\0\0"];
+    let pick = |salt: u64, of: u64| (0..rows).map(move |row| Some(random(row, salt) % of).filter(|value| *value > 0));
+    let doubles = [0.0, -0.0, f64::NAN, -f64::NAN, f64::INFINITY, -1.5, f64::NEG_INFINITY, 1e9];
+    vec![
+        Arc::new(NullArray::new(rows)),
+        Arc::new(pick(1, 3).map(|value| value.map(|value| value == 1)).collect::<BooleanArray>()),
+        Arc::new(pick(2, 40).map(|value| value.map(|value| value as i64 - 20)).collect::<Int64Array>()),
+        Arc::new(pick(3, 9).map(|value| value.map(|value| doubles[value as usize - 1])).collect::<Float64Array>()),
+        Arc::new(pick(4, 5).map(|value| value.map(|value| value as i32 * 400_000)).collect::<Date32Array>()),
+        Arc::new(pick(5, 900).map(|value| value.map(|v| v as i64 * 1_000_003)).collect::<TimestampMicrosecondArray>()),
+        Arc::new(pick(6, 10).map(|value| value.map(|value| texts[value as usize - 1])).collect::<StringViewArray>()),
+        Arc::new(
+            pick(7, 700)
+                .map(|value| value.map(|value| format!("{:1$}", value, value as usize % 30)))
+                .collect::<StringViewArray>(),
+        ),
+        Arc::new(
+            (0..rows).map(|row| Some(i64::MIN.wrapping_add((random(row, 8) << 41) as i64))).collect::<Int64Array>(),
+        ),
+    ]
+}
+
+/// A value of a key column such that keys compare as the values do: nulls last, NaN above all numbers.
+fn key(column: &ArrayRef, row: usize) -> (bool, i128, Vec<u8>) {
+    if column.logical_nulls().is_some_and(|nulls| nulls.is_null(row)) {
+        return (true, 0, vec![]);
+    }
+    if let Some(texts) = column.as_string_view_opt() {
+        return (false, 0, texts.value(row).as_bytes().to_vec());
+    }
+    let number = match column.data_type() {
+        DataType::Float64 => match column.as_primitive::<Float64Type>().value(row) {
+            value if value.is_nan() => i128::MAX,
+            value => (value.clamp(-1e10, 1e10) * 10.0) as i128,
+        },
+        DataType::Date32 => column.as_primitive::<Date32Type>().value(row).into(),
+        DataType::Int64 => column.as_primitive::<Int64Type>().value(row).into(),
+        DataType::Boolean => column.as_boolean().value(row).into(),
+        _ => column.as_primitive::<TimestampMicrosecondType>().value(row).into(),
+    };
+    (false, number, vec![])
+}
+
+type Keyed = Vec<(Vec<(bool, i128, Vec<u8>)>, i64, Option<i64>)>;
+
+fn aggregates() -> Vec<(Arc<dyn Aggregate>, Vec<DataType>)> {
+    vec![(find("count", 0).unwrap(), vec![]), (find("max", 1).unwrap(), vec![DataType::Int64])]
+}
+
+fn values(rows: usize) -> ArrayRef {
+    Arc::new((0..rows).map(|row| Some(row as i64).filter(|_| random(row, 9) % 4 > 0)).collect::<Int64Array>())
+}
+
+fn expected(keys: &[ArrayRef], rows: usize, mask: Option<&BooleanArray>) -> Keyed {
+    let values = values(rows);
+    let values = values.as_primitive::<Int64Type>();
+    let mut groups = BTreeMap::new();
+    for row in (0..rows).filter(|row| mask.is_none_or(|mask| mask.is_valid(*row) && mask.value(*row))) {
+        let group = groups.entry(keys.iter().map(|column| key(column, row)).collect()).or_insert((0, None));
+        group.0 += 1;
+        group.1 = group.1.max(values.is_valid(row).then(|| values.value(row)));
+    }
+    groups.into_iter().map(|(keys, (count, max))| (keys, count, max)).collect()
+}
+
+fn keyed(columns: &[ArrayRef]) -> Keyed {
+    let (keys, results) = columns.split_at(columns.len() - 2);
+    let (counts, maxima) = (results[0].as_primitive::<Int64Type>(), results[1].as_primitive::<Int64Type>());
+    let row = |row: usize| {
+        let keys = keys.iter().map(|column| key(column, row)).collect();
+        (keys, counts.value(row), maxima.is_valid(row).then(|| maxima.value(row)))
+    };
+    (0..counts.len()).map(row).collect()
+}
+
+/// A table over the rows `from..to`, in batches of `batch`.
+fn table(keys: &[ArrayRef], mask: Option<&BooleanArray>, from: usize, to: usize, batch: usize) -> GroupTable {
+    let types: Vec<DataType> = keys.iter().map(|column| column.data_type().clone()).collect();
+    let mut table = GroupTable::new(&types, aggregates()).unwrap();
+    let values = values(to);
+    for start in (from..to).step_by(batch) {
+        let length = batch.min(to - start);
+        let keys: Vec<ArrayRef> = keys.iter().map(|column| column.slice(start, length)).collect();
+        let arguments = [vec![], vec![values.slice(start, length)]];
+        let origin = RowOrigin::consecutive(start as u64);
+        match mask.map(|mask| mask.slice(start, length)) {
+            None => table.update(&keys, &arguments, length, &origin).unwrap(),
+            Some(mask) => table.update_where(&keys, &arguments, &mask, &origin).unwrap(),
+        }
+    }
+    table
+}
+
+#[test]
+fn groups_are_those_of_a_naive_map_for_all_keys_and_pairs_and_triples() {
+    const ROWS: usize = 3000;
+    let columns = columns(ROWS);
+    let mut choices: Vec<Vec<usize>> = (0..columns.len()).map(|one| vec![one]).collect();
+    for one in 0..columns.len() {
+        choices.extend((0..columns.len()).map(|two| vec![one, two]));
+    }
+    choices.extend([vec![1, 2, 4], vec![2, 5, 7], vec![7, 3, 6, 1], vec![6, 8, 0], (0..columns.len()).collect()]);
+    let mask: BooleanArray = (0..ROWS).map(|row| Some(random(row, 10) % 3 > 0).filter(|_| row % 7 > 0)).collect();
+    for choice in choices {
+        let keys: Vec<ArrayRef> = choice.iter().map(|place| Arc::clone(&columns[*place])).collect();
+        for mask in [None, Some(&mask)] {
+            let right = expected(&keys, ROWS, mask);
+            let whole = table(&keys, mask, 0, ROWS, ROWS).finish().unwrap();
+            assert_eq!(keyed(&whole), right, "keys {choice:?}");
+            let types = |columns: &[ArrayRef]| columns.iter().map(|c| c.data_type().clone()).collect::<Vec<_>>();
+            assert_eq!(types(&whole[..keys.len()]), types(&keys));
+            let (mut first, second) = (table(&keys, mask, 0, 100, 7), table(&keys, mask, 100, ROWS, 300));
+            first.merge(table(&keys, mask, 0, 0, 1)).unwrap();
+            first.merge(second).unwrap();
+            assert_eq!(keyed(&first.finish().unwrap()), right, "keys {choice:?}, merged");
+        }
+    }
+}
+
+#[test]
+fn many_groups_move_from_arrays_to_tables_without_changing_numbers() {
+    const ROWS: usize = 120_000;
+    let number = |salt: u64, of: u64| -> ArrayRef {
+        Arc::new((0..ROWS).map(|row| Some((random(row, salt) % of) as i64)).collect::<Int64Array>())
+    };
+    for keys in [vec![number(1, 500), number(2, 700)], vec![number(1, 50), number(2, 60), number(3, 70)]] {
+        let right = expected(&keys, ROWS, None);
+        assert!(right.len() > 60_000);
+        assert_eq!(keyed(&table(&keys, None, 0, ROWS, 1000).finish().unwrap()), right);
+    }
+}
+
+#[test]
+fn nan_is_one_group_at_the_end_and_zero_has_one_sign() {
+    let key: ArrayRef = Arc::new(Float64Array::from(vec![-f64::NAN, -0.0, f64::INFINITY, 0.0, f64::NAN]));
+    let grouped = table(&[key], None, 0, 5, 5).finish().unwrap();
+    let bits: Vec<u64> = grouped[0].as_primitive::<Float64Type>().values().iter().map(|key| key.to_bits()).collect();
+    assert_eq!(bits, [0.0, f64::INFINITY, f64::from_bits(0x7ff8 << 48)].map(f64::to_bits));
+}
+
+#[test]
+fn without_keys_there_is_one_group_even_over_no_rows() {
+    let grouped = table(&[], None, 0, 0, 1).finish().unwrap();
+    assert_eq!(keyed(&grouped), [(vec![], 0, None)]);
+    let mut two = table(&[], None, 0, 10, 3);
+    two.merge(table(&[], None, 10, 15, 3)).unwrap();
+    assert_eq!(keyed(&two.finish().unwrap()), expected(&[], 15, None));
+    let keyed_table = table(&[values(0)], None, 0, 0, 1).finish().unwrap();
+    assert_eq!((keyed_table.len(), keyed_table[0].len()), (3, 0));
+}
+
+#[test]
+fn tables_of_other_shapes_and_foreign_columns_are_refused() {
+    let mut one = table(&[values(5)], None, 0, 5, 5);
+    assert_eq!(one.merge(table(&[], None, 0, 5, 5)).unwrap_err().kind(), ErrorKind::Internal);
+    let origin = RowOrigin::consecutive(0);
+    let text: ArrayRef = Arc::new(StringViewArray::from(vec!["a"]));
+    assert!(one.update(&[text], &[vec![], vec![values(1)]], 1, &origin).is_err());
+    assert!(one.update(&[values(1)], &[], 1, &origin).is_err());
+    assert!(GroupTable::new(&[DataType::Utf8], vec![]).is_err());
+}

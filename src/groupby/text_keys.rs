@@ -1,0 +1,152 @@
+//! One text key, made for short codes: texts of up to 12 bytes are compared and hashed as one 128-bit number.
+
+use super::integer_index::HASHER;
+use super::keys::{GroupKeys, next_id, single};
+use crate::error::{Error, Result};
+use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, StringViewBuilder};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use std::hash::BuildHasher;
+use std::ops::Range;
+use std::sync::Arc;
+
+const INLINE_BYTES: u32 = 12;
+
+/// A text of up to 12 bytes as Arrow's view of it (length, bytes, zeros), or of a longer one the length and, in the
+/// upper half, its place in [`TextKeys::long_texts`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct View {
+    low: u64,
+    high: u64,
+}
+
+impl View {
+    fn new(bits: u128) -> Self {
+        View { low: bits as u64, high: (bits >> 64) as u64 }
+    }
+
+    fn bits(self) -> u128 {
+        u128::from(self.high) << 64 | u128::from(self.low)
+    }
+
+    fn length(self) -> u32 {
+        self.low as u32
+    }
+
+    fn hash(self) -> u64 {
+        HASHER.hash_one(self.bits())
+    }
+}
+
+/// Numbers texts by their views, longer ones by their bytes.
+#[derive(Default)]
+pub(super) struct TextKeys {
+    short: HashTable<(View, u32)>,
+    long: HashTable<u32>,
+    /// By group number; anything for null.
+    views: Vec<View>,
+    long_texts: String,
+    null: Option<u32>,
+}
+
+impl TextKeys {
+    #[inline(always)]
+    fn number(&mut self, texts: &StringViewArray, row: usize, bits: u128) -> Result<u32> {
+        let view = View::new(bits);
+        if view.length() > INLINE_BYTES {
+            return self.long_number(texts.value(row));
+        }
+        match self.short.entry(view.hash(), |entry| entry.0 == view, |entry| entry.0.hash()) {
+            Entry::Occupied(entry) => Ok(entry.get().1),
+            Entry::Vacant(entry) => {
+                let id = next_id(self.views.len())?;
+                entry.insert((view, id));
+                self.views.push(view);
+                Ok(id)
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn long_number(&mut self, text: &str) -> Result<u32> {
+        let (views, long_texts) = (&self.views, &self.long_texts);
+        let known = |id: &u32| long_text(long_texts, views[*id as usize]);
+        let hash = |text: &str| HASHER.hash_one(text.as_bytes());
+        match self.long.entry(hash(text), |id| known(id) == text, |id| hash(known(id))) {
+            Entry::Occupied(entry) => Ok(*entry.get()),
+            Entry::Vacant(entry) => {
+                let id = next_id(self.views.len())?;
+                entry.insert(id);
+                self.views.push(View { low: text.len() as u64, high: self.long_texts.len() as u64 });
+                self.long_texts.push_str(text);
+                Ok(id)
+            }
+        }
+    }
+
+    fn null_number(&mut self) -> Result<u32> {
+        if let Some(id) = self.null {
+            return Ok(id);
+        }
+        let id = next_id(self.views.len())?;
+        self.views.push(View::new(0));
+        self.null = Some(id);
+        Ok(id)
+    }
+}
+
+fn long_text(long_texts: &str, view: View) -> &str {
+    let start = view.high as usize;
+    &long_texts[start..start + view.length() as usize]
+}
+
+impl GroupKeys for TextKeys {
+    fn intern(&mut self, keys: &[ArrayRef], ids: &mut Vec<u32>) -> Result<()> {
+        let column = single(keys)?;
+        let texts = column.as_string_view_opt();
+        let texts = texts.ok_or_else(|| Error::internal(format!("expected text keys, got {}", column.data_type())))?;
+        ids.clear();
+        ids.reserve(texts.len());
+        match texts.nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => {
+                for (row, bits) in texts.views().iter().enumerate() {
+                    ids.push(self.number(texts, row, *bits)?);
+                }
+            }
+            Some(nulls) => {
+                for (row, (bits, valid)) in texts.views().iter().zip(nulls).enumerate() {
+                    ids.push(if valid { self.number(texts, row, *bits)? } else { self.null_number()? });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.views.len()
+    }
+
+    fn emit(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
+        let mut texts = StringViewBuilder::with_capacity(groups.len());
+        for group in groups {
+            let view = self.views[group];
+            if self.null == Some(group as u32) {
+                texts.append_null();
+            } else if view.length() > INLINE_BYTES {
+                texts.append_value(long_text(&self.long_texts, view));
+            } else {
+                let bytes = view.bits().to_le_bytes();
+                let text = std::str::from_utf8(&bytes[4..4 + view.length() as usize]);
+                texts.append_value(text.map_err(|_| Error::internal("a text key is not UTF-8"))?);
+            }
+        }
+        Ok(vec![Arc::new(texts.finish())])
+    }
+
+    fn bytes_held(&self) -> usize {
+        self.short.allocation_size()
+            + self.long.allocation_size()
+            + self.views.capacity() * size_of::<View>()
+            + self.long_texts.capacity()
+    }
+}
