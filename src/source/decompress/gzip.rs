@@ -7,9 +7,13 @@ use std::io::{self, Read};
 const MEMBER_START: [u8; 3] = [0x1f, 0x8b, 0x08];
 
 enum State {
-    Member(GzDecoder<StoredReader>),
+    Member(Box<GzDecoder<StoredReader>>),
     /// After the last member; these many bytes are ignored, from here on.
-    Over { reader: StoredReader, from: u64, ignored: u64 },
+    Over {
+        reader: StoredReader,
+        from: u64,
+        ignored: u64,
+    },
     /// Only while one of the others is made from its predecessor.
     Between,
 }
@@ -21,7 +25,7 @@ pub(super) struct Gzip {
 
 impl Gzip {
     pub(super) fn new(reader: StoredReader) -> Self {
-        Gzip { state: State::Member(GzDecoder::new(reader)) }
+        Gzip { state: State::Member(Box::new(GzDecoder::new(reader))) }
     }
 }
 
@@ -43,7 +47,7 @@ impl Decode for Gzip {
             };
             let from = reader.at_byte();
             match is_member {
-                Ok(true) => self.state = State::Member(GzDecoder::new(reader)),
+                Ok(true) => self.state = State::Member(Box::new(GzDecoder::new(reader))),
                 Ok(false) => {
                     let ignored = skip_rest(&mut reader);
                     self.state = State::Over { reader, from, ignored: *ignored.as_ref().unwrap_or(&0) };

@@ -6,7 +6,7 @@
 use super::bits::BitReader;
 use super::bwt::{InverseBwt, Run};
 use super::crc::block_crc;
-use super::huffman::{Code, MAX_CODE_BITS, MAX_SYMBOLS, RUN_B, WIDE_BITS};
+use super::huffman::{Code, LAST_DIGIT, MAX_CODE_BITS, MAX_SYMBOLS, WIDE_BITS};
 use super::magic::{BLOCK_MAGIC, MAGIC_BITS};
 use super::mtf::MoveToFront;
 use super::rle::expand_runs;
@@ -216,11 +216,11 @@ impl BlockDecoder {
                     };
                     reader.consume(bits);
                     left -= 1;
-                    if symbol <= RUN_B {
+                    if symbol <= LAST_DIGIT {
                         run += u64::from(symbol + 1) << digits;
                         digits += 1;
                     }
-                    if symbol <= RUN_B { 0 } else { symbol }
+                    if symbol <= LAST_DIGIT { 0 } else { symbol }
                 };
                 if symbol == 0 {
                     if digits > MAX_CODE_BITS {

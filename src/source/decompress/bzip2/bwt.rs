@@ -211,7 +211,8 @@ mod tests {
                 let (last, origin) = transform(&text);
                 let mut counts = [0; 256];
                 last.iter().for_each(|&byte| counts[byte as usize] += 1);
-                let runs: Vec<Run> = last.chunk_by(|a, b| a == b).map(|row| Run::new(row[0], row.len() as u32)).collect();
+                let runs: Vec<Run> =
+                    last.chunk_by(|a, b| a == b).map(|row| Run::new(row[0], row.len() as u32)).collect();
                 let mut back = vec![];
                 inverse.invert(&runs, &counts, origin, &mut back);
                 assert_eq!(back, text, "length {length}");

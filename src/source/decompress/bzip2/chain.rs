@@ -56,7 +56,8 @@ impl Chain {
                         BLOCK_MAGIC => return Ok(Some(self.at_bit)),
                         END_MAGIC => self.pass_end(input, crc)?,
                         _ => {
-                            let what = format!("neither a block nor the end of the bzip2 stream (level {level}) is here");
+                            let what =
+                                format!("neither a block nor the end of the bzip2 stream (level {level}) is here");
                             return Err(damaged(input, self.at_bit / 8, what));
                         }
                     }
@@ -106,7 +107,11 @@ impl Chain {
     fn pass_end(&mut self, input: &InputFile, crc: u32) -> Result<()> {
         let Some(low) = peek48(input, self.at_bit + CRC_BITS)? else { return Err(self.cut(input)) };
         if low as u32 != crc {
-            return Err(damaged(input, self.at_bit / 8, "the checksum of the bzip2 stream that ends here does not match"));
+            return Err(damaged(
+                input,
+                self.at_bit / 8,
+                "the checksum of the bzip2 stream that ends here does not match",
+            ));
         }
         self.at_bit = (self.at_bit + MAGIC_BITS + CRC_BITS).next_multiple_of(8);
         self.expects = Expects::Stream { is_first: false };

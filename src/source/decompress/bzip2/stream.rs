@@ -203,7 +203,10 @@ impl TextStream for Bzip2Stream {
         let ignored = chain.ignored();
         Ok((ignored > 0).then(|| {
             let at = self.input.length() - ignored;
-            format!("{}: {ignored} bytes after the last bzip2 stream, from byte {at} on, are ignored", self.input.name())
+            format!(
+                "{}: {ignored} bytes after the last bzip2 stream, from byte {at} on, are ignored",
+                self.input.name()
+            )
         }))
     }
 
@@ -241,7 +244,7 @@ fn counted_from(start_bit: u64, block: DecodedBlock) -> DecodedBlock {
 }
 
 fn position(start_bit: u64) -> u64 {
-    start_bit / 8 << POSITION_SHIFT
+    (start_bit / 8) << POSITION_SHIFT
 }
 
 fn decoder_of(scratch: &mut Scratch) -> &mut BlockDecoder {

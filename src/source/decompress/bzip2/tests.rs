@@ -31,8 +31,16 @@ fn csv(rows: usize) -> Vec<u8> {
     for row in 0..rows {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let s = state >> 8;
-        writeln!(text, "1987,{},{},{},N{},{}", row % 12 + 1, s % 2400, ["AA", "UA", "WN"][(s % 3) as usize], s % 900, s % 90)
-            .unwrap();
+        writeln!(
+            text,
+            "1987,{},{},{},N{},{}",
+            row % 12 + 1,
+            s % 2400,
+            ["AA", "UA", "WN"][(s % 3) as usize],
+            s % 900,
+            s % 90
+        )
+        .unwrap();
     }
     text
 }
