@@ -61,11 +61,11 @@ impl Decode for Gzip {
         }
     }
 
-    fn stored(&mut self) -> &mut StoredReader {
+    fn stored(&mut self) -> Option<&mut StoredReader> {
         match &mut self.state {
-            State::Member(decoder) => decoder.get_mut(),
-            State::Over { reader, .. } => reader,
-            State::Between => unreachable!("left at once"),
+            State::Member(decoder) => Some(decoder.get_mut()),
+            State::Over { reader, .. } => Some(reader),
+            State::Between => None,
         }
     }
 

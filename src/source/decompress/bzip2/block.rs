@@ -46,7 +46,7 @@ pub(super) enum BlockFault {
 
 use BlockFault::{Damaged, Unfinished, Unsupported};
 
-/// Decodes blocks; keeps its memory (about 17 MiB at most) from block to block.
+/// Decodes blocks; keeps its memory (about 21 MiB at most) from block to block.
 pub(super) struct BlockDecoder {
     selectors: Vec<u8>,
     codes: [Code; 6],
