@@ -187,14 +187,28 @@ fn any_flipped_bit_gives_an_error_and_never_wrong_text() {
 }
 
 #[test]
+fn a_flipped_bit_of_the_stream_checksum_is_an_error() {
+    let bytes = compress(&csv(20), 9);
+    let end = |at: &u64| super::magic::bits48(&bytes, *at) == Some(super::magic::END_MAGIC);
+    let end = (0..=bytes.len() as u64 * 8 - 80).rev().find(end).unwrap();
+    for bit in end + 48..end + 80 {
+        let mut flipped = bytes.clone();
+        flipped[(bit / 8) as usize] ^= 0x80 >> (bit % 8);
+        let error = decode(&flipped).1.unwrap_err();
+        assert_located(&error, &flipped);
+        assert!(error.message().contains("checksum of the bzip2 stream"));
+    }
+}
+
+#[test]
 fn truncation_at_any_byte_is_an_error() {
     let text = csv(40);
-    let first = compress(&text[..1000], 9);
-    let bytes = [&first[..], &compress(&text[1000..], 9)].concat();
+    let first = compress(&text[..400], 9);
+    let bytes = [&first[..], &compress(&text[400..], 9)].concat();
     for length in 1..bytes.len() {
         let (back, outcome) = decode(&bytes[..length]);
         if length == first.len() {
-            assert_eq!((back.len(), outcome.unwrap()), (1000, None));
+            assert_eq!((back.len(), outcome.unwrap()), (400, None));
             continue;
         }
         assert!(text.starts_with(&back));
