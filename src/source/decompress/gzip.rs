@@ -7,7 +7,7 @@ use std::io::{self, Read};
 const MEMBER_START: [u8; 3] = [0x1f, 0x8b, 0x08];
 
 enum State {
-    Member(GzDecoder<StoredReader>),
+    Member(Box<GzDecoder<StoredReader>>),
     /// After the last member; these many bytes are ignored, from here on.
     Over {
         reader: StoredReader,
@@ -25,7 +25,7 @@ pub(super) struct Gzip {
 
 impl Gzip {
     pub(super) fn new(reader: StoredReader) -> Self {
-        Gzip { state: State::Member(GzDecoder::new(reader)) }
+        Gzip { state: State::Member(Box::new(GzDecoder::new(reader))) }
     }
 }
 
@@ -47,7 +47,7 @@ impl Decode for Gzip {
             };
             let from = reader.at_byte();
             match is_member {
-                Ok(true) => self.state = State::Member(GzDecoder::new(reader)),
+                Ok(true) => self.state = State::Member(Box::new(GzDecoder::new(reader))),
                 Ok(false) => {
                     let ignored = skip_rest(&mut reader);
                     self.state = State::Over { reader, from, ignored: *ignored.as_ref().unwrap_or(&0) };
@@ -61,11 +61,11 @@ impl Decode for Gzip {
         }
     }
 
-    fn stored(&mut self) -> &mut StoredReader {
+    fn stored(&mut self) -> Option<&mut StoredReader> {
         match &mut self.state {
-            State::Member(decoder) => decoder.get_mut(),
-            State::Over { reader, .. } => reader,
-            State::Between => unreachable!("left at once"),
+            State::Member(decoder) => Some(decoder.get_mut()),
+            State::Over { reader, .. } => Some(reader),
+            State::Between => None,
         }
     }
 

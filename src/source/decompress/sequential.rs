@@ -87,8 +87,8 @@ pub(super) trait Decode: Send {
     /// Decodes some bytes into `into`; zero at the end of the last member.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
 
-    /// The stored file.
-    fn stored(&mut self) -> &mut StoredReader;
+    /// The stored file; `None` when a panic of the decoder has lost it.
+    fn stored(&mut self) -> Option<&mut StoredReader>;
 
     /// A warning about what followed the last member.
     fn warning(&self) -> Option<String>;
@@ -99,6 +99,12 @@ struct State<D> {
     next_ordinal: u64,
     text_offset: u64,
     is_over: bool,
+}
+
+impl<D: Decode> State<D> {
+    fn at_byte(&mut self) -> u64 {
+        self.decoder.stored().map_or(0, |stored| stored.at_byte())
+    }
 }
 
 /// One file in a format that inflates from the front.
@@ -140,8 +146,8 @@ impl<D: Decode> SequentialStream<D> {
             };
             state.is_over = true;
             let stored = state.decoder.stored();
-            let at = stored.at_byte();
-            break Some(stored.error.take().unwrap_or_else(|| {
+            let at = stored.as_ref().map_or(self.input.length(), |stored| stored.at_byte());
+            break Some(stored.and_then(|stored| stored.error.take()).unwrap_or_else(|| {
                 self.input
                     .damage(at, format!("the {} data are damaged or cut before this byte: {failure}", D::FORMAT))
                     .hint("copy or download the file again")
@@ -164,7 +170,7 @@ impl<D: Decode> TextStream for SequentialStream<D> {
             return Ok(Next::End);
         }
         let mut text = scratch.spare_text.pop().unwrap_or_default();
-        let stored_before = state.decoder.stored().at_byte();
+        let stored_before = state.at_byte();
         let damage = self.fill(&mut state, &mut text);
         if text.is_empty() && damage.is_none() {
             scratch.spare_text.push(text);
@@ -175,7 +181,7 @@ impl<D: Decode> TextStream for SequentialStream<D> {
             cells: vec![Cell { at: 0, base: state.text_offset }],
             claim: Box::new(()),
             damage,
-            stored_bytes: state.decoder.stored().at_byte() - stored_before,
+            stored_bytes: state.at_byte().saturating_sub(stored_before),
             text,
         };
         state.next_ordinal += 1;

@@ -21,8 +21,8 @@ impl Decode for Zstd {
         self.decoder.read(into)
     }
 
-    fn stored(&mut self) -> &mut StoredReader {
-        self.decoder.get_mut()
+    fn stored(&mut self) -> Option<&mut StoredReader> {
+        Some(self.decoder.get_mut())
     }
 
     fn warning(&self) -> Option<String> {

@@ -6,7 +6,7 @@
 use super::bits::BitReader;
 use super::bwt::{InverseBwt, Run};
 use super::crc::block_crc;
-use super::huffman::{Code, MAX_CODE_BITS, MAX_SYMBOLS, RUN_B, WIDE_BITS};
+use super::huffman::{Code, LAST_DIGIT, MAX_CODE_BITS, MAX_SYMBOLS, WIDE_BITS};
 use super::magic::{BLOCK_MAGIC, MAGIC_BITS};
 use super::mtf::MoveToFront;
 use super::rle::expand_runs;
@@ -46,7 +46,7 @@ pub(super) enum BlockFault {
 
 use BlockFault::{Damaged, Unfinished, Unsupported};
 
-/// Decodes blocks; keeps its memory (about 17 MiB at most) from block to block.
+/// Decodes blocks; keeps its memory (about 21 MiB at most) from block to block.
 pub(super) struct BlockDecoder {
     selectors: Vec<u8>,
     codes: [Code; 6],
@@ -216,11 +216,11 @@ impl BlockDecoder {
                     };
                     reader.consume(bits);
                     left -= 1;
-                    if symbol <= RUN_B {
+                    if symbol <= LAST_DIGIT {
                         run += u64::from(symbol + 1) << digits;
                         digits += 1;
                     }
-                    if symbol <= RUN_B { 0 } else { symbol }
+                    if symbol <= LAST_DIGIT { 0 } else { symbol }
                 };
                 if symbol == 0 {
                     if digits > MAX_CODE_BITS {

@@ -1,12 +1,10 @@
 //! Canonical Huffman codes with a table that decodes several symbols a look.
 //!
-//! The two commonest symbols, `RUN_A` and `RUN_B`, are the digits of a run length and come in rows. One look at the next
+//! The two commonest symbols, 0 and 1, are the digits of a run length and come in rows. One look at the next
 //! [`WIDE_BITS`] bits therefore yields all run digits that lie in them, already summed up, and the symbol after them.
 
-/// Digit 1 of a run length in bijective base two.
-pub(super) const RUN_A: u16 = 0;
-/// Digit 2 of a run length in bijective base two.
-pub(super) const RUN_B: u16 = 1;
+/// Symbols up to this one are digits of a run length in bijective base two: symbol 0 is digit 1, symbol 1 digit 2.
+pub(super) const LAST_DIGIT: u16 = 1;
 /// Largest alphabet: 256 bytes, less the one at the front of the list, two run digits, and the end.
 pub(super) const MAX_SYMBOLS: usize = 258;
 /// Longest code.
@@ -139,7 +137,7 @@ fn widen(narrow: &[(u16, u8); WIDE], bits: usize) -> Look {
             return Look::new(used, digits, 0, run);
         }
         used += length;
-        if symbol > RUN_B {
+        if symbol > LAST_DIGIT {
             return Look::new(used, digits + 1, symbol, run);
         }
         run += (u32::from(symbol) + 1) << digits;
@@ -165,7 +163,7 @@ mod tests {
                 for at in 0..look.symbols() {
                     let rest = bits << used & ((1 << MAX_CODE_BITS) - 1);
                     let (next, length) = code.symbol(rest).unwrap();
-                    if next <= RUN_B {
+                    if next <= LAST_DIGIT {
                         run += (u32::from(next) + 1) << at;
                     } else {
                         assert_eq!(at + 1, look.symbols());

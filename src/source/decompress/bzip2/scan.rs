@@ -156,3 +156,42 @@ impl Scanner {
         parts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::magic::{BLOCK_MAGIC, MAGIC_BITS};
+    use super::*;
+    use crate::source::input::InputCounters;
+
+    #[test]
+    fn a_magic_across_windows_is_found_once_with_all_its_bytes() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let border = 8 * HEAD_BYTES as u64;
+        for at in border - 80..border + 20 {
+            let mut bytes: Vec<u8> = vec![0; HEAD_BYTES + 3000];
+            for start in [100, at, at + 7000] {
+                for bit in (0..MAGIC_BITS).filter(|bit| BLOCK_MAGIC >> (MAGIC_BITS - 1 - bit) & 1 == 1) {
+                    bytes[((start + bit) / 8) as usize] |= 0x80 >> ((start + bit) % 8);
+                }
+            }
+            std::fs::write(file.path(), &bytes).unwrap();
+            for keeps_head in [false, true] {
+                let counters = Arc::new(InputCounters::default());
+                let input = InputFile::open(file.path(), &counters).unwrap();
+                let mut scanner = Scanner::new(keeps_head);
+                for (ordinal, (start, end)) in
+                    [(100, at), (at, at + 7000), (at + 7000, 8 * bytes.len() as u64)].into_iter().enumerate()
+                {
+                    let candidate = scanner.next(&input).unwrap().unwrap();
+                    assert_eq!((candidate.start_bit, candidate.ordinal), (start, ordinal as u64));
+                    assert_eq!(candidate.reaches_end, ordinal == 2);
+                    let mut joined = vec![];
+                    let expected = &bytes[(start / 8) as usize..end.div_ceil(8) as usize];
+                    assert!(candidate.stored(&mut joined) == expected, "{at}");
+                }
+                assert!(scanner.next(&input).unwrap().is_none());
+                assert_eq!(counters.bytes_read(), bytes.len() as u64);
+            }
+        }
+    }
+}

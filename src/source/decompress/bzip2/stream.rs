@@ -244,7 +244,7 @@ fn counted_from(start_bit: u64, block: DecodedBlock) -> DecodedBlock {
 }
 
 fn position(start_bit: u64) -> u64 {
-    start_bit / 8 << POSITION_SHIFT
+    (start_bit / 8) << POSITION_SHIFT
 }
 
 fn decoder_of(scratch: &mut Scratch) -> &mut BlockDecoder {
