@@ -132,7 +132,9 @@ fn expand_directory(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 fn expand_glob(pattern: &str, files: &mut Vec<PathBuf>) -> Result<()> {
-    let matches = glob::glob(pattern)
+    // As in a shell, `*` does not match hidden files.
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
+    let matches = glob::glob_with(pattern, options)
         .map_err(|error| Error::new(ErrorKind::Syntax, format!("not a file pattern: {error}")).in_file(pattern))?;
     let mut found = Vec::new();
     for path in matches {
