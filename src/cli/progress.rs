@@ -32,16 +32,8 @@ impl Progress {
         Progress { bar, started: Instant::now(), enabled, shown: AtomicBool::new(false) }
     }
 
-    /// Says which pass of several this is, from 1.
-    pub(crate) fn pass(&self, number: usize, passes: usize) {
-        if passes > 1 {
-            self.bar.set_prefix(format!("pass {number} of {passes} "));
-        }
-        self.bar.reset_eta();
-    }
-
-    /// Takes note of how far the pass is.
-    pub(crate) fn update(&self, bytes_done: u64, bytes_total: u64, rows: u64) {
+    /// Takes note of how far the pass, numbered from 1, is.
+    pub(crate) fn update(&self, pass: u64, bytes_done: u64, bytes_total: u64, rows: u64) {
         if !self.enabled {
             return;
         }
@@ -51,6 +43,9 @@ impl Progress {
         }
         if !self.shown.swap(true, Ordering::Relaxed) {
             self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
+        }
+        if pass > 1 {
+            self.bar.set_prefix(format!("pass {pass} "));
         }
         self.bar.set_length(bytes_total);
         self.bar.set_message(rows_text(rows, elapsed));
@@ -100,8 +95,7 @@ mod tests {
     #[test]
     fn more_done_than_there_is_does_no_harm() {
         let progress = Progress::new(false);
-        progress.pass(2, 3);
-        progress.update(10, 5, 1);
+        progress.update(2, 10, 5, 1);
         assert_eq!(progress.suspend(|| 7), 7);
         progress.finish();
     }

@@ -125,7 +125,7 @@ fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>) -> Result<
         options.on_warning =
             Some(Arc::new(move |warning| bar.suspend(|| warn(&warning.to_string(), &mut io::stderr()))));
         let bar = Arc::clone(progress);
-        options.on_progress = Some(Arc::new(move |now| bar.update(now.bytes_done, now.bytes_total, now.records)));
+        options.on_progress = Some(Arc::new(move |now| bar.update(now.pass, now.bytes_done, now.bytes_total, now.records)));
     }
     Ok(options)
 }

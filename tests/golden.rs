@@ -1,0 +1,51 @@
+//! Golden texts of the program: plans, every format, help. `just bless` rewrites them.
+#![cfg(feature = "cli")]
+
+fn outcrop(arguments: &[&str]) -> String {
+    let output = assert_cmd::Command::cargo_bin("outcrop").unwrap().args(arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const YEAR: &str = "testdata/airline/1987.csv.bz2";
+
+const QUESTION: &str =
+    "count(*) as n, mean(ArrDelay) as delay, first(TailNum) as tail by UniqueCarrier sort n desc limit 4";
+
+#[test]
+fn explain_of_many_questions() {
+    insta::assert_snapshot!(outcrop(&[
+        "explain",
+        "testdata/airline/*.csv.bz2",
+        "-q",
+        "min(DepDelay), max(DepDelay)",
+        "-q",
+        "count(*) as n, mean(ArrDelay) as delay by UniqueCarrier where Month = 12 and DepDelay > 0 having n > 100 sort delay desc limit 10",
+        "-q",
+        "Year, Origin, Dest, ArrDelay where ArrDelay is not null sort ArrDelay desc limit 10",
+    ]));
+}
+
+#[test]
+fn schema_as_a_table() {
+    insta::assert_snapshot!(outcrop(&["schema", YEAR, "--format", "table"]));
+}
+
+#[test]
+fn answers_in_every_format() {
+    for format in ["table", "csv", "json", "ndjson", "markdown"] {
+        insta::assert_snapshot!(format, outcrop(&["ask", YEAR, "-q", QUESTION, "--format", format]));
+    }
+}
+
+#[test]
+fn several_answers_as_tables() {
+    insta::assert_snapshot!(outcrop(&["ask", YEAR, "-q", QUESTION, "-q", "max(Distance)", "--format", "table"]));
+}
+
+#[test]
+fn help_is_the_manual() {
+    for command in ["ask", "schema", "head", "count", "explain"] {
+        insta::assert_snapshot!(format!("help_{command}"), outcrop(&[command, "--help"]));
+    }
+}
