@@ -14,7 +14,7 @@ pub(super) fn ratio(negative: bool, numerator: u128, denominator: u64, exponent:
     let shift = numerator.leading_zeros();
     let (shifted, denominator) = (numerator << shift, u128::from(denominator));
     let sticky = u128::from(!shifted.is_multiple_of(denominator));
-    let rounded = (shifted / denominator | sticky) as f64 * power_of_two(exponent - shift as i32);
+    let rounded = ((shifted / denominator) | sticky) as f64 * power_of_two(exponent - shift as i32);
     if negative { -rounded } else { rounded }
 }
 
