@@ -82,6 +82,16 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_far_below_a_tie_breaks_it() {
+        let tie = (1u128 << 53) + 1;
+        let (denominator, up) = (u64::MAX, (1u64 << 53) as f64 + 2.0);
+        let numerator = tie * u128::from(denominator) + 1;
+        assert_eq!(ratio(false, numerator, denominator, 0), up);
+        assert_eq!(big_ratio(&numerator.into(), &denominator.into(), 0), up);
+        assert_eq!(ratio(true, numerator - 1, denominator, 0), -((1u64 << 53) as f64), "a true tie goes to even");
+    }
+
+    #[test]
     fn ends_of_the_range_round_as_ieee_says() {
         let one = BigUint::from(1u8);
         let round = |numerator: i64, exponent| big_ratio(&numerator.into(), &one, exponent);
