@@ -110,7 +110,7 @@ fn keys_from_nothing(bencher: Bencher, name: &str) {
 /// Arguments by name: delays as in airline files, with 2 % nulls where said.
 fn argument(name: &str) -> ArrayRef {
     let delays = || random(ROWS, 200).map(|delay| delay as i64 - 20);
-    let null = |row: usize| row * 7919 % 50 == 0;
+    let null = |row: usize| (row * 7919).is_multiple_of(50);
     match name {
         "Int64" => Arc::new(delays().map(Some).collect::<Int64Array>()),
         "Int64, 2% null" => {

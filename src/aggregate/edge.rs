@@ -164,7 +164,7 @@ impl Values for Texts {
 /// The identity of the row that a value came from, if there is one.
 type Mark = Option<RowId>;
 
-/// Values and marks, one a group: 24 bytes and the value's.
+/// Values and marks, one a group: 24 bytes, and 8 of a number or 16 and its bytes of a text.
 struct Edges<V> {
     marks: Vec<Mark>,
     values: V,

@@ -14,7 +14,7 @@ pub(super) fn ratio(negative: bool, numerator: u128, denominator: u64, exponent:
     let shift = numerator.leading_zeros();
     let (shifted, denominator) = (numerator << shift, u128::from(denominator));
     let sticky = u128::from(!shifted.is_multiple_of(denominator));
-    let rounded = (shifted / denominator | sticky) as f64 * power_of_two(exponent - shift as i32);
+    let rounded = ((shifted / denominator) | sticky) as f64 * power_of_two(exponent - shift as i32);
     if negative { -rounded } else { rounded }
 }
 
@@ -79,6 +79,16 @@ mod tests {
             assert_eq!(big_ratio(&a.into(), &b.into(), 0), expected);
             assert_eq!(big_ratio(&-BigInt::from(a), &b.into(), 0), -expected);
         }
+    }
+
+    #[test]
+    fn what_lies_far_below_a_tie_breaks_it() {
+        let tie = (1u128 << 53) + 1;
+        let (denominator, up) = (u64::MAX, (1u64 << 53) as f64 + 2.0);
+        let numerator = tie * u128::from(denominator) + 1;
+        assert_eq!(ratio(false, numerator, denominator, 0), up);
+        assert_eq!(big_ratio(&numerator.into(), &denominator.into(), 0), up);
+        assert_eq!(ratio(true, numerator - 1, denominator, 0), -((1u64 << 53) as f64), "a true tie goes to even");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub(super) trait Store: Send + Any + Sized {
     fn grow(&mut self, groups: usize);
     fn update(&mut self, arguments: &[ArrayRef], rows: &Rows<'_>) -> Result<()>;
-    /// Group `g` of `other` goes into group `map[g]`; `map` may be shorter than `other` never longer.
+    /// Group `g` of `other` goes into group `map[g]`; `other` has at least as many groups as `map`.
     fn absorb(&mut self, other: &Self, map: &[u32]);
     fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>>;
     /// States of as many groups as the exported columns have rows.

@@ -102,12 +102,12 @@ mod tests {
         let mut seed = 7u64;
         for round in 0..2000u32 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let magnitude = u128::from(seed) * u128::from(seed.rotate_left(17)) >> (seed % 100);
-            let bit = round % 90;
-            wide.add(seed.count_ones() % 2 == 0, magnitude, bit);
+            let magnitude = (u128::from(seed) * u128::from(seed.rotate_left(17))) >> (seed % 100);
+            let (bit, negative) = (round % 90, seed & 1 << 33 == 0);
+            wide.add(negative, magnitude, bit);
             let term = BigInt::from(magnitude) << bit;
-            expected += if seed.count_ones() % 2 == 0 { -term } else { term };
-            if round % 7 == 0 {
+            expected += if negative { -term } else { term };
+            if round.is_multiple_of(7) {
                 wide.carry();
             }
         }

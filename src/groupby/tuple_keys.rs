@@ -150,12 +150,13 @@ impl GroupKeys for TupleKeys {
     fn emit(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
         let width = self.columns.len();
         let tuples = &self.tuples[groups.start * width..groups.end * width];
-        let column = |(place, column): (usize, &Box<dyn GroupKeys>)| {
+        let mut columns = Vec::with_capacity(width);
+        for (place, column) in self.columns.iter().enumerate() {
             let numbers: UInt32Array = tuples.iter().skip(place).step_by(width).copied().collect();
             let distinct = column.emit(0..column.len())?;
-            Ok(take(&distinct[0], &numbers, None)?)
-        };
-        self.columns.iter().enumerate().map(column).collect()
+            columns.push(take(&distinct[0], &numbers, None)?);
+        }
+        Ok(columns)
     }
 
     fn bytes_held(&self) -> usize {

@@ -88,7 +88,10 @@ pub(super) fn samples() -> Vec<Sample> {
     let mut columns: Vec<(&'static str, ArrayRef)> = vec![("Null", Arc::new(NullArray::new(ROWS)))];
     for null_one_in in [4, u64::MAX] {
         let mut values = |make: &mut dyn FnMut(&mut Random) -> i64| -> Vec<Option<i64>> {
-            let mut value = || (random.next() % null_one_in != 0).then_some(()).map(|()| make(&mut random));
+            let mut value = || {
+                let valid = !random.next().is_multiple_of(null_one_in);
+                valid.then(|| make(&mut random))
+            };
             (0..ROWS).map(|_| value()).collect()
         };
         for (name, integers) in INTEGERS {
