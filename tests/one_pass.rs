@@ -104,11 +104,10 @@ fn group_by_filter_on_the_aggregate_and_second_group_by_are_stages_of_one_questi
     for row in 0..routes.rows() {
         if let (Value::Utf8(origin), Value::Int64(n)) =
             (routes.value(row, "Origin").unwrap(), routes.value(row, "n").unwrap())
+            && n > 50
         {
-            if n > 50 {
-                let entry = by_hand.entry(origin).or_default();
-                *entry = (entry.0 + 1, entry.1 + n);
-            }
+            let entry = by_hand.entry(origin).or_default();
+            *entry = (entry.0 + 1, entry.1 + n);
         }
     }
     assert!(by_hand.len() > 5);

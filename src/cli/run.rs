@@ -125,7 +125,8 @@ fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>) -> Result<
         options.on_warning =
             Some(Arc::new(move |warning| bar.suspend(|| warn(&warning.to_string(), &mut io::stderr()))));
         let bar = Arc::clone(progress);
-        options.on_progress = Some(Arc::new(move |now| bar.update(now.pass, now.bytes_done, now.bytes_total, now.records)));
+        options.on_progress =
+            Some(Arc::new(move |now| bar.update(now.pass, now.bytes_done, now.bytes_total, now.records)));
     }
     Ok(options)
 }
@@ -161,12 +162,12 @@ fn answer(
     let progress = progress_of(run);
     let options = options(run, cancel, &progress)?;
     let format = output.format(io::stdout().is_terminal());
-    if let [frame] = frames {
-        if streams(frame, format, output, run)? {
-            let outcome = write_stream(frame, options, format);
-            progress.finish();
-            return outcome;
-        }
+    if let [frame] = frames
+        && streams(frame, format, output, run)?
+    {
+        let outcome = write_stream(frame, options, format);
+        progress.finish();
+        return outcome;
     }
     let done = Runner::with_options(options).run::<_, Vec<DataFrame>>(frames);
     progress.finish();

@@ -182,7 +182,7 @@ fn report_recoded(
 }
 
 fn union(stages: &[Stage]) -> Vec<usize> {
-    let mut columns: Vec<usize> = stages.iter().flat_map(|stage| columns_of(stage)).copied().collect();
+    let mut columns: Vec<usize> = stages.iter().flat_map(columns_of).copied().collect();
     columns.sort_unstable();
     columns.dedup();
     columns

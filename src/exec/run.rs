@@ -136,10 +136,10 @@ fn scan_pass(
             StageEnd::Failed(row, error) => Some((row, error)),
             StageEnd::Widen(misfits) => widen(question, &source, &misfits, options, warnings).err(),
         };
-        if let Some((row, error)) = failed {
-            if first_error.as_ref().is_none_or(|(known, _)| row < *known) {
-                first_error = Some((row, error));
-            }
+        if let Some((row, error)) = failed
+            && first_error.as_ref().is_none_or(|(known, _)| row < *known)
+        {
+            first_error = Some((row, error));
         }
     }
     first_error.map_or(Ok(()), |(_, error)| Err(error))

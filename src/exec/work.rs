@@ -131,10 +131,10 @@ fn locate(steps: &[Step], batch: &Batch, error: Error, kept: &mut Vec<Batch>) ->
             }
         }
     }
-    if let Ok(before) = apply(steps, &batch.head(good)) {
-        if before.rows() > 0 {
-            kept.push(before);
-        }
+    if let Ok(before) = apply(steps, &batch.head(good))
+        && before.rows() > 0
+    {
+        kept.push(before);
     }
     (Some(batch.origin.row_id(good)), error)
 }
@@ -152,11 +152,11 @@ fn note_misfits(stage: &PassStage, source: &SourceBatch, batch: &Batch, misfits:
             if masks.len() == at {
                 masks.push(predicate.evaluate_mask(&batch.records).ok());
             }
-            if let Some(mask) = &masks[at] {
-                if !(mask.is_valid(misfit.row) && mask.value(misfit.row)) {
-                    concerned = false;
-                    break;
-                }
+            if let Some(mask) = &masks[at]
+                && !(mask.is_valid(misfit.row) && mask.value(misfit.row))
+            {
+                concerned = false;
+                break;
             }
         }
         if concerned {

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) const HEAD_BYTES: usize = 256 << 10;
 
 /// What all input files of a run may keep in memory between sampling and the pass, unless said otherwise.
-const DEFAULT_CACHE_BYTES: u64 = 64 << 20;
+const DEFAULT_CACHE_BYTES: u64 = 16 << 20;
 
 /// Counts what the files of one run read and keep.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Default for InputCounters {
 }
 
 impl InputCounters {
-    /// Counters whose files keep at most `cache_limit` bytes between sampling and the pass (default 64 MiB).
+    /// Counters whose files keep at most `cache_limit` bytes between sampling and the pass (default 16 MiB).
     pub fn with_cache_limit(cache_limit: u64) -> Self {
         InputCounters { bytes_read: AtomicU64::new(0), cache_used: AtomicU64::new(0), cache_limit }
     }

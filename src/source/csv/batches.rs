@@ -94,9 +94,9 @@ impl Reader {
                 notes.compact(rows);
             }
         }
-        for at in 0..columns.len() {
-            if columns[at].is_none() {
-                columns[at] = Some(self.column(text, index, kept.as_deref(), at, &mut notes));
+        for (at, column) in columns.iter_mut().enumerate() {
+            if column.is_none() {
+                *column = Some(self.column(text, index, kept.as_deref(), at, &mut notes));
             }
         }
         let rows = kept.as_ref().map_or(index.records(), Vec::len);

@@ -139,7 +139,7 @@ impl Chain {
             return Ok(false);
         }
         let between = reader.read(&text, 0, &cells, false, &mut self.index)?;
-        self.tell(id, text, cells, 0, between, CommittedRows::Between, out)?;
+        self.tell(id, Told { text, cells, start: 0 }, between, CommittedRows::Between, out)?;
         self.carry.clear();
         Ok(true)
     }
@@ -149,7 +149,8 @@ impl Chain {
         let PieceRead { piece, start, tail, malformed, records, newlines } = read;
         self.keep_tail(&piece.text, tail, &piece.cells);
         let done = ReadText { batches: Vec::new(), tail, malformed, records, newlines };
-        self.tell(id, piece.text, piece.cells, start.unwrap_or(0), done, |_| CommittedRows::AsRead, out)
+        let told = Told { text: piece.text, cells: piece.cells, start: start.unwrap_or(0) };
+        self.tell(id, told, done, |_| CommittedRows::AsRead, out)
     }
 
     /// Reads the carry and the piece from the carry's start on.
@@ -164,7 +165,7 @@ impl Chain {
         let (text, cells) = self.with_carry(piece, skipped, piece.text.len());
         let read = reader.read(&text, 0, &cells, false, &mut self.index)?;
         self.keep_tail(&text, read.tail, &cells);
-        self.tell(id, text, cells, 0, read, CommittedRows::Instead, out)
+        self.tell(id, Told { text, cells, start: 0 }, read, CommittedRows::Instead, out)
     }
 
     /// The carry, then `piece.text[from..to]`, and where positions start anew in it.
@@ -188,20 +189,18 @@ impl Chain {
     fn tell(
         &mut self,
         id: PartitionId,
-        text: Vec<u8>,
-        cells: Vec<Cell>,
-        start: usize,
+        told: Told,
         read: ReadText,
         rows: impl FnOnce(Vec<SourceBatch>) -> CommittedRows,
         out: &mut Vec<Committed>,
     ) -> Result<()> {
         let before = self.before;
-        self.before.bytes += (read.tail - start) as u64;
+        self.before.bytes += (read.tail - told.start) as u64;
         self.before.lines += read.newlines;
         self.before.records += read.records;
-        let malformed = read.malformed.map(|malformed| self.malformed(&text, read.tail, malformed));
+        let malformed = read.malformed.map(|malformed| self.malformed(&told.text, read.tail, malformed));
         let name = Arc::clone(&self.name);
-        let locate = TextPlace { name, text, cells, start, before };
+        let locate = TextPlace { name, told, before };
         out.push(Committed {
             id,
             sequence: self.sequence,
@@ -265,7 +264,7 @@ impl Chain {
             let text = std::mem::take(&mut self.carry);
             let cells = std::mem::take(&mut self.carry_cells);
             let read = reader.read(&text, 0, &cells, true, &mut self.index)?;
-            self.tell(id, text, cells, 0, read, CommittedRows::Between, out)?;
+            self.tell(id, Told { text, cells, start: 0 }, read, CommittedRows::Between, out)?;
             Ok(warning)
         });
         match result {
@@ -315,31 +314,38 @@ fn cells_within(cells: &[Cell], from: usize, to: usize, to_offset: usize) -> Vec
 /// Text whose rows can be found again.
 struct TextPlace {
     name: Arc<str>,
+    told: Told,
+    /// What precedes the records.
+    before: Before,
+}
+
+/// A text that rows were read from.
+struct Told {
     text: Vec<u8>,
     cells: Vec<Cell>,
-    /// Where the records begin, and what precedes that place.
+    /// Where the records begin.
     start: usize,
-    before: Before,
 }
 
 impl Locate for TextPlace {
     fn place(&self, row: RowId) -> Place {
-        let cell = self.cells.iter().rev().find(|cell| cell.base <= row.position);
-        let offset = cell.map_or(self.start, |cell| {
+        let Told { text, cells, start } = &self.told;
+        let cell = cells.iter().rev().find(|cell| cell.base <= row.position);
+        let offset = cell.map_or(*start, |cell| {
             let within = usize::try_from(row.position - cell.base).unwrap_or(usize::MAX);
-            cell.at.saturating_add(within).clamp(self.start, self.text.len())
+            cell.at.saturating_add(within).clamp(*start, text.len())
         });
-        let lines = count_newlines(&self.text[self.start..offset]);
+        let lines = count_newlines(&text[*start..offset]);
         Place {
             line: Some(self.before.lines + lines + 1),
-            byte: Some(self.before.bytes + (offset - self.start) as u64),
+            byte: Some(self.before.bytes + (offset - start) as u64),
             ..place_in(&self.name)
         }
     }
 
     fn recycle(self: Box<Self>, scratch: &mut ScanScratch) {
         if scratch.text.spare_text.len() < SPARE_TEXTS {
-            scratch.text.spare_text.push(self.text);
+            scratch.text.spare_text.push(self.told.text);
         }
     }
 }
