@@ -91,7 +91,11 @@ fn evaluate(stage: &PassStage, batches: &[SourceBatch]) -> StageWork {
             note_misfits(stage, source, &batch, &mut work.misfits);
         }
         match apply(&stage.stage.steps, &batch) {
-            Ok(batch) => push(&mut work, batch),
+            Ok(None) => {}
+            Ok(Some(batch)) => {
+                work.kept += batch.rows();
+                work.batches.push(batch);
+            }
             Err(error) => {
                 work.failure = Some(locate(&stage.stage.steps, &batch, error, &mut work.batches));
                 work.kept = work.batches.iter().map(Batch::rows).sum();
@@ -102,15 +106,16 @@ fn evaluate(stage: &PassStage, batches: &[SourceBatch]) -> StageWork {
     work
 }
 
-fn push(work: &mut StageWork, batch: Batch) {
-    if batch.rows() > 0 {
-        work.kept += batch.rows();
-        work.batches.push(batch);
+/// The batch after all steps; `None` when no row is left, so that a constant which fails does so only for a row.
+fn apply(steps: &[Step], batch: &Batch) -> Result<Option<Batch>> {
+    let mut batch = batch.clone();
+    for step in steps {
+        if batch.rows() == 0 {
+            return Ok(None);
+        }
+        batch = step.apply(batch)?;
     }
-}
-
-fn apply(steps: &[Step], batch: &Batch) -> Result<Batch> {
-    steps.iter().try_fold(batch.clone(), |batch, step| step.apply(batch))
+    Ok(Some(batch).filter(|batch| batch.rows() > 0))
 }
 
 /// Finds the first row at which the steps fail, by halving; keeps the rows before it.
@@ -131,9 +136,7 @@ fn locate(steps: &[Step], batch: &Batch, error: Error, kept: &mut Vec<Batch>) ->
             }
         }
     }
-    if let Ok(before) = apply(steps, &batch.head(good))
-        && before.rows() > 0
-    {
+    if let Ok(Some(before)) = apply(steps, &batch.head(good)) {
         kept.push(before);
     }
     (Some(batch.origin.row_id(good)), error)

@@ -247,7 +247,10 @@ pub trait Locate: Send {
 
 /// A flag that stops a run from outside; clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+pub struct CancelToken {
+    flag: Arc<AtomicBool>,
+    parent: Option<Arc<AtomicBool>>,
+}
 
 impl CancelToken {
     /// A token that is not cancelled.
@@ -257,11 +260,17 @@ impl CancelToken {
 
     /// Asks every run that holds a clone of this token to stop; it returns an error of kind `Cancelled`.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.flag.store(true, Ordering::Relaxed);
     }
 
     /// Whether [`CancelToken::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        let set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        set(&self.flag) || self.parent.as_deref().is_some_and(set)
+    }
+
+    /// A token that is cancelled by this one, but does not cancel it.
+    pub(crate) fn child(&self) -> Self {
+        CancelToken { flag: Arc::default(), parent: Some(Arc::clone(&self.flag)) }
     }
 }
