@@ -169,8 +169,8 @@ pub struct SourceBatch {
     pub batch: Batch,
     /// Values that do not fit their column's type; they are null in `batch`. Ascending by row.
     pub misfits: Vec<Misfit>,
-    /// Fields that were not valid in the expected encoding and were read as windows-1252.
-    pub recoded: Option<Recoded>,
+    /// Fields that are not UTF-8 and were read as windows-1252, no encoding having been declared.
+    pub recoded: Vec<Recoded>,
 }
 
 /// A value that does not fit the type of its column.
@@ -195,14 +195,12 @@ pub enum Remedy {
     Fail(Error),
 }
 
-/// Fields of a batch that were read as windows-1252.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A field that was read as windows-1252.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recoded {
-    /// How many.
-    pub count: u64,
-    /// Row of the first.
+    /// Row of the batch.
     pub row: usize,
-    /// Its column, as an index into [`ScanRequest::columns`].
+    /// Index into [`ScanRequest::columns`].
     pub column: usize,
 }
 
