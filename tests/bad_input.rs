@@ -206,7 +206,7 @@ fn a_declared_type_makes_a_misfit_an_error() {
     let file = folder.file("declared.csv", "i\n1\n2\nx\n");
     let error = error_of(&file, &["-q", "sum(i)", "--types", "i=int64"]);
     assert_says(&error, &["declared.csv", "line 4", "`i`", "\"x\"", "Int64"]);
-    let error = error_of(&file, &["-q", "sum(i)", "--types", "j=int64"]);
+    let error = usage_error_of(&file, &["-q", "sum(i)", "--types", "j=int64"]);
     assert_says(&error, &["`j`", "no such column"]);
 }
 

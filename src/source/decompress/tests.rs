@@ -182,7 +182,7 @@ fn sampling_and_then_reading_fetches_every_byte_once() {
         assert!(back == text && outcome.unwrap().is_none());
         let read_bytes = stored.counters.bytes_read();
         assert!(read_bytes <= bytes.len() as u64 + 300, "{read_bytes} of {}", bytes.len());
-        assert!(stored.counters.book(64 << 20), "the cache is given back when it has been used");
+        assert!(stored.counters.book(16 << 20), "the cache is given back when it has been used");
     }
 }
 
