@@ -123,7 +123,7 @@ impl CsvScan {
         chain.calls += 1;
         drop(chain);
         let start = Instant::now();
-        let next = self.stream(file).and_then(|stream| stream.next(&mut scratch.text, self.request.workers, wait));
+        let next = self.stream(file).and_then(|stream| stream.next(&mut scratch.text, wait));
         scratch.times.decompress += start.elapsed().as_secs_f64();
         let mut chain = scan.chain();
         chain.calls -= 1;
