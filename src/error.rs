@@ -224,7 +224,10 @@ pub fn did_you_mean<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) 
     known
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(&wanted, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= 1.max(name.chars().count().min(wanted.chars().count()) / 3))
+        .filter(|(distance, name)| {
+            let shorter = name.chars().count().min(wanted.chars().count());
+            *distance < shorter && *distance <= 1.max(shorter / 3)
+        })
         .min()
         .map(|(_, name)| name)
 }
@@ -254,5 +257,6 @@ mod tests {
         assert_eq!(did_you_mean("DepDelys", names), Some("DepDelay"));
         assert_eq!(did_you_mean("depdelay", names), Some("DepDelay"));
         assert_eq!(did_you_mean("xyz", names), None);
+        assert_eq!(did_you_mean("x", ["y"]), None, "one letter is like any other");
     }
 }

@@ -361,3 +361,14 @@ fn arithmetic_errors_are_located_at_the_first_row() {
         assert_says(&error, &["zero.csv", "line 5002", "zero"]);
     }
 }
+
+#[test]
+fn lone_carriage_returns_are_refused_and_another_delimiter_is_suspected() {
+    let folder = Folder::new();
+    assert_says(&error_of(&folder.file("cr.csv", "a,b\r1,2\r3,4\r"), &COUNT), &["cr.csv", "carriage return", "tr "]);
+    let (stdout, stderr) = answer(&folder.file("semi.csv", "g;v\n1;3\n"), &COUNT);
+    assert_eq!(stdout, "n\n1\n");
+    assert_says(&stderr, &["warning", "g;v", "--delimiter ';'"]);
+    let (stdout, _) = answer(&folder.file("tabs.tsv", "g\tv\n1\t3\n"), &["-q", "sum(v) as s", "--format", "csv"]);
+    assert_eq!(stdout, "s\n3\n");
+}

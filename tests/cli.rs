@@ -258,3 +258,34 @@ fn the_scheduler_is_chosen_by_flag_or_environment_and_changes_nothing() {
         Command::cargo_bin("outcrop").unwrap().args(question).env("OUTCROP_SCHEDULER", "dask").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn an_output_never_destroys_what_is_read_and_keeps_links_and_permissions() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let input = path("in.csv");
+    std::fs::write(&input, "x\n1\n2\n").unwrap();
+    let output = outcrop(&["ask", &input, "-q", "sum(x)", "--output", &input]);
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(std::fs::read_to_string(&input).unwrap(), "x\n1\n2\n");
+    std::fs::write(path("real.csv"), "old").unwrap();
+    std::fs::set_permissions(path("real.csv"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink(path("real.csv"), path("link.csv")).unwrap();
+    stdout_of(&["ask", &input, "-q", "sum(x) as s", "--output", &path("link.csv")]);
+    assert!(std::fs::symlink_metadata(path("link.csv")).unwrap().is_symlink());
+    assert_eq!(std::fs::read_to_string(path("real.csv")).unwrap(), "s\n3\n");
+    assert_eq!(std::fs::metadata(path("real.csv")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn constants_where_columns_are_meant_are_refused() {
+    for question in
+        ["count(*) by 1", "Code sort 1 desc", "count(*) where \"Code\" = \"NA\"", "count(*) as n by \"Code\""]
+    {
+        let output = outcrop(&["ask", "testdata/airline/carriers.csv", "-q", question]);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{question}\n{stderr}");
+        assert!(stderr.contains("backticks"), "{stderr}");
+    }
+}

@@ -14,6 +14,7 @@ use crate::frame::{CsvScan, DataFrame, LazyFrame, Runner};
 use crate::plan::{LogicalPlan, explain};
 use crate::source::CancelToken;
 use crate::source::csv::Encoding;
+use crate::source::paths::{IntoPaths, expand};
 use crate::sql::{parse_question, read_questions};
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
@@ -21,6 +22,7 @@ use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
 use clap::Parser;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -112,7 +114,7 @@ fn texts(questions: &Questions) -> Result<Vec<String>, Error> {
 
 fn frames(input: &Input, texts: &[String]) -> Result<Vec<LazyFrame>, Error> {
     let all = open(input)?;
-    texts.iter().map(|text| all.ask(text)).collect()
+    texts.iter().map(|text| all.ask(text)).collect::<Result<_, _>>()
 }
 
 fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>) -> Result<RunOptions, Error> {
@@ -148,27 +150,30 @@ fn progress_of(run: &Run) -> Arc<Progress> {
 fn ask(command: &Ask, cancel: &CancelToken) -> Result<(), Stop> {
     let texts = texts(&command.questions)?;
     let frames = frames(&command.input, &texts)?;
-    answer(&frames, &texts, &command.output, &command.run, cancel)
+    refuse_overwriting(&command.output, texts.len(), &command.questions.files)?;
+    answer(&command.input, &frames, &texts, &command.output, &command.run, cancel)
 }
 
 fn head(command: &Head, cancel: &CancelToken) -> Result<(), Stop> {
     let frame = open(&command.input)?.head(command.rows);
-    answer(&[frame], &[String::new()], &command.output, &command.run, cancel)
+    answer(&command.input, &[frame], &[String::new()], &command.output, &command.run, cancel)
 }
 
 fn count(command: &Count, cancel: &CancelToken) -> Result<(), Stop> {
     let frame = open(&command.input)?.agg(count_rows().alias("count"));
-    answer(&[frame], &[String::new()], &command.output, &command.run, cancel)
+    answer(&command.input, &[frame], &[String::new()], &command.output, &command.run, cancel)
 }
 
 /// Computes the frames in one call and writes their answers.
 fn answer(
+    input: &Input,
     frames: &[LazyFrame],
     titles: &[String],
     output: &Output,
     run: &Run,
     cancel: &CancelToken,
 ) -> Result<(), Stop> {
+    refuse_overwriting(output, frames.len(), &expand(&input.files.as_slice().into_paths())?)?;
     let progress = progress_of(run);
     let options = options(run, cancel, &progress)?;
     let format = output.format(io::stdout().is_terminal());
@@ -252,20 +257,50 @@ fn terminal_width() -> Option<usize> {
     terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
 }
 
-/// Writes beside the final name and renames, so that a half-written file never stands under it.
+/// Writes beside the final name and renames, so that a half-written file never stands under it. A link is followed; a
+/// pipe or device is written to as it is; a file that is replaced keeps its permissions.
 fn write_file(path: &str, format: Format, answers: &[Answer<'_>]) -> Result<(), Stop> {
-    let partial = format!("{path}.partial-{}", std::process::id());
+    let failed = |error: io::Error| Stop::writing(path, &error);
+    let known = std::fs::metadata(path).ok();
+    if known.as_ref().is_some_and(|known| !known.is_file()) {
+        let file = File::options().write(true).open(path).map_err(failed)?;
+        let mut out = BufWriter::with_capacity(1 << 16, file);
+        return write_answers(format, answers, Layout::default(), &mut out).and_then(|()| out.flush()).map_err(failed);
+    }
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
+    let mut partial = target.clone().into_os_string();
+    partial.push(format!(".partial-{}", std::process::id()));
     let written = File::create(&partial).and_then(|file| {
+        if let Some(known) = &known {
+            file.set_permissions(known.permissions())?;
+        }
         let mut out = BufWriter::with_capacity(1 << 16, file);
         write_answers(format, answers, Layout::default(), &mut out)?;
         out.flush()?;
-        std::fs::rename(&partial, path)
+        std::fs::rename(&partial, &target)
     });
     written.map_err(|error| {
         // Whatever was written of it is of no use.
         let _ = std::fs::remove_file(&partial);
         Stop::writing(path, &error)
     })
+}
+
+/// Refuses to write an answer over a file that is read.
+fn refuse_overwriting(output: &Output, answers: usize, inputs: &[PathBuf]) -> Result<(), Error> {
+    let Some(path) = &output.output else { return Ok(()) };
+    let same = |one: &Path, other: &Path| {
+        std::fs::canonicalize(one).ok().is_some_and(|one| std::fs::canonicalize(other).ok() == Some(one))
+    };
+    for number in 1..=answers {
+        let target = PathBuf::from(path.replace("{}", &number.to_string()));
+        if let Some(input) = inputs.iter().find(|input| same(input, &target)) {
+            let message =
+                format!("--output {} would overwrite what is read from {}", target.display(), input.display());
+            return Err(Error::new(ErrorKind::Syntax, message).hint("name another file"));
+        }
+    }
+    Ok(())
 }
 
 fn schema(command: &Schema) -> Result<(), Stop> {

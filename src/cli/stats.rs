@@ -19,6 +19,7 @@ fn figures(statistics: &RunStatistics) -> Vec<(&'static str, String)> {
         ("fields_recoded", statistics.fields_recoded.to_string()),
         ("peak_held_bytes", statistics.peak_held_bytes.to_string()),
         ("threads", statistics.threads.to_string()),
+        ("seconds_sample", format!("{:.6}", seconds.sample)),
         ("seconds_decompress", format!("{:.6}", seconds.decompress)),
         ("seconds_parse", format!("{:.6}", seconds.parse)),
         ("seconds_evaluate", format!("{:.6}", seconds.evaluate)),

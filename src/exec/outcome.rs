@@ -1,12 +1,13 @@
 //! What a pass has learnt so far, shared by its workers: failures, misfits, and which stages have had enough.
 
-use super::work::{PassStage, StageMisfit, StageWork};
+use super::work::{PassStage, RecodedField, StageMisfit, StageWork};
 use crate::batch::RowId;
 use crate::error::{Error, Place};
 use crate::plan::SinkSpec;
 use crate::source::{Locate, Remedy};
 use crate::types::ColumnType;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The first misfit of a column in input order that needs this type.
 #[derive(Clone, Debug)]
@@ -72,6 +73,23 @@ pub(super) struct PassOutcome {
     done_beyond: BTreeSet<u32>,
     /// The scan was told to stop at this file.
     cut: Option<u32>,
+    recodings: Recodings,
+}
+
+/// Workers note partitions a little out of order; after so many more, none from before a limit was filled is missing.
+const NOTES_UNTIL_SETTLED: u64 = 1000;
+
+/// Fields that were read as windows-1252.
+#[derive(Default)]
+struct Recodings {
+    /// Fields that a stage without a limit reads.
+    count: u64,
+    /// Fields that only stages with a limit read; they count if they stand among the rows wanted.
+    limited: Vec<RecodedField>,
+    /// Partitions noted since every stage with a limit has had enough.
+    notes_since_enough: u64,
+    /// The first field that each stage reads, and its place.
+    first: BTreeMap<usize, (RowId, Place)>,
 }
 
 impl PassOutcome {
@@ -89,7 +107,40 @@ impl PassOutcome {
             done_before: 0,
             done_beyond: BTreeSet::new(),
             cut: None,
+            recodings: Recodings::default(),
         }
+    }
+
+    /// Notes the recoded fields of a committed partition, ascending by row.
+    pub(super) fn note_recoded(&mut self, fields: Vec<RecodedField>, locate: Option<&dyn Locate>) {
+        let mut limited = self.stages.iter().filter(|stage| stage.limit.is_some());
+        let enough = limited.all(|stage| self.has_enough(stage));
+        self.recodings.notes_since_enough += u64::from(enough);
+        for field in fields {
+            for &stage in &field.stages {
+                if self.recodings.first.get(&stage).is_none_or(|(known, _)| field.row < *known) {
+                    let place = locate.map(|locate| locate.place(field.row)).unwrap_or_default();
+                    let place = Place { column: Some(Arc::clone(&field.column)), ..place };
+                    self.recodings.first.insert(stage, (field.row, place));
+                }
+            }
+            if field.stages.iter().any(|&stage| self.stages[stage].limit.is_none()) {
+                self.recodings.count += 1;
+            } else if self.recodings.notes_since_enough < NOTES_UNTIL_SETTLED {
+                self.recodings.limited.push(field);
+            }
+        }
+    }
+
+    /// How many fields were recoded in rows that are wanted, and the place of the first.
+    pub(super) fn recoded(&self, rows_before: impl Fn(usize, RowId) -> u64) -> Option<(u64, Place)> {
+        let wanted =
+            |stage: usize, row: RowId| self.stages[stage].limit.is_none_or(|limit| rows_before(stage, row) < limit);
+        let in_limit = |field: &&RecodedField| field.stages.iter().any(|&stage| wanted(stage, field.row));
+        let count = self.recodings.count + self.recodings.limited.iter().filter(in_limit).count() as u64;
+        let firsts = self.recodings.first.iter().filter(|(stage, (row, _))| wanted(**stage, *row));
+        let (_, (_, place)) = firsts.min_by_key(|(_, (row, _))| *row)?;
+        Some((count, place.clone()))
     }
 
     /// Notes what a committed partition meant to a stage.

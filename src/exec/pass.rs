@@ -8,9 +8,9 @@ use super::sink::{self, Materialised, Sink};
 use super::statistics::RunStatistics;
 use super::stream::Gate;
 use super::work::PassStage;
-use super::worker::{Recodings, Shared, Worker, lock};
+use super::worker::{Shared, Worker, lock};
 use crate::batch::RowId;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::plan::{Stage, StageInput};
 use crate::source::{ScanRequest, Source};
 use crate::types::ColumnType;
@@ -65,7 +65,6 @@ pub(super) fn run_pass(
         stop: AtomicBool::new(false),
         partitions: AtomicU64::new(0),
         records: AtomicU64::new(0),
-        recoded: Mutex::new(Recodings::default()),
         warnings: Mutex::new(Vec::new()),
         last_progress: Mutex::new(Instant::now()),
         gate,
@@ -75,14 +74,17 @@ pub(super) fn run_pass(
     let from_files = scan.progress().1 > 0;
     if from_files {
         statistics.passes += 1;
+        statistics.seconds.sample += source.untold_sample_seconds();
         statistics.records_read += shared.records.load(Ordering::Relaxed);
         statistics.bytes_read += scan.bytes_read();
         statistics.bytes_stored += scan.progress().1;
     }
     warnings.append(&mut lock(&shared.warnings));
-    report_recoded(&lock(&shared.recoded), options, statistics, warnings);
     let start = Instant::now();
     let outcome = lock(&shared.outcome);
+    if let Some((count, place)) = outcome.recoded(|stage, row| finished[stage].rows_before(row)) {
+        report_recoded(count, &place, options, statistics, warnings);
+    }
     let mut ends = Vec::with_capacity(stages.len());
     for (at, sink) in finished.drain(..).enumerate() {
         ends.push(end(&outcome, at, sink, &columns)?);
@@ -164,14 +166,14 @@ fn run_on_threads(workers: &mut [Worker<'_>]) -> Result<()> {
 }
 
 fn report_recoded(
-    recoded: &Recodings,
+    count: u64,
+    place: &Place,
     options: &RunOptions,
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
 ) {
-    let Some((_, place)) = &recoded.first else { return };
-    statistics.fields_recoded += recoded.count;
-    let fields = if recoded.count == 1 { "1 field is" } else { &format!("{} fields are", recoded.count) };
+    statistics.fields_recoded += count;
+    let fields = if count == 1 { "1 field is" } else { &format!("{count} fields are") };
     let warning = Warning(format!(
         "{place}: {fields} not UTF-8 and read as windows-1252; this is the first (--encoding states another, or makes it an error)"
     ));

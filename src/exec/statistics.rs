@@ -32,6 +32,8 @@ pub struct RunStatistics {
 /// Thread seconds by stage, and wall seconds in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StageSeconds {
+    /// Opening the inputs and reading samples for the schema, before the run began; not part of `wall`.
+    pub sample: f64,
     /// Reading stored bytes and decompressing them.
     pub decompress: f64,
     /// Finding records and converting fields.
@@ -44,7 +46,7 @@ pub struct StageSeconds {
     pub absorb: f64,
     /// Joining the workers' sinks and finishing.
     pub finish: f64,
-    /// Wall clock, whole run.
+    /// Wall clock of the run.
     pub wall: f64,
 }
 

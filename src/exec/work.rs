@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Stage, Step};
 use crate::source::{Remedy, SourceBatch};
 use arrow::array::BooleanArray;
+use std::sync::Arc;
 
 /// A stage of a pass, and where its columns stand among those of the pass.
 pub(super) struct PassStage {
@@ -16,14 +17,16 @@ pub(super) struct PassStage {
 /// What a partition means to all stages of a pass.
 pub(super) struct PartitionWork {
     pub(super) stages: Vec<StageWork>,
-    pub(super) recoded: Option<RecodedFields>,
+    /// Fields that were read as windows-1252 and that some stage reads, ascending by row.
+    pub(super) recoded: Vec<RecodedField>,
 }
 
-/// Fields that were read as windows-1252: how many, and the first.
-pub(super) struct RecodedFields {
-    pub(super) count: u64,
+/// A field that was read as windows-1252, and the stages that read it.
+#[derive(Clone)]
+pub(super) struct RecodedField {
     pub(super) row: RowId,
-    pub(super) column: String,
+    pub(super) column: Arc<str>,
+    pub(super) stages: Vec<usize>,
 }
 
 impl PartitionWork {
@@ -34,21 +37,22 @@ impl PartitionWork {
     }
 }
 
-/// The recoded fields that concern some stage.
-fn recoded(stages: &[PassStage], batches: &[SourceBatch]) -> Option<RecodedFields> {
-    let mut found: Option<RecodedFields> = None;
+fn recoded(stages: &[PassStage], batches: &[SourceBatch]) -> Vec<RecodedField> {
+    let mut found = Vec::new();
     for batch in batches.iter().filter(|batch| !batch.recoded.is_empty()) {
+        let schema = batch.batch.records.schema_ref();
+        let names: Vec<Arc<str>> = schema.fields().iter().map(|field| field.name().as_str().into()).collect();
         let mut readers: Vec<Concern<'_>> = stages.iter().map(|stage| Concern::new(stage, batch)).collect();
         for field in &batch.recoded {
-            if !readers.iter_mut().any(|reader| reader.is(field.row, field.column)) {
-                continue;
+            let concerned = readers
+                .iter_mut()
+                .enumerate()
+                .filter_map(|(at, reader)| reader.is(field.row, field.column).then_some(at));
+            let stages: Vec<usize> = concerned.collect();
+            if !stages.is_empty() {
+                let row = batch.batch.origin.row_id(field.row);
+                found.push(RecodedField { row, column: Arc::clone(&names[field.column]), stages });
             }
-            let first = || RecodedFields {
-                count: 0,
-                row: batch.batch.origin.row_id(field.row),
-                column: batch.batch.records.schema_ref().field(field.column).name().clone(),
-            };
-            found.get_or_insert_with(first).count += 1;
         }
     }
     found

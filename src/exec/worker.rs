@@ -5,9 +5,8 @@ use super::outcome::PassOutcome;
 use super::sink::Sink;
 use super::statistics::StageSeconds;
 use super::stream::{Gate, Passage};
-use super::work::{PartitionWork, PassStage, RecodedFields, StageWork};
-use crate::batch::RowId;
-use crate::error::{Error, ErrorKind, Place, Result};
+use super::work::{PartitionWork, PassStage, RecodedField, StageWork};
+use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Committed, CommittedRows, Locate, PartitionId, Read, Scan, ScanScratch, SourceBatch};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,7 +25,6 @@ pub(super) struct Shared<'a> {
     pub(super) stop: AtomicBool,
     pub(super) partitions: AtomicU64,
     pub(super) records: AtomicU64,
-    pub(super) recoded: Mutex<Recodings>,
     pub(super) warnings: Mutex<Vec<Warning>>,
     pub(super) last_progress: Mutex<Instant>,
     /// Where the batches of the only stage go when they are streamed.
@@ -39,13 +37,6 @@ impl Shared<'_> {
         self.stop.store(true, Ordering::Relaxed);
         self.scan.stop_from(0);
     }
-}
-
-/// Fields that were read as windows-1252.
-#[derive(Default)]
-pub(super) struct Recodings {
-    pub(super) count: u64,
-    pub(super) first: Option<(RowId, Place)>,
 }
 
 /// Takes a lock; a panic elsewhere does not make what it guards unusable for reporting.
@@ -146,14 +137,12 @@ impl<'a> Worker<'a> {
         if let Some(warning) = item.warning {
             self.warn(Warning(warning));
         }
-        if let Some(recoded) = &work.recoded {
-            self.note_recoded(recoded, locate);
-        }
+        let recoded = work.recoded;
         let mut stages = work.stages;
         // A stand-in for a value that does not fit must not go out; rows before an error may.
         let misfit = stages.iter().any(|work| !work.misfits.is_empty());
         let closes = misfit || item.error.is_some() || stages.iter().any(|work| work.failure.is_some());
-        let live = self.note(&mut stages, &item.id, locate, item.error, item.file_done);
+        let live = self.note(&mut stages, recoded, &item.id, locate, item.error, item.file_done);
         if let Some(gate) = shared.gate {
             let stopped = || shared.stop.load(Ordering::Relaxed) || shared.options.cancel.is_cancelled();
             let passage = Passage {
@@ -181,6 +170,7 @@ impl<'a> Worker<'a> {
     fn note(
         &self,
         work: &mut [StageWork],
+        recoded: Vec<RecodedField>,
         id: &PartitionId,
         locate: Option<&dyn Locate>,
         error: Option<Error>,
@@ -188,6 +178,7 @@ impl<'a> Worker<'a> {
     ) -> Vec<bool> {
         let shared = self.shared;
         let mut outcome = lock(&shared.outcome);
+        outcome.note_recoded(recoded, locate);
         for (stage, work) in work.iter_mut().enumerate() {
             outcome.note(stage, id.file, work, locate);
         }
@@ -201,15 +192,6 @@ impl<'a> Worker<'a> {
             shared.scan.stop_from(file);
         }
         outcome.stages.iter().map(|stage| !stage.is_stale()).collect()
-    }
-
-    fn note_recoded(&self, found: &RecodedFields, locate: Option<&dyn Locate>) {
-        let mut recoded = lock(&self.shared.recoded);
-        recoded.count += found.count;
-        if recoded.first.as_ref().is_none_or(|(known, _)| found.row < *known) {
-            let place = locate.map(|locate| locate.place(found.row)).unwrap_or_default();
-            recoded.first = Some((found.row, Place { column: Some(found.column.as_str().into()), ..place }));
-        }
     }
 
     fn warn(&self, warning: Warning) {

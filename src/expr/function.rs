@@ -184,7 +184,10 @@ pub(crate) fn suggest<'a>(name: &str, others: impl IntoIterator<Item = &'a str>)
     let own = Function::names().map(|name| -> &'a str { name });
     match did_you_mean(name, own.chain(others)) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "a column of that name is written without parentheses".to_string(),
+        None => {
+            let names: Vec<&str> = TABLE.iter().map(|entry| entry.0.name()).collect();
+            format!("functions are {}", names.join(", "))
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) const HEAD_BYTES: usize = 256 << 10;
 
 /// What all input files of a run may keep in memory between sampling and the pass, unless said otherwise.
-pub(crate) const DEFAULT_CACHE_BYTES: u64 = 16 << 20;
+pub(crate) const DEFAULT_CACHE_BYTES: u64 = 48 << 20;
 
 const DO_NOT_CHANGE: &str = "do not change input files while they are read";
 
@@ -37,7 +37,7 @@ impl Default for InputCounters {
 }
 
 impl InputCounters {
-    /// Counters whose files keep at most `cache_limit` bytes between sampling and the pass (default 16 MiB).
+    /// Counters whose files keep at most `cache_limit` bytes between sampling and the pass (default 48 MiB).
     pub fn with_cache_limit(cache_limit: u64) -> Self {
         InputCounters { bytes_read: AtomicU64::new(0), cache_used: AtomicU64::new(0), cache_limit }
     }

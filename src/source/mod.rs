@@ -43,6 +43,11 @@ pub trait Source: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Seconds spent on samples that no run has told of yet; told once.
+    fn untold_sample_seconds(&self) -> f64 {
+        0.0
+    }
+
     /// The pieces that a scan will hand out, as far as they are known before reading.
     fn partitions(&self, piece_bytes: usize) -> Vec<PartitionInfo>;
 

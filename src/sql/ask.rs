@@ -2,7 +2,7 @@
 
 use super::question::{Question, parse_question};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Expr, col};
+use crate::expr::{BinaryOp, Expr, Literal, col};
 use crate::frame::LazyFrame;
 use crate::frame::expand_wildcards;
 use crate::plan::{AggregateSelect, LogicalPlan, SortKey, aliased, replace_names};
@@ -31,6 +31,7 @@ impl LazyFrame {
                 Arc::new(LogicalPlan::Filter { input, predicate })
             }
         };
+        refuse_constants(question)?;
         // A wrong name in `where` is told before one in the select list.
         filtered.schema()?;
         let limit = question.limit.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX));
@@ -47,6 +48,36 @@ impl LazyFrame {
     }
 }
 
+/// Constants where a column must have been meant: keys, and both sides of a comparison.
+fn refuse_constants(question: &Question) -> Result<()> {
+    let refuse = |what: &str, constant: &Expr| {
+        Error::new(ErrorKind::Syntax, format!("{what} the constant `{constant}`, which is the same for every row"))
+            .hint("a column with an odd name takes `backticks`; quotes of both kinds mean text, and numbers are no positions")
+    };
+    let is_constant = |expr: &Expr| matches!(expr.unaliased(), Expr::Literal(_));
+    if let Some(key) = question.by.iter().find(|key| is_constant(key)) {
+        return Err(refuse("groups by", key.unaliased()));
+    }
+    if let Some(key) = question.sort.iter().find(|key| is_constant(&key.expr)) {
+        return Err(refuse("sorts by", &key.expr));
+    }
+    let mut found = None;
+    for condition in question.filter.iter().chain(&question.having) {
+        condition.visit(&mut |part| {
+            if let Expr::Binary { left, op, right } = part
+                && matches!((&**left, &**right), (Expr::Literal(Literal::Utf8(_)), Expr::Literal(Literal::Utf8(_))))
+                && matches!(
+                    op,
+                    BinaryOp::Eq | BinaryOp::NotEq | BinaryOp::Lt | BinaryOp::LtEq | BinaryOp::Gt | BinaryOp::GtEq
+                )
+            {
+                found.get_or_insert_with(|| refuse("compares with a text", left));
+            }
+        });
+    }
+    found.map_or(Ok(()), Err)
+}
+
 /// A question without aggregates.
 fn rows(
     input: Arc<LogicalPlan>,
@@ -59,24 +90,27 @@ fn rows(
         return Err(Error::new(ErrorKind::Syntax, "`having` filters groups, and this question has none")
             .hint("use `where` to filter rows"));
     }
-    let mut plan = input;
-    if !question.sort.is_empty() {
-        // A name stands for the column of the result that bears it, before any column of the input.
-        let key = |key: &SortKey| {
-            let expr = replace_names(&key.expr, &mut |name| aliased(name, &select))?;
-            Ok(SortKey { expr, descending: key.descending })
-        };
-        let keys = question.sort.iter().map(key).collect::<Result<_>>()?;
-        plan = Arc::new(LogicalPlan::Sort { input: plan, keys });
-    }
-    if let Some(rows) = limit {
-        plan = Arc::new(LogicalPlan::Limit { input: plan, rows });
-    }
     let all = schema.fields().iter().map(|field| col(field.name().as_str())).eq(select.iter().cloned());
-    if all {
-        return Ok(LogicalPlan::clone(&plan));
+    let project = |input: Arc<LogicalPlan>, columns: Vec<Expr>| match all {
+        true => input,
+        false => Arc::new(LogicalPlan::Project { input, columns }),
+    };
+    let cut = |input: Arc<LogicalPlan>| match limit {
+        Some(rows) => Arc::new(LogicalPlan::Limit { input, rows }),
+        None => input,
+    };
+    if question.sort.is_empty() {
+        return Ok(LogicalPlan::clone(&cut(project(input, select))));
     }
-    Ok(LogicalPlan::Project { input: plan, columns: select })
+    // A name stands for the column of the result that bears it, before any column of the input. What is selected is
+    // computed last, for the rows that stay.
+    let key = |key: &SortKey| {
+        let expr = replace_names(&key.expr, &mut |name| aliased(name, &select))?;
+        Ok(SortKey { expr, descending: key.descending })
+    };
+    let keys = question.sort.iter().map(key).collect::<Result<_>>()?;
+    let sorted = Arc::new(LogicalPlan::Sort { input, keys });
+    Ok(LogicalPlan::clone(&project(cut(sorted), select)))
 }
 
 /// A name that the input does not have stands for the column of the result that bears it.

@@ -203,7 +203,11 @@ impl Chain {
         self.before.bytes += (read.tail - told.start) as u64;
         self.before.lines += read.newlines;
         self.before.records += read.records;
-        let malformed = read.malformed.map(|malformed| self.malformed(&told.text, read.tail, malformed));
+        let malformed = read.malformed.map(|malformed| {
+            let error = self.malformed(&told.text, read.tail, malformed);
+            let hint = error.hint_text().unwrap_or_default().to_owned();
+            if reader.checked_late { error.hint(format!("{hint}; or the compressed file is damaged")) } else { error }
+        });
         let name = Arc::clone(&self.name);
         let locate = TextPlace { name, told, before, dialect: reader.format.dialect, fields: reader.fields };
         out.push(Committed {

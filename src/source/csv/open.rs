@@ -67,6 +67,7 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
             guesses = vec![TypeGuess::default(); names.len()];
             first_name = Arc::clone(&name);
             note_renamed(&header, &name, &mut opened.warnings);
+            note_one_column(&header, &name, &options.format, &mut opened.warnings);
         }
         if header.recoded > 0 {
             let names = format!("{} column names are not UTF-8 and were read as windows-1252", header.recoded);
@@ -97,7 +98,10 @@ fn read_header(text: &TextFile, options: &CsvOptions) -> Result<Option<(Header, 
         let located = |error: Error| error.with_place(|place| place.file = Some(Arc::clone(text.input().name())));
         let header = parse_header(&head.text, &options.format, options.has_header, head.is_end).map_err(located)?;
         match header {
-            Some(header) => return Ok(Some((header, samples))),
+            Some(header) => {
+                refuse_lone_returns(&head.text, &header).map_err(located)?;
+                return Ok(Some((header, samples)));
+            }
             None if head.is_end => return Ok(None),
             None if head.text.len() > options.max_record_bytes || head.text.len() < sample_bytes => {
                 let message = format!("the first {} bytes hold no complete record", head.text.len());
@@ -109,6 +113,31 @@ fn read_header(text: &TextFile, options: &CsvOptions) -> Result<Option<(Header, 
             None => sample_bytes *= 4,
         }
     }
+}
+
+/// One column whose name holds what often delimits fields.
+fn note_one_column(header: &Header, file: &str, format: &Format, warnings: &mut Vec<String>) {
+    let [name] = header.names.as_slice() else { return };
+    let likely = [(',', ","), (';', ";"), ('\t', "tab"), ('|', "|")];
+    let other = likely.iter().find(|(byte, _)| name.contains(*byte) && *byte != char::from(format.dialect.delimiter()));
+    if let Some((_, delimiter)) = other {
+        warnings.push(format!(
+            "{file}: there is one column, named {name:?}\nhint: if its fields are delimited otherwise, use --delimiter '{delimiter}'"
+        ));
+    }
+}
+
+/// Lines that end with a carriage return alone would make the whole file a header.
+fn refuse_lone_returns(text: &[u8], header: &Header) -> Result<()> {
+    let inside = &text[..header.data_start].strip_suffix(b"\n").unwrap_or(&text[..header.data_start]);
+    let inside = inside.strip_suffix(b"\r").unwrap_or(inside);
+    if header.names.iter().any(|name| name.contains('\r')) && !inside.contains(&b'\n') {
+        let message = "lines end with a carriage return alone, which is not supported";
+        return Err(
+            Error::new(ErrorKind::Unsupported, message).hint("convert them first: tr '\\r' '\\n' < old.csv > new.csv")
+        );
+    }
+    Ok(())
 }
 
 fn note_renamed(header: &Header, file: &str, warnings: &mut Vec<String>) {

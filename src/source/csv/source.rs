@@ -13,6 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 /// A set of CSV files with the same columns, each plain or compressed.
 #[derive(Clone)]
@@ -25,6 +26,8 @@ pub struct CsvSource {
     counters: Arc<InputCounters>,
     /// Bytes read that the statistics of some run have told of.
     bytes_told: Arc<AtomicU64>,
+    /// Microseconds spent on samples that the statistics of no run have told of.
+    sample_micros: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for CsvSource {
@@ -39,6 +42,7 @@ impl CsvSource {
     /// # Errors
     /// A file that cannot be opened, an unknown compression, a damaged beginning, headers that differ.
     pub fn open(paths: &[PathBuf], options: CsvOptions) -> Result<Self> {
+        let start = Instant::now();
         let counters = Arc::new(InputCounters::default());
         let opened = open(paths, &options, &counters)?;
         let schema = schema_of(&opened.columns);
@@ -50,6 +54,7 @@ impl CsvSource {
             warnings: opened.warnings.into(),
             counters,
             bytes_told: Arc::new(AtomicU64::new(0)),
+            sample_micros: Arc::new(AtomicU64::new(start.elapsed().as_micros() as u64)),
         })
     }
 }
@@ -81,6 +86,10 @@ impl Source for CsvSource {
 
     fn warnings(&self) -> Vec<String> {
         self.warnings.to_vec()
+    }
+
+    fn untold_sample_seconds(&self) -> f64 {
+        self.sample_micros.swap(0, Ordering::Relaxed) as f64 / 1e6
     }
 
     fn partitions(&self, piece_bytes: usize) -> Vec<PartitionInfo> {
