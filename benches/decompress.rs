@@ -52,7 +52,7 @@ fn read_all(bencher: Bencher, stored: &[u8]) {
     bencher.counter(BytesCount::new(TEXT.len())).bench_local(|| {
         let stream = text_file.open_stream(1 << 20).expect("a stream");
         let mut length = 0;
-        while let Next::Piece(mut piece) = stream.next(&mut scratch, 1, true).expect("a sound file") {
+        while let Next::Piece(mut piece) = stream.next(&mut scratch, true).expect("a sound file") {
             stream.confirm(&mut piece).expect("a sound file");
             length += piece.text.len();
             scratch.spare_text.push(piece.text);

@@ -63,13 +63,10 @@ impl RowOrigin {
         }
     }
 
-    /// Identities for rows that were made from all rows of this batch: the first one's, again and again.
-    pub(crate) fn first_repeated(&self, rows: usize) -> Self {
-        let first = match &self.positions {
-            Positions::Consecutive(start) => *start,
-            Positions::Listed(list) => list.first().copied().unwrap_or(0),
-        };
-        RowOrigin { file: self.file, positions: Positions::Listed(vec![first; rows].into()) }
+    /// Identities for rows that were made of the rows of this batch: consecutive from the first one's on.
+    pub(crate) fn renumbered(&self) -> Self {
+        let first = self.row_id_checked(0).map_or(0, |row| row.position);
+        RowOrigin { file: self.file, positions: Positions::Consecutive(first) }
     }
 
     fn pick(&self, rows: impl Iterator<Item = usize>) -> Self {

@@ -6,12 +6,12 @@ use super::flags::{
 use super::messages::{Stop, conclude, warn};
 use super::progress::Progress;
 use super::render::{Answer, Format, Layout, Renderer, write_answers};
-use super::{flags, stats};
+use super::stats;
 use crate::error::{Error, ErrorKind};
-use crate::exec::{RunOptions, RunStatistics, Scheduler, stream};
+use crate::exec::{RunOptions, RunStatistics, flows_through, stream};
 use crate::expr::count_rows;
 use crate::frame::{CsvScan, DataFrame, LazyFrame, Runner};
-use crate::plan::{LogicalPlan, SinkSpec, explain, lower};
+use crate::plan::{LogicalPlan, explain};
 use crate::source::CancelToken;
 use crate::source::csv::Encoding;
 use crate::sql::{parse_question, read_questions};
@@ -27,6 +27,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Exit code after Ctrl-C, as a shell gives it.
 const INTERRUPTED: u8 = 130;
+/// Rows that are held back before they are streamed, so that a run which fails early has written nothing.
+const HELD_BYTES: usize = 16 << 20;
 /// Rows of an answer that a table shows on a terminal.
 const TABLE_ROWS: usize = 60;
 
@@ -79,7 +81,17 @@ fn open(input: &Input) -> Result<LazyFrame, Error> {
     for given in &input.types {
         scan = scan.with_type(&given.column, given.column_type);
     }
-    scan.open()
+    // A type for a column that does not exist is a slip of the keys like one in a question.
+    scan.open().map_err(|error| {
+        let given = input.types.iter().find(|given| error.message().contains(&format!("`{}`", given.column)));
+        match given {
+            Some(given) if error.kind() == ErrorKind::Name => {
+                let text = format!("--types {}={}", given.column, given.column_type);
+                error.underline(&text, 8..8 + given.column.len())
+            }
+            _ => error,
+        }
+    })
 }
 
 /// The texts of the questions, each checked for syntax.
@@ -106,11 +118,9 @@ fn frames(input: &Input, texts: &[String]) -> Result<Vec<LazyFrame>, Error> {
 fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>) -> Result<RunOptions, Error> {
     let mut options = RunOptions { cancel: cancel.clone(), ..RunOptions::default() };
     let variable = std::env::var(SCHEDULER_VARIABLE).ok();
-    let scheduler = run.scheduler(variable.as_deref()).map_err(|message| Error::new(ErrorKind::Syntax, message))?;
-    options.scheduler = match scheduler {
-        flags::Scheduler::Threads => Scheduler::Threads,
-        flags::Scheduler::Synchronous => Scheduler::Synchronous,
-    };
+    let chosen = run.scheduler(variable.as_deref());
+    options.scheduler =
+        chosen.map_err(|error| Error::new(ErrorKind::Syntax, format!("{SCHEDULER_VARIABLE}: {error}")))?;
     if let Some(threads) = run.threads {
         options.threads = threads.get();
     }
@@ -193,12 +203,11 @@ fn streams(frame: &LazyFrame, format: Format, output: &Output, run: &Run) -> Res
     if !flows || output.output.is_some() || run.stats.is_some() {
         return Ok(false);
     }
-    let stages = lower(frame.plan()?)?;
-    Ok(matches!(stages.as_slice(), [only] if matches!(only.sink, SinkSpec::Collect { limit: None })))
+    flows_through(frame.plan()?)
 }
 
 fn write_stream(frame: &LazyFrame, options: RunOptions, format: Format) -> Result<(), Stop> {
-    let batches = stream(LogicalPlan::clone(frame.plan()?), options)?;
+    let batches = stream(LogicalPlan::clone(frame.plan()?), options, HELD_BYTES)?;
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let closed = |error: io::Error| Stop::writing("stdout", &error);
     let mut renderer = None;

@@ -12,6 +12,7 @@
 //! - A value that does not fit an inferred type makes only the questions that read it run again, over a wider type.
 
 mod filter;
+mod misfits;
 mod options;
 mod outcome;
 mod pass;
@@ -26,4 +27,4 @@ pub use options::{Progress, ProgressCallback, RunOptions, Scheduler, Warning, Wa
 pub use run::{Answer, RunOutput, run};
 pub use sink::Materialised;
 pub use statistics::{RunStatistics, StageSeconds};
-pub use stream::{BatchStream, stream};
+pub use stream::{BatchStream, flows_through, stream};

@@ -6,7 +6,7 @@ use crate::error::{Error, Place};
 use crate::plan::SinkSpec;
 use crate::source::{Locate, Remedy};
 use crate::types::ColumnType;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The first misfit of a column in input order that needs this type.
 #[derive(Clone, Debug)]
@@ -20,32 +20,58 @@ pub(super) struct FirstMisfit {
 #[derive(Default)]
 pub(super) struct StageOutcome {
     /// The first failure in input order.
-    pub(super) failure: Option<(RowId, Error)>,
+    failure: Option<(RowId, Error)>,
     /// By column of the pass and type needed.
-    pub(super) misfits: BTreeMap<(usize, ColumnType), FirstMisfit>,
-    /// Rows that reached the sink, by file.
-    kept: BTreeMap<u32, u64>,
+    misfits: BTreeMap<(usize, ColumnType), FirstMisfit>,
+    /// Rows that reached the sink.
+    kept: u64,
+    /// Those of them in the files that are done without a gap from the first on, and in each other file.
+    kept_in_prefix: u64,
+    kept_beyond: BTreeMap<u32, u64>,
+    /// The stage wants only so many rows, the first in input order.
     limit: Option<u64>,
 }
 
 impl StageOutcome {
-    /// Whether the stage runs again over wider types, so that its sink is of no use any more.
+    /// Whether the sink need not absorb any more: the stage runs again over wider types. A stage with a limit goes on,
+    /// since the misfit may stand behind the rows that it wants.
     pub(super) fn is_stale(&self) -> bool {
-        !self.misfits.is_empty()
+        self.limit.is_none() && !self.misfits.is_empty()
     }
 
     /// Rows that reached the sink.
     pub(super) fn kept(&self) -> u64 {
-        self.kept.values().sum()
+        self.kept
     }
+
+    /// The file in which the first misfit stands.
+    fn misfit_file(&self) -> Option<u32> {
+        self.misfits.values().map(|misfit| misfit.row.file).min()
+    }
+}
+
+/// What became of a stage when the pass ended.
+pub(super) enum Verdict {
+    /// Its sink holds all rows.
+    Complete,
+    /// The pass was cut short on behalf of another stage; it must run again.
+    Again,
+    /// It must run again over wider types, for these misfits.
+    Widen(BTreeMap<(usize, ColumnType), FirstMisfit>),
+    /// The first error in input order.
+    Failed(RowId, Error),
 }
 
 /// How a pass stands.
 pub(super) struct PassOutcome {
     pub(super) stages: Vec<StageOutcome>,
     /// The first error of the input itself, by file.
-    pub(super) input_error: Option<(u32, Error)>,
-    files_done: Vec<u32>,
+    input_error: Option<(u32, Error)>,
+    /// Files before this one are done; so are those in the set.
+    done_before: u32,
+    done_beyond: BTreeSet<u32>,
+    /// The scan was told to stop at this file.
+    cut: Option<u32>,
 }
 
 impl PassOutcome {
@@ -57,13 +83,25 @@ impl PassOutcome {
             },
             ..StageOutcome::default()
         };
-        PassOutcome { stages: stages.iter().map(outcome).collect(), input_error: None, files_done: Vec::new() }
+        PassOutcome {
+            stages: stages.iter().map(outcome).collect(),
+            input_error: None,
+            done_before: 0,
+            done_beyond: BTreeSet::new(),
+            cut: None,
+        }
     }
 
-    /// Notes what a committed partition meant to a stage. Returns the file from which on nothing need be read.
+    /// Notes what a committed partition meant to a stage.
     pub(super) fn note(&mut self, stage: usize, file: u32, work: &mut StageWork, locate: Option<&dyn Locate>) {
         let outcome = &mut self.stages[stage];
-        *outcome.kept.entry(file).or_default() += work.kept as u64;
+        let kept = work.kept as u64;
+        outcome.kept += kept;
+        if file < self.done_before {
+            outcome.kept_in_prefix += kept;
+        } else {
+            *outcome.kept_beyond.entry(file).or_default() += kept;
+        }
         if let Some((row, error)) = work.failure.take() {
             let row = row.unwrap_or(RowId { file, position: 0 });
             outcome.fail(row, || error, locate);
@@ -80,43 +118,67 @@ impl PassOutcome {
     }
 
     pub(super) fn note_file_done(&mut self, file: u32) {
-        self.files_done.push(file);
+        self.done_beyond.insert(file);
+        while self.done_beyond.remove(&self.done_before) {
+            for stage in &mut self.stages {
+                stage.kept_in_prefix += stage.kept_beyond.remove(&self.done_before).unwrap_or(0);
+            }
+            self.done_before += 1;
+        }
     }
 
-    /// The file from which on nothing need be read, if any: an error stands there, or no stage wants more.
-    pub(super) fn stop_from(&self) -> Option<u32> {
-        let failed = self.stages.iter().filter_map(|stage| stage.failure.as_ref().map(|(row, _)| row.file));
-        let first_error = failed.chain(self.input_error.iter().map(|(file, _)| *file)).min();
-        if self.stages.iter().all(|stage| stage.is_stale() || self.has_enough(stage)) {
-            return Some(0);
+    /// The file from which on nothing need be read, if there is one and it was not told before: an error stands there,
+    /// or no stage wants more.
+    pub(super) fn new_cut(&mut self) -> Option<u32> {
+        let failed = |stage: &StageOutcome| match (&stage.failure, stage.limit, stage.misfits.is_empty()) {
+            (Some((row, _)), None, true) => Some(row.file),
+            _ => None,
+        };
+        let error = self.stages.iter().filter_map(failed).chain(self.input_error.iter().map(|(file, _)| *file)).min();
+        let wanted = self.stages.iter().map(|stage| self.wants_before(stage)).max().unwrap_or(0);
+        let cut = error.unwrap_or(u32::MAX).min(wanted);
+        if cut == u32::MAX || self.cut.is_some_and(|known| known <= cut) {
+            return None;
         }
-        first_error
+        self.cut = Some(cut);
+        self.cut
+    }
+
+    /// The stage can use rows of files before this one only.
+    fn wants_before(&self, stage: &StageOutcome) -> u32 {
+        if stage.is_stale() || self.has_enough(stage) {
+            return 0;
+        }
+        let failed = stage.failure.as_ref().map(|(row, _)| row.file);
+        failed.into_iter().chain(stage.misfit_file()).min().unwrap_or(u32::MAX)
     }
 
     /// Whether the files in order, up to the first that is not read to its end, hold enough rows for the limit.
     fn has_enough(&self, stage: &StageOutcome) -> bool {
-        let Some(limit) = stage.limit else { return false };
-        let mut sum = 0;
-        for file in 0.. {
-            sum += stage.kept.get(&file).copied().unwrap_or(0);
-            if sum >= limit || !self.files_done.contains(&file) {
-                break;
-            }
-        }
-        sum >= limit
+        let in_order = stage.kept_in_prefix + stage.kept_beyond.get(&self.done_before).copied().unwrap_or(0);
+        stage.limit.is_some_and(|limit| in_order >= limit)
     }
 
-    /// The error of the pass for a stage, if it has one: the first in input order. Rows enough for a limit that stand
-    /// before the error make it harmless.
-    pub(super) fn error_for(&self, stage: usize, rows_before: impl Fn(RowId) -> u64) -> Option<(RowId, Error)> {
+    /// What became of a stage. Errors and misfits behind the rows that a limit wants do not count; `rows_before` tells
+    /// how many rows of the sink stand before a row.
+    pub(super) fn verdict(&self, stage: usize, rows_before: impl Fn(RowId) -> u64) -> Verdict {
         let outcome = &self.stages[stage];
+        let wanted = |row: RowId| outcome.limit.is_none_or(|limit| rows_before(row) < limit);
         let input = self.input_error.iter().map(|(file, error)| (RowId { file: *file, position: u64::MAX }, error));
         let own = outcome.failure.iter().map(|(row, error)| (*row, error));
-        let (row, error) = own.chain(input).min_by_key(|(row, _)| *row)?;
-        if outcome.limit.is_some_and(|limit| rows_before(row) >= limit) {
-            return None;
+        let failure = own.chain(input).filter(|(row, _)| wanted(*row)).min_by_key(|(row, _)| *row);
+        let misfits = outcome.misfits.iter().filter(|(_, misfit)| wanted(misfit.row));
+        let misfits: BTreeMap<_, _> = misfits.map(|(key, misfit)| (*key, misfit.clone())).collect();
+        // An error at or behind a misfit may be due to the null that stands in for the value.
+        let first_misfit = misfits.values().map(|misfit| misfit.row).min();
+        match (failure, first_misfit) {
+            (Some((row, error)), misfit) if misfit.is_none_or(|misfit| misfit > row) => {
+                Verdict::Failed(row, error.clone())
+            }
+            (_, Some(_)) => Verdict::Widen(misfits),
+            _ if self.cut.is_some() && !self.has_enough(outcome) => Verdict::Again,
+            _ => Verdict::Complete,
         }
-        Some((row, error.clone()))
     }
 }
 

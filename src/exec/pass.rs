@@ -2,7 +2,7 @@
 
 use super::filter::any_stage;
 use super::options::{RunOptions, Scheduler, Warning};
-use super::outcome::{FirstMisfit, PassOutcome};
+use super::outcome::{FirstMisfit, PassOutcome, Verdict};
 use super::run::tell;
 use super::sink::{self, Materialised, Sink};
 use super::statistics::RunStatistics;
@@ -26,6 +26,8 @@ pub(super) enum StageEnd {
     Done(Materialised, u64),
     /// It must run again over wider types: by column of the source and type needed, the first value that needs it.
     Widen(BTreeMap<(usize, ColumnType), FirstMisfit>),
+    /// The pass was cut short on behalf of another stage; it must run again.
+    Again,
     /// The first error in input order.
     Failed(RowId, Error),
 }
@@ -91,20 +93,15 @@ pub(super) fn run_pass(
 }
 
 fn end(outcome: &PassOutcome, at: usize, sink: Box<dyn Sink>, columns: &[usize]) -> Result<StageEnd> {
-    let stage = &outcome.stages[at];
-    if let Some((row, error)) = outcome.error_for(at, |row| sink.rows_before(row)) {
-        let misfit_before = stage.misfits.values().any(|misfit| misfit.row < row);
-        if !misfit_before {
-            return Ok(StageEnd::Failed(row, error));
+    Ok(match outcome.verdict(at, |row| sink.rows_before(row)) {
+        Verdict::Complete => StageEnd::Done(sink.finish()?, outcome.stages[at].kept()),
+        Verdict::Again => StageEnd::Again,
+        Verdict::Failed(row, error) => StageEnd::Failed(row, error),
+        Verdict::Widen(misfits) => {
+            let of_source = |((column, wider), misfit)| ((columns[column], wider), misfit);
+            StageEnd::Widen(misfits.into_iter().map(of_source).collect())
         }
-    }
-    if stage.is_stale() {
-        let by_source =
-            stage.misfits.iter().map(|((column, wider), misfit)| ((columns[*column], *wider), misfit.clone()));
-        return Ok(StageEnd::Widen(by_source.collect()));
-    }
-    let kept = stage.kept();
-    sink.finish().map(|result| StageEnd::Done(result, kept))
+    })
 }
 
 /// Lets the workers work and joins their sinks: one a stage.

@@ -1,7 +1,7 @@
 //! A run: the passes that answer a list of questions.
 
+use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
-use super::outcome::FirstMisfit;
 use super::pass::{StageEnd, run_pass};
 use super::sink::Materialised;
 use super::statistics::RunStatistics;
@@ -11,10 +11,9 @@ use crate::error::{Error, Result};
 use crate::plan::{LogicalPlan, Stage, StageInput, lower};
 use crate::source::Source;
 use crate::source::memory::MemorySource;
-use crate::types::ColumnType;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -133,8 +132,14 @@ fn scan_pass(
                 question.stages.remove(0);
                 None
             }
+            StageEnd::Again => {
+                question.repeated = true;
+                None
+            }
             StageEnd::Failed(row, error) => Some((row, error)),
-            StageEnd::Widen(misfits) => widen(question, &source, &misfits, options, warnings).err(),
+            StageEnd::Widen(first) => {
+                widen(question, &Misfits { source: Arc::clone(&source), first }, options, warnings).err()
+            }
         };
         if let Some((row, error)) = failed
             && first_error.as_ref().is_none_or(|(known, _)| row < *known)
@@ -148,47 +153,15 @@ fn scan_pass(
 /// Lowers a question again over wider types.
 fn widen(
     question: &mut Question,
-    source: &Arc<dyn Source>,
-    misfits: &BTreeMap<(usize, ColumnType), FirstMisfit>,
+    misfits: &Misfits,
     options: &RunOptions,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), (RowId, Error)> {
-    let schema = source.schema();
-    let columns: Vec<(usize, ColumnType)> = misfits.keys().copied().collect();
-    let (_, first) = misfits.iter().min_by_key(|(_, misfit)| misfit.row).unzip();
-    let row = first.map_or(RowId { file: 0, position: 0 }, |misfit| misfit.row);
-    let wider =
-        source.widened(&columns).ok_or_else(|| (row, Error::internal("a misfit in a source without inference")))?;
-    let plan = question.plan.over(&wider);
-    question.stages = lower(&plan).map_err(|error| {
-        // The value that made the column what the question cannot use: the first that needs the widest type.
-        let culprit = misfits.iter().max_by(|a, b| a.0.1.cmp(&b.0.1).then(b.1.row.cmp(&a.1.row)));
-        let Some(((column, needed), misfit)) = culprit else { return (row, error) };
-        let name = schema.field(*column).name();
-        let was =
-            ColumnType::from_arrow(schema.field(*column).data_type()).map_or_else(|_| String::new(), |t| t.to_string());
-        let message = format!("this value makes the column {needed} (its samples were {was}), but {}", error.message());
-        let mut located = Error::new(error.kind(), message).at(misfit.place.clone()).with_place(|place| {
-            place.column = Some(name.as_str().into());
-            place.value = Some(misfit.text.clone());
-        });
-        located = located.hint(format!(
-            "--null '{}' reads it as missing; --types {name}=utf8 makes the column text from the start",
-            misfit.text
-        ));
-        (misfit.row, located)
-    })?;
+    let plan = misfits.widen(&question.plan)?;
+    question.stages = lower(&plan).map_err(|error| (misfits.row(), error))?;
     question.plan = plan;
     question.repeated = true;
-    for ((column, needed), misfit) in misfits {
-        let warning = Warning(format!(
-            "{}: column `{}` holds {:?}, which its samples did not show; it is read again as {needed}",
-            misfit.place,
-            schema.field(*column).name(),
-            misfit.text
-        ));
-        tell(warning, options, warnings);
-    }
+    misfits.warn(options, warnings);
     Ok(())
 }
 
@@ -210,45 +183,26 @@ fn finish(
             match end {
                 StageEnd::Done(result, _) => question.result = Some(result),
                 StageEnd::Failed(_, error) => return Err(error),
-                StageEnd::Widen(_) => return Err(Error::internal("a misfit in memory")),
+                StageEnd::Again | StageEnd::Widen(_) => return Err(Error::internal("a misfit in memory")),
             }
         }
     }
     Ok(())
 }
 
-/// Runs the only stage of a plan, its batches going through `gate`.
-pub(super) fn stream_first_stage(plan: &LogicalPlan, options: &RunOptions, gate: &Gate) -> Result<()> {
+/// Runs the only stage of a plan, its batches going through `gate`; tells what must be widened first, if anything.
+pub(super) fn stream_only_stage(plan: &LogicalPlan, options: &RunOptions, gate: &Gate) -> Result<Option<Misfits>> {
     let source = Arc::clone(plan.source());
-    let mut statistics = RunStatistics::default();
-    let mut warnings = Vec::new();
-    let ends = run_pass(&source, lower(plan)?, options, &mut statistics, &mut warnings, Some(gate))?;
-    for end in ends {
+    let (mut statistics, mut warnings) = (RunStatistics::default(), Vec::new());
+    for warning in source.warnings() {
+        tell(Warning(warning), options, &mut warnings);
+    }
+    for end in run_pass(&source, lower(plan)?, options, &mut statistics, &mut warnings, Some(gate))? {
         match end {
-            StageEnd::Done(..) => {}
+            StageEnd::Done(..) | StageEnd::Again => {}
             StageEnd::Failed(_, error) => return Err(error),
-            StageEnd::Widen(misfits) => return Err(too_late(&source, &misfits)),
+            StageEnd::Widen(first) => return Ok(Some(Misfits { source, first })),
         }
     }
-    Ok(())
-}
-
-/// Rows of the narrower type have already gone out.
-fn too_late(source: &Arc<dyn Source>, misfits: &BTreeMap<(usize, ColumnType), FirstMisfit>) -> Error {
-    use crate::error::ErrorKind;
-    let Some(((column, needed), misfit)) = misfits.iter().min_by_key(|(_, misfit)| misfit.row) else {
-        return Error::internal("widening without a misfit");
-    };
-    let schema = source.schema();
-    let name = schema.field(*column).name();
-    Error::new(
-        ErrorKind::Value,
-        format!("this value needs {needed}, and rows of a narrower type have already been given out"),
-    )
-    .at(misfit.place.clone())
-    .with_place(|place| {
-        place.column = Some(name.as_str().into());
-        place.value = Some(misfit.text.clone());
-    })
-    .hint(format!("use --types {name}={}", needed.to_string().to_lowercase()))
+    Ok(None)
 }

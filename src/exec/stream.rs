@@ -1,14 +1,15 @@
 //! Batches handed to the caller while the pass runs, in input order, never more than a few ahead of the caller.
 
 use super::options::RunOptions;
-use super::run::{run, stream_first_stage};
+use super::run::{run, stream_only_stage};
 use crate::batch::Batch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::LogicalPlan;
+use crate::plan::{LogicalPlan, SinkSpec, lower};
 use crate::source::CancelToken;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,43 +19,95 @@ const AHEAD: usize = 8;
 
 /// Lets the batches of a pass through in input order.
 pub(super) struct Gate {
-    /// The file and the commit in it whose turn it is.
-    turn: Mutex<(u32, u64)>,
+    turn: Mutex<Turn>,
     moved: Condvar,
     out: SyncSender<Result<RecordBatch>>,
+    /// So many bytes are held back, so that a run that fails early has handed out nothing.
+    hold_bytes: usize,
+}
+
+/// Whose turn it is, and what is held back.
+#[derive(Default)]
+struct Turn {
+    file: u32,
+    sequence: u64,
+    held: Vec<RecordBatch>,
+    held_bytes: usize,
+    /// Something has been handed out.
+    flowing: bool,
+    /// Nothing more is let through.
+    closed: bool,
+}
+
+/// One commit on its way through the gate.
+pub(super) struct Passage<B> {
+    pub(super) file: u32,
+    pub(super) sequence: u64,
+    /// The last commit of its file.
+    pub(super) ends_file: bool,
+    /// Nothing behind this commit may pass: it met an error.
+    pub(super) closes: bool,
+    pub(super) batches: B,
 }
 
 impl Gate {
-    pub(super) fn new(out: SyncSender<Result<RecordBatch>>) -> Self {
-        Gate { turn: Mutex::new((0, 0)), moved: Condvar::new(), out }
+    fn new(out: SyncSender<Result<RecordBatch>>, hold_bytes: usize) -> Self {
+        Gate { turn: Mutex::default(), moved: Condvar::new(), out, hold_bytes }
     }
 
     /// Waits for the turn of a commit and hands its batches to the caller. Whoever holds the earliest commit never
     /// waits for anyone but the caller.
-    pub(super) fn emit(
-        &self,
-        file: u32,
-        sequence: u64,
-        last: bool,
-        batches: impl Iterator<Item = Batch>,
-        stopped: impl Fn() -> bool,
-    ) -> Result<()> {
-        let cancelled = || Error::new(ErrorKind::Cancelled, "the run was cancelled");
+    pub(super) fn pass(&self, passage: Passage<impl Iterator<Item = Batch>>, stopped: impl Fn() -> bool) -> Result<()> {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        while *turn != (file, sequence) {
+        while (turn.file, turn.sequence) != (passage.file, passage.sequence) && !turn.closed {
             if stopped() {
                 return Ok(());
             }
             let waited = self.moved.wait_timeout(turn, Duration::from_millis(50));
             turn = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        for batch in batches {
-            // The caller has gone: so may we.
-            self.out.send(Ok(batch.records)).map_err(|_| cancelled())?;
+        if turn.closed {
+            return Ok(());
         }
-        *turn = if last { (file + 1, 0) } else { (file, sequence + 1) };
+        for batch in passage.batches {
+            turn.held_bytes += batch.records.get_array_memory_size();
+            turn.held.push(batch.records);
+            if turn.flowing || turn.held_bytes > self.hold_bytes {
+                self.flow(&mut turn, &stopped)?;
+            }
+        }
+        turn.closed = passage.closes;
+        (turn.file, turn.sequence) =
+            if passage.ends_file { (passage.file + 1, 0) } else { (passage.file, passage.sequence + 1) };
         self.moved.notify_all();
         Ok(())
+    }
+
+    /// Hands out what is held back.
+    fn flow(&self, turn: &mut Turn, stopped: &impl Fn() -> bool) -> Result<()> {
+        turn.flowing = true;
+        for records in std::mem::take(&mut turn.held) {
+            let mut item = Ok(records);
+            while let Err(refused) = self.out.try_send(item) {
+                item = match refused {
+                    TrySendError::Full(item) if !stopped() => item,
+                    _ => return Err(Error::new(ErrorKind::Cancelled, "the run was cancelled")),
+                };
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        Ok(())
+    }
+
+    /// The pass ended well: whatever is held back may go.
+    fn finish(self, cancel: &CancelToken) -> Result<()> {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.flow(&mut turn, &|| cancel.is_cancelled())
+    }
+
+    /// Whether anything has been handed out.
+    fn has_flowed(&self) -> bool {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner).flowing
     }
 }
 
@@ -83,9 +136,7 @@ impl Iterator for BatchStream {
 
 impl Drop for BatchStream {
     fn drop(&mut self) {
-        if self.worker.as_ref().is_some_and(|worker| !worker.is_finished()) {
-            self.cancel.cancel();
-        }
+        self.cancel.cancel();
         self.receiver = None;
         if let Some(worker) = self.worker.take() {
             // A panic of the worker was already turned into an error for the caller.
@@ -95,32 +146,19 @@ impl Drop for BatchStream {
 }
 
 /// Starts a question and returns its batches as they become certain. A question that must see all rows before it can
-/// answer is run first; then its result is handed out.
+/// answer is run first; then its result is handed out. The first `hold_bytes` bytes are held back until more have come
+/// or all is well: a run that fails before has handed out nothing.
 ///
 /// # Errors
 /// The `Name` and `Type` errors of the plan. Errors of the data come as the last item.
-pub fn stream(plan: LogicalPlan, mut options: RunOptions) -> Result<BatchStream> {
+pub fn stream(plan: LogicalPlan, mut options: RunOptions, hold_bytes: usize) -> Result<BatchStream> {
     let schema = plan.schema()?;
-    let stages = crate::plan::lower(&plan)?;
     let (sender, receiver) = sync_channel(AHEAD);
-    let cancel = options.cancel.clone();
+    let cancel = options.cancel.child();
     options.cancel = cancel.clone();
-    let streams = stages.len() == 1 && matches!(stages[0].sink, crate::plan::SinkSpec::Collect { limit: None });
     let work = move || {
-        let result = if streams {
-            let gate = Gate::new(sender.clone());
-            stream_first_stage(&plan, &options, &gate)
-        } else {
-            run(&[plan], &options).map(|output| {
-                for answer in output.answers {
-                    for batch in answer.batches {
-                        if sender.send(Ok(batch)).is_err() {
-                            return;
-                        }
-                    }
-                }
-            })
-        };
+        let run = || answer(plan, &options, &sender, hold_bytes);
+        let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(Error::internal("a run panicked")));
         if let Err(error) = result {
             // The caller may have gone; then nobody wants the error.
             drop(sender.send(Err(error)));
@@ -131,4 +169,37 @@ pub fn stream(plan: LogicalPlan, mut options: RunOptions) -> Result<BatchStream>
         .spawn(work)
         .map_err(|error| Error::new(ErrorKind::Io, format!("cannot start a thread: {error}")))?;
     Ok(BatchStream { schema, receiver: Some(receiver), cancel, worker: Some(worker) })
+}
+
+fn answer(
+    mut plan: LogicalPlan,
+    options: &RunOptions,
+    sender: &SyncSender<Result<RecordBatch>>,
+    hold_bytes: usize,
+) -> Result<()> {
+    while flows_through(&plan)? {
+        let gate = Gate::new(sender.clone(), hold_bytes);
+        match stream_only_stage(&plan, options, &gate)? {
+            None => return gate.finish(&options.cancel),
+            Some(misfits) if gate.has_flowed() => return Err(misfits.too_late()),
+            Some(misfits) => plan = misfits.widened_plan(&plan, options)?,
+        }
+    }
+    for answer in run(&[plan], options)?.answers {
+        for batch in answer.batches {
+            if sender.send(Ok(batch)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a plan is answered by rows in input order, so that they can be handed out as they come.
+///
+/// # Errors
+/// The `Name` and `Type` errors of the plan.
+pub fn flows_through(plan: &LogicalPlan) -> Result<bool> {
+    let stages = lower(plan)?;
+    Ok(matches!(stages.as_slice(), [only] if matches!(only.sink, SinkSpec::Collect { limit: None })))
 }

@@ -1,11 +1,11 @@
 //! What one partition means to one stage, found out before the partition is certain.
 
 use super::filter::leading_filters;
-use crate::batch::{Batch, RowId};
+use crate::batch::{Batch, Mask, RowId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Stage, Step};
 use crate::source::{Remedy, SourceBatch};
-use arrow::array::{Array, BooleanArray};
+use arrow::array::BooleanArray;
 
 /// A stage of a pass, and where its columns stand among those of the pass.
 pub(super) struct PassStage {
@@ -29,26 +29,26 @@ pub(super) struct RecodedFields {
 impl PartitionWork {
     /// Evaluates the steps of every stage on the batches of a partition.
     pub(super) fn of(stages: &[PassStage], batches: &[SourceBatch]) -> Self {
-        PartitionWork {
-            stages: stages.iter().map(|stage| evaluate(stage, batches)).collect(),
-            recoded: recoded(batches),
-        }
+        let recoded = recoded(stages, batches);
+        PartitionWork { stages: stages.iter().map(|stage| evaluate(stage, batches)).collect(), recoded }
     }
 }
 
-fn recoded(batches: &[SourceBatch]) -> Option<RecodedFields> {
+/// The recoded fields that concern some stage.
+fn recoded(stages: &[PassStage], batches: &[SourceBatch]) -> Option<RecodedFields> {
     let mut found: Option<RecodedFields> = None;
-    for batch in batches {
-        let Some(recoded) = &batch.recoded else { continue };
-        match &mut found {
-            Some(found) => found.count += recoded.count,
-            None => {
-                found = Some(RecodedFields {
-                    count: recoded.count,
-                    row: batch.batch.origin.row_id(recoded.row),
-                    column: batch.batch.records.schema_ref().field(recoded.column).name().clone(),
-                });
+    for batch in batches.iter().filter(|batch| !batch.recoded.is_empty()) {
+        let mut readers: Vec<Concern<'_>> = stages.iter().map(|stage| Concern::new(stage, batch)).collect();
+        for field in &batch.recoded {
+            if !readers.iter_mut().any(|reader| reader.is(field.row, field.column)) {
+                continue;
             }
+            let first = || RecodedFields {
+                count: 0,
+                row: batch.batch.origin.row_id(field.row),
+                column: batch.batch.records.schema_ref().field(field.column).name().clone(),
+            };
+            found.get_or_insert_with(first).count += 1;
         }
     }
     found
@@ -88,10 +88,14 @@ fn evaluate(stage: &PassStage, batches: &[SourceBatch]) -> StageWork {
         };
         let batch = Batch { records, origin: source.batch.origin.clone() };
         if !source.misfits.is_empty() {
-            note_misfits(stage, source, &batch, &mut work.misfits);
+            note_misfits(stage, source, &mut work.misfits);
         }
         match apply(&stage.stage.steps, &batch) {
-            Ok(batch) => push(&mut work, batch),
+            Ok(None) => {}
+            Ok(Some(batch)) => {
+                work.kept += batch.rows();
+                work.batches.push(batch);
+            }
             Err(error) => {
                 work.failure = Some(locate(&stage.stage.steps, &batch, error, &mut work.batches));
                 work.kept = work.batches.iter().map(Batch::rows).sum();
@@ -102,15 +106,16 @@ fn evaluate(stage: &PassStage, batches: &[SourceBatch]) -> StageWork {
     work
 }
 
-fn push(work: &mut StageWork, batch: Batch) {
-    if batch.rows() > 0 {
-        work.kept += batch.rows();
-        work.batches.push(batch);
+/// The batch after all steps; `None` when no row is left, so that a constant which fails does so only for a row.
+fn apply(steps: &[Step], batch: &Batch) -> Result<Option<Batch>> {
+    let mut batch = batch.clone();
+    for step in steps {
+        if batch.rows() == 0 {
+            return Ok(None);
+        }
+        batch = step.apply(batch)?;
     }
-}
-
-fn apply(steps: &[Step], batch: &Batch) -> Result<Batch> {
-    steps.iter().try_fold(batch.clone(), |batch, step| step.apply(batch))
+    Ok(Some(batch).filter(|batch| batch.rows() > 0))
 }
 
 /// Finds the first row at which the steps fail, by halving; keeps the rows before it.
@@ -131,41 +136,55 @@ fn locate(steps: &[Step], batch: &Batch, error: Error, kept: &mut Vec<Batch>) ->
             }
         }
     }
-    if let Ok(before) = apply(steps, &batch.head(good))
-        && before.rows() > 0
-    {
+    if let Ok(Some(before)) = apply(steps, &batch.head(good)) {
         kept.push(before);
     }
     (Some(batch.origin.row_id(good)), error)
 }
 
-/// A misfit concerns a stage that reads its column, unless a filter that does not read it turns the row away first.
-fn note_misfits(stage: &PassStage, source: &SourceBatch, batch: &Batch, misfits: &mut Vec<StageMisfit>) {
-    let mut masks: Vec<Option<BooleanArray>> = Vec::new();
+fn note_misfits(stage: &PassStage, source: &SourceBatch, misfits: &mut Vec<StageMisfit>) {
+    let mut concern = Concern::new(stage, source);
     for misfit in &source.misfits {
-        let Some(own) = stage.map.iter().position(|&column| column == misfit.column) else { continue };
-        let mut concerned = true;
-        for (at, predicate) in leading_filters(&stage.stage).enumerate() {
-            if predicate.columns().contains(&own) {
-                break;
-            }
-            if masks.len() == at {
-                masks.push(predicate.evaluate_mask(&batch.records).ok());
-            }
-            if let Some(mask) = &masks[at]
-                && !(mask.is_valid(misfit.row) && mask.value(misfit.row))
-            {
-                concerned = false;
-                break;
-            }
-        }
-        if concerned {
+        if concern.is(misfit.row, misfit.column) {
             misfits.push(StageMisfit {
-                row: batch.origin.row_id(misfit.row),
+                row: source.batch.origin.row_id(misfit.row),
                 column: misfit.column,
                 text: misfit.text.clone(),
                 remedy: misfit.remedy.clone(),
             });
         }
+    }
+}
+
+/// Which fields of a batch a stage reads: those of its columns, but for rows that a leading filter which does not read
+/// the column turns away first.
+struct Concern<'a> {
+    stage: &'a PassStage,
+    source: &'a SourceBatch,
+    /// The masks of the leading filters, as far as they were needed.
+    masks: Vec<Option<BooleanArray>>,
+}
+
+impl<'a> Concern<'a> {
+    fn new(stage: &'a PassStage, source: &'a SourceBatch) -> Self {
+        Concern { stage, source, masks: Vec::new() }
+    }
+
+    /// Whether the stage reads the field of `row` in `column`, an index into the columns of the pass.
+    fn is(&mut self, row: usize, column: usize) -> bool {
+        let Some(own) = self.stage.map.iter().position(|&known| known == column) else { return false };
+        for (at, predicate) in leading_filters(&self.stage.stage).enumerate() {
+            if predicate.columns().contains(&own) {
+                return true;
+            }
+            if self.masks.len() == at {
+                let records = self.source.batch.records.project(&self.stage.map).ok();
+                self.masks.push(records.and_then(|records| predicate.evaluate_mask(&records).ok()));
+            }
+            if self.masks[at].as_ref().is_some_and(|mask| !mask.is_valid_and_true(row)) {
+                return false;
+            }
+        }
+        true
     }
 }

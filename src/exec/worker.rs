@@ -4,7 +4,7 @@ use super::options::{Progress, RunOptions, Warning};
 use super::outcome::PassOutcome;
 use super::sink::Sink;
 use super::statistics::StageSeconds;
-use super::stream::Gate;
+use super::stream::{Gate, Passage};
 use super::work::{PartitionWork, PassStage, RecodedFields, StageWork};
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -150,11 +150,20 @@ impl<'a> Worker<'a> {
             self.note_recoded(recoded, locate);
         }
         let mut stages = work.stages;
+        // A stand-in for a value that does not fit must not go out; rows before an error may.
+        let misfit = stages.iter().any(|work| !work.misfits.is_empty());
+        let closes = misfit || item.error.is_some() || stages.iter().any(|work| work.failure.is_some());
         let live = self.note(&mut stages, &item.id, locate, item.error, item.file_done);
         if let Some(gate) = shared.gate {
-            let batches = stages.into_iter().zip(live).filter(|(_, live)| *live).flat_map(|(stage, _)| stage.batches);
             let stopped = || shared.stop.load(Ordering::Relaxed) || shared.options.cancel.is_cancelled();
-            return gate.emit(item.id.file, item.sequence, item.file_done, batches, stopped);
+            let passage = Passage {
+                file: item.id.file,
+                sequence: item.sequence,
+                ends_file: item.file_done,
+                closes,
+                batches: stages.into_iter().filter(|_| !misfit).flat_map(|stage| stage.batches),
+            };
+            return gate.pass(passage, stopped);
         }
         let start = Instant::now();
         for ((sink, work), live) in self.sinks.iter_mut().zip(stages).zip(live) {
@@ -188,11 +197,8 @@ impl<'a> Worker<'a> {
         if file_done {
             outcome.note_file_done(id.file);
         }
-        if let Some(file) = outcome.stop_from() {
+        if let Some(file) = outcome.new_cut() {
             shared.scan.stop_from(file);
-            if shared.gate.is_some() {
-                shared.stop.store(true, Ordering::Relaxed);
-            }
         }
         outcome.stages.iter().map(|stage| !stage.is_stale()).collect()
     }

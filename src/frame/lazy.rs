@@ -236,7 +236,7 @@ impl LazyFrame {
     /// # Errors
     /// A wrong name or type. Errors in the data come as the last item.
     pub fn iter_batches_with(&self, options: RunOptions) -> Result<BatchStream> {
-        stream(LogicalPlan::clone(self.plan()?), options)
+        stream(LogicalPlan::clone(self.plan()?), options, 0)
     }
 }
 

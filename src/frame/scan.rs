@@ -3,9 +3,9 @@
 use super::lazy::LazyFrame;
 use crate::error::Result;
 use crate::source::csv::{CsvOptions, CsvSource, Dialect, Encoding, NullTokens};
-use crate::source::paths::IntoPaths;
+use crate::source::paths::{IntoPaths, expand};
 use crate::types::ColumnType;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The table in CSV files: paths, globs (sorted by name) or directories, each file plain, bzip2, gzip or zstd.
@@ -33,7 +33,7 @@ impl CsvScan {
         CsvScan { paths: paths.into_paths(), options: CsvOptions::default(), delimiter: None, quote: Some(b'"') }
     }
 
-    /// The byte between fields. Default `,`, and tab when every path names `.tsv` files.
+    /// The byte between fields. Default `,`, and tab when every file is named `….tsv`, compressed or not.
     #[must_use]
     pub fn delimiter(mut self, delimiter: u8) -> Self {
         self.delimiter = Some(delimiter);
@@ -87,9 +87,16 @@ impl CsvScan {
     /// # Errors
     /// As [`scan_csv`]; `Unsupported` for a dialect or encoding that cannot be read; `Name` for a type of no column.
     pub fn open(mut self) -> Result<LazyFrame> {
-        let tsv = |path: &PathBuf| path.to_string_lossy().to_lowercase().contains(".tsv");
-        let by_name = if self.paths.iter().all(tsv) { b'\t' } else { b',' };
+        let files = expand(&self.paths)?;
+        let by_name = if files.iter().all(|file| is_tsv(file)) { b'\t' } else { b',' };
         self.options.format.dialect = Dialect::new(self.delimiter.unwrap_or(by_name), self.quote)?;
-        Ok(LazyFrame::from_source(Arc::new(CsvSource::open(&self.paths, self.options)?)))
+        Ok(LazyFrame::from_source(Arc::new(CsvSource::open(&files, self.options)?)))
     }
+}
+
+/// Whether the name says tab-separated, compressed or not.
+fn is_tsv(file: &Path) -> bool {
+    let name = file.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let bare = [".bz2", ".gz", ".zst", ".zstd"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+    bare.ends_with(".tsv")
 }

@@ -54,11 +54,8 @@ impl Step {
                 let before = batch.rows();
                 let records = (function.0)(batch.records)?;
                 check_mapped(&records, schema)?;
-                let origin = if records.num_rows() == before {
-                    batch.origin
-                } else {
-                    batch.origin.first_repeated(records.num_rows())
-                };
+                // Made rows are numbered on from the first row they were made of.
+                let origin = if records.num_rows() == before { batch.origin } else { batch.origin.renumbered() };
                 Ok(Batch { records, origin })
             }
         }

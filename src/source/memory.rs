@@ -83,7 +83,7 @@ impl Scan for MemoryScan {
         let records = batch.project(&self.columns)?;
         let origin = RowOrigin::consecutive(self.first_rows[ordinal]);
         let ticket = Ticket { id: PartitionId { file: 0, ordinal: ordinal as u64 }, notes: Box::new(batch.num_rows()) };
-        let batch = SourceBatch { batch: Batch { records, origin }, misfits: Vec::new(), recoded: None };
+        let batch = SourceBatch { batch: Batch { records, origin }, misfits: Vec::new(), recoded: Vec::new() };
         Ok(Read::Partition(ticket, vec![batch]))
     }
 

@@ -169,8 +169,8 @@ pub struct SourceBatch {
     pub batch: Batch,
     /// Values that do not fit their column's type; they are null in `batch`. Ascending by row.
     pub misfits: Vec<Misfit>,
-    /// Fields that were not valid in the expected encoding and were read as windows-1252.
-    pub recoded: Option<Recoded>,
+    /// Fields that are not UTF-8 and were read as windows-1252, no encoding having been declared.
+    pub recoded: Vec<Recoded>,
 }
 
 /// A value that does not fit the type of its column.
@@ -195,14 +195,12 @@ pub enum Remedy {
     Fail(Error),
 }
 
-/// Fields of a batch that were read as windows-1252.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A field that was read as windows-1252.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recoded {
-    /// How many.
-    pub count: u64,
-    /// Row of the first.
+    /// Row of the batch.
     pub row: usize,
-    /// Its column, as an index into [`ScanRequest::columns`].
+    /// Index into [`ScanRequest::columns`].
     pub column: usize,
 }
 
@@ -247,7 +245,10 @@ pub trait Locate: Send {
 
 /// A flag that stops a run from outside; clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+pub struct CancelToken {
+    flag: Arc<AtomicBool>,
+    parent: Option<Arc<AtomicBool>>,
+}
 
 impl CancelToken {
     /// A token that is not cancelled.
@@ -257,11 +258,17 @@ impl CancelToken {
 
     /// Asks every run that holds a clone of this token to stop; it returns an error of kind `Cancelled`.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.flag.store(true, Ordering::Relaxed);
     }
 
     /// Whether [`CancelToken::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        let set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        set(&self.flag) || self.parent.as_deref().is_some_and(set)
+    }
+
+    /// A token that is cancelled by this one, but does not cancel it.
+    pub(crate) fn child(&self) -> Self {
+        CancelToken { flag: Arc::default(), parent: Some(Arc::clone(&self.flag)) }
     }
 }

@@ -8,6 +8,8 @@ mod tests;
 mod values;
 
 use crate::cli::render::Format;
+use crate::error::Result;
+use crate::exec::Scheduler;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -215,7 +217,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Who does the work; answers are the same [default: $OUTCROP_SCHEDULER, else threads]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "threads|synchronous", value_parser = values::scheduler)]
     scheduler: Option<Scheduler>,
     /// Print the statistics of the run on stderr at the end, for people or for programs
     #[arg(long, value_name = "text|json", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
@@ -238,24 +240,14 @@ impl Run {
     /// The scheduler: the flag, else `variable` (the value of [`SCHEDULER_VARIABLE`]), else threads.
     ///
     /// # Errors
-    /// The variable names no scheduler; the text says what it may name.
-    pub(crate) fn scheduler(&self, variable: Option<&str>) -> Result<Scheduler, String> {
+    /// The variable names no scheduler.
+    pub(crate) fn scheduler(&self, variable: Option<&str>) -> Result<Scheduler> {
         match (self.scheduler, variable) {
             (Some(given), _) => Ok(given),
             (None, None | Some("")) => Ok(Scheduler::Threads),
-            (None, Some(name)) => Scheduler::from_str(name, true)
-                .map_err(|_| format!("{SCHEDULER_VARIABLE} is `{name}`, expected threads or synchronous")),
+            (None, Some(name)) => Scheduler::parse(name),
         }
     }
-}
-
-/// Who does the work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Scheduler {
-    /// Threads of this process, one a core
-    Threads,
-    /// The calling thread alone, for debugging
-    Synchronous,
 }
 
 /// The form of run statistics.

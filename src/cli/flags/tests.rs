@@ -100,10 +100,10 @@ fn the_format_is_the_flag_then_the_file_name_then_the_place() {
 fn the_scheduler_is_the_flag_then_the_variable_then_threads() {
     let (given, not_given) =
         (asked(&["ask", "a", "-q", "x", "--scheduler", "threads"]).run, asked(&["ask", "a", "-q", "x"]).run);
-    assert_eq!(given.scheduler(Some("synchronous")), Ok(Scheduler::Threads));
-    assert_eq!(not_given.scheduler(Some("synchronous")), Ok(Scheduler::Synchronous));
-    assert_eq!(not_given.scheduler(None), Ok(Scheduler::Threads));
-    assert!(not_given.scheduler(Some("dask")).unwrap_err().contains("`dask`"));
+    assert_eq!(given.scheduler(Some("synchronous")).unwrap(), Scheduler::Threads);
+    assert_eq!(not_given.scheduler(Some("synchronous")).unwrap(), Scheduler::Synchronous);
+    assert_eq!(not_given.scheduler(None).unwrap(), Scheduler::Threads);
+    assert!(not_given.scheduler(Some("dask")).unwrap_err().message().contains("`dask`"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Values of flags that need reading.
 
+use crate::exec::Scheduler;
 use crate::types::ColumnType;
 use std::str::FromStr;
 
@@ -65,4 +66,9 @@ pub(super) fn encoding(label: &str) -> Result<String, String> {
         Some(_) => Ok(label.to_string()),
         None => Err("no such encoding; utf-8, latin1, windows-1252 and shift_jis are some".to_string()),
     }
+}
+
+/// A scheduler by its name.
+pub(super) fn scheduler(name: &str) -> Result<Scheduler, String> {
+    Scheduler::parse(name).map_err(|error| error.to_string())
 }

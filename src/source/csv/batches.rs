@@ -6,11 +6,11 @@ use super::index::RecordIndex;
 use super::infer::widened_type;
 use super::record::Malformed;
 use super::split::{Limits, split};
-use crate::batch::{Batch, Positions, RowOrigin};
+use crate::batch::{Batch, Mask, Positions, RowOrigin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::decompress::Cell;
 use crate::source::{Misfit, Recoded, Remedy, RowFilter, SourceBatch};
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter;
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -109,6 +109,7 @@ impl Reader {
         };
         let origin = RowOrigin { file: self.file, positions: Positions::Listed(positions) };
         notes.misfits.sort_by_key(|misfit| misfit.row);
+        notes.recoded.sort_by_key(|field| (field.row, field.column));
         Ok(SourceBatch { batch: Batch { records, origin }, misfits: notes.misfits, recoded: notes.recoded })
     }
 
@@ -118,10 +119,7 @@ impl Reader {
         for misfit in parsed.misfits {
             notes.misfits.push(self.misfit(text, at, misfit));
         }
-        if let Some((record, _)) = parsed.recoded.first {
-            let row = rows.map_or(record, |rows| rows.partition_point(|&row| (row as usize) < record));
-            notes.recode(Recoded { count: parsed.recoded.count, row, column: at });
-        }
+        notes.recoded.extend(parsed.recoded.iter().map(|&row| Recoded { row: row as usize, column: at }));
         parsed.array
     }
 
@@ -158,44 +156,28 @@ impl Reader {
 #[derive(Default)]
 struct Notes {
     misfits: Vec<Misfit>,
-    recoded: Option<Recoded>,
+    recoded: Vec<Recoded>,
 }
 
 impl Notes {
-    /// The rows to keep, when few enough to be worth it. Rows with a misfit stay: the question may need them.
+    /// The rows to keep, when few enough to be worth it. Rows of which something is noted stay: whether that concerns
+    /// a question is for the question to tell.
     fn rows_kept(&self, mask: &BooleanArray) -> Option<Vec<u32>> {
-        let keep = |row: &u32| {
-            let at = *row as usize;
-            (mask.is_valid(at) && mask.value(at)) || self.misfits.iter().any(|misfit| misfit.row == at)
-        };
         if mask.true_count() as f64 > COMPACT_BELOW * mask.len() as f64 {
             return None;
         }
-        Some((0..mask.len() as u32).filter(keep).collect())
+        let mut keep: Vec<bool> = (0..mask.len()).map(|row| mask.is_valid_and_true(row)).collect();
+        for row in self.misfits.iter().map(|misfit| misfit.row).chain(self.recoded.iter().map(|field| field.row)) {
+            keep[row] = true;
+        }
+        Some((0..mask.len() as u32).filter(|&row| keep[row as usize]).collect())
     }
 
     /// Renumbers rows after all but `rows` were dropped.
     fn compact(&mut self, rows: &[u32]) {
-        for misfit in &mut self.misfits {
-            misfit.row = rows.partition_point(|&row| (row as usize) < misfit.row);
-        }
-        if let Some(recoded) = &mut self.recoded {
-            let row = rows.partition_point(|&row| (row as usize) < recoded.row);
-            recoded.row = row.min(rows.len().saturating_sub(1));
-        }
-    }
-
-    fn recode(&mut self, found: Recoded) {
-        match &mut self.recoded {
-            None => self.recoded = Some(found),
-            Some(known) => {
-                let count = known.count + found.count;
-                if found.row < known.row {
-                    *known = found;
-                }
-                known.count = count;
-            }
-        }
+        let renumber = |row: &mut usize| *row = rows.partition_point(|&kept| (kept as usize) < *row);
+        self.misfits.iter_mut().for_each(|misfit| renumber(&mut misfit.row));
+        self.recoded.iter_mut().for_each(|field| renumber(&mut field.row));
     }
 }
 

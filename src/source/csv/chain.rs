@@ -5,6 +5,7 @@
 //! the carry and the piece are read again from the carry's start, which is certain.
 
 use super::batches::{ReadText, Reader};
+use super::dialect::Dialect;
 use super::index::RecordIndex;
 use super::open::place_in;
 use super::record::{Malformed, MalformedKind};
@@ -26,6 +27,9 @@ pub(super) struct PieceRead {
     pub(super) records: u64,
     pub(super) newlines: u64,
 }
+
+/// Records may not be longer, whatever is asked for: offsets are 32 bits wide.
+const MAX_RECORD_BYTES: usize = 1 << 29;
 
 /// What precedes some text in its file.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,7 +80,7 @@ impl Chain {
             ended: false,
             closed: false,
             index: RecordIndex::new(),
-            max_record_bytes,
+            max_record_bytes: max_record_bytes.min(MAX_RECORD_BYTES),
         }
     }
 
@@ -112,7 +116,7 @@ impl Chain {
         let skips_alike = self.skip == 0 || read.start == Some(self.skip);
         self.skip -= skipped;
         if as_read && skips_alike && self.confirm_start(reader, id, &read, skipped, out)? {
-            self.accept(id, read, out)?;
+            self.accept(reader, id, read, out)?;
         } else {
             self.read_again(reader, id, &read.piece, skipped, out)?;
         }
@@ -139,18 +143,18 @@ impl Chain {
             return Ok(false);
         }
         let between = reader.read(&text, 0, &cells, false, &mut self.index)?;
-        self.tell(id, Told { text, cells, start: 0 }, between, CommittedRows::Between, out)?;
+        self.tell(reader, id, Told { text, cells, start: 0 }, between, CommittedRows::Between, out)?;
         self.carry.clear();
         Ok(true)
     }
 
     /// The piece counts as it was read.
-    fn accept(&mut self, id: PartitionId, read: PieceRead, out: &mut Vec<Committed>) -> Result<()> {
+    fn accept(&mut self, reader: &Reader, id: PartitionId, read: PieceRead, out: &mut Vec<Committed>) -> Result<()> {
         let PieceRead { piece, start, tail, malformed, records, newlines } = read;
         self.keep_tail(&piece.text, tail, &piece.cells);
         let done = ReadText { batches: Vec::new(), tail, malformed, records, newlines };
         let told = Told { text: piece.text, cells: piece.cells, start: start.unwrap_or(0) };
-        self.tell(id, told, done, |_| CommittedRows::AsRead, out)
+        self.tell(reader, id, told, done, |_| CommittedRows::AsRead, out)
     }
 
     /// Reads the carry and the piece from the carry's start on.
@@ -165,7 +169,7 @@ impl Chain {
         let (text, cells) = self.with_carry(piece, skipped, piece.text.len());
         let read = reader.read(&text, 0, &cells, false, &mut self.index)?;
         self.keep_tail(&text, read.tail, &cells);
-        self.tell(id, Told { text, cells, start: 0 }, read, CommittedRows::Instead, out)
+        self.tell(reader, id, Told { text, cells, start: 0 }, read, CommittedRows::Instead, out)
     }
 
     /// The carry, then `piece.text[from..to]`, and where positions start anew in it.
@@ -188,6 +192,7 @@ impl Chain {
     /// Tells of rows, counts what precedes the text behind them, and reports what is malformed there.
     fn tell(
         &mut self,
+        reader: &Reader,
         id: PartitionId,
         told: Told,
         read: ReadText,
@@ -200,7 +205,7 @@ impl Chain {
         self.before.records += read.records;
         let malformed = read.malformed.map(|malformed| self.malformed(&told.text, read.tail, malformed));
         let name = Arc::clone(&self.name);
-        let locate = TextPlace { name, told, before };
+        let locate = TextPlace { name, told, before, dialect: reader.format.dialect, fields: reader.fields };
         out.push(Committed {
             id,
             sequence: self.sequence,
@@ -264,7 +269,7 @@ impl Chain {
             let text = std::mem::take(&mut self.carry);
             let cells = std::mem::take(&mut self.carry_cells);
             let read = reader.read(&text, 0, &cells, true, &mut self.index)?;
-            self.tell(id, Told { text, cells, start: 0 }, read, CommittedRows::Between, out)?;
+            self.tell(reader, id, Told { text, cells, start: 0 }, read, CommittedRows::Between, out)?;
             Ok(warning)
         });
         match result {
@@ -317,6 +322,8 @@ struct TextPlace {
     told: Told,
     /// What precedes the records.
     before: Before,
+    dialect: Dialect,
+    fields: usize,
 }
 
 /// A text that rows were read from.
@@ -336,7 +343,10 @@ impl Locate for TextPlace {
             cell.at.saturating_add(within).clamp(*start, text.len())
         });
         let lines = count_newlines(&text[*start..offset]);
+        let mut index = RecordIndex::new();
+        split(&text[..offset], *start, &self.dialect, self.fields, true, Limits::NONE, &mut index);
         Place {
+            record: Some(self.before.records + index.records() as u64 + 1),
             line: Some(self.before.lines + lines + 1),
             byte: Some(self.before.bytes + (offset - start) as u64),
             ..place_in(&self.name)

@@ -48,15 +48,6 @@ pub struct Misfit {
     pub kind: MisfitKind,
 }
 
-/// Fields that were read as windows-1252 because they are not UTF-8 and no encoding was declared.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recoded {
-    /// How many.
-    pub count: u64,
-    /// Record and raw range of the first.
-    pub first: Option<(usize, Range<usize>)>,
-}
-
 /// A column as read.
 #[derive(Clone, Debug)]
 pub struct Parsed {
@@ -64,8 +55,8 @@ pub struct Parsed {
     pub array: ArrayRef,
     /// What did not fit, ascending by row.
     pub misfits: Vec<Misfit>,
-    /// What was recoded.
-    pub recoded: Recoded,
+    /// Rows, ascending, whose field was read as windows-1252: it is not UTF-8, and no encoding was declared.
+    pub recoded: Vec<u32>,
 }
 
 /// Reads one column of the records in `index`, which were split from `text`: of all of them, or of the records listed
@@ -96,7 +87,7 @@ pub fn parse_column(
         format,
         validity: Validity { bits: vec![0xFF; length.div_ceil(8)], nulls: 0 },
         misfits: Vec::new(),
-        recoded: Recoded::default(),
+        recoded: Vec::new(),
     };
     let array: ArrayRef = match spec.column_type {
         ColumnType::Null => column.nulls(),
@@ -175,7 +166,7 @@ struct Column<'a> {
     format: &'a Format,
     validity: Validity,
     misfits: Vec<Misfit>,
-    recoded: Recoded,
+    recoded: Vec<u32>,
 }
 
 impl<'a> Column<'a> {
@@ -274,9 +265,7 @@ impl<'a> Column<'a> {
             Some(decoded) => {
                 views.push(&decoded.text);
                 if decoded.recoded {
-                    self.recoded.count += 1;
-                    let place = (self.fields.record(row), range);
-                    self.recoded.first.get_or_insert(place);
+                    self.recoded.push(row as u32);
                 }
             }
             None => {

@@ -45,7 +45,7 @@ mod source;
 pub mod split;
 mod strings;
 
-pub use column::{ColumnSpec, Misfit, MisfitKind, Parsed, Recoded, parse_column};
+pub use column::{ColumnSpec, Misfit, MisfitKind, Parsed, parse_column};
 pub use dialect::Dialect;
 pub use encoding::Encoding;
 pub use fields::{Format, NullTokens};

@@ -68,6 +68,10 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
             first_name = Arc::clone(&name);
             note_renamed(&header, &name, &mut opened.warnings);
         }
+        if header.recoded > 0 {
+            let names = format!("{} column names are not UTF-8 and were read as windows-1252", header.recoded);
+            opened.warnings.push(format!("{name}: {names}"));
+        }
         let map = map_columns(&names, &header.names, &first_name, &name)?;
         for sample in &samples {
             observe(sample, &header, &map, &options.format, &mut guesses);

@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// Pieces of one file that may wait for their commit, for each worker.
 const PENDING_PER_WORKER: usize = 4;
 
+/// Pieces may not be larger: offsets into a piece and what was carried over to it are 32 bits wide.
+const MAX_PIECE_BYTES: usize = 1 << 28;
+
 /// A running scan.
 pub(super) struct CsvScan {
     files: Arc<[CsvFile]>,
@@ -52,7 +55,7 @@ impl CsvScan {
         files: Arc<[CsvFile]>,
         columns: &[CsvColumn],
         options: Arc<CsvOptions>,
-        request: ScanRequest,
+        mut request: ScanRequest,
         counters: Arc<InputCounters>,
         bytes_told: Arc<AtomicU64>,
     ) -> Result<Self> {
@@ -78,6 +81,7 @@ impl CsvScan {
             let chain = Chain::new(name, file.data_start, file.header_lines, options.max_record_bytes);
             FileScan { reader, stream: OnceLock::new(), chain: Mutex::new(chain), committed: Condvar::new() }
         };
+        request.piece_bytes = request.piece_bytes.min(MAX_PIECE_BYTES);
         let scans = files.iter().enumerate().map(scan).collect();
         let stored_bytes = files.iter().map(|file| file.text.input().length()).sum();
         Ok(CsvScan {
@@ -119,7 +123,7 @@ impl CsvScan {
         chain.calls += 1;
         drop(chain);
         let start = Instant::now();
-        let next = self.stream(file).and_then(|stream| stream.next(&mut scratch.text, self.request.workers, wait));
+        let next = self.stream(file).and_then(|stream| stream.next(&mut scratch.text, wait));
         scratch.times.decompress += start.elapsed().as_secs_f64();
         let mut chain = scan.chain();
         chain.calls -= 1;
@@ -130,8 +134,9 @@ impl CsvScan {
                 self.bytes_handed_out.fetch_add(piece.stored_bytes, Ordering::Relaxed);
                 Ok(Asked::Piece(piece))
             }
-            Next::Busy => Ok(Asked::Busy),
-            Next::End => {
+            Next::Busy if !chain.ended => Ok(Asked::Busy),
+            // Whoever is the last to leave a stream that has ended closes the file, whatever it was told itself.
+            Next::Busy | Next::End => {
                 chain.ended = true;
                 let mut committed = Vec::new();
                 chain.advance(self.stream(file)?, &scan.reader, &mut committed);

@@ -6,7 +6,7 @@ use super::scan::CsvScan;
 use crate::error::Result;
 use crate::source::decompress::Format as Compression;
 use crate::source::input::InputCounters;
-use crate::source::{PartitionInfo, Scan, ScanRequest, Source, paths};
+use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::fmt;
@@ -34,13 +34,13 @@ impl fmt::Debug for CsvSource {
 }
 
 impl CsvSource {
-    /// Opens the files that `words` (files, globs, directories) name and infers the schema from samples of each.
+    /// Opens the files at `paths` and infers the schema from samples of each.
     ///
     /// # Errors
-    /// No such file, no match, an unknown compression, a damaged beginning, headers that differ.
-    pub fn open(words: &[PathBuf], options: CsvOptions) -> Result<Self> {
+    /// A file that cannot be opened, an unknown compression, a damaged beginning, headers that differ.
+    pub fn open(paths: &[PathBuf], options: CsvOptions) -> Result<Self> {
         let counters = Arc::new(InputCounters::default());
-        let opened = open(&paths::expand(words)?, &options, &counters)?;
+        let opened = open(paths, &options, &counters)?;
         let schema = schema_of(&opened.columns);
         Ok(CsvSource {
             files: opened.files.into(),

@@ -15,6 +15,7 @@ mod gzip;
 mod plain;
 mod sequential;
 mod text_file;
+mod trailing;
 mod zstd;
 
 #[cfg(test)]
@@ -74,12 +75,11 @@ pub struct Scratch {
 
 /// One file's text, produced in parallel and confirmed in order.
 pub trait TextStream: Send + Sync {
-    /// The next piece. `workers` tells how many may be calling, so that the last pieces can be made small; `wait`
-    /// says whether to wait for a sequential decoder that is in use.
+    /// The next piece; `wait` says whether to wait for a sequential decoder that is in use.
     ///
     /// # Errors
     /// Reading the file failed.
-    fn next(&self, scratch: &mut Scratch, workers: usize, wait: bool) -> Result<Next>;
+    fn next(&self, scratch: &mut Scratch, wait: bool) -> Result<Next>;
 
     /// Confirms the piece, called once a piece in ordinal order, from one thread at a time. May replace the text
     /// and cells (a wrong guess decoded anew); returns true when it did.
@@ -94,7 +94,4 @@ pub trait TextStream: Send + Sync {
     /// # Errors
     /// The file is cut short.
     fn finish(&self) -> Result<Option<String>>;
-
-    /// Stored size in bytes.
-    fn stored_bytes(&self) -> u64;
 }

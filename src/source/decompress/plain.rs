@@ -11,16 +11,19 @@ pub(super) struct PlainStream {
     input: Arc<InputFile>,
     piece_bytes: u64,
     next_ordinal: AtomicU64,
+    /// Of all pieces; when it reaches the length, no read is under way or to come.
+    bytes_read: AtomicU64,
 }
 
 impl PlainStream {
     pub(super) fn new(input: Arc<InputFile>, piece_bytes: usize) -> Self {
-        PlainStream { input, piece_bytes: piece_bytes.max(1) as u64, next_ordinal: AtomicU64::new(0) }
+        let piece_bytes = piece_bytes.max(1) as u64;
+        PlainStream { input, piece_bytes, next_ordinal: AtomicU64::new(0), bytes_read: AtomicU64::new(0) }
     }
 }
 
 impl TextStream for PlainStream {
-    fn next(&self, scratch: &mut Scratch, _workers: usize, _wait: bool) -> Result<Next> {
+    fn next(&self, scratch: &mut Scratch, _wait: bool) -> Result<Next> {
         let ordinal = self.next_ordinal.fetch_add(1, Ordering::Relaxed);
         let at = ordinal.saturating_mul(self.piece_bytes);
         let left = self.input.length().saturating_sub(at);
@@ -34,6 +37,9 @@ impl TextStream for PlainStream {
         if at == 0 {
             self.input.release_head_before(bytes);
         }
+        if self.bytes_read.fetch_add(bytes, Ordering::Relaxed) + bytes == self.input.length() {
+            self.input.close();
+        }
         let cells = vec![Cell { at: 0, base: at }];
         Ok(Next::Piece(Piece { ordinal, text, cells, claim: Box::new(()), damage: None, stored_bytes: bytes }))
     }
@@ -45,8 +51,10 @@ impl TextStream for PlainStream {
     fn finish(&self) -> Result<Option<String>> {
         Ok(None)
     }
+}
 
-    fn stored_bytes(&self) -> u64 {
-        self.input.length()
+impl Drop for PlainStream {
+    fn drop(&mut self) {
+        self.input.close();
     }
 }

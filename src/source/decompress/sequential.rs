@@ -51,10 +51,19 @@ impl StoredReader {
             return Err(io::Error::other("reading failed"));
         }
         self.read_to += fresh as u64;
-        if self.read_to == self.input.length() && !self.keeps_head {
-            self.input.release_head();
+        if self.read_to == self.input.length() {
+            self.input.close();
+            if !self.keeps_head {
+                self.input.release_head();
+            }
         }
         Ok(())
+    }
+}
+
+impl Drop for StoredReader {
+    fn drop(&mut self) {
+        self.input.close();
     }
 }
 
@@ -159,7 +168,7 @@ impl<D: Decode> SequentialStream<D> {
 }
 
 impl<D: Decode> TextStream for SequentialStream<D> {
-    fn next(&self, scratch: &mut Scratch, _workers: usize, wait: bool) -> Result<Next> {
+    fn next(&self, scratch: &mut Scratch, wait: bool) -> Result<Next> {
         let mut state = match self.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::WouldBlock) if !wait => return Ok(Next::Busy),
@@ -196,9 +205,5 @@ impl<D: Decode> TextStream for SequentialStream<D> {
     fn finish(&self) -> Result<Option<String>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(state.decoder.warning().map(|warning| format!("{}: {warning}", self.input.name())))
-    }
-
-    fn stored_bytes(&self) -> u64 {
-        self.input.length()
     }
 }

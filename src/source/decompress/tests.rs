@@ -2,7 +2,7 @@
 
 use super::{Format, Next, Scratch, TextFile, TextStream};
 use crate::error::{Error, ErrorKind};
-use crate::source::input::InputCounters;
+use crate::source::input::{DEFAULT_CACHE_BYTES, InputCounters};
 use std::io::Write;
 use std::sync::Arc;
 
@@ -48,10 +48,10 @@ fn stored(bytes: &[u8]) -> Stored {
     Stored { _file: file, counters, text_file }
 }
 
-fn read(stream: &dyn TextStream) -> (Vec<u8>, Result<Option<String>, Error>) {
+fn read(stream: &dyn TextStream, stored_length: u64) -> (Vec<u8>, Result<Option<String>, Error>) {
     let (mut scratch, mut text, mut stored_bytes, mut ordinal) = (Scratch::default(), vec![], 0, 0);
     loop {
-        match stream.next(&mut scratch, 1, true) {
+        match stream.next(&mut scratch, true) {
             Ok(Next::Piece(mut piece)) => {
                 assert_eq!(piece.ordinal, ordinal);
                 ordinal += 1;
@@ -67,12 +67,12 @@ fn read(stream: &dyn TextStream) -> (Vec<u8>, Result<Option<String>, Error>) {
             Err(error) => return (text, Err(error)),
         }
     }
-    assert!(stored_bytes <= stream.stored_bytes());
+    assert!(stored_bytes <= stored_length);
     (text, stream.finish())
 }
 
 fn decode(bytes: &[u8]) -> (Vec<u8>, Result<Option<String>, Error>) {
-    read(&*stored(bytes).text_file.open_stream(1000).unwrap())
+    read(&*stored(bytes).text_file.open_stream(1000).unwrap(), bytes.len() as u64)
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn positions_are_offsets_in_the_text() {
         let stored = stored(&pack(&text(3500)));
         let stream = stored.text_file.open_stream(1000).unwrap();
         let (mut scratch, mut bases) = (Scratch::default(), vec![]);
-        while let Next::Piece(piece) = stream.next(&mut scratch, 1, false).unwrap() {
+        while let Next::Piece(piece) = stream.next(&mut scratch, false).unwrap() {
             bases.push((piece.cells[0].base, piece.text.len()));
         }
         assert_eq!(bases, [(0, 1000), (1000, 1000), (2000, 1000), (3000, 500)]);
@@ -142,7 +142,62 @@ fn padding_is_silent_and_garbage_behind_gzip_is_a_warning() {
     for lost in [&b"\x1f"[..], b"\x1f\x8b", b"\x1f\x8a\x08\0", b"xx\x1f\x8b\x08\0\0"] {
         decode(&[&good[..], lost].concat()).1.expect_err("what may be a damaged member is not garbage");
     }
-    decode(&[zstd(&text(500)), b"garbage".to_vec()].concat()).1.expect_err("zstd has no trailing garbage");
+}
+
+#[test]
+fn garbage_behind_zstd_is_a_warning_unless_it_may_be_a_damaged_frame() {
+    let good = zstd(&text(500));
+    for (garbage, count) in [(&b"garbage"[..], 7), (&[0; 3000], 3000), (b"\n", 1), (b"P.", 2), (&[7; 300_000], 300_000)]
+    {
+        let (back, outcome) = decode(&[&good[..], garbage].concat());
+        assert_eq!(back, text(500));
+        let warning = outcome.unwrap().unwrap();
+        assert!(warning.contains(&format!("{count} bytes after the last zstd frame, from byte {} on", good.len())));
+    }
+    let frame_behind_garbage = [&[7; (64 << 10) - 2], &good[..]].concat();
+    let lost =
+        [b"\x28", &b"\x28\xb5\x2f"[..], b"\x28\xb5\x2f\xfe..", b"\x28\xb4\x2f\xfc", b"\x5a\x2a\x4d\x19", b"\x5a\x2a"];
+    for lost in lost.into_iter().chain([&frame_behind_garbage[..]]) {
+        let (back, outcome) = decode(&[&good[..], lost].concat());
+        assert_eq!(back, text(500));
+        let error = outcome.expect_err("what may be a damaged frame is not garbage");
+        assert!(error.message().contains("zstd") && error.place().byte >= Some(good.len() as u64));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_file_stays_open_after_sampling_or_after_a_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let open_files = || {
+        let handles = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        handles.filter_map(|handle| std::fs::read_link(handle.path()).ok()).filter(|to| to.starts_with(&folder)).count()
+    };
+    let counters = Arc::default();
+    for pack in [|text: &[u8]| text.to_vec(), gzip, zstd, bzip2] {
+        // One that is kept whole by sampling, and one that is sampled in the middle too.
+        for length in [1000, 12 << 20] {
+            let path = folder.path().join("file");
+            std::fs::write(&path, pack(&text(length))).unwrap();
+            let text_file = TextFile::open(&path, &counters).unwrap();
+            assert_eq!(open_files(), 0);
+            text_file.samples(64 << 10).unwrap();
+            assert_eq!(open_files(), 0);
+            let stream = text_file.open_stream(1 << 20).unwrap();
+            let (mut scratch, mut most_open) = (Scratch::default(), 0);
+            while let Next::Piece(mut piece) = stream.next(&mut scratch, true).unwrap() {
+                most_open = most_open.max(open_files());
+                stream.confirm(&mut piece).unwrap();
+                scratch.spare_text.push(piece.text);
+            }
+            stream.finish().unwrap();
+            assert_eq!((most_open, open_files()), (usize::from(length > 1000), 0));
+            let abandoned = text_file.open_stream(100).unwrap();
+            abandoned.next(&mut scratch, true).unwrap();
+            drop(abandoned);
+            assert_eq!(open_files(), 0);
+        }
+    }
 }
 
 #[test]
@@ -156,7 +211,7 @@ fn other_workers_are_told_that_the_sequential_decoder_is_busy() {
             scope.spawn(move || {
                 let mut scratch = Scratch::default();
                 loop {
-                    match stream.next(&mut scratch, 3, wait).unwrap() {
+                    match stream.next(&mut scratch, wait).unwrap() {
                         Next::Piece(piece) => pieces.lock().unwrap().push(piece),
                         Next::Busy => assert!(!wait),
                         Next::End => break,
@@ -178,11 +233,11 @@ fn sampling_and_then_reading_fetches_every_byte_once() {
         let stored = stored(&bytes);
         let sample = stored.text_file.sample_head(150_000).unwrap();
         assert!(sample.text.len() >= 150_000 && text.starts_with(&sample.text) && !sample.is_end);
-        let (back, outcome) = read(&*stored.text_file.open_stream(1 << 20).unwrap());
+        let (back, outcome) = read(&*stored.text_file.open_stream(1 << 20).unwrap(), bytes.len() as u64);
         assert!(back == text && outcome.unwrap().is_none());
         let read_bytes = stored.counters.bytes_read();
         assert!(read_bytes <= bytes.len() as u64 + 300, "{read_bytes} of {}", bytes.len());
-        assert!(stored.counters.book(64 << 20), "the cache is given back when it has been used");
+        assert!(stored.counters.book(DEFAULT_CACHE_BYTES as usize), "the cache is given back when it has been used");
     }
 }
 
@@ -193,7 +248,7 @@ fn a_sampled_block_is_taken_by_the_pass_and_not_decoded_again() {
     assert!(sample.is_end && sample.is_start && sample.text == text(5000));
     let stream = stored.text_file.open_stream(1 << 20).unwrap();
     let mut scratch = Scratch::default();
-    let Next::Piece(mut piece) = stream.next(&mut scratch, 1, true).unwrap() else { panic!("there is a block") };
+    let Next::Piece(mut piece) = stream.next(&mut scratch, true).unwrap() else { panic!("there is a block") };
     assert!(scratch.decoder.is_none());
     assert!(!stream.confirm(&mut piece).unwrap() && piece.text == text(5000));
 }

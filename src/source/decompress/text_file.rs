@@ -97,7 +97,7 @@ impl TextFile {
         let stream = self.open_as(max_text, true)?;
         let mut scratch = Scratch::default();
         while sample.text.len() < max_text.max(1) {
-            let Next::Piece(mut piece) = stream.next(&mut scratch, 1, true)? else {
+            let Next::Piece(mut piece) = stream.next(&mut scratch, true)? else {
                 stream.finish()?;
                 sample.is_end = true;
                 break;
@@ -130,21 +130,21 @@ impl TextFile {
             Format::Plain if offset < length => {
                 let mut text = vec![0; (length - offset).min(max_text as u64) as usize];
                 self.input.read_at(offset, &mut text)?;
+                self.input.close();
                 let is_end = offset + text.len() as u64 == length;
                 Ok(Some(TextSample { text, position: offset, is_start: offset == 0, is_end }))
             }
-            Format::Bzip2 => Ok(decode_near(&self.input, offset)?.map(|(position, text)| TextSample {
-                text,
-                position,
-                is_start: false,
-                is_end: false,
-            })),
+            Format::Bzip2 => {
+                let block = decode_near(&self.input, offset)?;
+                self.input.close();
+                Ok(block.map(|(position, text)| TextSample { text, position, is_start: false, is_end: false }))
+            }
             _ => Ok(None),
         }
     }
 
     /// Samples for the schema: the head of about `max_text` bytes, and the middle and the tail where that reads little
-    /// compared with the file.
+    /// compared with the file. Leaves the file closed.
     ///
     /// # Errors
     /// As [`TextFile::sample_head`].
@@ -157,6 +157,7 @@ impl TextFile {
                 samples.extend(self.sample_at(offset, max_text)?);
             }
         }
+        self.input.settle_head();
         Ok(samples)
     }
 }

@@ -1,16 +1,54 @@
 //! Zstandard: frames one after another, skippable ones among them.
 
 use super::sequential::{Decode, StoredReader};
-use std::io::{self, Read};
+use super::trailing::{Trailing, skip_rest, warning};
+use ::zstd::stream::raw::{self, Operation};
+use std::io::{self, BufRead};
+
+const FRAME_START: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The low half of its first byte is free.
+const SKIPPABLE_START: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
+
+enum State {
+    InFrame,
+    BetweenFrames,
+    Over(Trailing),
+}
 
 /// The text of all frames of a Zstandard file.
 pub(super) struct Zstd {
-    decoder: ::zstd::stream::read::Decoder<'static, StoredReader>,
+    decoder: raw::Decoder<'static>,
+    reader: StoredReader,
+    state: State,
 }
 
 impl Zstd {
     pub(super) fn new(reader: StoredReader) -> io::Result<Self> {
-        Ok(Zstd { decoder: ::zstd::stream::read::Decoder::with_buffer(reader)? })
+        Ok(Zstd { decoder: raw::Decoder::new()?, reader, state: State::InFrame })
+    }
+
+    /// Decodes some bytes of the frame, maybe none.
+    fn read_frame(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let stored = self.reader.fill_buf()?;
+        let is_at_end = stored.is_empty();
+        let status = self.decoder.run_on_buffers(stored, into)?;
+        self.reader.consume(status.bytes_read);
+        if status.remaining == 0 {
+            self.state = State::BetweenFrames;
+        } else if is_at_end && status.bytes_written == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(status.bytes_written)
+    }
+
+    fn pass_to_next_frame(&mut self) -> io::Result<()> {
+        self.state = if follows_frame(self.reader.peek(FRAME_START.len())?)? {
+            self.decoder.reinit()?;
+            State::InFrame
+        } else {
+            State::Over(skip_rest(&mut self.reader, &FRAME_START)?)
+        };
+        Ok(())
     }
 }
 
@@ -18,14 +56,53 @@ impl Decode for Zstd {
     const FORMAT: &'static str = "zstd";
 
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.decoder.read(into)
+        if into.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match self.state {
+                State::Over(_) => return Ok(0),
+                State::BetweenFrames => self.pass_to_next_frame()?,
+                State::InFrame => match self.read_frame(into)? {
+                    0 => {}
+                    count => return Ok(count),
+                },
+            }
+        }
     }
 
     fn stored(&mut self) -> Option<&mut StoredReader> {
-        Some(self.decoder.get_mut())
+        Some(&mut self.reader)
     }
 
     fn warning(&self) -> Option<String> {
-        None
+        match self.state {
+            // Unlike gzip, zstd knows no padding, so zeros are worth a word too.
+            State::Over(trailing) => warning(trailing.bytes, trailing.from, "zstd frame"),
+            _ => None,
+        }
+    }
+}
+
+/// Whether another frame begins with `next`: no for garbage, an error for what looks like a cut or damaged one.
+fn follows_frame(next: &[u8]) -> io::Result<bool> {
+    if next.is_empty() {
+        return Ok(false);
+    }
+    let alike = |start: [u8; 4], free_bits: u8| {
+        let is_alike = |(at, (byte, due)): (usize, (&u8, u8))| byte & !(if at == 0 { free_bits } else { 0 }) == due;
+        next.iter().zip(start).enumerate().filter(|&pair| is_alike(pair)).count()
+    };
+    let (frame, skippable) = (alike(FRAME_START, 0), alike(SKIPPABLE_START, 0x0f));
+    if frame.max(skippable) == FRAME_START.len() {
+        return Ok(true);
+    }
+    if frame.max(skippable) == next.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    if frame >= 2 || skippable >= 3 {
+        Err(io::Error::other("the header of a zstd frame is damaged"))
+    } else {
+        Ok(false)
     }
 }

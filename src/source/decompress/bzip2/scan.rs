@@ -129,9 +129,6 @@ impl Scanner {
         self.last_found = self.last_found.max(self.found.back().copied());
         self.windows.push_back(Window { at_byte, bytes: Arc::new(bytes) });
         self.scanned_to = next_scanned_to;
-        if next_scanned_to == input.length() && !self.keeps_head {
-            input.release_head();
-        }
         Ok(())
     }
 

@@ -118,7 +118,7 @@ impl Bzip2Stream {
 }
 
 impl TextStream for Bzip2Stream {
-    fn next(&self, scratch: &mut Scratch, _workers: usize, _wait: bool) -> Result<Next> {
+    fn next(&self, scratch: &mut Scratch, _wait: bool) -> Result<Next> {
         // Candidates are single blocks, small enough to share out evenly whatever the number of workers.
         let Some(candidate) = lock(&self.scanner).next(&self.input)? else { return Ok(Next::End) };
         let start_bit = candidate.start_bit;
@@ -200,6 +200,10 @@ impl TextStream for Bzip2Stream {
         if let Some(due) = chain.next_block(&self.input)? {
             return Err(damaged(&self.input, due / 8, "this bzip2 block was not there before"));
         }
+        self.input.close();
+        if !self.is_sample {
+            self.input.release_head();
+        }
         let ignored = chain.ignored();
         Ok((ignored > 0).then(|| {
             let at = self.input.length() - ignored;
@@ -209,9 +213,11 @@ impl TextStream for Bzip2Stream {
             )
         }))
     }
+}
 
-    fn stored_bytes(&self) -> u64 {
-        self.input.length()
+impl Drop for Bzip2Stream {
+    fn drop(&mut self) {
+        self.input.close();
     }
 }
 

@@ -64,7 +64,7 @@ fn stored(bytes: &[u8]) -> Stored {
 fn read_pieces(stored: &Stored) -> (Vec<u8>, Result<Option<String>, Error>) {
     let mut scratch = Scratch::default();
     let mut pieces: Vec<Piece> = vec![];
-    while let Next::Piece(piece) = stored.stream.next(&mut scratch, 2, true).unwrap() {
+    while let Next::Piece(piece) = stored.stream.next(&mut scratch, true).unwrap() {
         assert_eq!(piece.ordinal, pieces.len() as u64);
         pieces.push(piece);
     }
@@ -155,7 +155,7 @@ fn stored_bytes_of_all_pieces_are_the_file_and_positions_ascend() {
     let stored = stored(&bytes);
     let mut scratch = Scratch::default();
     let (mut sum, mut positions) = (0, vec![]);
-    while let Next::Piece(piece) = stored.stream.next(&mut scratch, 1, true).unwrap() {
+    while let Next::Piece(piece) = stored.stream.next(&mut scratch, true).unwrap() {
         sum += piece.stored_bytes;
         positions.push(piece.cells[0].base);
     }
@@ -319,7 +319,7 @@ fn workers_in_any_order_give_the_same_text() {
             for _ in 0..workers {
                 scope.spawn(|| {
                     let mut scratch = Scratch::default();
-                    while let Next::Piece(piece) = stored.stream.next(&mut scratch, workers, true).unwrap() {
+                    while let Next::Piece(piece) = stored.stream.next(&mut scratch, true).unwrap() {
                         pieces.lock().unwrap().push(piece);
                     }
                 });
