@@ -40,18 +40,18 @@ fn text() -> String {
     HEADER.to_owned() + &RECORDS.map(|(raw, _)| raw).concat()
 }
 
-/// A row as it came: its fields, its position, and the line and byte that its place says.
-type Row = (String, u64, u64, u64);
+/// A row as it came: its fields, its position, and the byte, line and record that its place says.
+type Row = (String, u64, u64, u64, u64);
 
 /// The rows that are right.
 fn truth() -> Vec<Row> {
     let mut rows = Vec::new();
     let mut before = HEADER.to_owned();
-    for (raw, fields) in RECORDS {
+    for (record, (raw, fields)) in (1..).zip(RECORDS) {
         let blank = raw.len() - raw.trim_start_matches('\n').len();
         let byte = (before.len() + blank) as u64;
         let lines = before.matches('\n').count() + blank;
-        rows.push((fields.to_owned(), byte, byte, lines as u64 + 1));
+        rows.push((fields.to_owned(), byte, byte, lines as u64 + 1, record));
         before.push_str(raw);
     }
     rows
@@ -110,7 +110,7 @@ fn damage() -> Error {
 }
 
 impl TextStream for Script {
-    fn next(&self, _: &mut Scratch, _: usize, _: bool) -> Result<Next> {
+    fn next(&self, _: &mut Scratch, _: bool) -> Result<Next> {
         Ok(self.next.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or(Next::End))
     }
 
@@ -130,10 +130,6 @@ impl TextStream for Script {
 
     fn finish(&self) -> Result<Option<String>> {
         self.finish.clone()
-    }
-
-    fn stored_bytes(&self) -> u64 {
-        0
     }
 }
 
@@ -193,8 +189,8 @@ impl Told {
                 let field = |column: usize| records.column(column).as_string_view().value(row).to_owned();
                 let id = origin.row_id(row);
                 let place = item.locate.as_ref().expect("rows have places").place(id);
-                let (byte, line) = (place.byte.unwrap_or(0), place.line.unwrap_or(0));
-                self.rows.push((format!("{}|{}", field(0), field(1)), id.position, byte, line));
+                let [byte, line, record] = [place.byte, place.line, place.record].map(Option::unwrap_or_default);
+                self.rows.push((format!("{}|{}", field(0), field(1)), id.position, byte, line, record));
             }
         }
         self.records += item.records;
@@ -237,7 +233,7 @@ impl Interleaving {
         self.chain.calls += 1;
         let next = match dice.below(4) {
             0 => Next::Busy,
-            _ => self.script.next(&mut Scratch::default(), 3, false).unwrap(),
+            _ => self.script.next(&mut Scratch::default(), false).unwrap(),
         };
         self.calls.push(next);
     }
