@@ -333,7 +333,8 @@ fn faults(situation: &Situation, faults: &mut Vec<String>) {
         let (outcome, told, went_out) = streamed(&frames[way.ending], folder, question, way);
         let too_late = went_out && matches!(&outcome, Outcome::Error(error) if error.contains("have already been"));
         let told_alike = alone.outcomes.is_err() || told == alone.told;
-        if !too_late && !(outcome == *alone.only() && told_alike) {
+        let alike = outcome == *alone.only() && told_alike;
+        if !too_late && !alike {
             fault(format!("streamed, {way:?}"), &format!("{}, told {told:?}", outcome.short()), &alone.short());
         }
     }
