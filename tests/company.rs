@@ -254,9 +254,7 @@ fn compute(frame: &LazyFrame, folder: &Path, questions: &[&str], way: Way) -> Fo
             told: run.warnings.iter().map(|warning| plain_name(&warning.0, folder)).collect(),
             recoded: run.statistics.fields_recoded,
         },
-        Err(error) => {
-            Found { outcomes: Err(Outcome::failed(&error, folder)), told: BTreeSet::new(), recoded: 0 }
-        }
+        Err(error) => Found { outcomes: Err(Outcome::failed(&error, folder)), told: BTreeSet::new(), recoded: 0 },
     }
 }
 
@@ -291,8 +289,11 @@ fn streamed(frame: &LazyFrame, folder: &Path, question: &str, way: Way) -> (Outc
 /// Whether the outcome is what the situation says it should be.
 fn is_right(situation: &Situation, found: &Found) -> bool {
     let outcome = match (&situation.expected, found.only()) {
+        (_, Outcome::Error(error)) if error.starts_with("Internal") => false,
         (Expected::Same, _) => true,
-        (Expected::Rows(types, count), Outcome::Answer { types: found, rows }) => types == found && rows.len() == *count,
+        (Expected::Rows(types, count), Outcome::Answer { types: found, rows }) => {
+            types == found && rows.len() == *count
+        }
         (Expected::Values(types, values), Outcome::Answer { types: found, rows }) => {
             let shown: Vec<String> = rows.iter().map(|row| without_bits(row)).collect();
             types == found && shown == [*values]
@@ -330,14 +331,16 @@ fn faults(situation: &Situation, faults: &mut Vec<String>) {
     }
     for way in [WAYS[0], WAYS[1], WAYS[2], WAYS[5]] {
         let (outcome, told, went_out) = streamed(&frames[way.ending], folder, question, way);
-        let too_late = went_out && matches!(&outcome, Outcome::Error(error) if error.contains("already been given out"));
+        let too_late = went_out && matches!(&outcome, Outcome::Error(error) if error.contains("have already been"));
         let told_alike = alone.outcomes.is_err() || told == alone.told;
-        if !too_late && !(outcome == *alone.only() && told_alike) {
+        let alike = outcome == *alone.only() && told_alike;
+        if !too_late && !alike {
             fault(format!("streamed, {way:?}"), &format!("{}, told {told:?}", outcome.short()), &alone.short());
         }
     }
     for (at, companion) in COMPANIONS.iter().enumerate() {
         let other = compute(&frames["csv"], folder, &[companion], WAYS[0]);
+        let mut first_error = None;
         for (turn, way) in [WAYS[0], WAYS[1 + at % 4], WAYS[5 + at % 4]].into_iter().enumerate() {
             let found = match turn % 2 {
                 0 => compute(&frames[way.ending], folder, &[question, companion], way),
@@ -345,6 +348,12 @@ fn faults(situation: &Situation, faults: &mut Vec<String>) {
             };
             if let Err(right) = in_company(&found, &alone, &other) {
                 fault(format!("beside `{companion}`, {way:?}"), &found.short(), &right);
+            }
+            if let Err(error) = found.outcomes {
+                let first = first_error.get_or_insert_with(|| error.clone());
+                if *first != error {
+                    fault(format!("beside `{companion}`, {way:?}"), &error.short(), &first.short());
+                }
             }
         }
     }
@@ -362,7 +371,7 @@ fn turned(mut found: Found) -> Found {
 /// the error of one of them.
 fn in_company(found: &Found, alone: &Found, other: &Found) -> Result<(), String> {
     let errors: Vec<&Outcome> = [alone, other].iter().filter_map(|one| one.outcomes.as_ref().err()).collect();
-    let right = if errors.is_empty() {
+    if errors.is_empty() {
         let outcomes = Ok(vec![alone.only().clone(), other.only().clone()]);
         let told = alone.told.union(&other.told).cloned().collect();
         let right = Found { outcomes, told, recoded: alone.recoded + other.recoded };
@@ -370,8 +379,7 @@ fn in_company(found: &Found, alone: &Found, other: &Found) -> Result<(), String>
     } else {
         let own = matches!(&found.outcomes, Err(error) if errors.contains(&error));
         if own { Ok(()) } else { Err(format!("one of {errors:?}")) }
-    };
-    right
+    }
 }
 
 fn hold(situations: &[Situation]) {
@@ -418,12 +426,12 @@ fn what_stands_before_the_last_row_of_a_limit_matters() {
     use Expected::{Error, Rows};
     let quotient = "k, 10 // (i - 9) as q limit 5";
     hold(&[
-        situation("error in the last row", &[Field(4, I, NINE)], quotient, Error(&["Arithmetic", "0.csv, line 6"])),
+        situation("error in the last row", &[Field(4, I, NINE)], quotient, Error(&["Arithmetic", "0.csv", "line 6,"])),
         situation(
             "limit not met: error",
             &[Field(500, I, NINE)],
             "k, 10 // (i - 9) as q limit 5000",
-            Error(&["Arithmetic", "0.csv, line 502"]),
+            Error(&["Arithmetic", "0.csv", "line 502,"]),
         ),
         situation("limit not met: widening", &[Field(601, I, HALF)], "i limit 5000", Rows("Float64", RECORDS))
             .notes(0, 1),
@@ -438,11 +446,16 @@ fn what_stands_before_the_last_row_of_a_limit_matters() {
             "error in a later file",
             &[],
             "10 // (i - 9) as q limit 1003",
-            Error(&["Arithmetic", "1.csv, line 3"]),
+            Error(&["Arithmetic", "1.csv", "line 3,"]),
         )
         .then_file(&[Field(1, I, NINE)]),
-        situation("recoded within and behind", &[Field(3, T, LATIN), Field(600, T, LATIN)], "t limit 5", Rows("Utf8", 5))
-            .notes(1, 1),
+        situation(
+            "recoded within and behind",
+            &[Field(3, T, LATIN), Field(600, T, LATIN)],
+            "t limit 5",
+            Rows("Utf8", 5),
+        )
+        .notes(1, 1),
     ]);
 }
 
@@ -467,21 +480,38 @@ fn a_late_value_widens_as_if_the_type_had_been_known() {
     use Expected::{Error, Rows, Values};
     hold(&[
         situation("double, rows", &[Field(601, I, HALF)], "k, i", Rows("Utf8 Float64", RECORDS)).notes(0, 1),
-        situation("double, sum", &[Field(607, I, HALF)], "max(i) as m, sum(i) as s", Values("Float64 Float64", "6 2997.5"))
-            .notes(0, 1),
+        situation(
+            "double, sum",
+            &[Field(607, I, HALF)],
+            "max(i) as m, sum(i) as s",
+            Values("Float64 Float64", "6 3000.5"),
+        )
+        .notes(0, 1),
         situation("double, groups", &[Field(601, I, HALF)], "count(*) as n by i", Rows("Float64 Int64", 8)).notes(0, 1),
         situation("text, rows", &[Field(601, I, WORD)], "k, i", Rows("Utf8 Utf8", RECORDS)).notes(0, 1),
-        situation("text, last", &[Field(601, I, WORD)], "max(i) as m, count(i) as n", Values("Utf8 Int64", "word 1001"))
-            .notes(0, 1),
-        situation("text, sum", &[Field(601, I, WORD)], "sum(i) as s", Error(&["Type", "0.csv, line 603", "word"])),
+        situation(
+            "text, last",
+            &[Field(601, I, WORD)],
+            "max(i) as m, count(i) as n",
+            Values("Utf8 Int64", "word 1001"),
+        )
+        .notes(0, 1),
+        situation("text, sum", &[Field(601, I, WORD)], "sum(i) as s", Error(&["Type", "0.csv", "line 603,", "word"])),
         situation("text, turned away", &[Field(601, I, WORD)], "sum(i) as s where k = 'a'", Rows("Int64", 1)),
-        situation("text, filtered by itself", &[Field(601, I, HALF)], "k where i > 5", Rows("Utf8", 143)).notes(0, 1),
+        situation("double, filtered by itself", &[Field(601, I, HALF)], "k where i > 5", Rows("Utf8", 142)).notes(0, 1),
         situation("text and a number beyond", &[Field(601, I, WORD)], "k where i > 5", Error(&["Type", "line 603"])),
         situation("first and last row", &[Field(1, I, HALF), Field(999, I, HALF)], "i", Rows("Float64", RECORDS))
             .notes(0, 1),
-        situation("recoded beside", &[Field(300, T, LATIN), Field(601, I, HALF)], "i, t", Rows("Float64 Utf8", RECORDS))
-            .notes(1, 2),
-        situation("text in a later file", &[], "i", Rows("Utf8", 2 * RECORDS)).then_file(&[Field(601, I, WORD)]).notes(0, 1),
+        situation(
+            "recoded beside",
+            &[Field(300, T, LATIN), Field(601, I, HALF)],
+            "i, t",
+            Rows("Float64 Utf8", RECORDS),
+        )
+        .notes(1, 2),
+        situation("text in a later file", &[], "i", Rows("Utf8", 2 * RECORDS))
+            .then_file(&[Field(601, I, WORD)])
+            .notes(0, 1),
     ]);
 }
 
@@ -489,17 +519,18 @@ fn a_late_value_widens_as_if_the_type_had_been_known() {
 fn a_misfit_of_a_declared_type_fails_only_who_reads_it() {
     use Expected::{Error, Rows, Values};
     let misfit = || [Field(601, I, WORD)];
-    let located: &[&str] = &["Value", "0.csv, line 603", "column `i`", "word"];
+    let located: &[&str] = &["Value", "0.csv", "line 603,", "column `i`", "word"];
     hold(&[
         situation("sum", &misfit(), "sum(i) as s", Error(located)).declared(),
         situation("rows", &misfit(), "k, i", Error(located)).declared(),
         situation("not null only", &misfit(), "count(i) as n", Error(located)).declared(),
         situation("another column", &misfit(), "count(k) as n", Values("Int64", "1001")).declared(),
-        situation("turned away", &misfit(), "sum(i) as s where k = 'a'", Values("Int64", "1001")).declared(),
+        situation("turned away", &misfit(), "sum(i) as s where k = 'a'", Values("Int64", "1003")).declared(),
         situation("its own filter", &misfit(), "k where i > 3", Error(located)).declared(),
         situation("its stand-in divides", &misfit(), "k where 10 // coalesce(i, 0) > 100 and i > 9", Expected::Same)
             .declared(),
-        situation("first of two", &[Field(601, I, WORD), Field(700, I, HALF)], "sum(i) as s", Error(located)).declared(),
+        situation("first of two", &[Field(601, I, WORD), Field(700, I, HALF)], "sum(i) as s", Error(located))
+            .declared(),
         situation("as text", &misfit(), "k limit 700", Rows("Utf8", 700)).declared(),
     ]);
 }
@@ -507,7 +538,7 @@ fn a_misfit_of_a_declared_type_fails_only_who_reads_it() {
 #[test]
 fn an_expression_fails_at_its_first_row() {
     use Expected::{Error, Rows};
-    let located: &[&str] = &["Arithmetic", "0.csv, line 502"];
+    let located: &[&str] = &["Arithmetic", "0.csv", "line 502,"];
     let nines = || [Field(500, I, NINE), Field(502, I, NINE)];
     hold(&[
         situation("sum", &nines(), "sum(10 // (i - 9)) as s", Error(located)),
@@ -516,7 +547,8 @@ fn an_expression_fails_at_its_first_row() {
         situation("key", &nines(), "count(*) as n by 10 // (i - 9) as q", Error(located)),
         // Row 500 is a `c`, row 502 a `b`.
         situation("turned away", &nines(), "10 // (i - 9) as q where k = 'a'", Rows("Int64", 334)),
-        situation("in two files", &[], "10 // (i - 9) as q", Error(&["1.csv, line 7"])).then_file(&[Field(5, I, NINE)]),
+        situation("in two files", &[], "10 // (i - 9) as q", Error(&["1.csv", "line 7,"]))
+            .then_file(&[Field(5, I, NINE)]),
         situation("before a ragged record", &[Field(500, I, NINE), Ragged(950)], "10 // (i - 9) as q", Error(located)),
         situation(
             "behind a ragged record",
@@ -549,10 +581,16 @@ fn recoded_fields_are_those_that_a_question_reads() {
         situation("filtered, kept", &latin(), "t where k = 'b'", Rows("Utf8", 334)).notes(1, 1),
         situation("filtered away", &latin(), "t where k = 'a'", Rows("Utf8", 334)),
         situation("its own filter", &latin(), "k where t = 'nothing'", Rows("Utf8", 0)).notes(1, 1),
-        situation("its own filter keeps it", &latin(), "t where t > 'caf' and t < 'd'", Values("Utf8", "café")).notes(1, 1),
+        situation("its own filter keeps it", &latin(), "t where t > 'caf' and t < 'd'", Values("Utf8", "café"))
+            .notes(1, 1),
         situation("not asked for", &latin(), "k, i", Rows("Utf8 Int64", RECORDS)),
-        situation("many", &[Field(1, T, LATIN), Field(601, T, LATIN), Field(1000, T, LATIN)], "count(t) as n", Values("Int64", "1001"))
-            .notes(3, 1),
+        situation(
+            "many",
+            &[Field(1, T, LATIN), Field(601, T, LATIN), Field(1000, T, LATIN)],
+            "count(t) as n",
+            Values("Int64", "1001"),
+        )
+        .notes(3, 1),
         situation("in two files", &latin(), "t where k = 'b'", Rows("Utf8", 668)).then_file(&latin()).notes(2, 1),
         situation("a group's key", &latin(), "count(*) as n by t where i < 100", Rows("Utf8 Int64", 2)).notes(1, 1),
     ]);
@@ -577,8 +615,8 @@ fn several_misfits_in_a_column_end_in_one_answer() {
         rows("behind one filter", &word_half(), "i where k = 'b' or k = 'c'", 667),
         situation("limit between", &half_word(), "i limit 650", Rows("Float64", 650)).notes(0, 1),
         situation("limit before", &many(), "i limit 3", Rows("Int64", 3)),
-        situation("number, double first", &half_word(), "sum(i) as s", Error(&["Type", "0.csv, line 703", "word"])),
-        situation("number, text first", &word_half(), "sum(i) as s", Error(&["Type", "0.csv, line 603", "word"])),
-        situation("number, four kinds", &many(), "sum(i) as s", Error(&["Type", "0.csv, line 603"])),
+        situation("number, double first", &half_word(), "sum(i) as s", Error(&["Type", "0.csv", "line 703,", "word"])),
+        situation("number, text first", &word_half(), "sum(i) as s", Error(&["Type", "0.csv", "line 603,", "word"])),
+        situation("number, four kinds", &many(), "sum(i) as s", Error(&["Type", "0.csv", "line 603,"])),
     ]);
 }

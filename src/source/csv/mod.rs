@@ -38,6 +38,8 @@ mod open;
 mod options;
 pub mod record;
 mod scan;
+#[cfg(test)]
+mod scan_tests;
 mod simd;
 mod source;
 pub mod split;
