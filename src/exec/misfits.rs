@@ -47,9 +47,7 @@ impl Misfits {
     fn useless(&self, error: &Error) -> (RowId, Error) {
         let culprit = self.first.iter().max_by(|a, b| a.0.1.cmp(&b.0.1).then(b.1.row.cmp(&a.1.row)));
         let Some((&(column, needed), misfit)) = culprit else { return (self.row(), error.clone()) };
-        let was = self.source.schema().field(column).data_type().clone();
-        let was = ColumnType::from_arrow(&was).map_or_else(|_| was.to_string(), |known| known.to_string());
-        let message = format!("this value makes the column {needed} (its samples were {was}), but {}", error.message());
+        let message = format!("this value makes the column {needed}, but {}", error.message());
         let located = self.located(Error::new(error.kind(), message), column, misfit).hint(format!(
             "--null '{}' reads it as missing; --types {}=utf8 makes the column text from the start",
             misfit.text,

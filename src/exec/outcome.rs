@@ -31,6 +31,8 @@ pub(super) struct StageOutcome {
     kept_beyond: BTreeMap<u32, u64>,
     /// The stage wants only so many rows, the first in input order.
     limit: Option<u64>,
+    /// An earlier pass has read all fields of this stage and told of those that were recoded.
+    recodings_told: bool,
 }
 
 impl StageOutcome {
@@ -99,6 +101,7 @@ impl PassOutcome {
                 SinkSpec::Collect { limit } => limit.map(|rows| rows as u64),
                 _ => None,
             },
+            recodings_told: stage.recodings_told,
             ..StageOutcome::default()
         };
         PassOutcome {
@@ -116,7 +119,11 @@ impl PassOutcome {
         let mut limited = self.stages.iter().filter(|stage| stage.limit.is_some());
         let enough = limited.all(|stage| self.has_enough(stage));
         self.recodings.notes_since_enough += u64::from(enough);
-        for field in fields {
+        for mut field in fields {
+            field.stages.retain(|&stage| !self.stages[stage].recodings_told);
+            if field.stages.is_empty() {
+                continue;
+            }
             for &stage in &field.stages {
                 if self.recodings.first.get(&stage).is_none_or(|(known, _)| field.row < *known) {
                     let place = locate.map(|locate| locate.place(field.row)).unwrap_or_default();
@@ -134,10 +141,14 @@ impl PassOutcome {
 
     /// How many fields were recoded in rows that are wanted, and the place of the first.
     pub(super) fn recoded(&self, rows_before: impl Fn(usize, RowId) -> u64) -> Option<(u64, Place)> {
-        let wanted =
-            |stage: usize, row: RowId| self.stages[stage].limit.is_none_or(|limit| rows_before(stage, row) < limit);
+        // A stage that was cut short runs again and counts then.
+        let wanted = |stage: usize, row: RowId| match self.stages[stage].limit {
+            None => self.cut.is_none(),
+            Some(limit) => rows_before(stage, row) < limit,
+        };
         let in_limit = |field: &&RecodedField| field.stages.iter().any(|&stage| wanted(stage, field.row));
-        let count = self.recodings.count + self.recodings.limited.iter().filter(in_limit).count() as u64;
+        let unlimited = if self.cut.is_none() { self.recodings.count } else { 0 };
+        let count = unlimited + self.recodings.limited.iter().filter(in_limit).count() as u64;
         let firsts = self.recodings.first.iter().filter(|(stage, (row, _))| wanted(**stage, *row));
         let (_, (_, place)) = firsts.min_by_key(|(_, (row, _))| *row)?;
         Some((count, place.clone()))
@@ -176,6 +187,11 @@ impl PassOutcome {
             }
             self.done_before += 1;
         }
+    }
+
+    /// Whether all fields of all stages have been read.
+    pub(super) fn is_whole(&self) -> bool {
+        self.cut.is_none()
     }
 
     /// The file from which on nothing need be read, if there is one and it was not told before: an error stands there,
@@ -219,7 +235,7 @@ impl PassOutcome {
         let own = outcome.failure.iter().map(|(row, error)| (*row, error));
         let failure = own.chain(input).filter(|(row, _)| wanted(*row)).min_by_key(|(row, _)| *row);
         let misfits = outcome.misfits.iter().filter(|(_, misfit)| wanted(misfit.row));
-        let misfits: BTreeMap<_, _> = misfits.map(|(key, misfit)| (*key, misfit.clone())).collect();
+        let misfits = widening(misfits);
         // An error at or behind a misfit may be due to the null that stands in for the value.
         let first_misfit = misfits.values().map(|misfit| misfit.row).min();
         match (failure, first_misfit) {
@@ -261,6 +277,25 @@ impl StageOutcome {
             }
         }
     }
+}
+
+/// Those misfits that make their column wider than all before them do, so that it does not matter how many were seen.
+fn widening<'a>(
+    misfits: impl Iterator<Item = (&'a (usize, ColumnType), &'a FirstMisfit)>,
+) -> BTreeMap<(usize, ColumnType), FirstMisfit> {
+    let mut in_order: Vec<_> = misfits.collect();
+    in_order.sort_by_key(|(_, misfit)| misfit.row);
+    let mut widest: BTreeMap<usize, ColumnType> = BTreeMap::new();
+    let mut kept = BTreeMap::new();
+    for (&(column, needed), misfit) in in_order {
+        let before = widest.get(&column).copied().unwrap_or(ColumnType::Null);
+        let wider = before.unify(needed);
+        if wider != before {
+            widest.insert(column, wider);
+            kept.insert((column, needed), misfit.clone());
+        }
+    }
+    kept
 }
 
 /// The place of a row, with what the error itself knew (column and value) kept.

@@ -25,22 +25,38 @@ pub(super) enum StageEnd {
     /// Its result, and how many rows reached its sink.
     Done(Materialised, u64),
     /// It must run again over wider types: by column of the source and type needed, the first value that needs it.
-    Widen(BTreeMap<(usize, ColumnType), FirstMisfit>),
+    Widen(BTreeMap<(usize, ColumnType), FirstMisfit>, Reading),
     /// The pass was cut short on behalf of another stage; it must run again.
     Again,
     /// The first error in input order.
     Failed(RowId, Error),
 }
 
+/// How far a pass came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// To the end of every input.
+    Whole,
+    /// Until no stage wanted more.
+    Cut,
+}
+
+/// A stage to run, and whether an earlier pass has told of the fields that were recoded for it.
+pub(super) struct StageToRun {
+    pub(super) stage: Stage,
+    pub(super) recodings_told: bool,
+}
+
 /// Runs one pass. `gate` takes the batches of the only stage instead of its sink.
 pub(super) fn run_pass(
     source: &Arc<dyn Source>,
-    stages: Vec<Stage>,
+    stages: Vec<StageToRun>,
     options: &RunOptions,
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
     gate: Option<&Gate>,
 ) -> Result<Vec<StageEnd>> {
+    let (stages, told): (Vec<Stage>, Vec<bool>) = stages.into_iter().map(|run| (run.stage, run.recodings_told)).unzip();
     let columns = union(&stages);
     let maps: Vec<Vec<usize>> = stages.iter().map(|stage| positions(stage, &columns)).collect();
     let schema = Arc::new(source.schema().project(&columns)?);
@@ -54,7 +70,8 @@ pub(super) fn run_pass(
         cancel: options.cancel.clone(),
     };
     let scan = source.scan(request)?;
-    let stages: Vec<PassStage> = stages.into_iter().zip(maps).map(|(stage, map)| PassStage { stage, map }).collect();
+    let of_pass = |((stage, map), recodings_told)| PassStage { stage, map, recodings_told };
+    let stages: Vec<PassStage> = stages.into_iter().zip(maps).zip(told).map(of_pass).collect();
     let shared = Shared {
         scan: &*scan,
         stages: &stages,
@@ -101,7 +118,8 @@ fn end(outcome: &PassOutcome, at: usize, sink: Box<dyn Sink>, columns: &[usize])
         Verdict::Failed(row, error) => StageEnd::Failed(row, error),
         Verdict::Widen(misfits) => {
             let of_source = |((column, wider), misfit)| ((columns[column], wider), misfit);
-            StageEnd::Widen(misfits.into_iter().map(of_source).collect())
+            let reading = if outcome.is_whole() { Reading::Whole } else { Reading::Cut };
+            StageEnd::Widen(misfits.into_iter().map(of_source).collect(), reading)
         }
     })
 }

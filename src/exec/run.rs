@@ -2,7 +2,7 @@
 
 use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
-use super::pass::{StageEnd, run_pass};
+use super::pass::{Reading, StageEnd, StageToRun, run_pass};
 use super::sink::Materialised;
 use super::statistics::RunStatistics;
 use super::stream::Gate;
@@ -43,6 +43,7 @@ struct Question {
     /// The stages still to run, first to last.
     stages: Vec<Stage>,
     repeated: bool,
+    recodings_told: bool,
     result: Option<Materialised>,
     kept: u64,
 }
@@ -56,7 +57,14 @@ pub fn run(plans: &[LogicalPlan], options: &RunOptions) -> Result<RunOutput> {
     let mut statistics = RunStatistics { threads: options.workers(), ..RunStatistics::default() };
     let mut warnings = Vec::new();
     let question = |plan: &LogicalPlan| {
-        Ok(Question { plan: plan.clone(), stages: lower(plan)?, repeated: false, result: None, kept: 0 })
+        Ok(Question {
+            plan: plan.clone(),
+            stages: lower(plan)?,
+            repeated: false,
+            recodings_told: false,
+            result: None,
+            kept: 0,
+        })
     };
     let mut questions = plans.iter().map(question).collect::<Result<Vec<_>>>()?;
     tell_of_inputs(&questions, options, &mut warnings);
@@ -115,7 +123,11 @@ fn scan_pass(
     warnings: &mut Vec<Warning>,
 ) -> Result<()> {
     let source = Arc::clone(questions[members[0]].plan.source());
-    let stages: Vec<Stage> = members.iter().map(|&at| questions[at].stages[0].clone()).collect();
+    let first_stage = |&at: &usize| StageToRun {
+        stage: questions[at].stages[0].clone(),
+        recodings_told: questions[at].recodings_told,
+    };
+    let stages = members.iter().map(first_stage).collect();
     let bytes_before = statistics.bytes_read;
     let ends = run_pass(&source, stages, options, statistics, warnings, None)?;
     if members.iter().any(|&at| questions[at].repeated) {
@@ -137,7 +149,8 @@ fn scan_pass(
                 None
             }
             StageEnd::Failed(row, error) => Some((row, error)),
-            StageEnd::Widen(first) => {
+            StageEnd::Widen(first, reading) => {
+                question.recodings_told |= reading == Reading::Whole;
                 widen(question, &Misfits { source: Arc::clone(&source), first }, options, warnings).err()
             }
         };
@@ -179,15 +192,19 @@ fn finish(
         let columns = (0..before.schema.fields().len()).collect();
         let source: Arc<dyn Source> = Arc::new(MemorySource::new(before.schema, before.batches));
         stage.input = StageInput::Scan { source: Arc::clone(&source), columns };
-        for end in run_pass(&source, vec![stage], options, statistics, warnings, None)? {
+        for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, None)? {
             match end {
                 StageEnd::Done(result, _) => question.result = Some(result),
                 StageEnd::Failed(_, error) => return Err(error),
-                StageEnd::Again | StageEnd::Widen(_) => return Err(Error::internal("a misfit in memory")),
+                StageEnd::Again | StageEnd::Widen(..) => return Err(Error::internal("a misfit in memory")),
             }
         }
     }
     Ok(())
+}
+
+fn alone(stage: Stage) -> StageToRun {
+    StageToRun { stage, recodings_told: false }
 }
 
 /// Runs the only stage of a plan, its batches going through `gate`; tells what must be widened first, if anything.
@@ -197,11 +214,12 @@ pub(super) fn stream_only_stage(plan: &LogicalPlan, options: &RunOptions, gate: 
     for warning in source.warnings() {
         tell(Warning(warning), options, &mut warnings);
     }
-    for end in run_pass(&source, lower(plan)?, options, &mut statistics, &mut warnings, Some(gate))? {
+    let stages = lower(plan)?.into_iter().map(alone).collect();
+    for end in run_pass(&source, stages, options, &mut statistics, &mut warnings, Some(gate))? {
         match end {
             StageEnd::Done(..) | StageEnd::Again => {}
             StageEnd::Failed(_, error) => return Err(error),
-            StageEnd::Widen(first) => return Ok(Some(Misfits { source, first })),
+            StageEnd::Widen(first, _) => return Ok(Some(Misfits { source, first })),
         }
     }
     Ok(None)

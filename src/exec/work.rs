@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub(super) struct PassStage {
     pub(super) stage: Stage,
     pub(super) map: Vec<usize>,
+    /// An earlier pass has told of the fields that were recoded for this stage.
+    pub(super) recodings_told: bool,
 }
 
 /// What a partition means to all stages of a pass.

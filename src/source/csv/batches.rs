@@ -25,8 +25,6 @@ pub(super) struct Reader {
     pub(super) schema: SchemaRef,
     pub(super) filter: Option<Arc<dyn RowFilter>>,
     pub(super) batch_bytes: usize,
-    /// The text is only known to be sound when its end has been reached.
-    pub(super) checked_late: bool,
 }
 
 /// The records of a text.

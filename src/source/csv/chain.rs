@@ -203,11 +203,7 @@ impl Chain {
         self.before.bytes += (read.tail - told.start) as u64;
         self.before.lines += read.newlines;
         self.before.records += read.records;
-        let malformed = read.malformed.map(|malformed| {
-            let error = self.malformed(&told.text, read.tail, malformed);
-            let hint = error.hint_text().unwrap_or_default().to_owned();
-            if reader.checked_late { error.hint(format!("{hint}; or the compressed file is damaged")) } else { error }
-        });
+        let malformed = read.malformed.map(|malformed| self.malformed(&told.text, read.tail, malformed));
         let name = Arc::clone(&self.name);
         let locate = TextPlace { name, told, before, dialect: reader.format.dialect, fields: reader.fields };
         out.push(Committed {
@@ -304,7 +300,8 @@ impl Chain {
     }
 }
 
-const RAGGED: &str = "every record needs as many fields as the header; look for a stray delimiter, quote or line end";
+const RAGGED: &str = "every record needs as many fields as the header; look for a stray delimiter, quote or line end, \
+    and in a gzip or zstd file for damage (gzip -t, zstd -t)";
 
 /// The cells of `text[from..to]`, moved so that `from` lies at `to_offset`.
 fn cells_within(cells: &[Cell], from: usize, to: usize, to_offset: usize) -> Vec<Cell> {

@@ -9,7 +9,7 @@ use super::open::{CsvColumn, CsvFile};
 use super::options::CsvOptions;
 use super::source::untold_bytes;
 use crate::error::Result;
-use crate::source::decompress::{Format as Compression, Next, Piece, TextStream};
+use crate::source::decompress::{Next, Piece, TextStream};
 use crate::source::input::InputCounters;
 use crate::source::{Committed, PartitionId, Read, Scan, ScanRequest, ScanScratch, SourceBatch, Ticket};
 use arrow::datatypes::{Field, Schema};
@@ -76,7 +76,6 @@ impl CsvScan {
                 schema: Arc::clone(&schema),
                 filter: request.filter.clone(),
                 batch_bytes: request.batch_bytes,
-                checked_late: matches!(file.text.format(), Compression::Gzip | Compression::Zstd),
             };
             let name = Arc::clone(file.text.input().name());
             let chain = Chain::new(name, file.data_start, file.header_lines, options.max_record_bytes);
