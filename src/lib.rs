@@ -1,6 +1,6 @@
 //! Outcrop: an out-of-core chunked dataframe engine.
 //!
-//! Describe tables lazily, ask for all answers in one [`compute`](frame::compute), and every input is read once, on all
+//! Describe tables lazily, ask for all answers in one [`compute`], and every input is read once, on all
 //! cores, in bounded memory:
 //!
 //! ```

@@ -1,7 +1,7 @@
 //! The command line: a thin layer over the library.
 //!
-//! [`flags`] is the table of commands and its help the manual; [`run`] turns a command into frames, computes them and
-//! hands answers to [`render`]; [`messages`] says what went wrong. **Invariant.** Everything that can be wrong about the
+//! `flags` is the table of commands and its help the manual; `run` turns a command into frames, computes them and
+//! hands answers to `render`; `messages` says what went wrong. **Invariant.** Everything that can be wrong about the
 //! words typed is found before any data are read, and stdout stays empty when a command fails, unless rows were already
 //! streaming.
 

@@ -7,7 +7,7 @@
 //! conversions explicit, constants folded. Evaluation walks that tree once a batch, with one kernel call a node.
 //! **Invariants.**
 //! - A bound expression fails for values only: integer overflow, integer division by zero, text that does not convert.
-//! - Constants stay single values ([`value::Value::Scalar`]) and columns are never copied.
+//! - Constants stay single values (`Value::Scalar`) and columns are never copied.
 //! - `case`, `coalesce`, `and` and `or` evaluate an operand that can fail only on the rows that reach it.
 //! - Logic is three-valued. NaN equals itself and is above all numbers; −0.0 equals 0.0; text compares bytewise.
 

@@ -1,7 +1,7 @@
 //! One stored input file: positioned reads that are counted, and a small cache of its first bytes.
 //!
 //! A set may have more files than a process may open, so a file is open only between its first read and
-//! [`InputFile::close`], which every sample and every pass calls behind its last read; a later read opens it again.
+//! `InputFile::close`, which every sample and every pass calls behind its last read; a later read opens it again.
 //!
 //! The schema is inferred from the beginning of every file before the pass reads it. What [`InputFile::head`] has read
 //! is kept and served to later reads from memory, so that no byte of a small file is fetched twice. All files of one
@@ -133,7 +133,7 @@ impl InputFile {
         self.fetch(at + kept.len() as u64, from_file)
     }
 
-    /// The first `bytes` bytes of the file, or all of a shorter one; kept until [`InputFile::settle_head`] at least.
+    /// The first `bytes` bytes of the file, or all of a shorter one; kept until `InputFile::settle_head` at least.
     /// Leaves the file closed.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! desc limit 5`; a slip must be shown where it is, and no text may crash the program.
 //! **Idea.** The text is cut into words once, each with its place. Clause words outside parentheses cut a question
 //! into clauses; commas cut a clause into items; each item goes to sqlparser's expression parser, and what comes back
-//! is turned into [`Expr`](crate::expr::Expr).
+//! is turned into [`Expr`].
 //! **Invariants.**
 //! - Only the words in `expr::display::RESERVED` mean something by themselves; all others, `Year`, `Date` and `count`
 //!   among them, are column names unless a parenthesis follows. In backticks every word is a name.
