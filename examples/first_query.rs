@@ -2,8 +2,7 @@
 //!
 //! `cargo run --release --example first_query` or `… -- 'data/*.csv.bz2'`
 
-use outcrop::error::Result;
-use outcrop::frame::{compute, scan_csv};
+use outcrop::{Result, compute, scan_csv};
 
 fn main() -> Result<()> {
     let files = std::env::args().nth(1).unwrap_or_else(|| "testdata/airline/*.csv.bz2".to_owned());

@@ -2,9 +2,8 @@
 //!
 //! `cargo run --release --example group_by` or `… -- 'data/*.csv.bz2'`
 
-use outcrop::error::Result;
-use outcrop::expr::{col, count_rows, lit};
-use outcrop::frame::{DataFrame, compute, scan_csv};
+use outcrop::expr::count_rows;
+use outcrop::{DataFrame, Result, col, compute, lit, scan_csv};
 
 fn main() -> Result<()> {
     let files = std::env::args().nth(1).unwrap_or_else(|| "testdata/airline/*.csv.bz2".to_owned());

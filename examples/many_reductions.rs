@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release --example many_reductions` or `… -- 'data/*.csv.bz2'`
 
-use outcrop::error::Result;
-use outcrop::frame::{Run, Runner, scan_csv};
+use outcrop::frame::Run;
+use outcrop::{Result, Runner, scan_csv};
 
 fn main() -> Result<()> {
     let files = std::env::args().nth(1).unwrap_or_else(|| "testdata/airline/*.csv.bz2".to_owned());
