@@ -66,8 +66,11 @@ fn stop_on_interrupt(cancel: &CancelToken) {
     let _ = ctrlc::set_handler(handler);
 }
 
-fn open(input: &Input) -> Result<LazyFrame, Error> {
+fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
     let mut scan = CsvScan::new(input.files.as_slice()).has_header(!input.no_header);
+    if let Some(threads) = run.threads {
+        scan = scan.sample_threads(threads.get());
+    }
     if let Some(delimiter) = input.delimiter {
         scan = scan.delimiter(delimiter);
     }
@@ -112,8 +115,8 @@ fn texts(questions: &Questions) -> Result<Vec<String>, Error> {
     Ok(texts)
 }
 
-fn frames(input: &Input, texts: &[String]) -> Result<Vec<LazyFrame>, Error> {
-    let all = open(input)?;
+fn frames(input: &Input, run: &Run, texts: &[String]) -> Result<Vec<LazyFrame>, Error> {
+    let all = open(input, run)?;
     texts.iter().map(|text| all.ask(text)).collect::<Result<_, _>>()
 }
 
@@ -149,18 +152,18 @@ fn progress_of(run: &Run) -> Arc<Progress> {
 
 fn ask(command: &Ask, cancel: &CancelToken) -> Result<(), Stop> {
     let texts = texts(&command.questions)?;
-    let frames = frames(&command.input, &texts)?;
+    let frames = frames(&command.input, &command.run, &texts)?;
     refuse_overwriting(&command.output, texts.len(), &command.questions.files)?;
     answer(&command.input, &frames, &texts, &command.output, &command.run, cancel)
 }
 
 fn head(command: &Head, cancel: &CancelToken) -> Result<(), Stop> {
-    let frame = open(&command.input)?.head(command.rows);
+    let frame = open(&command.input, &command.run)?.head(command.rows);
     answer(&command.input, &[frame], &[String::new()], &command.output, &command.run, cancel)
 }
 
 fn count(command: &Count, cancel: &CancelToken) -> Result<(), Stop> {
-    let frame = open(&command.input)?.agg(count_rows().alias("count"));
+    let frame = open(&command.input, &command.run)?.agg(count_rows().alias("count"));
     answer(&command.input, &[frame], &[String::new()], &command.output, &command.run, cancel)
 }
 
@@ -304,7 +307,7 @@ fn refuse_overwriting(output: &Output, answers: usize, inputs: &[PathBuf]) -> Re
 }
 
 fn schema(command: &Schema) -> Result<(), Stop> {
-    let frame = open(&command.input)?;
+    let frame = open(&command.input, &command.run)?;
     let schema = frame.schema()?;
     if !command.run.quiet {
         for warning in frame.plan()?.source().warnings() {
@@ -325,7 +328,7 @@ fn schema(command: &Schema) -> Result<(), Stop> {
 
 fn explain_questions(command: &Explain) -> Result<(), Stop> {
     let texts = texts(&command.questions)?;
-    let frames = frames(&command.input, &texts)?;
+    let frames = frames(&command.input, &command.run, &texts)?;
     let plans = frames.iter().map(|frame| Ok(LogicalPlan::clone(frame.plan()?))).collect::<Result<Vec<_>, Error>>()?;
     let piece_bytes = command.run.piece_bytes.map_or(RunOptions::default().piece_bytes, usize::from);
     let text = explain(&plans, piece_bytes)?;

@@ -82,6 +82,13 @@ impl CsvScan {
         self
     }
 
+    /// Files whose samples are read at the same time. Default: the cores available to the process.
+    #[must_use]
+    pub fn sample_threads(mut self, threads: usize) -> Self {
+        self.options.sample_threads = threads;
+        self
+    }
+
     /// The described table.
     ///
     /// # Errors

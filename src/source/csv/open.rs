@@ -12,8 +12,9 @@ use crate::source::decompress::{TextFile, TextSample};
 use crate::source::input::InputCounters;
 use crate::types::ColumnType;
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Text looked at first in each file.
 const SAMPLE_BYTES: usize = 64 << 10;
@@ -48,6 +49,15 @@ pub(super) struct Opened {
     pub(super) warnings: Vec<String>,
 }
 
+/// What was seen of one file.
+struct Looked {
+    text: TextFile,
+    header: Header,
+    header_lines: u64,
+    /// One a field.
+    guesses: Vec<TypeGuess>,
+}
+
 /// Opens the files and settles names and types.
 pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<InputCounters>) -> Result<Opened> {
     options.format.encoding.check(&options.format.dialect)?;
@@ -55,13 +65,13 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
     let mut guesses: Vec<TypeGuess> = Vec::new();
     let mut opened = Opened { files: Vec::new(), columns: Vec::new(), warnings: Vec::new() };
     let mut first_name: Arc<str> = Arc::from("");
-    for path in paths {
-        let text = TextFile::open(path, counters)?;
-        let name = Arc::clone(text.input().name());
-        let Some((header, samples)) = read_header(&text, options)? else {
-            opened.warnings.push(format!("{name}: the file is empty and was left out"));
+    for (path, looked) in paths.iter().zip(look_at_all(paths, options, counters)) {
+        let Some(looked) = looked? else {
+            opened.warnings.push(format!("{}: the file is empty and was left out", path.display()));
             continue;
         };
+        let Looked { text, header, header_lines, guesses: seen } = looked;
+        let name = Arc::clone(text.input().name());
         if names.is_empty() {
             names.clone_from(&header.names);
             guesses = vec![TypeGuess::default(); names.len()];
@@ -74,10 +84,9 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
             opened.warnings.push(format!("{name}: {names}"));
         }
         let map = map_columns(&names, &header.names, &first_name, &name)?;
-        for sample in &samples {
-            observe(sample, &header, &map, &options.format, &mut guesses);
+        for (guess, &field) in guesses.iter_mut().zip(&map) {
+            guess.merge(seen[field]);
         }
-        let header_lines = samples.first().map_or(0, |sample| count_newlines(&sample.text[..header.data_start]));
         let (fields, data_start) = (header.names.len(), header.data_start);
         opened.files.push(CsvFile { text, fields, map, data_start, header_lines });
     }
@@ -87,6 +96,44 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
     }
     opened.columns = settle(names, &guesses, &options.types)?;
     Ok(opened)
+}
+
+/// Looks at every file, several at a time; the results are in the order of the paths. Files behind one that cannot be
+/// read may be left out.
+fn look_at_all(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<InputCounters>) -> Vec<Result<Option<Looked>>> {
+    let slots: Vec<OnceLock<Result<Option<Looked>>>> = paths.iter().map(|_| OnceLock::new()).collect();
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let work = || {
+        while !failed.load(Ordering::Relaxed) {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(path), Some(slot)) = (paths.get(at), slots.get(at)) else { break };
+            let looked = look_at(path, options, counters);
+            failed.fetch_or(looked.is_err(), Ordering::Relaxed);
+            // Nobody else has this number.
+            let _ = slot.set(looked);
+        }
+    };
+    let others = options.sample_threads.min(paths.len()).saturating_sub(1);
+    std::thread::scope(|scope| {
+        for _ in 0..others {
+            scope.spawn(work);
+        }
+        work();
+    });
+    // Numbers are handed out in order, so every file before one that failed has been looked at.
+    slots.into_iter().map_while(OnceLock::into_inner).collect()
+}
+
+/// Opens one file and looks at samples of it; `None` when it holds no record at all.
+fn look_at(path: &Path, options: &CsvOptions, counters: &Arc<InputCounters>) -> Result<Option<Looked>> {
+    let text = TextFile::open(path, counters)?;
+    let Some((header, samples)) = read_header(&text, options)? else { return Ok(None) };
+    let mut guesses = vec![TypeGuess::default(); header.names.len()];
+    for sample in &samples {
+        observe(sample, &header, &options.format, &mut guesses);
+    }
+    let header_lines = samples.first().map_or(0, |sample| count_newlines(&sample.text[..header.data_start]));
+    Ok(Some(Looked { text, header, header_lines, guesses }))
 }
 
 /// The header and the samples of a file; `None` when it holds no record at all.
@@ -170,7 +217,7 @@ fn map_columns(names: &[String], here: &[String], first_file: &str, file: &str) 
     names.iter().map(find).collect()
 }
 
-fn observe(sample: &TextSample, header: &Header, map: &[usize], format: &Format, guesses: &mut [TypeGuess]) {
+fn observe(sample: &TextSample, header: &Header, format: &Format, guesses: &mut [TypeGuess]) {
     let fields = header.names.len();
     let start = if sample.is_start {
         Some(header.data_start)
@@ -188,7 +235,7 @@ fn observe(sample: &TextSample, header: &Header, map: &[usize], format: &Format,
         }
     }
     let step = index.records().div_ceil(SAMPLE_RECORDS).max(1);
-    for (guess, &field) in guesses.iter_mut().zip(map) {
+    for (field, guess) in guesses.iter_mut().enumerate() {
         for record in (0..index.records()).step_by(step) {
             guess.observe(&sample.text[index.field(record, field)], format);
         }

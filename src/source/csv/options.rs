@@ -14,10 +14,18 @@ pub struct CsvOptions {
     pub types: Vec<(String, ColumnType)>,
     /// A record longer than so many bytes is an error rather than a use of memory. Default 64 MiB.
     pub max_record_bytes: usize,
+    /// Files whose samples are read at the same time. Default: the cores available to the process.
+    pub sample_threads: usize,
 }
 
 impl Default for CsvOptions {
     fn default() -> Self {
-        CsvOptions { format: Format::default(), has_header: true, types: Vec::new(), max_record_bytes: 64 << 20 }
+        CsvOptions {
+            format: Format::default(),
+            has_header: true,
+            types: Vec::new(),
+            max_record_bytes: 64 << 20,
+            sample_threads: std::thread::available_parallelism().map_or(1, usize::from),
+        }
     }
 }
