@@ -42,18 +42,8 @@ impl TypeGuess {
     }
 }
 
-/// The narrowest type that holds a raw field, quotes included; `Null` for null tokens, quoted or not.
-///
-/// Integers beyond 64 bits are Float64; integers with leading zeros are text.
-pub fn text_type(raw: &[u8], format: &Format) -> ColumnType {
-    match format.value(raw) {
-        Value::Null | Value::NullUnlessText => ColumnType::Null,
-        Value::Text(text) => value_type(&text),
-    }
-}
-
 /// The type to which a column of type `current` must be widened to hold a raw field, quotes included; `current` if the
-/// field fits.
+/// field fits. Integers beyond 64 bits are doubles; integers with leading zeros are text.
 pub fn widened_type(current: ColumnType, raw: &[u8], format: &Format) -> ColumnType {
     let mut guess = TypeGuess { unified: current, null_unless_text: false };
     guess.observe(raw, format);

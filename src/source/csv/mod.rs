@@ -52,7 +52,7 @@ pub use fields::{Format, NullTokens};
 pub use guess::guess_record_start;
 pub use header::{Header, parse_header};
 pub use index::RecordIndex;
-pub use infer::{TypeGuess, text_type, widened_type};
+pub use infer::{TypeGuess, widened_type};
 pub use options::CsvOptions;
 pub use record::{Malformed, MalformedKind};
 pub use simd::Engine;
