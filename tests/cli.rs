@@ -289,3 +289,24 @@ fn constants_where_columns_are_meant_are_refused() {
         assert!(stderr.contains("backticks"), "{stderr}");
     }
 }
+
+#[test]
+fn an_interrupt_ends_the_program_soon_with_130_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("big.csv");
+    std::fs::write(&input, "a,b,c\n".to_owned() + &"12345,text of some length,0.25\n".repeat(1_000_000)).unwrap();
+    let answers = folder.path().join("answers");
+    std::fs::create_dir(&answers).unwrap();
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("outcrop"))
+        .args(["ask", input.to_str().unwrap(), "-q", "*, b || b as d sort d, a desc", "--output"])
+        .arg(answers.join("a.csv"))
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    let interrupted = std::time::Instant::now();
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(130));
+    assert!(interrupted.elapsed().as_secs_f64() < 2.0, "half a second is the promise, a busy machine gets more");
+    assert_eq!(std::fs::read_dir(&answers).unwrap().count(), 0);
+}

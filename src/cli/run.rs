@@ -24,11 +24,13 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Exit code after Ctrl-C, as a shell gives it.
 const INTERRUPTED: u8 = 130;
+/// How long a run may take to stop after Ctrl-C.
+const GRACE: Duration = Duration::from_millis(300);
 /// Rows that are held back before they are streamed, so that a run which fails early has written nothing.
 const HELD_BYTES: usize = 16 << 20;
 /// Rows of an answer that a table shows on a terminal.
@@ -52,15 +54,24 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The first Ctrl-C cancels the run, a second one ends the process at once.
+/// Files that are being written and must not be left behind.
+static PARTIAL: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn partial_files() -> MutexGuard<'static, Vec<PathBuf>> {
+    PARTIAL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ctrl-C cancels the run; work that does not stop soon, such as sorting a large answer, ends with the process.
 fn stop_on_interrupt(cancel: &CancelToken) {
     let cancel = cancel.clone();
-    let again = AtomicBool::new(false);
     let handler = move || {
-        if again.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
         cancel.cancel();
+        std::thread::sleep(GRACE);
+        for path in partial_files().iter() {
+            // It may never have been created.
+            let _ = std::fs::remove_file(path);
+        }
+        std::process::exit(i32::from(INTERRUPTED));
     };
     // Without a handler Ctrl-C ends the process at once, which loses nothing but grace.
     let _ = ctrlc::set_handler(handler);
@@ -273,6 +284,7 @@ fn write_file(path: &str, format: Format, answers: &[Answer<'_>]) -> Result<(), 
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
     let mut partial = target.clone().into_os_string();
     partial.push(format!(".partial-{}", std::process::id()));
+    partial_files().push(PathBuf::from(&partial));
     let written = File::create(&partial).and_then(|file| {
         if let Some(known) = &known {
             file.set_permissions(known.permissions())?;
@@ -282,6 +294,7 @@ fn write_file(path: &str, format: Format, answers: &[Answer<'_>]) -> Result<(), 
         out.flush()?;
         std::fs::rename(&partial, &target)
     });
+    partial_files().pop();
     written.map_err(|error| {
         // Whatever was written of it is of no use.
         let _ = std::fs::remove_file(&partial);
