@@ -1,0 +1,113 @@
+//! The library's verbs beyond questions: map_partitions, partitions, batches with back-pressure, cancellation, callbacks.
+
+use outcrop::arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use outcrop::arrow::compute::filter_record_batch;
+use outcrop::arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use outcrop::error::ErrorKind;
+use outcrop::expr::{coalesce, col, lit, when};
+use outcrop::frame::{Run, Value};
+use outcrop::source::CancelToken;
+use outcrop::{DataFrame, LazyFrame, Runner, compute, scan_csv};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+fn air() -> LazyFrame {
+    scan_csv("testdata/airline/200[1-3].csv.bz2").unwrap()
+}
+
+#[test]
+fn map_partitions_sees_every_row_once_and_may_drop_rows() {
+    let schema = Arc::new(Schema::new(vec![Field::new("twice", DataType::Int64, true)]));
+    let promised = Arc::clone(&schema);
+    let mapped = air().select(["Distance"]).map_partitions(schema, move |batch: RecordBatch| {
+        let even = batch.column(0).as_primitive::<Int64Type>().iter().map(|value| value.map(|value| value % 2 == 0));
+        let kept = filter_record_batch(&batch, &even.collect::<BooleanArray>())?;
+        let twice: Int64Array = kept.column(0).as_primitive::<Int64Type>().unary(|value| value * 2);
+        Ok(RecordBatch::try_new(Arc::clone(&promised), vec![Arc::new(twice) as ArrayRef])?)
+    });
+    let (rows, sum): (i64, Option<i64>) = compute((mapped.count(), mapped.sum("twice"))).unwrap();
+    let even = air().filter((col("Distance") % lit(2)).eq(lit(0)));
+    let (expected_rows, expected_sum): (i64, Option<i64>) = compute((even.count(), even.sum("Distance"))).unwrap();
+    assert!(rows > 1000);
+    assert_eq!((rows, sum), (expected_rows, expected_sum.map(|sum| sum * 2)));
+}
+
+#[test]
+fn a_function_that_breaks_its_promise_or_fails_is_an_error() {
+    let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, true)]));
+    let wrong = air().select(["Origin"]).map_partitions(schema, Ok);
+    assert_eq!(wrong.collect().unwrap_err().kind(), ErrorKind::Type);
+}
+
+#[test]
+fn partitions_cover_every_stored_byte() {
+    let partitions = air().partitions().unwrap();
+    let covered: u64 = partitions.iter().map(|part| part.stored_bytes.end - part.stored_bytes.start).sum();
+    let stored: u64 =
+        (2001..=2003).map(|year| std::fs::metadata(format!("testdata/airline/{year}.csv.bz2")).unwrap().len()).sum();
+    assert_eq!(covered, stored);
+}
+
+#[test]
+fn a_dropped_stream_stops_reading_and_the_callers_token_stays_usable() {
+    let token = CancelToken::new();
+    let runner = Runner::new().cancel(token.clone()).threads(2).batch_bytes(1000);
+    let mut stream = air().iter_batches_with(runner.options().clone()).unwrap();
+    assert!(stream.next().unwrap().unwrap().num_rows() > 0);
+    drop(stream);
+    assert!(!token.is_cancelled());
+    let rows: i64 = runner.compute(air().count()).unwrap();
+    assert!(rows > 10_000);
+}
+
+#[test]
+fn a_cancelled_token_ends_a_run_with_an_error_that_says_so() {
+    let token = CancelToken::new();
+    let cancel = token.clone();
+    let runner = Runner::new().cancel(token).on_progress(move |_| cancel.cancel());
+    let schema = Arc::new(Schema::new(vec![Field::new("Distance", DataType::Int64, true)]));
+    let slow = air().select(["Distance"]).map_partitions(schema, |batch| {
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        Ok(batch)
+    });
+    assert_eq!(runner.compute::<_, DataFrame>(slow).unwrap_err().kind(), ErrorKind::Cancelled);
+}
+
+#[test]
+fn warnings_and_progress_go_to_callbacks_and_come_back_with_the_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("latin.csv");
+    std::fs::write(&file, b"k\nM\xFCnchen\nK\xF6ln\n").unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let counted = AtomicUsize::new(0);
+    let runner = Runner::new()
+        .on_warning(move |warning| heard.lock().unwrap().push(warning.to_string()))
+        .on_progress(move |_| counted.store(1, Ordering::Relaxed));
+    let run: Run<Option<String>> = runner.run(scan_csv(&file).unwrap().max("k")).unwrap();
+    assert_eq!(run.value.as_deref(), Some("München"));
+    assert_eq!(run.statistics.fields_recoded, 2);
+    let told = told.lock().unwrap().clone();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told, run.warnings.iter().map(ToString::to_string).collect::<Vec<_>>());
+}
+
+#[test]
+fn verbs_chain_and_names_are_checked_before_data_are_read() {
+    let frame = air()
+        .with_columns([
+            (col("ArrDelay") - col("DepDelay")).alias("made_up"),
+            when(col("DepDelay").gt(lit(15))).then(lit("late")).otherwise(lit("fine")).alias("state"),
+            coalesce([col("ArrDelay"), lit(0)]).alias("ArrDelay"),
+        ])
+        .filter(col("made_up").is_not_null())
+        .group_by("state")
+        .agg([col("made_up").mean().alias("made up"), col("ArrDelay").count().alias("n")]);
+    let answer = frame.collect().unwrap();
+    assert_eq!(answer.rows(), 2);
+    assert_eq!(answer.value(0, "state").unwrap(), Value::Utf8("fine".to_owned()));
+    let wrong = air().filter(col("DepDelys").gt(lit(0))).group_by("Origin").agg(col("ArrDelay").mean());
+    let error = wrong.schema().unwrap_err();
+    assert_eq!((error.kind(), error.hint_text()), (ErrorKind::Name, Some("did you mean `DepDelay`?")));
+    assert_eq!(compute::<_, DataFrame>(wrong).unwrap_err().kind(), ErrorKind::Name);
+}
