@@ -372,3 +372,15 @@ fn lone_carriage_returns_are_refused_and_another_delimiter_is_suspected() {
     let (stdout, _) = answer(&folder.file("tabs.tsv", "g\tv\n1\t3\n"), &["-q", "sum(v) as s", "--format", "csv"]);
     assert_eq!(stdout, "s\n3\n");
 }
+
+#[test]
+fn a_text_among_the_numbers_of_a_sample_is_named_when_a_number_is_needed() {
+    let folder = Folder::new();
+    let file = folder.file("mixed.csv", "k,i\na,1\nb,2\nc,oops\nd,4\n");
+    let error = usage_error_of(&file, &["-q", "mean(i) by k"]);
+    assert_says(&error, &["mean", "`i` is text", "mixed.csv, line 4", "oops", "--null"]);
+    assert_eq!(
+        answer(&file, &["-q", "mean(i) as m", "--null", "oops", "--format", "csv"]).0,
+        "m\n2.3333333333333335\n"
+    );
+}

@@ -43,6 +43,11 @@ pub trait Source: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Why a column is text though other values of it are not: where such a value stands.
+    fn why_text(&self, _column: usize) -> Option<String> {
+        None
+    }
+
     /// Seconds spent on samples that no run has told of yet; told once.
     fn untold_sample_seconds(&self) -> f64 {
         0.0

@@ -17,7 +17,29 @@ impl LazyFrame {
     /// `Syntax`, `Name` and `Type` errors, the place in the text underlined; no data are read.
     pub fn ask(&self, question: &str) -> Result<LazyFrame> {
         let question = parse_question(question)?;
-        self.answer_to(&question).map_err(|error| question.underline(error, &(0..question.text.len())))
+        self.answer_to(&question).map_err(|error| {
+            let error = self.explain_text(error, &question);
+            question.underline(error, &(0..question.text.len()))
+        })
+    }
+
+    /// Says which value made text of a column that the question needs otherwise.
+    fn explain_text(&self, error: Error, question: &Question) -> Error {
+        let Ok(plan) = self.plan() else { return error };
+        if error.kind() != ErrorKind::Type {
+            return error;
+        }
+        let source = plan.source();
+        let schema = source.schema();
+        let mentioned = schema.fields().iter().enumerate().filter(|(_, field)| question.locate(field.name()).is_some());
+        let reasons = mentioned.filter_map(|(at, field)| Some((field.name(), source.why_text(at)?)));
+        let reasons: Vec<String> = reasons.map(|(name, why)| format!("`{name}` is text because {why}")).collect();
+        if reasons.is_empty() {
+            return error;
+        }
+        let remedy = "--null VALUE reads a value as missing";
+        let hint = error.hint_text().map(|hint| format!("{hint}; ")).unwrap_or_default();
+        error.hint(format!("{hint}{}; {remedy}", reasons.join("; ")))
     }
 
     fn answer_to(&self, question: &Question) -> Result<LazyFrame> {

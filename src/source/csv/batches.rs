@@ -204,7 +204,7 @@ fn positions(starts: impl Iterator<Item = u32>, cells: &[Cell]) -> Arc<[u64]> {
 }
 
 /// A field for a message: at most 60 characters.
-fn shorten(raw: &[u8]) -> String {
+pub(super) fn shorten(raw: &[u8]) -> String {
     let text = String::from_utf8_lossy(raw);
     match text.char_indices().nth(60) {
         None => text.into_owned(),

@@ -1,5 +1,6 @@
 //! Opening a set of CSV files: names and types from samples of every file.
 
+use super::batches::shorten;
 use super::fields::Format;
 use super::guess::guess_record_start;
 use super::header::{Header, parse_header};
@@ -40,6 +41,8 @@ pub(super) struct CsvColumn {
     pub(super) name: String,
     pub(super) column_type: ColumnType,
     pub(super) declared: bool,
+    /// Why the column is text, when other values of it are not.
+    pub(super) why_text: Option<String>,
 }
 
 /// The files of a set, their columns, and what the user should know.
@@ -55,14 +58,33 @@ struct Looked {
     header: Header,
     header_lines: u64,
     /// One a field.
-    guesses: Vec<TypeGuess>,
+    guesses: Vec<FieldGuess>,
+}
+
+/// The type of a field as its samples suggest it, and the value that made it text after others were not.
+#[derive(Clone, Default)]
+struct FieldGuess {
+    guess: TypeGuess,
+    why_text: Option<String>,
+}
+
+impl FieldGuess {
+    /// Takes in what `change` sees; `why` tells of it if it makes text of what was not.
+    fn take(&mut self, change: impl FnOnce(&mut TypeGuess), why: impl FnOnce() -> String) {
+        let before = self.guess.column_type();
+        change(&mut self.guess);
+        let is_new = before != ColumnType::Null && before != ColumnType::Utf8;
+        if is_new && self.guess.column_type() == ColumnType::Utf8 && self.why_text.is_none() {
+            self.why_text = Some(why());
+        }
+    }
 }
 
 /// Opens the files and settles names and types.
 pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<InputCounters>) -> Result<Opened> {
     options.format.encoding.check(&options.format.dialect)?;
     let mut names: Vec<String> = Vec::new();
-    let mut guesses: Vec<TypeGuess> = Vec::new();
+    let mut guesses: Vec<FieldGuess> = Vec::new();
     let mut opened = Opened { files: Vec::new(), columns: Vec::new(), warnings: Vec::new() };
     let mut first_name: Arc<str> = Arc::from("");
     for (path, looked) in paths.iter().zip(look_at_all(paths, options, counters)) {
@@ -74,7 +96,7 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
         let name = Arc::clone(text.input().name());
         if names.is_empty() {
             names.clone_from(&header.names);
-            guesses = vec![TypeGuess::default(); names.len()];
+            guesses = vec![FieldGuess::default(); names.len()];
             first_name = Arc::clone(&name);
             note_renamed(&header, &name, &mut opened.warnings);
             note_one_column(&header, &name, &options.format, &mut opened.warnings);
@@ -85,7 +107,9 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
         }
         let map = map_columns(&names, &header.names, &first_name, &name)?;
         for (guess, &field) in guesses.iter_mut().zip(&map) {
-            guess.merge(seen[field]);
+            let seen = &seen[field];
+            guess.why_text = guess.why_text.take().or_else(|| seen.why_text.clone());
+            guess.take(|guess| guess.merge(seen.guess), || format!("{name} holds text there"));
         }
         let (fields, data_start) = (header.names.len(), header.data_start);
         opened.files.push(CsvFile { text, fields, map, data_start, header_lines });
@@ -128,9 +152,9 @@ fn look_at_all(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<InputCoun
 fn look_at(path: &Path, options: &CsvOptions, counters: &Arc<InputCounters>) -> Result<Option<Looked>> {
     let text = TextFile::open(path, counters)?;
     let Some((header, samples)) = read_header(&text, options)? else { return Ok(None) };
-    let mut guesses = vec![TypeGuess::default(); header.names.len()];
+    let mut guesses = vec![FieldGuess::default(); header.names.len()];
     for sample in &samples {
-        observe(sample, &header, &options.format, &mut guesses);
+        observe(sample, &header, &options.format, text.input().name(), &mut guesses);
     }
     let header_lines = samples.first().map_or(0, |sample| count_newlines(&sample.text[..header.data_start]));
     Ok(Some(Looked { text, header, header_lines, guesses }))
@@ -217,7 +241,7 @@ fn map_columns(names: &[String], here: &[String], first_file: &str, file: &str) 
     names.iter().map(find).collect()
 }
 
-fn observe(sample: &TextSample, header: &Header, format: &Format, guesses: &mut [TypeGuess]) {
+fn observe(sample: &TextSample, header: &Header, format: &Format, file: &str, guesses: &mut [FieldGuess]) {
     let fields = header.names.len();
     let start = if sample.is_start {
         Some(header.data_start)
@@ -237,12 +261,19 @@ fn observe(sample: &TextSample, header: &Header, format: &Format, guesses: &mut 
     let step = index.records().div_ceil(SAMPLE_RECORDS).max(1);
     for (field, guess) in guesses.iter_mut().enumerate() {
         for record in (0..index.records()).step_by(step) {
-            guess.observe(&sample.text[index.field(record, field)], format);
+            let range = index.field(record, field);
+            let raw = &sample.text[range.clone()];
+            let why = || {
+                let line =
+                    sample.is_start.then(|| format!(", line {}", 1 + count_newlines(&sample.text[..range.start])));
+                format!("{file}{} holds {:?}", line.unwrap_or_default(), shorten(raw))
+            };
+            guess.take(|guess| guess.observe(raw, format), why);
         }
     }
 }
 
-fn settle(names: Vec<String>, guesses: &[TypeGuess], declared: &[(String, ColumnType)]) -> Result<Vec<CsvColumn>> {
+fn settle(names: Vec<String>, guesses: &[FieldGuess], declared: &[(String, ColumnType)]) -> Result<Vec<CsvColumn>> {
     for (name, _) in declared {
         if !names.contains(name) {
             let error =
@@ -253,9 +284,11 @@ fn settle(names: Vec<String>, guesses: &[TypeGuess], declared: &[(String, Column
             });
         }
     }
-    let column = |(name, guess): (String, &TypeGuess)| {
+    let column = |(name, guess): (String, &FieldGuess)| {
         let given = declared.iter().rev().find(|(declared, _)| *declared == name).map(|(_, column_type)| *column_type);
-        CsvColumn { name, column_type: given.unwrap_or(guess.column_type()), declared: given.is_some() }
+        let why_text = guess.why_text.clone().filter(|_| given.is_none());
+        let column_type = given.unwrap_or(guess.guess.column_type());
+        CsvColumn { name, column_type, declared: given.is_some(), why_text }
     };
     Ok(names.into_iter().zip(guesses).map(column).collect())
 }

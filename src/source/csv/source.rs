@@ -88,6 +88,10 @@ impl Source for CsvSource {
         self.warnings.to_vec()
     }
 
+    fn why_text(&self, column: usize) -> Option<String> {
+        self.columns.get(column)?.why_text.clone()
+    }
+
     fn untold_sample_seconds(&self) -> f64 {
         self.sample_micros.swap(0, Ordering::Relaxed) as f64 / 1e6
     }
