@@ -302,7 +302,7 @@ fn an_interrupt_ends_the_program_soon_with_130_and_leaves_nothing_behind() {
         .arg(answers.join("a.csv"))
         .spawn()
         .unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(400));
+    std::thread::sleep(std::time::Duration::from_millis(700));
     let interrupted = std::time::Instant::now();
     std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let status = child.wait().unwrap();
