@@ -187,7 +187,9 @@ fn answer(
     run: &Run,
     cancel: &CancelToken,
 ) -> Result<(), Stop> {
-    refuse_overwriting(output, frames.len(), &expand(&input.files.as_slice().into_paths())?)?;
+    if output.output.is_some() {
+        refuse_overwriting(output, frames.len(), &expand(&input.files.as_slice().into_paths())?)?;
+    }
     let progress = progress_of(run);
     let options = options(run, cancel, &progress)?;
     let format = output.format(io::stdout().is_terminal());

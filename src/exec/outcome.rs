@@ -139,12 +139,13 @@ impl PassOutcome {
         }
     }
 
-    /// How many fields were recoded in rows that are wanted, and the place of the first.
-    pub(super) fn recoded(&self, rows_before: impl Fn(usize, RowId) -> u64) -> Option<(u64, Place)> {
+    /// How many fields were recoded in rows that are wanted, and the place of the first; `filled_by` tells for each
+    /// stage which row fills its limit.
+    pub(super) fn recoded(&self, filled_by: &[Option<RowId>]) -> Option<(u64, Place)> {
         // A stage that was cut short runs again and counts then.
         let wanted = |stage: usize, row: RowId| match self.stages[stage].limit {
             None => self.cut.is_none(),
-            Some(limit) => rows_before(stage, row) < limit,
+            Some(_) => self.stages[stage].wants(row, filled_by[stage]),
         };
         let in_limit = |field: &&RecodedField| field.stages.iter().any(|&stage| wanted(stage, field.row));
         let unlimited = if self.cut.is_none() { self.recodings.count } else { 0 };
@@ -226,11 +227,11 @@ impl PassOutcome {
         stage.limit.is_some_and(|limit| in_order >= limit)
     }
 
-    /// What became of a stage. Errors and misfits behind the rows that a limit wants do not count; `rows_before` tells
-    /// how many rows of the sink stand before a row.
-    pub(super) fn verdict(&self, stage: usize, rows_before: impl Fn(RowId) -> u64) -> Verdict {
+    /// What became of a stage. Errors and misfits behind the rows that a limit wants do not count; `filled_by` is
+    /// the row that fills the limit.
+    pub(super) fn verdict(&self, stage: usize, filled_by: Option<RowId>) -> Verdict {
         let outcome = &self.stages[stage];
-        let wanted = |row: RowId| outcome.limit.is_none_or(|limit| rows_before(row) < limit);
+        let wanted = |row: RowId| outcome.wants(row, filled_by);
         let input = self.input_error.iter().map(|(file, error)| (RowId { file: *file, position: u64::MAX }, error));
         let own = outcome.failure.iter().map(|(row, error)| (*row, error));
         let failure = own.chain(input).filter(|(row, _)| wanted(*row)).min_by_key(|(row, _)| *row);
@@ -250,6 +251,11 @@ impl PassOutcome {
 }
 
 impl StageOutcome {
+    /// Whether what stands at a row matters, when `filled_by` fills the limit.
+    fn wants(&self, row: RowId, filled_by: Option<RowId>) -> bool {
+        self.limit != Some(0) && filled_by.is_none_or(|last| row <= last)
+    }
+
     fn fail(&mut self, row: RowId, error: impl FnOnce() -> Error, locate: Option<&dyn Locate>) {
         if self.failure.as_ref().is_some_and(|(known, _)| *known <= row) {
             return;

@@ -99,7 +99,8 @@ pub(super) fn run_pass(
     warnings.append(&mut lock(&shared.warnings));
     let start = Instant::now();
     let outcome = lock(&shared.outcome);
-    if let Some((count, place)) = outcome.recoded(|stage, row| finished[stage].rows_before(row)) {
+    let filled_by: Vec<_> = finished.iter().map(|sink| sink.filled_by()).collect();
+    if let Some((count, place)) = outcome.recoded(&filled_by) {
         report_recoded(count, &place, options, statistics, warnings);
     }
     let mut ends = Vec::with_capacity(stages.len());
@@ -112,7 +113,7 @@ pub(super) fn run_pass(
 }
 
 fn end(outcome: &PassOutcome, at: usize, sink: Box<dyn Sink>, columns: &[usize]) -> Result<StageEnd> {
-    Ok(match outcome.verdict(at, |row| sink.rows_before(row)) {
+    Ok(match outcome.verdict(at, sink.filled_by()) {
         Verdict::Complete => StageEnd::Done(sink.finish()?, outcome.stages[at].kept()),
         Verdict::Again => StageEnd::Again,
         Verdict::Failed(row, error) => StageEnd::Failed(row, error),

@@ -73,9 +73,15 @@ impl Sink for CollectSink {
         Ok(())
     }
 
-    fn rows_before(&self, row: RowId) -> u64 {
-        let before = |batch: &Batch| (0..batch.rows()).filter(|&at| batch.origin.row_id(at) < row).count() as u64;
-        self.batches.values().map(before).sum()
+    fn filled_by(&self) -> Option<RowId> {
+        let mut left = self.limit?.checked_sub(1)?;
+        for batch in self.batches.values() {
+            if left < batch.rows() {
+                return Some(batch.origin.row_id(left));
+            }
+            left -= batch.rows();
+        }
+        None
     }
 
     fn finish(self: Box<Self>) -> Result<Materialised> {

@@ -34,9 +34,9 @@ pub(crate) trait Sink: Send + Any {
     /// Takes all that another sink of the same kind holds.
     fn join(&mut self, other: Box<dyn Sink>) -> Result<()>;
 
-    /// How many of the rows held come before `row`; only sinks with a limit on rows in input order need to know.
-    fn rows_before(&self, _row: RowId) -> u64 {
-        0
+    /// The last row wanted, when there is a limit on rows in input order and the rows held fill it.
+    fn filled_by(&self) -> Option<RowId> {
+        None
     }
 
     /// The result.
