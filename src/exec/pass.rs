@@ -64,6 +64,7 @@ pub(super) fn run_pass(
     let request = ScanRequest {
         columns: columns.clone(),
         filter,
+        skip: None,
         workers: options.workers(),
         piece_bytes: options.piece_bytes,
         batch_bytes: options.batch_bytes,

@@ -47,6 +47,10 @@ impl Source for MemorySource {
         format!("memory {:p}", self.batches.as_ptr())
     }
 
+    fn files(&self) -> Vec<Arc<str>> {
+        vec![Arc::from("memory")]
+    }
+
     fn partitions(&self, _piece_bytes: usize) -> Vec<PartitionInfo> {
         let info = |batch: &RecordBatch| PartitionInfo {
             file: Arc::from("memory"),
@@ -89,16 +93,7 @@ impl Scan for MemoryScan {
 
     fn commit(&self, ticket: Ticket) -> Vec<Committed> {
         let records = ticket.notes.downcast_ref::<usize>().copied().unwrap_or(0) as u64;
-        vec![Committed {
-            id: ticket.id,
-            sequence: ticket.id.ordinal,
-            rows: CommittedRows::AsRead,
-            records,
-            locate: None,
-            error: None,
-            file_done: false,
-            warning: None,
-        }]
+        vec![Committed { records, ..Committed::new(ticket.id, ticket.id.ordinal, CommittedRows::AsRead) }]
     }
 
     fn stop_from(&self, _file: u32) {

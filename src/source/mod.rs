@@ -19,6 +19,7 @@ pub mod paths;
 
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Place, Result};
+use crate::expr::Literal;
 use crate::types::ColumnType;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
@@ -37,6 +38,9 @@ pub trait Source: fmt::Debug + Send + Sync {
 
     /// Equal for sources that give the same rows, so that their queries share a pass.
     fn key(&self) -> String;
+
+    /// The inputs in order, as the user named them; rows name theirs by its ordinal in this list.
+    fn files(&self) -> Vec<Arc<str>>;
 
     /// What the user should know about the inputs.
     fn warnings(&self) -> Vec<String> {
@@ -82,6 +86,8 @@ pub struct ScanRequest {
     pub columns: Vec<usize>,
     /// Rows that do not pass may be left out; a superset may be delivered.
     pub filter: Option<Arc<dyn RowFilter>>,
+    /// By ordinal, the files not to be read at all; nothing is ever committed for them. `None`: all are read.
+    pub skip: Option<Arc<[bool]>>,
     /// How many workers will call.
     pub workers: usize,
     /// Text of about so many bytes makes a partition (at least one compressed block).
@@ -99,6 +105,43 @@ pub trait RowFilter: Send + Sync {
 
     /// Which rows to keep, given exactly those columns. `None` when that cannot be told: all are kept.
     fn keep(&self, records: &RecordBatch) -> Option<BooleanArray>;
+
+    /// Lists of conditions: every row that is kept fulfils all conditions of at least one list. A source that knows
+    /// that a part of it has no such row need not read it. None at all: nothing is known.
+    fn alternatives(&self) -> &[Vec<Condition>] {
+        &[]
+    }
+}
+
+/// A condition on one column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// Index into [`ScanRequest::columns`].
+    pub column: usize,
+    /// What its value must be.
+    pub test: Test,
+}
+
+/// What a value must be. Comparisons are never true of a null; literals have the type of the column, or are Int64 where
+/// the column is Float64 and the other way round.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// Equal to the constant.
+    Eq(Literal),
+    /// Less than the constant.
+    Lt(Literal),
+    /// Less than or equal to the constant.
+    LtEq(Literal),
+    /// Greater than the constant.
+    Gt(Literal),
+    /// Greater than or equal to the constant.
+    GtEq(Literal),
+    /// Equal to one of the constants.
+    OneOf(Vec<Literal>),
+    /// Null.
+    IsNull,
+    /// Not null.
+    IsNotNull,
 }
 
 /// A running scan, shared by all workers.
@@ -232,6 +275,42 @@ pub struct Committed {
     pub file_done: bool,
     /// Something to tell the user.
     pub warning: Option<String>,
+    /// Records set aside among these rows, in input order.
+    pub rejects: Vec<Reject>,
+    /// Records among these rows that were too short and were filled up with nulls.
+    pub padded: u64,
+    /// Records that repeat the header and were passed over.
+    pub repeated_headers: u64,
+}
+
+impl Committed {
+    /// A commit that tells of rows and of nothing else yet.
+    pub fn new(id: PartitionId, sequence: u64, rows: CommittedRows) -> Self {
+        Committed {
+            id,
+            sequence,
+            rows,
+            records: 0,
+            locate: None,
+            error: None,
+            file_done: false,
+            warning: None,
+            rejects: Vec::new(),
+            padded: 0,
+            repeated_headers: 0,
+        }
+    }
+}
+
+/// A record that was set aside because the user chose so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Where it stands: file, line, byte, and the column, if it is one value that does not fit.
+    pub place: Place,
+    /// What is wrong with it.
+    pub reason: String,
+    /// The record as it stands in the file, without its line end.
+    pub raw: Vec<u8>,
 }
 
 /// The rows of a [`Committed`].

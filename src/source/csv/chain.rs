@@ -207,14 +207,9 @@ impl Chain {
         let name = Arc::clone(&self.name);
         let locate = TextPlace { name, told, before, dialect: reader.format.dialect, fields: reader.fields };
         out.push(Committed {
-            id,
-            sequence: self.sequence,
-            rows: rows(read.batches),
             records: read.records,
             locate: Some(Box::new(locate)),
-            error: None,
-            file_done: false,
-            warning: None,
+            ..Committed::new(id, self.sequence, rows(read.batches))
         });
         self.sequence += 1;
         match malformed {
@@ -286,16 +281,8 @@ impl Chain {
 
     fn fail(&mut self, id: PartitionId, error: Error, out: &mut Vec<Committed>) {
         self.closed = true;
-        out.push(Committed {
-            id,
-            sequence: self.sequence,
-            rows: CommittedRows::Between(Vec::new()),
-            records: 0,
-            locate: None,
-            error: Some(error),
-            file_done: false,
-            warning: None,
-        });
+        let nothing = CommittedRows::Between(Vec::new());
+        out.push(Committed { error: Some(error), ..Committed::new(id, self.sequence, nothing) });
         self.sequence += 1;
     }
 }

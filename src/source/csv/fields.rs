@@ -16,6 +16,24 @@ pub struct Format {
     pub nulls: NullTokens,
     /// How text is encoded.
     pub encoding: Encoding,
+    /// How numbers are written.
+    pub numbers: NumberStyle,
+}
+
+/// How numbers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberStyle {
+    /// The decimal mark: `.` or `,`.
+    pub decimal: u8,
+    /// The byte between groups of three digits, if there may be one.
+    pub thousands: Option<u8>,
+}
+
+impl Default for NumberStyle {
+    /// A point, and no marks between thousands.
+    fn default() -> Self {
+        NumberStyle { decimal: b'.', thousands: None }
+    }
 }
 
 /// The texts that stand for a missing value.

@@ -25,6 +25,8 @@ const SAMPLE_RECORDS: usize = 1000;
 /// One file of the set.
 pub(super) struct CsvFile {
     pub(super) text: TextFile,
+    /// How its text is read.
+    pub(super) format: Format,
     /// Fields of every record.
     pub(super) fields: usize,
     /// For each column of the schema, the number of its field.
@@ -112,7 +114,8 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
             guess.take(|guess| guess.merge(seen.guess), || format!("{name} holds text there"));
         }
         let (fields, data_start) = (header.names.len(), header.data_start);
-        opened.files.push(CsvFile { text, fields, map, data_start, header_lines });
+        let format = options.format.clone();
+        opened.files.push(CsvFile { text, format, fields, map, data_start, header_lines });
     }
     if opened.files.is_empty() {
         let name = paths.first().map(|path| path.display().to_string()).unwrap_or_default();

@@ -62,6 +62,8 @@ impl CsvScan {
         let wanted: Vec<&CsvColumn> = request.columns.iter().map(|&at| &columns[at]).collect();
         let fields = wanted.iter().map(|column| Field::new(&column.name, column.column_type.arrow(), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let skip = request.skip.clone();
+        let skipped = |file: usize| skip.as_ref().is_some_and(|skip| skip.get(file) == Some(&true));
         let scan = |(at, file): (usize, &CsvFile)| {
             let spec = |(&column, wanted): (&usize, &&CsvColumn)| ColumnSpec {
                 index: file.map[column],
@@ -71,19 +73,22 @@ impl CsvScan {
             let reader = Reader {
                 file: at as u32,
                 fields: file.fields,
-                format: options.format.clone(),
+                format: file.format.clone(),
                 specs: request.columns.iter().zip(&wanted).map(spec).collect(),
                 schema: Arc::clone(&schema),
                 filter: request.filter.clone(),
                 batch_bytes: request.batch_bytes,
             };
             let name = Arc::clone(file.text.input().name());
-            let chain = Chain::new(name, file.data_start, file.header_lines, options.max_record_bytes);
+            let mut chain = Chain::new(name, file.data_start, file.header_lines, options.max_record_bytes);
+            // Nothing is asked of a file that has been closed.
+            chain.closed = skipped(at);
             FileScan { reader, stream: OnceLock::new(), chain: Mutex::new(chain), committed: Condvar::new() }
         };
         request.piece_bytes = request.piece_bytes.min(MAX_PIECE_BYTES);
         let scans = files.iter().enumerate().map(scan).collect();
-        let stored_bytes = files.iter().map(|file| file.text.input().length()).sum();
+        let read = files.iter().enumerate().filter(|(at, _)| !skipped(*at));
+        let stored_bytes = read.map(|(_, file)| file.text.input().length()).sum();
         Ok(CsvScan {
             files,
             scans,

@@ -408,6 +408,7 @@ fn scan(source: &CsvSource, piece_bytes: usize, dice: &mut Dice) -> Vec<Told> {
     let request = ScanRequest {
         columns: vec![0, 1],
         filter: None,
+        skip: None,
         workers: 100,
         piece_bytes,
         batch_bytes: 1 + dice.below(100),

@@ -84,6 +84,10 @@ impl Source for CsvSource {
         format!("csv {names:?} {:?} {types:?}", self.options)
     }
 
+    fn files(&self) -> Vec<Arc<str>> {
+        self.files.iter().map(|file| Arc::clone(file.text.input().name())).collect()
+    }
+
     fn warnings(&self) -> Vec<String> {
         self.warnings.to_vec()
     }
