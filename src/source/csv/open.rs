@@ -1,13 +1,14 @@
 //! Opening a set of CSV files: names and types from samples of every file.
 
 use super::batches::shorten;
+use super::dialect::LineEnd;
 use super::fields::Format;
 use super::guess::guess_record_start;
 use super::header::{Header, parse_header};
 use super::index::RecordIndex;
 use super::infer::TypeGuess;
 use super::options::CsvOptions;
-use super::split::{Limits, count_newlines, split};
+use super::split::{Limits, count_lines, split};
 use crate::error::{Error, ErrorKind, Place, Result, did_you_mean};
 use crate::source::decompress::{TextFile, TextSample};
 use crate::source::input::InputCounters;
@@ -159,7 +160,8 @@ fn look_at(path: &Path, options: &CsvOptions, counters: &Arc<InputCounters>) -> 
     for sample in &samples {
         observe(sample, &header, &options.format, text.input().name(), &mut guesses);
     }
-    let header_lines = samples.first().map_or(0, |sample| count_newlines(&sample.text[..header.data_start]));
+    let header_lines =
+        samples.first().map_or(0, |sample| count_lines(&sample.text[..header.data_start], &options.format.dialect));
     Ok(Some(Looked { text, header, header_lines, guesses }))
 }
 
@@ -173,7 +175,7 @@ fn read_header(text: &TextFile, options: &CsvOptions) -> Result<Option<(Header, 
         let header = parse_header(&head.text, &options.format, options.has_header, head.is_end).map_err(located)?;
         match header {
             Some(header) => {
-                refuse_lone_returns(&head.text, &header).map_err(located)?;
+                refuse_lone_returns(&head.text, &header, options.format.dialect.line_end()).map_err(located)?;
                 return Ok(Some((header, samples)));
             }
             None if head.is_end => return Ok(None),
@@ -202,7 +204,10 @@ fn note_one_column(header: &Header, file: &str, format: &Format, warnings: &mut 
 }
 
 /// Lines that end with a carriage return alone would make the whole file a header.
-fn refuse_lone_returns(text: &[u8], header: &Header) -> Result<()> {
+fn refuse_lone_returns(text: &[u8], header: &Header, line_end: LineEnd) -> Result<()> {
+    if line_end == LineEnd::CarriageReturn {
+        return Ok(());
+    }
     let inside = &text[..header.data_start].strip_suffix(b"\n").unwrap_or(&text[..header.data_start]);
     let inside = inside.strip_suffix(b"\r").unwrap_or(inside);
     if header.names.iter().any(|name| name.contains('\r')) && !inside.contains(&b'\n') {
@@ -267,8 +272,9 @@ fn observe(sample: &TextSample, header: &Header, format: &Format, file: &str, gu
             let range = index.field(record, field);
             let raw = &sample.text[range.clone()];
             let why = || {
-                let line =
-                    sample.is_start.then(|| format!(", line {}", 1 + count_newlines(&sample.text[..range.start])));
+                let line = sample
+                    .is_start
+                    .then(|| format!(", line {}", 1 + count_lines(&sample.text[..range.start], &format.dialect)));
                 format!("{file}{} holds {:?}", line.unwrap_or_default(), shorten(raw))
             };
             guess.take(|guess| guess.observe(raw, format), why);
