@@ -4,6 +4,10 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::DataType;
 use proptest::prelude::*;
 
+fn spec(column_type: ColumnType, declared: bool) -> ColumnSpec {
+    ColumnSpec { index: 0, column_type, declared, date_format: DateFormat::Iso }
+}
+
 /// Reads column 0 of `fields`, one a record, before a second column that keeps blank lines away; `room` bytes follow.
 fn read(fields: &[&[u8]], column_type: ColumnType, declared: bool, format: &Format, room: usize) -> Parsed {
     let mut text = Vec::new();
@@ -16,7 +20,7 @@ fn read(fields: &[&[u8]], column_type: ColumnType, declared: bool, format: &Form
     let mut index = RecordIndex::new();
     let end = split(&text, 0, &format.dialect, 2, false, Limits::NONE, &mut index);
     assert_eq!((end.consumed, end.malformed), (length, None));
-    parse_column(&text, &index, None, &ColumnSpec { index: 0, column_type, declared }, format)
+    parse_column(&text, &index, None, &spec(column_type, declared), format)
 }
 
 /// The array's values as text, `None` for null; `!` after a null that is a misfit.
@@ -170,7 +174,7 @@ fn chosen_records_only_are_read() {
     let text = b"1,a\nx,b\n3,c\nyy,d\n5,e\n";
     let mut index = RecordIndex::new();
     split(text, 0, &Dialect::default(), 2, true, Limits::NONE, &mut index);
-    let spec = ColumnSpec { index: 0, column_type: ColumnType::Int64, declared: false };
+    let spec = spec(ColumnType::Int64, false);
     let parsed = parse_column(text, &index, Some(&[0, 3, 4]), &spec, &Format::default());
     assert_eq!(parsed.array.as_primitive::<Int64Type>().iter().collect::<Vec<_>>(), [Some(1), None, Some(5)]);
     assert_eq!(parsed.misfits, [Misfit { row: 1, record: 3, range: 12..14, kind: MisfitKind::Type }]);
@@ -200,7 +204,7 @@ proptest! {
             ColumnType::Timestamp, ColumnType::Utf8]
         {
             let misfit = shown(&[&field], column_type, false, &format) == ["misfit"];
-            let widens = widened_type(column_type, &field, &format) != column_type;
+            let widens = widened_type(&spec(column_type, false), &field, &format) != column_type;
             prop_assert_eq!(misfit, widens, "{} {:?}", column_type, String::from_utf8_lossy(&field));
         }
     }
@@ -212,7 +216,7 @@ proptest! {
         for column_type in [ColumnType::Null, ColumnType::Boolean, ColumnType::Int64, ColumnType::Float64, ColumnType::Date,
             ColumnType::Timestamp, ColumnType::Utf8]
         {
-            let spec = ColumnSpec { index: fields - 1, column_type, declared: false };
+            let spec = ColumnSpec { index: fields - 1, ..spec(column_type, false) };
             let parsed = parse_column(&text, &index, None, &spec, &Format::default());
             prop_assert_eq!(parsed.array.len(), index.records());
             parsed.array.to_data().validate_full().unwrap();
