@@ -141,19 +141,103 @@ mod tests {
     use super::*;
 
     fn guessed(fields: &[&str]) -> ColumnType {
-        let format = Format::default();
+        guess(fields, &Format::default()).column_type()
+    }
+
+    fn guess(fields: &[&str], format: &Format) -> TypeGuess {
         let mut whole = TypeGuess::default();
         let mut backwards = TypeGuess::default();
         for field in fields {
-            whole.observe(field.as_bytes(), &format);
+            whole.observe(field.as_bytes(), format);
         }
         for field in fields.iter().rev() {
             let mut one = TypeGuess::default();
-            one.observe(field.as_bytes(), &format);
+            one.observe(field.as_bytes(), format);
             backwards.merge(one);
         }
         assert_eq!(whole, backwards, "order and merging do not matter");
-        whole.column_type()
+        whole
+    }
+
+    /// The type and format of a column, with these formats given.
+    fn dated(given: &[&str], fields: &[&str]) -> (ColumnType, String) {
+        let format = Format { dates: DateFormats::new(given.iter().copied()).unwrap(), ..Format::default() };
+        let guess = guess(fields, &format);
+        (guess.column_type(), format.dates.describe(guess.date_format(&format.dates)).to_owned())
+    }
+
+    #[test]
+    fn one_value_settles_the_order_of_day_and_month() {
+        use ColumnType::*;
+        for (fields, column_type, format) in [
+            (&["01/02/2001", "3/4/2001"][..], Utf8, "%Y-%m-%d"),
+            (&["01/02/2001", "13/02/2001"], Date, "%d/%m/%Y"),
+            (&["01/02/2001", "02/13/2001", ""], Date, "%m/%d/%Y"),
+            (&["13/02/2001", "02/13/2001"], Utf8, "%Y-%m-%d"),
+            (&["02-13-2001 1:00 PM", "01-02-2001"], Timestamp, "%m-%d-%Y"),
+            (&["01.02.2001"], Date, "%d.%m.%Y"),
+            (&["2001/02/03"], Date, "%Y/%m/%d"),
+            (&["3-Feb-2001"], Date, "%d-%b-%Y"),
+            (&["2001-02-03T04:05+02:00", "2001-02-03"], Timestamp, "%Y-%m-%d"),
+            (&["01.02.2001", "2001-02-01"], Utf8, "%Y-%m-%d"),
+            (&["20010203"], Int64, "%Y-%m-%d"),
+            (&["5", "01.02.2001"], Utf8, "%Y-%m-%d"),
+        ] {
+            assert_eq!(dated(&[], fields), (column_type, format.to_owned()), "{fields:?}");
+        }
+        let ambiguous = guess(&["01/02/2001"], &Format::default()).ambiguous_dates();
+        assert_eq!(ambiguous, [DateFormat::MonthSlash, DateFormat::DaySlash]);
+        for settled in [&["01/02/2001", "13/02/2001"][..], &["5"], &["01/02/2001", "x"], &[]] {
+            assert!(guess(settled, &Format::default()).ambiguous_dates().is_empty(), "{settled:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_given_format_that_fits_all_values_wins() {
+        use ColumnType::*;
+        for (given, fields, column_type, format) in [
+            (&["%d/%m/%Y"][..], &["01/02/2001"][..], Date, "%d/%m/%Y"),
+            (&["%d/%m/%Y", "%m/%d/%Y"], &["01/02/2001", "01/13/2001"], Date, "%m/%d/%Y"),
+            (&["%m/%d/%y %H:%M", "%d.%m.%y"], &["01.02.01"], Date, "%d.%m.%y"),
+            (&["%m/%d/%y %H:%M", "%d.%m.%y"], &["1/2/01 3:04", "NA"], Timestamp, "%m/%d/%y %H:%M"),
+            (&["%Y%m%d"], &["20010203", "20011231"], Date, "%Y%m%d"),
+            (&["%Y%m%d"], &["20010203", "20011331"], Int64, "%Y%m%d"),
+            (&["%Y%m%d"], &["20010203", "5.5"], Float64, "%Y%m%d"),
+            (&["%d%m%Y"], &["03022001"], Date, "%d%m%Y"),
+            (&["%d/%m/%Y"], &["2001-02-03"], Date, "%Y-%m-%d"),
+            (&["%d.%m.%y"], &["NA"], Null, "%d.%m.%y"),
+            (&["%d.%m.%y"], &["01.02.01", "x"], Utf8, "%d.%m.%y"),
+        ] {
+            assert_eq!(dated(given, fields), (column_type, format.to_owned()), "{given:?} {fields:?}");
+        }
+        assert!(DateFormats::new(["%d.%m.%Y"; 25]).is_err());
+    }
+
+    #[test]
+    fn numbers_are_read_in_their_style() {
+        let with = |decimal, thousands, fields: &[&str]| {
+            let numbers = super::super::NumberStyle::new(decimal, thousands).unwrap();
+            guess(fields, &Format { numbers, ..Format::default() }).column_type()
+        };
+        assert_eq!(with(b',', None, &["\"1,5\"", "2"]), ColumnType::Float64);
+        assert_eq!(with(b',', None, &["1.5"]), ColumnType::Utf8);
+        assert_eq!(with(b'.', Some(b','), &["\"1,234\"", "\"12,345,678\"", "7"]), ColumnType::Int64);
+        assert_eq!(with(b'.', Some(b','), &["\"1,23\""]), ColumnType::Utf8);
+        assert_eq!(with(b',', Some(b'.'), &["01.234"]), ColumnType::Utf8);
+        assert_eq!(with(b',', Some(b'.'), &["0.234"]), ColumnType::Utf8);
+        assert_eq!(with(b',', Some(b'.'), &["007"]), ColumnType::Utf8);
+        assert_eq!(with(b',', Some(b'.'), &["01.02.2001"]), ColumnType::Date);
+        assert_eq!(guessed(&["\"1,234\""]), ColumnType::Utf8, "only when asked for");
+    }
+
+    #[test]
+    fn integers_beyond_doubles_are_told() {
+        let lossy = |fields: &[&str]| guess(fields, &Format::default()).lossy_integers();
+        assert!(lossy(&["5", "99999999999999999999"]));
+        assert!(lossy(&["2.5", "9007199254740993"]));
+        assert!(!lossy(&["5", "9007199254740993"]), "an exact 64-bit integer");
+        assert!(!lossy(&["2.5", "9007199254740992", "1e300"]));
+        assert!(!lossy(&["x", "99999999999999999999"]));
     }
 
     #[test]
@@ -169,6 +253,8 @@ mod tests {
             (&["0.5", "007"], Utf8),
             (&["1", "true"], Utf8),
             (&["true", "FALSE", "NA"], Boolean),
+            (&["T", "F"], Utf8),
+            (&["yes", "no"], Utf8),
             (&["2001-02-03", "NA"], Date),
             (&["2001-02-03", "2001-02-03 04:05"], Timestamp),
             (&["2001-02-30"], Utf8),
