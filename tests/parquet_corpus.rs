@@ -106,7 +106,8 @@ fn every_file_is_read_exactly_or_rejected_exactly() {
             })
             .collect();
         if let Some((_, expected)) = READ_BY_US_ALONE.iter().find(|(file, _)| file == name) {
-            let plain: Vec<String> = found.iter().map(|line| line.rsplit_once('\t').unwrap().0.replace('\t', " ")).collect();
+            let plain: Vec<String> =
+                found.iter().map(|line| line.rsplit_once('\t').unwrap().0.replace('\t', " ")).collect();
             assert_eq!(plain, [*expected], "{name}");
             continue;
         }
