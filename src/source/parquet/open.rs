@@ -9,7 +9,9 @@ use crate::types::ColumnType;
 use arrow::datatypes::{DataType, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -98,9 +100,8 @@ const LEAST_BYTES: u64 = 12;
 
 fn open_file(input: InputFile) -> Result<ParquetFile> {
     let length = input.length();
-    let broken = |text: String| {
-        input.error(ErrorKind::Malformed, text).hint("was the file written, or copied, to its end?")
-    };
+    let broken =
+        |text: String| input.error(ErrorKind::Malformed, text).hint("was the file written, or copied, to its end?");
     if length < LEAST_BYTES {
         return Err(broken(format!("a file of {length} bytes is too short for Parquet")));
     }
@@ -115,12 +116,17 @@ fn open_file(input: InputFile) -> Result<ParquetFile> {
     }
     let footer_bytes = u64::from(u32::from_le_bytes([a, b, c, d]));
     if footer_bytes > length - LEAST_BYTES {
-        let text = format!("the footer claims to have {footer_bytes} bytes, more than the file of {length} bytes holds");
+        let text =
+            format!("the footer claims to have {footer_bytes} bytes, more than the file of {length} bytes holds");
         return Err(broken(text));
     }
     let input = Arc::new(input);
     let source = ChunkSource::of_file(&input);
-    let read = || ParquetMetaDataReader::new().parse_and_finish(&source);
+    // What is not used need not be right.
+    let needed = ParquetMetaDataOptions::new()
+        .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll)
+        .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
+    let read = || ParquetMetaDataReader::new().with_metadata_options(Some(needed)).parse_and_finish(&source);
     let metadata = Arc::new(guarded(&input, || "the footer".to_owned(), read)?);
     input.close();
     let rows_before = rows_before(&input, &metadata)?;
@@ -193,8 +199,11 @@ fn unify(files: &mut [ParquetFile]) -> Result<Vec<SourceColumn>> {
             };
             let own = file.schema.columns[at].column_type;
             let both = column.column_type.unify(own);
-            if both == ColumnType::Utf8 && [column.column_type, own].iter().any(|&one| !matches!(one, ColumnType::Utf8 | ColumnType::Null)) {
-                let text = format!("the column `{}` is {own} here and {} in {first_name}", column.name, column.column_type);
+            if both == ColumnType::Utf8
+                && [column.column_type, own].iter().any(|&one| !matches!(one, ColumnType::Utf8 | ColumnType::Null))
+            {
+                let text =
+                    format!("the column `{}` is {own} here and {} in {first_name}", column.name, column.column_type);
                 return Err(differs(text).hint("read files of different types apart, or write them anew with one type"));
             }
             types.push(both);
@@ -241,5 +250,6 @@ pub(super) fn may_misfit(column: &FileColumn, wanted: ColumnType) -> bool {
         column.stored,
         DataType::UInt64 | DataType::Date64 | DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, _)
     );
-    column.meaning == Meaning::Values && (reach || (column.column_type == ColumnType::Date && wanted == ColumnType::Timestamp))
+    column.meaning == Meaning::Values
+        && (reach || (column.column_type == ColumnType::Date && wanted == ColumnType::Timestamp))
 }
