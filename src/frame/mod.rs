@@ -10,6 +10,7 @@ mod lazy;
 mod reduction;
 mod scan;
 mod value;
+mod write;
 
 pub use compute::{FromAnswer, FromAnswers, Run, Runner, Target, Targets, compute};
 pub use dataframe::DataFrame;
@@ -19,3 +20,4 @@ pub use lazy::{IntoExpr, IntoExprs, LazyFrame};
 pub use reduction::Reduction;
 pub use scan::{CsvScan, scan_csv};
 pub use value::{FromValue, Value};
+pub use write::Write;
