@@ -30,6 +30,6 @@ pub(crate) mod text;
 
 pub(crate) use atomic::{Partial, remove_unfinished};
 pub(crate) use files::is_closed_pipe;
-pub(crate) use options::refuse_inputs;
 pub use options::{Codec, Compression, FileFormat, WriteOptions};
+pub(crate) use options::{refuse_inputs, without_compression};
 pub use output::{FileOutput, Finished, Target, Written};

@@ -161,7 +161,8 @@ pub struct WriteOptions {
     pub(super) overwrite: bool,
     pub(super) bloom_filters: Vec<String>,
     pub(super) row_group_rows: usize,
-    pub(super) sync: bool,
+    pub(super) sync: Option<bool>,
+    pub(super) partition_buffer_bytes: u64,
 }
 
 impl WriteOptions {
@@ -176,7 +177,8 @@ impl WriteOptions {
             overwrite: false,
             bloom_filters: Vec::new(),
             row_group_rows: 128 << 10,
-            sync: true,
+            sync: None,
+            partition_buffer_bytes: 256 << 20,
         }
     }
 
@@ -245,12 +247,24 @@ impl WriteOptions {
         self
     }
 
-    /// Whether to wait until the file is on the disk before it gets its name, so that not even a power cut leaves half
-    /// of it there. Default true.
+    /// Partitioned: when the rows of all folders that are not yet written hold so many bytes, they are. More bytes make
+    /// larger row groups where there are many folders. Default 256 MiB.
+    #[must_use]
+    pub fn partition_buffer_bytes(mut self, bytes: u64) -> Self {
+        self.partition_buffer_bytes = bytes.max(1);
+        self
+    }
+
+    /// Whether to wait until what is written is on the disk before it gets its name, so that not even a power cut
+    /// leaves half of it there. Default: a file yes, a folder no, since it may hold thousands of files.
     #[must_use]
     pub fn sync(mut self, sync: bool) -> Self {
-        self.sync = sync;
+        self.sync = Some(sync);
         self
+    }
+
+    pub(super) fn syncs(&self) -> bool {
+        self.sync.unwrap_or(self.partition_by.is_empty())
     }
 
     /// The format.

@@ -6,7 +6,7 @@ use super::folders::{Routed, Router};
 use super::ipc::IpcEncoder;
 use super::options::{FileFormat, WriteOptions};
 use super::parquet::ParquetEncoder;
-use super::pipeline::{Complete, Pipeline, Place};
+use super::pipeline::{Complete, Pipeline, Place, Settings};
 use super::text::TextEncoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Prepared, RowOutput, RunOptions};
@@ -104,7 +104,7 @@ impl FileOutput {
         let pipeline = pipeline.ok_or_else(|| Error::internal("an output that is still in use was finished"))?;
         let cancel = self.run.cancel.clone();
         let complete = pipeline.finish(&|| cancel.is_cancelled())?;
-        Ok(Finished { complete, name: self.name, sync: self.options.sync })
+        Ok(Finished { complete, name: self.name, sync: self.options.syncs() })
     }
 }
 
@@ -136,9 +136,13 @@ impl RowOutput for FileOutput {
             columns => Some(Router::new(schema, columns)?),
         };
         let encoder = self.encoder(router.as_ref().map_or(schema, Router::stored_schema))?;
-        let (workers, budget) = (self.run.workers(), &self.run.budget);
-        let name = Arc::clone(&self.name);
-        let new = Pipeline::new(encoder, router, self.place()?, name, workers, self.options.sync, budget);
+        let settings = Settings {
+            name: Arc::clone(&self.name),
+            workers: self.run.workers(),
+            sync: self.options.syncs(),
+            epoch_bytes: self.options.partition_buffer_bytes,
+        };
+        let new = Pipeline::new(encoder, router, self.place()?, settings, &self.run.budget);
         *pipeline = Some(Arc::new(new));
         Ok(())
     }

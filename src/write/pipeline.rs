@@ -20,8 +20,6 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Rows of all folders that are not yet written may have values of so many bytes; then all are.
-const EPOCH_BYTES: u64 = 256 << 20;
 /// So many files may be open; another is begun in a folder whose file had to be closed.
 const MAX_OPEN: usize = 100;
 
@@ -80,14 +78,23 @@ struct OpenFile {
     last_epoch: u64,
 }
 
+/// How a pipeline works.
+pub(super) struct Settings {
+    /// What is written to, for messages.
+    pub(super) name: Arc<str>,
+    pub(super) workers: usize,
+    /// Wait until files in folders are on the disk.
+    pub(super) sync: bool,
+    /// When the rows of all folders that are not yet written have so many bytes, they are.
+    pub(super) epoch_bytes: u64,
+}
+
 /// One writing of one answer.
 pub(super) struct Pipeline {
     encoder: Box<dyn Encoder>,
     router: Option<Router>,
     limits: ChunkLimits,
-    workers: usize,
-    sync: bool,
-    name: Arc<str>,
+    settings: Settings,
     cutter: Mutex<Cutter>,
     queue: Mutex<VecDeque<Chunk>>,
     tail: Mutex<Tail>,
@@ -137,9 +144,7 @@ impl Pipeline {
         encoder: Box<dyn Encoder>,
         router: Option<Router>,
         place: Place,
-        name: Arc<str>,
-        workers: usize,
-        sync: bool,
+        settings: Settings,
         budget: &Budget,
     ) -> Self {
         let cutter = Cutter {
@@ -165,9 +170,7 @@ impl Pipeline {
             limits: encoder.limits(),
             encoder,
             router,
-            workers,
-            sync,
-            name,
+            settings,
             cutter: Mutex::new(cutter),
             queue: Mutex::default(),
             tail: Mutex::new(tail),
@@ -202,7 +205,7 @@ impl Pipeline {
             cutter.account()?;
         }
         lock(&self.queue).extend(chunks);
-        while self.queued() > self.workers && !stopped() && self.help(stopped)? {}
+        while self.queued() > self.settings.workers && !stopped() && self.help(stopped)? {}
         Ok(())
     }
 
@@ -217,11 +220,11 @@ impl Pipeline {
     ) -> Result<()> {
         loop {
             let bytes = value_bytes(&records);
-            if cutter.epoch_bytes + bytes < EPOCH_BYTES {
+            if cutter.epoch_bytes + bytes < self.settings.epoch_bytes {
                 cutter.epoch_bytes += bytes;
                 return cutter.push(parts, self.limits, chunks);
             }
-            let rows = rows_until(&records, records.num_rows(), EPOCH_BYTES - cutter.epoch_bytes);
+            let rows = rows_until(&records, records.num_rows(), self.settings.epoch_bytes - cutter.epoch_bytes);
             cutter.push(self.route(&records.slice(0, rows))?, self.limits, chunks)?;
             cutter.end_epoch(chunks);
             records = records.slice(rows, records.num_rows() - rows);
@@ -237,7 +240,7 @@ impl Pipeline {
     pub(super) fn help(&self, stopped: &dyn Fn() -> bool) -> Result<bool> {
         let Some(mut chunk) = lock(&self.queue).pop_front() else { return Ok(false) };
         let guard = Guard { pipeline: self, well: false };
-        let window = 2 * self.workers as u64 + 2;
+        let window = 2 * self.settings.workers as u64 + 2;
         let mut tail = lock(&self.tail);
         while chunk.number >= tail.next_number + window && !tail.failed && !stopped() {
             let waited = self.appended.wait_timeout(tail, Duration::from_millis(50));
@@ -288,14 +291,14 @@ impl Pipeline {
 
     fn open(&self, tail: &mut Tail, folder: &Arc<str>) -> Result<()> {
         let number = tail.begun.entry(Arc::clone(folder)).or_default();
-        let failed = |error: std::io::Error| writing(&self.name, &error);
+        let failed = |error: std::io::Error| writing(&self.settings.name, &error);
         let file = match &tail.place {
-            Place::File(partial) => OutFile::file(partial.handle().map_err(failed)?, Arc::clone(&self.name)),
-            Place::Direct(file) => OutFile::file(file.try_clone().map_err(failed)?, Arc::clone(&self.name)),
+            Place::File(partial) => OutFile::file(partial.handle().map_err(failed)?, Arc::clone(&self.settings.name)),
+            Place::Direct(file) => OutFile::file(file.try_clone().map_err(failed)?, Arc::clone(&self.settings.name)),
             Place::Stdout => OutFile::stdout(),
             Place::Folder(partial, ending) => {
                 let path = Path::new(&**folder).join(format!("part-{number}{ending}"));
-                let name = Path::new(&*self.name).join(&path).display().to_string();
+                let name = Path::new(&*self.settings.name).join(&path).display().to_string();
                 let file = partial.create(&path).map_err(|error| writing(&name, &error))?;
                 OutFile::file(file, name.into())
             }
@@ -309,7 +312,7 @@ impl Pipeline {
     fn close(&self, tail: &mut Tail, folder: &Arc<str>) -> Result<()> {
         if let Some(file) = tail.open.remove(folder) {
             // A device cannot be synced, and a file by itself is when it gets its name.
-            let sync = self.sync && matches!(tail.place, Place::Folder(..));
+            let sync = self.settings.sync && matches!(tail.place, Place::Folder(..));
             tail.bytes += file.appender.finish()?.close(sync)?;
             tail.files += 1;
         }
@@ -327,7 +330,7 @@ impl Pipeline {
             while !stopped() && self.help(stopped)? {}
             Ok(())
         };
-        let helpers = self.queued().min(self.workers).saturating_sub(1);
+        let helpers = self.queued().min(self.settings.workers).saturating_sub(1);
         std::thread::scope(|scope| {
             let start = |at: usize| std::thread::Builder::new().name(format!("outcrop-{at}")).spawn_scoped(scope, work);
             // A thread that cannot be started is not missed: the others do its work.
