@@ -1,7 +1,9 @@
 //! Values of flags that need reading.
 
+use crate::error::Error;
 use crate::exec::Scheduler;
 use crate::types::ColumnType;
+use crate::write::Compression;
 use std::str::FromStr;
 
 /// A column and the type the user gives it.
@@ -58,6 +60,14 @@ fn one_byte(text: &str) -> Result<u8, String> {
         [byte] if byte.is_ascii() => Ok(*byte),
         _ => Err("expected one ASCII character".to_string()),
     }
+}
+
+/// A compression method, perhaps with its level.
+pub(super) fn compression(text: &str) -> Result<Compression, String> {
+    text.parse().map_err(|error: Error| match error.hint_text() {
+        Some(hint) => format!("{}; {hint}", error.message()),
+        None => error.message().to_string(),
+    })
 }
 
 /// The label of an encoding that text files may have.
