@@ -78,7 +78,10 @@ fn stop_on_interrupt(cancel: &CancelToken) {
 }
 
 fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
-    let mut scan = CsvScan::new(input.files.as_slice()).has_header(!input.no_header);
+    let mut scan = CsvScan::new(input.files.as_slice());
+    if input.no_header {
+        scan = scan.has_header(false);
+    }
     if let Some(threads) = run.threads {
         scan = scan.sample_threads(threads.get());
     }

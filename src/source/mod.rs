@@ -52,6 +52,11 @@ pub trait Source: fmt::Debug + Send + Sync {
         None
     }
 
+    /// How the inputs are read and where names and types come from, in lines for people, if there is anything to tell.
+    fn explain_schema(&self) -> Option<String> {
+        None
+    }
+
     /// Seconds spent on samples that no run has told of yet; told once.
     fn untold_sample_seconds(&self) -> f64 {
         0.0

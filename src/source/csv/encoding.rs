@@ -16,12 +16,22 @@ pub enum Encoding {
     Other(&'static encoding_rs::Encoding),
 }
 
-/// A field as UTF-8, and whether it was read as windows-1252 for want of a declaration.
+/// What becomes of bytes that the declared encoding does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InvalidBytes {
+    /// The field is an error.
+    #[default]
+    Error,
+    /// They are replaced by U+FFFD, and the field is counted.
+    Replace,
+}
+
+/// A field as UTF-8, and whether it was read as windows-1252 for want of a declaration, or replaced in part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoded<'a> {
     /// The text.
     pub text: Cow<'a, str>,
-    /// It was not UTF-8 and nothing was declared.
+    /// It was not in the encoding: read as windows-1252 where nothing was declared, else bytes of it were replaced.
     pub recoded: bool,
 }
 
@@ -76,6 +86,24 @@ impl Encoding {
                 let (text, _) = encoding_rs::WINDOWS_1252.decode_without_bom_handling(field);
                 Some(Decoded { text, recoded: true })
             }
+        }
+    }
+}
+
+impl Encoding {
+    /// A field as UTF-8, with U+FFFD for what is not in the declared encoding.
+    pub fn decode_replacing(self, field: &[u8]) -> Decoded<'_> {
+        let encoding = if let Encoding::Other(encoding) = self { encoding } else { encoding_rs::UTF_8 };
+        let (text, recoded) = encoding.decode_without_bom_handling(field);
+        Decoded { text, recoded }
+    }
+
+    /// The name of the encoding, as the WHATWG standard has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Undeclared => "UTF-8, else windows-1252",
+            Encoding::Utf8 => "UTF-8",
+            Encoding::Other(encoding) => encoding.name(),
         }
     }
 }

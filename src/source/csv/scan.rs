@@ -66,7 +66,7 @@ impl CsvScan {
         let skipped = |file: usize| skip.as_ref().is_some_and(|skip| skip.get(file) == Some(&true));
         let scan = |(at, file): (usize, &CsvFile)| {
             let spec = |(&column, wanted): (&usize, &&CsvColumn)| ColumnSpec {
-                index: file.map[column],
+                index: file.map[column].unwrap_or(usize::MAX),
                 column_type: wanted.column_type,
                 declared: wanted.declared,
             };

@@ -1,5 +1,6 @@
 //! A set of CSV files as a [`Source`].
 
+use super::decisions::Decisions;
 use super::open::{CsvColumn, CsvFile, open};
 use super::options::CsvOptions;
 use super::scan::CsvScan;
@@ -57,6 +58,11 @@ impl CsvSource {
             sample_micros: Arc::new(AtomicU64::new(start.elapsed().as_micros() as u64)),
         })
     }
+
+    /// How each file is read, and why.
+    pub fn decisions(&self) -> Decisions {
+        Decisions::new(&self.files, &self.columns)
+    }
 }
 
 fn schema_of(columns: &[CsvColumn]) -> SchemaRef {
@@ -81,7 +87,9 @@ impl Source for CsvSource {
     fn key(&self) -> String {
         let names: Vec<String> = self.files.iter().map(|file| file.text.input().name().to_string()).collect();
         let types: Vec<String> = self.columns.iter().map(|column| format!("{column:?}")).collect();
-        format!("csv {names:?} {:?} {types:?}", self.options)
+        let formats: Vec<String> =
+            self.files.iter().map(|file| format!("{:?} {:?}", file.format, file.malformed)).collect();
+        format!("csv {names:?} {:?} {formats:?} {types:?}", self.options)
     }
 
     fn files(&self) -> Vec<Arc<str>> {
@@ -94,6 +102,10 @@ impl Source for CsvSource {
 
     fn why_text(&self, column: usize) -> Option<String> {
         self.columns.get(column)?.why_text.clone()
+    }
+
+    fn explain_schema(&self) -> Option<String> {
+        Some(self.decisions().to_string())
     }
 
     fn untold_sample_seconds(&self) -> f64 {
