@@ -79,8 +79,11 @@ fn stop_on_interrupt(cancel: &CancelToken) {
 
 fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
     let mut scan = CsvScan::new(input.files.as_slice());
-    if input.no_header {
-        scan = scan.has_header(false);
+    if input.no_sniff {
+        scan = scan.sniff(false);
+    }
+    if input.header || input.no_header {
+        scan = scan.has_header(input.header);
     }
     if let Some(threads) = run.threads {
         scan = scan.sample_threads(threads.get());
@@ -90,6 +93,33 @@ fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
     }
     if let Some(quote) = input.quote {
         scan = scan.quote(quote.0);
+    }
+    if let Some(escape) = input.escape {
+        scan = scan.escape(escape.0);
+    }
+    if let Some(comment) = input.comment {
+        scan = scan.comment(comment.0);
+    }
+    if let Some(lines) = input.skip_rows {
+        scan = scan.skip_rows(lines);
+    }
+    if let Some(decimal) = input.decimal {
+        scan = scan.decimal(decimal);
+    }
+    if let Some(thousands) = input.thousands {
+        scan = scan.thousands(thousands.0);
+    }
+    if let Some(policy) = input.invalid_bytes {
+        scan = scan.invalid_bytes(policy);
+    }
+    if let Some(policy) = input.columns {
+        scan = scan.columns(policy);
+    }
+    if let Some(files) = input.sample_files {
+        scan = scan.sample_files(files);
+    }
+    for rule in &input.file_options {
+        scan = scan.rule(rule.clone());
     }
     if let Some(tokens) = &input.null {
         scan = scan.null_tokens(tokens.iter().map(String::as_str));
@@ -331,6 +361,11 @@ fn schema(command: &Schema) -> Result<(), Stop> {
         for warning in frame.plan()?.source().warnings() {
             warn(&warning, &mut io::stderr());
         }
+    }
+    if command.explain
+        && let Some(text) = frame.plan()?.source().explain_schema()
+    {
+        return io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error));
     }
     let types =
         schema.fields().iter().map(|field| ColumnType::from_arrow(field.data_type()).map(|kind| kind.to_string()));

@@ -36,18 +36,18 @@ impl CsvOptions {
     pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
         let key = key.trim().replace('_', "-").to_lowercase();
         match key.as_str() {
-            "delimiter" => self.delimiter = Some(byte(&key, value)?),
-            "quote" => self.quote = Some(byte_or_none(&key, value)?),
-            "escape" => self.escape = Some(byte_or_none(&key, value)?),
-            "comment" => self.comment = Some(byte_or_none(&key, value)?),
+            "delimiter" => self.delimiter = Some(keyed(&key, byte(value))?),
+            "quote" => self.quote = Some(keyed(&key, byte_or_none(value))?),
+            "escape" => self.escape = Some(keyed(&key, byte_or_none(value))?),
+            "comment" => self.comment = Some(keyed(&key, byte_or_none(value))?),
             "skip-rows" => {
                 let lines = value.trim().parse().map_err(|_| wrong(&key, value, "a number of lines"))?;
                 self.skip_rows = Some(lines);
             }
             "header" => self.has_header = Some(truth(&key, value)?),
             "no-header" => self.has_header = Some(!truth(&key, value)?),
-            "decimal" => self.decimal = Some(decimal(value)?),
-            "thousands" => self.thousands = byte_or_none(&key, value)?,
+            "decimal" => self.decimal = Some(keyed(&key, decimal(value))?),
+            "thousands" => self.thousands = keyed(&key, byte_or_none(value))?,
             "null" => self.nulls = self.nulls.and(value),
             "encoding" => self.encoding = Encoding::from_label(value)?,
             "invalid-bytes" => self.invalid_bytes = InvalidBytes::parse(value)?,
@@ -167,7 +167,7 @@ impl NullTokens {
 ///
 /// # Errors
 /// `Syntax` for anything else.
-pub fn byte(key: &str, value: &str) -> Result<u8> {
+pub fn byte(value: &str) -> Result<u8> {
     match (value, value.as_bytes()) {
         ("tab" | "\\t", _) => Ok(b'\t'),
         ("comma", _) => Ok(b','),
@@ -175,7 +175,10 @@ pub fn byte(key: &str, value: &str) -> Result<u8> {
         ("pipe", _) => Ok(b'|'),
         ("space", _) => Ok(b' '),
         (_, [byte]) if byte.is_ascii() && !matches!(byte, b'\n' | b'\r') => Ok(*byte),
-        _ => Err(wrong(key, value, "one ASCII character, such as ';', or a name, such as tab")),
+        _ => Err(Error::new(
+            ErrorKind::Syntax,
+            format!("{value:?} is not one ASCII character, such as ';', nor the name of one, such as tab"),
+        )),
     }
 }
 
@@ -183,8 +186,8 @@ pub fn byte(key: &str, value: &str) -> Result<u8> {
 ///
 /// # Errors
 /// As [`byte`].
-pub fn byte_or_none(key: &str, value: &str) -> Result<Option<u8>> {
-    if value == "none" { Ok(None) } else { byte(key, value).map(Some) }
+pub fn byte_or_none(value: &str) -> Result<Option<u8>> {
+    if value == "none" { Ok(None) } else { byte(value).map(Some) }
 }
 
 /// A decimal mark: a point or a comma, as such or by name.
@@ -195,8 +198,13 @@ pub fn decimal(value: &str) -> Result<u8> {
     match value {
         "." | "point" => Ok(b'.'),
         "," | "comma" => Ok(b','),
-        _ => Err(wrong("decimal", value, "'.' or ','")),
+        _ => Err(Error::new(ErrorKind::Syntax, format!("{value:?} is no decimal mark; '.' and ',' are"))),
     }
+}
+
+/// The result, an error of it saying for which option.
+fn keyed<T>(key: &str, read: Result<T>) -> Result<T> {
+    read.map_err(|error| Error::new(error.kind(), format!("`{key}`: {}", error.message())))
 }
 
 fn truth(key: &str, value: &str) -> Result<bool> {
