@@ -6,7 +6,7 @@ use super::open::{CsvColumn, CsvFile};
 use super::options::MalformedPolicy;
 use super::sniff::show;
 use crate::types::ColumnType;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::sync::Arc;
 
 /// How a set of CSV files is read, and why.
@@ -179,13 +179,13 @@ impl Decisions {
     fn write_samples(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sampled = self.files.iter().filter(|file| !file.samples.is_empty());
         let samples: usize = sampled.clone().map(|file| file.samples.len()).sum();
-        let (places, files) = (if samples == 1 { "place" } else { "places" }, self.files.len());
-        write!(f, "\nTypes from {samples} {places} of {} of {files} files; in the first, ", sampled.count())?;
-        let mut list = String::new();
-        for position in self.files.first().map(|file| file.samples.as_slice()).unwrap_or_default() {
-            write!(list, "{}{position}", if list.is_empty() { "at byte " } else { ", " })?;
+        let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        write!(f, "\nTypes from {} of ", plural(samples, "sample"))?;
+        match (sampled.count(), self.files.len()) {
+            (all, files) if all == files => write!(f, "{}", plural(files, "file"))?,
+            (some, files) => write!(f, "{some} of {files} files")?,
         }
-        writeln!(f, "{list}")
+        writeln!(f, ": the head, and the middle and tail of what is long")
     }
 
     fn write_columns(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
