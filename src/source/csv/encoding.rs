@@ -54,20 +54,26 @@ impl Encoding {
         }
     }
 
-    /// Checks that a delimiter or quote cannot be part of another character.
+    /// Checks that a delimiter, quote or escape cannot be part of another character.
     ///
     /// # Errors
-    /// `Unsupported` for an encoding of several bytes a character together with an exotic delimiter or quote.
+    /// `Unsupported` for an encoding of several bytes a character together with an exotic delimiter, quote or escape.
     pub fn check(self, dialect: &Dialect) -> Result<()> {
         let Encoding::Other(encoding) = self else {
             return Ok(());
         };
         // In these, no other byte follows a lead byte: space, tab, comma, semicolon and quotes are safe.
         let unsafe_byte = |byte: u8| !encoding.is_single_byte() && matches!(byte, b'0'..=b'9' | 0x40..);
-        match [Some(dialect.delimiter()), dialect.quote()].into_iter().flatten().find(|&byte| unsafe_byte(byte)) {
+        // A comment stands where a record could begin, hence not amid a character.
+        match [Some(dialect.delimiter()), dialect.quote(), dialect.escape()]
+            .into_iter()
+            .flatten()
+            .find(|&byte| unsafe_byte(byte))
+        {
             None => Ok(()),
             Some(byte) => {
-                let message = format!("{:?} cannot delimit or quote fields in {}", char::from(byte), encoding.name());
+                let message =
+                    format!("{:?} cannot delimit, quote or escape fields in {}", char::from(byte), encoding.name());
                 Err(Error::new(ErrorKind::Unsupported, message).hint("convert the file to UTF-8 first"))
             }
         }

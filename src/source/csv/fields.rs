@@ -4,7 +4,7 @@ use super::dialect::Dialect;
 use super::encoding::{Decoded, Encoding, InvalidBytes};
 use super::number::{parse_boolean, parse_float};
 use super::strings::{INLINE_BYTES, inline_view};
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use std::borrow::Cow;
 
 /// How the fields of a file are to be read.
@@ -129,11 +129,14 @@ impl Format {
     }
 }
 
-/// The content of a quoted field, doubled quotes made single; `None` if the field is not quoted.
+/// The content of a quoted field, doubled and escaped quotes made single; `None` if the field is not quoted.
 pub fn unquote<'a>(raw: &'a [u8], dialect: &Dialect) -> Option<Cow<'a, [u8]>> {
     let quote = dialect.quote()?;
     let inner = raw.strip_prefix(&[quote])?;
     let inner = inner.strip_suffix(&[quote]).unwrap_or(inner);
+    if let Some(escape) = dialect.escape() {
+        return Some(unescape(inner, quote, escape));
+    }
     let Some(mut at) = memchr(quote, inner) else {
         return Some(Cow::Borrowed(inner));
     };
@@ -150,6 +153,28 @@ pub fn unquote<'a>(raw: &'a [u8], dialect: &Dialect) -> Option<Cow<'a, [u8]>> {
     }
     content.extend_from_slice(rest);
     Some(Cow::Owned(content))
+}
+
+/// What stands between quotes, the first byte of each pair of quotes, of escapes, or of escape and quote taken off.
+fn unescape(inner: &[u8], quote: u8, escape: u8) -> Cow<'_, [u8]> {
+    let mut content = Vec::new();
+    let (mut from, mut at) = (0, 0);
+    while let Some(distance) = inner.get(at..).and_then(|rest| memchr2(quote, escape, rest)) {
+        at += distance;
+        match inner.get(at + 1) {
+            Some(&next) if next == quote || next == escape && inner[at] == escape => {
+                content.extend_from_slice(&inner[from..at]);
+                from = at + 1;
+                at += 2;
+            }
+            _ => at += 1,
+        }
+    }
+    if from == 0 {
+        return Cow::Borrowed(inner);
+    }
+    content.extend_from_slice(&inner[from..]);
+    Cow::Owned(content)
 }
 
 /// The text without spaces and tabs at both ends.
@@ -173,6 +198,16 @@ mod tests {
         assert_eq!(unquoted("\"a,b\"").unwrap(), b"a,b");
         assert_eq!(unquoted("\"a \"\"b\"\"\"").unwrap(), b"a \"b\"");
         assert_eq!(unquoted("\"\"\"\"\"\"").unwrap(), b"\"\"");
+    }
+
+    #[test]
+    fn an_escape_byte_comes_off_before_a_quote_or_itself_only() {
+        let dialect = Dialect::default().with_escape(Some(b'\\')).unwrap();
+        let unquoted = |raw: &'static str| unquote(raw.as_bytes(), &dialect).map(Cow::into_owned);
+        assert_eq!(unquoted(r"a\\b"), None, "outside quotes it is data");
+        assert_eq!(unquoted(r#""C:\temp""#).unwrap(), br"C:\temp");
+        assert_eq!(unquoted(r#""\"a\" \\ ""b""""#).unwrap(), br#""a" \ "b""#);
+        assert_eq!(unquoted(r#""\\\"""#).unwrap(), br#"\""#);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::index::RecordIndex;
 use super::infer::{TypeGuess, widened_type};
 use super::options::{CsvOptions, MalformedPolicy};
 use super::sniff::{Sniffed, line_start, sniff};
-use super::split::{Limits, count_newlines, split};
+use super::split::{Limits, count_lines, split};
 use super::{Dialect, record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::decompress::{TextFile, TextSample};
@@ -99,7 +99,8 @@ pub(super) fn look_at<'a>(
         observe(sample, &header, &sniffed.format, text.input().name(), &mut guesses);
         positions.push(sample.position);
     }
-    let header_lines = samples.first().map_or(0, |sample| count_newlines(&sample.text[..header.data_start]));
+    let header_lines =
+        samples.first().map_or(0, |sample| count_lines(&sample.text[..header.data_start], &sniffed.format.dialect));
     let malformed = options.malformed;
     Ok(Some(Looked { text, sniffed, malformed, header, by_position, header_lines, guesses, samples: positions }))
 }
@@ -134,7 +135,7 @@ fn read_header(
         let mut sniffed = sniff(&head.text, head.is_end, options, likely).map_err(located)?;
         sniffed.format.encoding.check(&sniffed.format.dialect).map_err(located)?;
         let start = byte_order_mark(&head.text).map_err(located)?;
-        let start = line_start(&head.text, start, sniffed.skip_rows);
+        let start = line_start(&head.text, start, sniffed.skip_rows, sniffed.format.dialect.line_end());
         let read = |sniffed: &Sniffed| {
             parse_header_at(&head.text, start, &sniffed.format, sniffed.has_header, head.is_end).map_err(located)
         };
@@ -205,7 +206,7 @@ fn recognise(
     let mut ends = Vec::new();
     let mut at = start;
     while let Some(seen) = record::scan_record(text, at, &format.dialect, at_end, usize::MAX, &mut ends)
-        && seen.blank
+        && (seen.blank || seen.comment)
         && seen.next < text.len()
     {
         at = seen.next;
@@ -246,8 +247,9 @@ fn observe(sample: &TextSample, header: &Header, format: &Format, file: &str, gu
             let range = index.field(record, field);
             let raw = &sample.text[range.clone()];
             let why = || {
-                let line =
-                    sample.is_start.then(|| format!(", line {}", 1 + count_newlines(&sample.text[..range.start])));
+                let line = sample
+                    .is_start
+                    .then(|| format!(", line {}", 1 + count_lines(&sample.text[..range.start], &format.dialect)));
                 format!("{file}{} holds {:?}", line.unwrap_or_default(), shorten(raw))
             };
             guess.take(|guess| guess.observe(raw, format), why);

@@ -20,7 +20,7 @@ mod reading;
 #[cfg(test)]
 mod tests;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, LineEnd};
 use super::encoding::byte_order_mark;
 use super::fields::Format;
 use super::index::RecordIndex;
@@ -28,7 +28,7 @@ use super::options::CsvOptions;
 use super::record::scan_record;
 use super::split::{Limits, split};
 use crate::error::Result;
-use memchr::{memchr, memchr3, memmem};
+use memchr::{memchr, memchr2, memchr3, memmem};
 use reading::Reading;
 
 /// Bytes of the head that are looked at; more only where the first record is longer.
@@ -66,10 +66,11 @@ pub struct Sniffed {
 /// # Errors
 /// `Unsupported` when the user's bytes cannot play their parts together, or for the byte order mark of UTF-16.
 pub fn sniff(head: &[u8], at_end: bool, options: &CsvOptions, likely: Option<Dialect>) -> Result<Sniffed> {
-    let usual = usual_dialect(options, likely)?;
+    let line_end = if options.sniff { line_end(head) } else { LineEnd::default() };
+    let usual = usual_dialect(options, likely)?.with_line_end(line_end);
     let given_skip = options.skip_rows.unwrap_or(0);
-    let start = line_start(head, byte_order_mark(head)?, given_skip);
-    let head = Head { text: head, start, at_end, options };
+    let start = line_start(head, byte_order_mark(head)?, given_skip, line_end);
+    let head = Head { text: head, start, at_end, line_end, options };
     let mut sniffed = Sniffed {
         format: head.format(usual),
         has_header: options.has_header.unwrap_or(true),
@@ -82,6 +83,9 @@ pub fn sniff(head: &[u8], at_end: bool, options: &CsvOptions, likely: Option<Dia
     if !options.sniff {
         sniffed.reasons.push("as given: sniffing is switched off".to_owned());
         return Ok(sniffed);
+    }
+    if line_end == LineEnd::CarriageReturn {
+        sniffed.reasons.push("lines end with a carriage return alone: there is no line feed".to_owned());
     }
     if head.is_plain(&usual) {
         sniffed.reasons.push(format!("every record of the head agrees when split at {}", show(usual.delimiter())));
@@ -137,11 +141,19 @@ pub(super) fn show(byte: u8) -> String {
 }
 
 /// Offset behind `lines` lines from `at` on, or the end of the text.
-pub(super) fn line_start(text: &[u8], mut at: usize, lines: usize) -> usize {
+pub(super) fn line_start(text: &[u8], mut at: usize, lines: usize, line_end: LineEnd) -> usize {
     for _ in 0..lines {
-        at = memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end + 1);
+        at = memchr(line_end.byte(), &text[at..]).map_or(text.len(), |end| at + end + 1);
     }
     at
+}
+
+/// Lines end with a carriage return alone where there are such and no line feed.
+fn line_end(head: &[u8]) -> LineEnd {
+    match memchr2(b'\n', b'\r', head).map(|at| head[at]) {
+        Some(b'\r') if memchr(b'\n', head).is_none() => LineEnd::CarriageReturn,
+        _ => LineEnd::Newline,
+    }
 }
 
 /// The dialect that is tried first, and kept if nothing else fits.
@@ -149,9 +161,16 @@ fn usual_dialect(options: &CsvOptions, likely: Option<Dialect>) -> Result<Dialec
     let likely = likely.unwrap_or_default();
     let delimiter = options.delimiter.unwrap_or(likely.delimiter());
     let quote = options.quote.unwrap_or_else(|| likely.quote().filter(|&quote| quote != delimiter));
-    Dialect::new(delimiter, quote)?
-        .with_escape(options.escape.unwrap_or(likely.escape()))?
-        .with_comment(options.comment.unwrap_or(likely.comment()))
+    let bare = Dialect::new(delimiter, quote)?;
+    let escaped = match options.escape {
+        Some(given) => bare.with_escape(given)?,
+        // What is only likely gives way to what is given.
+        None => bare.with_escape(likely.escape()).unwrap_or(bare),
+    };
+    match options.comment {
+        Some(given) => escaped.with_comment(given),
+        None => Ok(escaped.with_comment(likely.comment()).unwrap_or(escaped)),
+    }
 }
 
 /// The beginning of a file.
@@ -161,6 +180,7 @@ struct Head<'a> {
     /// Where its first record may begin.
     start: usize,
     at_end: bool,
+    line_end: LineEnd,
     options: &'a CsvOptions,
 }
 
@@ -194,11 +214,10 @@ impl Head<'_> {
         if line.iter().any(is_other) && self.options.delimiter.is_none() {
             return false;
         }
-        let is_comment = line.first() == Some(&COMMENT) || memmem::find(text, b"\n#").is_some();
-        if is_comment && self.options.comment.is_none() && dialect.comment() != Some(COMMENT) {
+        if self.has_comment_lines(text) && self.options.comment.is_none() && dialect.comment() != Some(COMMENT) {
             return false;
         }
-        let second = &text[first.next..line_start(text, first.next, 1)];
+        let second = &text[first.next..line_start(text, first.next, 1, self.line_end)];
         let single = |line: &[u8]| memchr(b'\'', line).is_some_and(|at| at == 0 || line[at - 1] == dialect.delimiter());
         if self.options.quote.is_none() && dialect.quote() != Some(b'\'') && (single(line) || single(second)) {
             return false;
@@ -207,6 +226,11 @@ impl Head<'_> {
         let part = split(text, self.start, dialect, first.fields, self.at_end, Limits::NONE, &mut index);
         // A record longer than this is a quote that was opened by mistake, or rare enough for the slow way.
         part.malformed.is_none() && text.len() - part.consumed <= LOOK_BYTES / 2 && index.records() > 0
+    }
+
+    /// Whether lines of `text` begin as comments do.
+    fn has_comment_lines(&self, text: &[u8]) -> bool {
+        text.get(self.start) == Some(&COMMENT) || memmem::find(text, &[self.line_end.byte(), COMMENT]).is_some()
     }
 
     /// The readings that could be right.
@@ -251,9 +275,7 @@ impl Head<'_> {
         };
         let comments = match options.comment {
             Some(given) => vec![given],
-            None if text.first() == Some(&COMMENT) || memmem::find(text, b"\n#").is_some() => {
-                vec![None, Some(COMMENT)]
-            }
+            None if self.has_comment_lines(self.text) => vec![None, Some(COMMENT)],
             None => vec![None],
         };
         let rank = if delimiter == usual.delimiter() { 0 } else { 1 };
@@ -267,7 +289,8 @@ impl Head<'_> {
                 for &comment in &comments {
                     let dialect = Dialect::new(delimiter, quote)
                         .and_then(|dialect| dialect.with_escape(escape))
-                        .and_then(|dialect| dialect.with_comment(comment));
+                        .and_then(|dialect| dialect.with_comment(comment))
+                        .map(|dialect| dialect.with_line_end(self.line_end));
                     let Ok(dialect) = dialect else { continue };
                     readings.extend(Reading::of(self, dialect, rank).filter(|reading| reading.is_possible(self)));
                 }
@@ -280,7 +303,9 @@ impl Head<'_> {
     fn is_quoted_by(&self, quote: Option<u8>, delimiter: u8) -> bool {
         let whole = |byte: u8| {
             let (mut opened, mut closed) = (0, 0);
-            for line in self.text[self.start.min(self.text.len())..].split(|&byte| byte == b'\n').take(1000) {
+            for line in
+                self.text[self.start.min(self.text.len())..].split(|&byte| byte == self.line_end.byte()).take(1000)
+            {
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
                 for field in line.split(|&byte| byte == delimiter) {
                     let opens = field.first() == Some(&byte);

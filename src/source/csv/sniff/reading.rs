@@ -4,6 +4,7 @@ use super::kinds::{self, Kind};
 use super::{Head, show};
 use crate::source::csv::dialect::Dialect;
 use crate::source::csv::record::{MalformedKind, scan_record};
+use crate::source::csv::split::count_lines;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -80,7 +81,7 @@ impl Reading {
             .take(TYPED_RECORDS + 1)
             .map(|record| fields_of(head, &dialect, record.start))
             .collect();
-        let skip_lines = if first > 0 { lines(&head.text[head.start..start]) } else { 0 };
+        let skip_lines = if first > 0 { count_lines(&head.text[head.start..start], &dialect) as usize } else { 0 };
         let mut reading = Reading {
             dialect,
             fields,
@@ -177,16 +178,12 @@ fn see(head: &Head<'_>, dialect: &Dialect) -> (Vec<Seen>, f64) {
     let mut ends = Vec::new();
     let mut after_blank = false;
     while at < text.len() && records.len() < RECORDS {
-        if dialect.comment() == Some(text[at]) {
-            at = super::line_start(text, at, 1);
-            continue;
-        }
         let Some(record) = scan_record(text, at, dialect, head.at_end, 0, &mut ends) else {
             // What is left may be long because a quote swallows it, or short because the head is cut there.
             let covered = (at - head.start) as f64 / (text.len() - head.start) as f64;
             return (records, if covered < 0.75 { covered } else { 1.0 });
         };
-        if !record.blank {
+        if !record.blank && !record.comment {
             let breach = record.trouble.is_some_and(|(_, kind)| {
                 matches!(kind, MalformedKind::UnterminatedQuote | MalformedKind::TextAfterQuote)
             });
@@ -236,8 +233,4 @@ fn typed_share(rows: &[Vec<Range<usize>>], fields: usize, head: &Head<'_>, diale
         typed += usize::from(!matches!(kind, Kind::Null | Kind::Text));
     }
     typed as f64 / with_values.max(1) as f64
-}
-
-fn lines(text: &[u8]) -> usize {
-    memchr::memchr_iter(b'\n', text).count()
 }

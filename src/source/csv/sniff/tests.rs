@@ -27,8 +27,7 @@ const PLAIN: Told = Told {
 };
 
 fn told(head: &[u8], options: &CsvOptions, likely: Option<Dialect>) -> Told {
-    let likely = likely.map(|dialect| Format { dialect, ..Format::default() });
-    let sniffed = sniff(head, true, options, likely.as_ref().map(|format| format.dialect)).unwrap();
+    let sniffed = sniff(head, true, options, likely).unwrap();
     assert!((0.0..=1.0).contains(&sniffed.confidence), "{}", sniffed.confidence);
     let dialect = sniffed.format.dialect;
     Told {
@@ -208,6 +207,21 @@ fn confidence_is_high_where_all_agrees_and_low_where_little_does() {
     assert!(confidence("g;v\n1;3\n2;4\n") > 0.9);
     assert!(confidence("a;b|c;d\n1;2|3;4\n5;6|7;8\n") < 0.7);
     assert!(confidence("a,b\n1\n2;3\n4,5,6\n7,8,9,0\n") <= 0.5);
+}
+
+#[test]
+fn carriage_returns_end_lines_where_nothing_else_does() {
+    let line_end = |head: &str| {
+        let sniffed = sniff(head.as_bytes(), true, &CsvOptions::default(), None).unwrap();
+        (sniffed.format.dialect.line_end(), sniffed.format.dialect.delimiter(), sniffed.skip_rows)
+    };
+    assert_eq!(line_end("a,b\r1,2\r3,4\r"), (LineEnd::CarriageReturn, b',', 0));
+    assert_eq!(line_end("Title\ra;b;c\r1;2;3\r3;4;5"), (LineEnd::CarriageReturn, b';', 1));
+    assert_eq!(line_end("a,b\r\n1,2\r\n"), (LineEnd::Newline, b',', 0));
+    assert_eq!(line_end("a,b\n1,x\ry\n"), (LineEnd::Newline, b',', 0));
+    let options = CsvOptions { sniff: false, ..CsvOptions::default() };
+    let sniffed = sniff(b"a,b\r1,2\r", true, &options, None).unwrap();
+    assert_eq!(sniffed.format.dialect.line_end(), LineEnd::Newline);
 }
 
 /// Bytes that matter to a dialect, more often than others.
