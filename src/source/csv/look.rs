@@ -6,7 +6,7 @@ use super::fields::Format;
 use super::guess::guess_record_start;
 use super::header::{Header, parse_header_at};
 use super::index::RecordIndex;
-use super::infer::{TypeGuess, widened_type};
+use super::infer::TypeGuess;
 use super::options::{CsvOptions, MalformedPolicy};
 use super::sniff::{Sniffed, line_start, sniff};
 use super::split::{Limits, count_lines, split};
@@ -215,7 +215,9 @@ fn recognise(
     let fits = |(&end, &column_type): (&u32, &ColumnType)| {
         let raw = &text[at..end as usize];
         at = end as usize + 1;
-        widened_type(column_type, raw, format) == column_type
+        let mut guess = TypeGuess::default();
+        guess.observe(raw, format);
+        column_type.unify(guess.column_type()) == column_type
     };
     let is_typed = |column_type: &ColumnType| !matches!(column_type, ColumnType::Null | ColumnType::Utf8);
     if first.types.iter().any(is_typed) && ends.iter().zip(&first.types).all(fits) {

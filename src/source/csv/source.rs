@@ -1,6 +1,7 @@
 //! A set of CSV files as a [`Source`].
 
 use super::decisions::Decisions;
+use super::encoding::Encoding;
 use super::open::{CsvColumn, CsvFile, open};
 use super::options::CsvOptions;
 use super::scan::CsvScan;
@@ -106,6 +107,21 @@ impl Source for CsvSource {
 
     fn explain_schema(&self) -> Option<String> {
         Some(self.decisions().to_string())
+    }
+
+    fn recoding(&self) -> &'static str {
+        let declared = self.files.iter().filter(|file| file.format.encoding != Encoding::Undeclared).count();
+        match declared {
+            0 => {
+                "not UTF-8 and read as windows-1252; this is the first (--encoding states another, or makes it an error)"
+            }
+            all if all == self.files.len() => {
+                "not in the encoding given, and bytes were replaced by U+FFFD; this is the first"
+            }
+            _ => {
+                "not in their encoding, and read as windows-1252, or with bytes replaced by U+FFFD if one was given; this is the first"
+            }
+        }
     }
 
     fn untold_sample_seconds(&self) -> f64 {

@@ -31,8 +31,10 @@ use crate::error::Result;
 use memchr::{memchr, memchr2, memchr3, memmem};
 use reading::Reading;
 
-/// Bytes of the head that are looked at; more only where the first record is longer.
+/// Bytes of the head that are looked at.
 const LOOK_BYTES: usize = 64 << 10;
+/// As many are looked at where lines are longer than that.
+const LOOK_BYTES_AT_MOST: usize = 4 << 20;
 /// Delimiters that are looked for, the most usual first.
 const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
 /// What begins a comment line, where any does.
@@ -50,7 +52,8 @@ pub struct Sniffed {
     /// Lines before the table.
     pub skip_rows: usize,
     /// From 0 to 1: the share of records in the head that have as many fields as the table, less half of it in the
-    /// measure that a reading with another delimiter came close. 1 for what the user gave and what is plain CSV.
+    /// measure that a reading with another delimiter came close. 1 for plain CSV; at most 0.5 where nothing delimits
+    /// evenly what could delimit.
     pub confidence: f64,
     /// Why, one sentence a decision.
     pub reasons: Vec<String>,
@@ -196,16 +199,18 @@ impl Head<'_> {
 
     /// The same, no longer than what is looked at in detail.
     fn shortened(&self) -> Self {
-        let end = self.text.len().min(self.start + LOOK_BYTES);
+        let usual_end = self.text.len().min(self.start + LOOK_BYTES);
+        let has_line = memchr(self.line_end.byte(), &self.text[self.start..usual_end]).is_some();
+        let end = if has_line { usual_end } else { self.text.len().min(self.start + LOOK_BYTES_AT_MOST) };
         Head { text: &self.text[..end], at_end: self.at_end && end == self.text.len(), ..*self }
     }
 
     /// Whether the dialect splits every record into the same number of two or more fields, and nothing in the first
     /// line hints at another delimiter, at comments or at other quotes.
     fn is_plain(&self, dialect: &Dialect) -> bool {
-        let text = self.text;
+        let Head { text, at_end, .. } = self.shortened();
         let mut ends = Vec::new();
-        let Some(first) = scan_record(text, self.start, dialect, self.at_end, 0, &mut ends) else { return false };
+        let Some(first) = scan_record(text, self.start, dialect, at_end, 0, &mut ends) else { return false };
         if first.blank || first.fields < 2 || first.trouble.is_some() {
             return false;
         }
@@ -223,7 +228,7 @@ impl Head<'_> {
             return false;
         }
         let mut index = RecordIndex::new();
-        let part = split(text, self.start, dialect, first.fields, self.at_end, Limits::NONE, &mut index);
+        let part = split(text, self.start, dialect, first.fields, at_end, Limits::NONE, &mut index);
         // A record longer than this is a quote that was opened by mistake, or rare enough for the slow way.
         part.malformed.is_none() && text.len() - part.consumed <= LOOK_BYTES / 2 && index.records() > 0
     }
