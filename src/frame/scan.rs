@@ -3,7 +3,7 @@
 use super::lazy::LazyFrame;
 use crate::error::Result;
 use crate::source::csv::{CsvOptions, CsvSource, Dialect, Encoding, NullTokens};
-use crate::source::paths::{IntoPaths, expand};
+use crate::source::paths::{IntoPaths, bare_name, expand};
 use crate::types::ColumnType;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,7 +103,5 @@ impl CsvScan {
 
 /// Whether the name says tab-separated, compressed or not.
 fn is_tsv(file: &Path) -> bool {
-    let name = file.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let bare = [".bz2", ".gz", ".zst", ".zstd"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
-    bare.ends_with(".tsv")
+    bare_name(file).ends_with(".tsv")
 }

@@ -40,7 +40,7 @@ pub struct Header {
 /// `Malformed` when the header breaks the grammar, `Value` when a name is not in the declared encoding, `Unsupported`
 /// for UTF-16.
 pub fn parse_header(text: &[u8], format: &Format, has_header: bool, at_end: bool) -> Result<Option<Header>> {
-    let first = byte_order_mark(text)?;
+    let first = byte_order_mark(text);
     let mut start = first;
     let mut ends = Vec::new();
     let record = loop {

@@ -9,7 +9,7 @@ use super::infer::TypeGuess;
 use super::options::CsvOptions;
 use super::split::{Limits, count_newlines, split};
 use crate::error::{Error, ErrorKind, Place, Result, did_you_mean};
-use crate::source::decompress::{TextFile, TextSample};
+use crate::source::decompress::{InvalidText, TextFile, TextSample};
 use crate::source::input::InputCounters;
 use crate::types::ColumnType;
 use std::collections::HashMap;
@@ -114,7 +114,7 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
             guess.take(|guess| guess.merge(seen.guess), || format!("{name} holds text there"));
         }
         let (fields, data_start) = (header.names.len(), header.data_start);
-        let format = options.format.clone();
+        let format = of_text(options, &text).format;
         opened.files.push(CsvFile { text, format, fields, map, data_start, header_lines });
     }
     if opened.files.is_empty() {
@@ -153,7 +153,8 @@ fn look_at_all(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<InputCoun
 
 /// Opens one file and looks at samples of it; `None` when it holds no record at all.
 fn look_at(path: &Path, options: &CsvOptions, counters: &Arc<InputCounters>) -> Result<Option<Looked>> {
-    let text = TextFile::open(path, counters)?;
+    let text = TextFile::open_with(path, counters, options.format.encoding.text_options(InvalidText::AsDeclared))?;
+    let options = &of_text(options, &text);
     let Some((header, samples)) = read_header(&text, options)? else { return Ok(None) };
     let mut guesses = vec![FieldGuess::default(); header.names.len()];
     for sample in &samples {
@@ -161,6 +162,13 @@ fn look_at(path: &Path, options: &CsvOptions, counters: &Arc<InputCounters>) -> 
     }
     let header_lines = samples.first().map_or(0, |sample| count_newlines(&sample.text[..header.data_start]));
     Ok(Some(Looked { text, header, header_lines, guesses }))
+}
+
+/// The options for the fields of this file: what was transcoded on the way is UTF-8, whatever was declared.
+fn of_text(options: &CsvOptions, text: &TextFile) -> CsvOptions {
+    let mut options = options.clone();
+    options.format.encoding = options.format.encoding.of_fields(text);
+    options
 }
 
 /// The header and the samples of a file; `None` when it holds no record at all.
