@@ -23,8 +23,10 @@ pub struct Decisions {
 pub struct FileDecision {
     /// The file, as the user named it.
     pub file: Arc<str>,
-    /// Dialect, null tokens, encoding and number style.
+    /// Dialect, null tokens, number style, and encoding (UTF-8 where the text was transcoded).
     pub format: Format,
+    /// The name of the encoding of its text, as the WHATWG standard has it.
+    pub encoding: &'static str,
     /// Whether its first record holds names; otherwise they are those of the first file, or numbered.
     pub has_header: bool,
     /// Whether names were taken from the first file, by position.
@@ -66,6 +68,7 @@ impl FileDecision {
         FileDecision {
             file: Arc::clone(looked.text.input().name()),
             format: sniffed.format.clone(),
+            encoding: looked.text.transcoded_from().unwrap_or(sniffed.format.encoding.name()),
             has_header: sniffed.has_header,
             by_position: looked.by_position,
             skip_rows: sniffed.skip_rows,
@@ -105,7 +108,7 @@ impl FileDecision {
                 "comments",
                 dialect.comment().map_or("none".to_owned(), |_| format!("after {}", or_none(dialect.comment()))),
             ),
-            ("encoding", self.format.encoding.name().to_owned()),
+            ("encoding", self.encoding.to_owned()),
             ("decimal mark", format!("{:?}", char::from(self.format.numbers.decimal))),
             ("missing", if nulls.is_empty() { "nothing".to_owned() } else { nulls.join(", ") }),
         ];

@@ -37,10 +37,9 @@ pub struct Header {
 /// (`has_header` false; the data then start after the byte order mark). The second `a` becomes `a_2`.
 ///
 /// # Errors
-/// `Malformed` when the header breaks the grammar, `Value` when a name is not in the declared encoding, `Unsupported`
-/// for UTF-16.
+/// `Malformed` when the header breaks the grammar, `Value` when a name is not in the declared encoding.
 pub fn parse_header(text: &[u8], format: &Format, has_header: bool, at_end: bool) -> Result<Option<Header>> {
-    parse_header_at(text, byte_order_mark(text)?, format, has_header, at_end)
+    parse_header_at(text, byte_order_mark(text), format, has_header, at_end)
 }
 
 /// [`parse_header`] from offset `first` on, which is behind the byte order mark and the lines that are skipped.

@@ -1,7 +1,7 @@
 //! One file of a set: its dialect, its header, and the types that its samples suggest.
 
 use super::batches::shorten;
-use super::encoding::byte_order_mark;
+use super::encoding::{Encoding, InvalidBytes, byte_order_mark};
 use super::fields::Format;
 use super::guess::guess_record_start;
 use super::header::{Header, parse_header_at};
@@ -12,8 +12,9 @@ use super::sniff::{Sniffed, line_start, sniff};
 use super::split::{Limits, count_lines, split};
 use super::{Dialect, record};
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::decompress::{TextFile, TextSample};
+use crate::source::decompress::{InvalidText, TextFile, TextSample};
 use crate::source::input::InputCounters;
+use crate::source::paths::bare_name;
 use crate::types::ColumnType;
 use std::path::Path;
 use std::sync::Arc;
@@ -86,7 +87,14 @@ pub(super) fn look_at<'a>(
     sampled: bool,
     first: impl FnOnce() -> Option<&'a First>,
 ) -> Result<Option<Looked>> {
-    let text = TextFile::open(path, counters)?;
+    let invalid = match (options.encoding, options.invalid_bytes) {
+        (Encoding::Undeclared, _) => InvalidText::AsDeclared,
+        (_, InvalidBytes::Error) => InvalidText::Fail,
+        (_, InvalidBytes::Replace) => InvalidText::Replace,
+    };
+    let text = TextFile::open_with(path, counters, options.encoding.text_options(invalid))?;
+    // What was transcoded on the way is UTF-8, whatever was declared.
+    let options = &CsvOptions { encoding: options.encoding.of_fields(&text), ..options.clone() };
     let mut samples = read_samples(&text, SAMPLE_BYTES, sampled)?;
     let first = first();
     let Some((sniffed, header, by_position)) = read_header(&text, path, &mut samples, sampled, options, first)? else {
@@ -134,7 +142,7 @@ fn read_header(
         let Some(head) = samples.first() else { return Ok(None) };
         let mut sniffed = sniff(&head.text, head.is_end, options, likely).map_err(located)?;
         sniffed.format.encoding.check(&sniffed.format.dialect).map_err(located)?;
-        let start = byte_order_mark(&head.text).map_err(located)?;
+        let start = byte_order_mark(&head.text);
         let start = line_start(&head.text, start, sniffed.skip_rows, sniffed.format.dialect.line_end());
         let read = |sniffed: &Sniffed| {
             parse_header_at(&head.text, start, &sniffed.format, sniffed.has_header, head.is_end).map_err(located)
@@ -261,8 +269,6 @@ fn observe(sample: &TextSample, header: &Header, format: &Format, file: &str, gu
 
 /// Whether the name says tab-separated, compressed or not.
 fn is_tsv(file: &Path) -> bool {
-    let name = file.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let endings = [".bz2", ".gz", ".zst", ".zstd", ".xz", ".lz4"];
-    let bare = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
-    bare.ends_with(".tsv") || bare.ends_with(".tab")
+    let name = bare_name(file);
+    name.ends_with(".tsv") || name.ends_with(".tab")
 }

@@ -88,7 +88,7 @@ impl CsvScan {
         request.piece_bytes = request.piece_bytes.min(MAX_PIECE_BYTES);
         let scans = files.iter().enumerate().map(scan).collect();
         let read = files.iter().enumerate().filter(|(at, _)| !skipped(*at));
-        let stored_bytes = read.map(|(_, file)| file.text.input().length()).sum();
+        let stored_bytes = read.map(|(_, file)| file.text.input().known_length().unwrap_or(0)).sum();
         Ok(CsvScan {
             files,
             scans,

@@ -133,15 +133,17 @@ impl Source for CsvSource {
         for file in self.files.iter() {
             let input = file.text.input();
             // Text compressed by bzip2 is some five times as long as it is stored; gzip and zstd inflate from the front.
+            let length = input.known_length().unwrap_or(1);
             let step = match file.text.format() {
+                _ if !file.text.is_seekable() => length.max(1),
                 Compression::Plain => piece_bytes as u64,
                 Compression::Bzip2 => (900_000 / 5) as u64,
-                Compression::Gzip | Compression::Zstd => input.length().max(1),
+                Compression::Gzip | Compression::Zstd => length.max(1),
             };
-            let starts = (0..input.length()).step_by(usize::try_from(step.max(1)).unwrap_or(usize::MAX));
+            let starts = (0..length).step_by(usize::try_from(step.max(1)).unwrap_or(usize::MAX));
             partitions.extend(starts.map(|start| PartitionInfo {
                 file: Arc::clone(input.name()),
-                stored_bytes: start..(start + step).min(input.length()),
+                stored_bytes: start..(start + step).min(length),
             }));
         }
         partitions

@@ -67,12 +67,12 @@ pub struct Sniffed {
 /// prefer where it explains the file as well as any: that of the first file of a set, or of the file's name.
 ///
 /// # Errors
-/// `Unsupported` when the user's bytes cannot play their parts together, or for the byte order mark of UTF-16.
+/// `Unsupported` when the user's bytes cannot play their parts together.
 pub fn sniff(head: &[u8], at_end: bool, options: &CsvOptions, likely: Option<Dialect>) -> Result<Sniffed> {
     let line_end = if options.sniff { line_end(head) } else { LineEnd::default() };
     let usual = usual_dialect(options, likely)?.with_line_end(line_end);
     let given_skip = options.skip_rows.unwrap_or(0);
-    let start = line_start(head, byte_order_mark(head)?, given_skip, line_end);
+    let start = line_start(head, byte_order_mark(head), given_skip, line_end);
     let head = Head { text: head, start, at_end, line_end, options };
     let mut sniffed = Sniffed {
         format: head.format(usual),
