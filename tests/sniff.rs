@@ -118,6 +118,40 @@ fn every_file_may_have_a_dialect_of_its_own_and_options_by_pattern() {
 }
 
 #[test]
+fn numbers_and_dates_that_may_mean_two_things_are_named() {
+    let folder = Folder::new();
+    folder.file("a.csv", "id;day;sum\n99999999999999999999;01/02/2003;1.234,5\n12345678901234567891;03/04/2003;2,5\n");
+    let (explained, warnings) = answer(&folder, &["schema", "a.csv", "--explain"]);
+    assert!(warnings.contains("`id` has integers too large") && warnings.contains("--types id=utf8"), "{warnings}");
+    assert!(warnings.contains("1.234,5") && warnings.contains("--thousands ."), "{warnings}");
+    assert!(explained.contains("%m/%d/%Y as well as %d/%m/%Y"), "{explained}");
+    let more = ["--thousands", ".", "--date-format", "%d/%m/%Y", "--types", "id=utf8"];
+    let (table, warnings) = answer(&folder, &[&["head", "a.csv", "--format", "csv"], &more[..]].concat());
+    assert_eq!(warnings, "");
+    assert_eq!(table, "id,day,sum\n99999999999999999999,2003-02-01,1234.5\n12345678901234567891,2003-04-03,2.5\n");
+    let failed = error(&folder, &["ask", "a.csv", "-q", "mean(day)"]);
+    assert!(failed.contains("`day` is text") && failed.contains("--date-format"), "{failed}");
+    assert!(error(&folder, &["head", "a.csv", "--date-format", "%q"]).contains("--date-format"));
+}
+
+#[test]
+fn utf_16_and_stateful_encodings_are_read_by_label_and_mark() {
+    let folder = Folder::new();
+    let utf_16: Vec<u8> = "k;x\n\u{e9};1,5\n\u{4e00};2,5\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    folder.file("mark.csv", [&[0xFF, 0xFE][..], &utf_16].concat());
+    folder.file("label.csv", &utf_16);
+    for arguments in [&["mark.csv"][..], &["label.csv", "--encoding", "utf-16le"]] {
+        let (table, _) = answer(&folder, &[&HEAD[..], arguments].concat());
+        assert_eq!(table, "k,x\n\u{e9},1.5\n\u{4e00},2.5\n");
+        let (explained, _) = answer(&folder, &[&["schema", "--explain"], arguments].concat());
+        assert!(explained.contains("UTF-16LE"), "{explained}");
+    }
+    folder.file("iso.csv", b"k,x\n\x1b$B%F\x1b(B,1\n");
+    let (table, _) = answer(&folder, &[&HEAD[..], &["iso.csv", "--encoding", "iso-2022-jp"]].concat());
+    assert_eq!(table, "k,x\n\u{30c6},1\n");
+}
+
+#[test]
 fn bytes_that_are_not_in_the_encoding_given_can_be_replaced_and_are_counted() {
     let folder = Folder::new();
     folder.file("a.csv", b"k,i\nM\xFCn,1\nA,2\nK\xF6,3\n");

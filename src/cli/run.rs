@@ -13,7 +13,7 @@ use crate::expr::count_rows;
 use crate::frame::{CsvScan, DataFrame, LazyFrame, ParquetScan, Runner};
 use crate::plan::{LogicalPlan, explain};
 use crate::source::CancelToken;
-use crate::source::csv::Encoding;
+use crate::source::csv::{DateFormats, Encoding};
 use crate::source::paths::{IntoPaths, expand};
 use crate::sql::{parse_question, read_questions};
 use crate::types::ColumnType;
@@ -109,6 +109,12 @@ fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
     }
     if let Some(decimal) = input.decimal {
         scan = scan.decimal(decimal);
+    }
+    if let Some(line_end) = input.line_end {
+        scan = scan.line_end(line_end);
+    }
+    if !input.date_format.is_empty() {
+        scan = scan.date_formats(DateFormats::new(input.date_format.iter().map(String::as_str))?);
     }
     if let Some(thousands) = input.thousands {
         scan = scan.thousands(thousands.0);

@@ -3,7 +3,8 @@
 use super::lazy::LazyFrame;
 use crate::error::{Error, Result};
 use crate::source::csv::{
-    ColumnPolicy, CsvOptions, CsvSource, Encoding, FileRule, InvalidBytes, MalformedPolicy, NullTokens,
+    ColumnPolicy, CsvOptions, CsvSource, DateFormats, Encoding, FileRule, InvalidBytes, LineEnd, MalformedPolicy,
+    NullTokens,
 };
 use crate::source::paths::{IntoPaths, expand};
 use crate::types::ColumnType;
@@ -75,6 +76,20 @@ impl CsvScan {
     #[must_use]
     pub fn skip_rows(mut self, lines: usize) -> Self {
         self.options.skip_rows = Some(lines);
+        self
+    }
+
+    /// What ends records. Default: told from samples.
+    #[must_use]
+    pub fn line_end(mut self, line_end: LineEnd) -> Self {
+        self.options.line_end = Some(line_end);
+        self
+    }
+
+    /// How dates and timestamps may be written, besides the common ways. Default: none.
+    #[must_use]
+    pub fn date_formats(mut self, formats: DateFormats) -> Self {
+        self.options.dates = formats;
         self
     }
 

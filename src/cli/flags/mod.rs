@@ -10,7 +10,7 @@ mod values;
 use crate::cli::render::Format;
 use crate::error::Result;
 use crate::exec::Scheduler;
-use crate::source::csv::{ColumnPolicy, FileRule, InvalidBytes};
+use crate::source::csv::{ColumnPolicy, FileRule, InvalidBytes, LineEnd};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -199,12 +199,18 @@ pub(crate) struct Input {
     /// The first record holds data; columns are named column_1, column_2, …
     #[arg(long)]
     pub(crate) no_header: bool,
+    /// What ends records: newline (with or without a carriage return before it) or return [default: told from samples]
+    #[arg(long, value_name = "newline|return", value_parser = values::line_end)]
+    pub(crate) line_end: Option<LineEnd>,
     /// The decimal mark, '.' or ',' [default: told from samples]
     #[arg(long, value_name = "C", value_parser = values::decimal)]
     pub(crate) decimal: Option<u8>,
     /// The byte between groups of three digits, such as ',' in 1,234 [default: none]
     #[arg(long, value_name = "C")]
     pub(crate) thousands: Option<Part>,
+    /// How dates are written, such as '%d.%m.%Y' or '%m/%d/%y %H:%M', besides the common ways; repeat it for more
+    #[arg(long, value_name = "FORMAT", value_parser = values::date_format)]
+    pub(crate) date_format: Vec<String>,
     /// The encoding, such as utf-8 or latin1 [default: UTF-8, with windows-1252 for fields that are not]
     ///
     /// With an encoding given, a byte that does not decode is an error.

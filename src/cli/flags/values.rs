@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::exec::Scheduler;
-use crate::source::csv::{self, ColumnPolicy, FileRule, InvalidBytes};
+use crate::source::csv::{self, ColumnPolicy, DateFormats, FileRule, InvalidBytes, LineEnd};
 use crate::types::ColumnType;
 use std::str::FromStr;
 
@@ -43,6 +43,16 @@ impl FromStr for Part {
 /// A delimiter: one ASCII byte, or its name.
 pub(super) fn delimiter(text: &str) -> Result<u8, String> {
     csv::byte(text).map_err(told)
+}
+
+/// What ends records.
+pub(super) fn line_end(text: &str) -> Result<LineEnd, String> {
+    csv::line_end(text).map_err(told)
+}
+
+/// A format of dates.
+pub(super) fn date_format(text: &str) -> Result<String, String> {
+    DateFormats::new([text]).map(|_| text.to_string()).map_err(told)
 }
 
 /// A decimal mark.

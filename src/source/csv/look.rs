@@ -1,12 +1,13 @@
 //! One file of a set: its dialect, its header, and the types that its samples suggest.
 
 use super::batches::shorten;
+use super::column::ColumnSpec;
 use super::encoding::{Encoding, InvalidBytes, byte_order_mark};
 use super::fields::Format;
 use super::guess::guess_record_start;
 use super::header::{Header, parse_header_at};
 use super::index::RecordIndex;
-use super::infer::TypeGuess;
+use super::infer::{TypeGuess, widened_type};
 use super::options::{CsvOptions, MalformedPolicy};
 use super::sniff::{Sniffed, line_start, sniff};
 use super::split::{Limits, count_lines, split};
@@ -44,16 +45,23 @@ pub(super) struct First {
     format: Format,
     names: Vec<String>,
     has_header: bool,
-    types: Vec<ColumnType>,
+    columns: Vec<ColumnSpec>,
 }
 
 impl Looked {
     pub(super) fn first(&self) -> First {
+        let dates = &self.sniffed.format.dates;
+        let column = |(index, FieldGuess { guess, .. }): (usize, &FieldGuess)| ColumnSpec {
+            index,
+            column_type: guess.column_type(),
+            declared: false,
+            date_format: guess.date_format(dates),
+        };
         First {
             format: self.sniffed.format.clone(),
             names: self.header.names.clone(),
             has_header: self.sniffed.has_header,
-            types: self.guesses.iter().map(|guess| guess.guess.column_type()).collect(),
+            columns: self.guesses.iter().enumerate().map(column).collect(),
         }
     }
 }
@@ -220,15 +228,13 @@ fn recognise(
         at = seen.next;
         ends.clear();
     }
-    let fits = |(&end, &column_type): (&u32, &ColumnType)| {
+    let fits = |(&end, column): (&u32, &ColumnSpec)| {
         let raw = &text[at..end as usize];
         at = end as usize + 1;
-        let mut guess = TypeGuess::default();
-        guess.observe(raw, format);
-        column_type.unify(guess.column_type()) == column_type
+        widened_type(column, raw, format) == column.column_type
     };
-    let is_typed = |column_type: &ColumnType| !matches!(column_type, ColumnType::Null | ColumnType::Utf8);
-    if first.types.iter().any(is_typed) && ends.iter().zip(&first.types).all(fits) {
+    let is_typed = |column: &ColumnSpec| !matches!(column.column_type, ColumnType::Null | ColumnType::Utf8);
+    if first.columns.iter().any(is_typed) && ends.iter().zip(&first.columns).all(fits) {
         decide(false, "the first record fits the types of the first file");
     }
     Ok(())

@@ -1,10 +1,11 @@
 //! Opening a set of CSV files: how each is read, and names and types from samples.
 
 use super::columns::Columns;
+use super::date_formats::DateFormat;
 use super::decisions::FileDecision;
 use super::fields::Format;
 use super::header::Header;
-use super::look::{First, Looked, look_at};
+use super::look::{FieldGuess, First, Looked, look_at};
 use super::options::{CsvOptions, MalformedPolicy};
 use crate::error::{Error, ErrorKind, Place, Result, did_you_mean};
 use crate::source::decompress::TextFile;
@@ -39,6 +40,8 @@ pub(super) struct CsvColumn {
     pub(super) name: String,
     pub(super) column_type: ColumnType,
     pub(super) declared: bool,
+    /// How its dates are written, if it holds any.
+    pub(super) date_format: DateFormat,
     /// Why the column is text, when other values of it are not.
     pub(super) why_text: Option<String>,
 }
@@ -85,7 +88,7 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
     }
     unify_decimals(&mut files, options);
     warnings.others.extend(columns.warning());
-    let columns = settle(columns, &options.types)?;
+    let columns = settle(columns, options, &mut warnings.others)?;
     Ok(Opened { files, columns, warnings: warnings.list() })
 }
 
@@ -205,9 +208,10 @@ fn note_renamed(header: &Header, file: &str, warnings: &mut Vec<String>) {
     }
 }
 
-fn settle(columns: Columns, declared: &[(String, ColumnType)]) -> Result<Vec<CsvColumn>> {
+fn settle(columns: Columns, options: &CsvOptions, warnings: &mut Vec<String>) -> Result<Vec<CsvColumn>> {
     let Columns { names, guesses, .. } = columns;
-    for (name, _) in declared {
+    let CsvOptions { types, dates, .. } = options;
+    for (name, _) in types {
         if !names.contains(name) {
             let error =
                 Error::new(ErrorKind::Name, format!("a type is given for `{name}`, but there is no such column"));
@@ -217,11 +221,21 @@ fn settle(columns: Columns, declared: &[(String, ColumnType)]) -> Result<Vec<Csv
             });
         }
     }
-    let column = |(name, guess): (String, super::look::FieldGuess)| {
-        let given = declared.iter().rev().find(|(declared, _)| *declared == name).map(|(_, column_type)| *column_type);
-        let why_text = guess.why_text.clone().filter(|_| given.is_none());
-        let column_type = given.unwrap_or(guess.guess.column_type());
-        CsvColumn { name, column_type, declared: given.is_some(), why_text }
+    let column = |(name, guess): (String, FieldGuess)| {
+        let FieldGuess { guess, mut why_text } = guess;
+        let given = types.iter().rev().find(|(declared, _)| *declared == name).map(|(_, column_type)| *column_type);
+        let column_type = given.unwrap_or(guess.column_type());
+        if let [one, other, ..] = &*guess.ambiguous_dates() {
+            let [one, other] = [one, other].map(|format| dates.describe(*format));
+            why_text = Some(format!("its dates may be {one} as well as {other}, and --date-format tells which"));
+        }
+        if given.is_none() && guess.lossy_integers() {
+            warnings.push(format!(
+                "`{name}` has integers too large to be exact, read as doubles\nhint: --types {name}=utf8 keeps them as they are"
+            ));
+        }
+        let why_text = why_text.filter(|_| given.is_none());
+        CsvColumn { name, column_type, declared: given.is_some(), date_format: guess.date_format(dates), why_text }
     };
     Ok(names.into_iter().zip(guesses).map(column).collect())
 }

@@ -1,7 +1,11 @@
 //! How CSV text is to be read.
 
+use super::date_formats::DateFormats;
+use super::dialect::{Dialect, LineEnd};
 use super::encoding::{Encoding, InvalidBytes};
 use super::fields::{Format, NullTokens};
+use super::number_style::NumberStyle;
+use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
 use std::fmt;
 use std::path::Path;
@@ -20,6 +24,8 @@ pub struct CsvOptions {
     pub escape: Option<Option<u8>>,
     /// The byte that begins comment lines, `Some(None)` if there are none. Default: sniffed, `#` if any.
     pub comment: Option<Option<u8>>,
+    /// What ends records. Default: sniffed; carriage returns where there are no line feeds.
+    pub line_end: Option<LineEnd>,
     /// Lines before the header, or before the data if there is none. Default: sniffed.
     pub skip_rows: Option<usize>,
     /// Whether the first record of every file holds the names. Default: sniffed; it does, unless it cannot.
@@ -28,6 +34,8 @@ pub struct CsvOptions {
     pub decimal: Option<u8>,
     /// The byte between groups of three digits. Default: none; it is never guessed.
     pub thousands: Option<u8>,
+    /// How dates and timestamps may be written, besides the common ways. Default: none.
+    pub dates: DateFormats,
     /// The texts of unquoted fields that mean "missing". Default: empty and `NA`.
     pub nulls: NullTokens,
     /// How text is encoded. Default: undeclared.
@@ -59,10 +67,12 @@ impl Default for CsvOptions {
             quote: None,
             escape: None,
             comment: None,
+            line_end: None,
             skip_rows: None,
             has_header: None,
             decimal: None,
             thousands: None,
+            dates: DateFormats::default(),
             nulls: NullTokens::default(),
             encoding: Encoding::default(),
             invalid_bytes: InvalidBytes::Error,
@@ -84,7 +94,36 @@ impl CsvOptions {
             nulls: self.nulls.clone(),
             encoding: self.encoding,
             invalid_bytes: self.invalid_bytes,
-            ..Format::default()
+            numbers: self.numbers().unwrap_or_default(),
+            dates: self.dates.clone(),
+            dialect: Dialect::default(),
+        }
+    }
+
+    /// How numbers are written, as far as it is given. A point between thousands means a decimal comma.
+    pub(super) fn numbers(&self) -> Result<NumberStyle> {
+        let usual = if self.thousands == Some(b'.') { b',' } else { b'.' };
+        NumberStyle::new(self.decimal.unwrap_or(usual), self.thousands)
+    }
+
+    /// Options that leave nothing of the format to be told from samples.
+    pub fn given(format: Format) -> Self {
+        let Format { dialect, nulls, encoding, invalid_bytes, numbers, dates } = format;
+        CsvOptions {
+            delimiter: Some(dialect.delimiter()),
+            quote: Some(dialect.quote()),
+            escape: Some(dialect.escape()),
+            comment: Some(dialect.comment()),
+            line_end: Some(dialect.line_end()),
+            skip_rows: Some(0),
+            has_header: Some(true),
+            decimal: Some(numbers.decimal),
+            thousands: numbers.thousands,
+            dates,
+            nulls,
+            encoding,
+            invalid_bytes,
+            ..CsvOptions::default()
         }
     }
 
@@ -138,10 +177,10 @@ impl FileRule {
     ///
     /// # Errors
     /// `Syntax` when the pattern is none.
-    pub fn new(pattern: &str, change: impl Fn(&mut CsvOptions) + Send + Sync + 'static) -> crate::error::Result<Self> {
+    pub fn new(pattern: &str, change: impl Fn(&mut CsvOptions) + Send + Sync + 'static) -> Result<Self> {
         let pattern = glob::Pattern::new(pattern).map_err(|error| {
             let message = format!("`{pattern}` is no file pattern: {}", error.msg);
-            crate::error::Error::new(crate::error::ErrorKind::Syntax, message)
+            Error::new(ErrorKind::Syntax, message)
         })?;
         Ok(FileRule { pattern, change: Arc::new(change) })
     }

@@ -1,5 +1,6 @@
 //! Options as text: `malformed=pad, delimiter=';', no-header`.
 
+use super::dialect::LineEnd;
 use super::encoding::{Encoding, InvalidBytes};
 use super::fields::NullTokens;
 use super::options::{ColumnPolicy, CsvOptions, FileRule, MalformedPolicy};
@@ -7,16 +8,18 @@ use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::types::ColumnType;
 
 /// The names of options, as flags and SQL have them.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 19] = [
     "delimiter",
     "quote",
     "escape",
     "comment",
+    "line-end",
     "skip-rows",
     "header",
     "no-header",
     "decimal",
     "thousands",
+    "date-format",
     "null",
     "encoding",
     "invalid-bytes",
@@ -29,7 +32,7 @@ const KEYS: [&str; 17] = [
 
 impl CsvOptions {
     /// Sets the option `key` (the name of a flag, with `_` or `-`) to what `value` says; an empty value means "yes"
-    /// where yes or no is asked. `null` and `types` take one entry and add it: the first `null` replaces the default.
+    /// where yes or no is asked. `null`, `types` and `date-format` take one entry and add it: the first `null` replaces the default.
     ///
     /// # Errors
     /// `Name` for an option that does not exist, with the nearest one, `Syntax` for a value that it cannot have.
@@ -40,6 +43,7 @@ impl CsvOptions {
             "quote" => self.quote = Some(keyed(&key, byte_or_none(value))?),
             "escape" => self.escape = Some(keyed(&key, byte_or_none(value))?),
             "comment" => self.comment = Some(keyed(&key, byte_or_none(value))?),
+            "line-end" => self.line_end = Some(keyed(&key, line_end(value))?),
             "skip-rows" => {
                 let lines = value.trim().parse().map_err(|_| wrong(&key, value, "a number of lines"))?;
                 self.skip_rows = Some(lines);
@@ -49,6 +53,7 @@ impl CsvOptions {
             "decimal" => self.decimal = Some(keyed(&key, decimal(value))?),
             "thousands" => self.thousands = keyed(&key, byte_or_none(value))?,
             "null" => self.nulls = self.nulls.and(value),
+            "date-format" => self.dates = self.dates.and(value)?,
             "encoding" => self.encoding = Encoding::from_label(value)?,
             "invalid-bytes" => self.invalid_bytes = InvalidBytes::parse(value)?,
             "malformed" => self.malformed = MalformedPolicy::parse(value)?,
@@ -188,6 +193,18 @@ pub fn byte(value: &str) -> Result<u8> {
 /// As [`byte`].
 pub fn byte_or_none(value: &str) -> Result<Option<u8>> {
     if value == "none" { Ok(None) } else { byte(value).map(Some) }
+}
+
+/// What ends records: `newline`, or `return` for a carriage return alone.
+///
+/// # Errors
+/// `Syntax` for anything else.
+pub fn line_end(value: &str) -> Result<LineEnd> {
+    match value.trim() {
+        "newline" => Ok(LineEnd::Newline),
+        "return" => Ok(LineEnd::CarriageReturn),
+        _ => Err(Error::new(ErrorKind::Syntax, format!("{value:?} is no line end; newline and return are"))),
+    }
 }
 
 /// A decimal mark: a point or a comma, as such or by name.

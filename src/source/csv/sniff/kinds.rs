@@ -31,6 +31,8 @@ pub(super) fn kind(raw: &[u8], format: &Format) -> Kind {
         ColumnType::Int64 | ColumnType::Float64 => Kind::Number,
         ColumnType::Boolean => Kind::Truth,
         ColumnType::Date | ColumnType::Timestamp => Kind::Time,
+        // Which of its numbers is the month does not matter here.
+        ColumnType::Utf8 if !guess.ambiguous_dates().is_empty() => Kind::Time,
         ColumnType::Utf8 => Kind::Text,
     }
 }
@@ -63,7 +65,7 @@ pub(super) fn of_column(rows: &[Vec<Range<usize>>], field: usize, text: &[u8], f
 /// The decimal mark, where numbers of the table have one: a comma if it delimits no fields, some column holds integers
 /// and values such as `3,14`, not all of which could be thousands, and no column holds values such as `3.14`.
 pub(super) fn decimal_mark(reading: &Reading, text: &[u8], format: &Format) -> Option<u8> {
-    let rows = if reading.rows.len() > 1 { &reading.rows[1..] } else { &reading.rows[..] };
+    let rows = reading.data();
     let (mut commas, mut points) = (false, false);
     for field in 0..reading.fields {
         if of_column(rows, field, text, format) != Kind::Number {
@@ -80,6 +82,19 @@ pub(super) fn decimal_mark(reading: &Reading, text: &[u8], format: &Format) -> O
         (_, true) => Some(b'.'),
         (false, false) => None,
     }
+}
+
+/// Whether some number of a column of numbers has points between thousands and a decimal comma.
+pub(super) fn has_grouped_commas(reading: &Reading, text: &[u8], format: &Format) -> bool {
+    let is_grouped_comma = |raw: &[u8]| {
+        let comma = comma(raw, format) == Some(true);
+        comma && memchr::memchr(b'.', raw).is_some()
+    };
+    let rows = reading.data();
+    let numeric = |&field: &usize| of_column(rows, field, text, format) == Kind::Number;
+    (0..reading.fields)
+        .filter(numeric)
+        .any(|field| rows.iter().filter_map(|row| row.get(field)).any(|range| is_grouped_comma(&text[range.clone()])))
 }
 
 /// Whether the field is a number with a comma, `3,14` or `1.234,5`; `Some(false)` when the comma might as well stand

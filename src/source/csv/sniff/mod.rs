@@ -69,8 +69,13 @@ pub struct Sniffed {
 /// # Errors
 /// `Unsupported` when the user's bytes cannot play their parts together.
 pub fn sniff(head: &[u8], at_end: bool, options: &CsvOptions, likely: Option<Dialect>) -> Result<Sniffed> {
-    let line_end = if options.sniff { line_end(head) } else { LineEnd::default() };
+    let line_end = match options.line_end {
+        Some(given) => given,
+        None if options.sniff => line_end(head),
+        None => LineEnd::default(),
+    };
     let usual = usual_dialect(options, likely)?.with_line_end(line_end);
+    options.numbers()?;
     let given_skip = options.skip_rows.unwrap_or(0);
     let start = line_start(head, byte_order_mark(head), given_skip, line_end);
     let head = Head { text: head, start, at_end, line_end, options };
@@ -87,7 +92,7 @@ pub fn sniff(head: &[u8], at_end: bool, options: &CsvOptions, likely: Option<Dia
         sniffed.reasons.push("as given: sniffing is switched off".to_owned());
         return Ok(sniffed);
     }
-    if line_end == LineEnd::CarriageReturn {
+    if line_end == LineEnd::CarriageReturn && options.line_end.is_none() {
         sniffed.reasons.push("lines end with a carriage return alone: there is no line feed".to_owned());
     }
     if head.is_plain(&usual) {
@@ -189,12 +194,7 @@ struct Head<'a> {
 
 impl Head<'_> {
     fn format(&self, dialect: Dialect) -> Format {
-        let mut format = Format { dialect, ..self.options.format() };
-        if let Some(decimal) = self.options.decimal {
-            format.numbers.decimal = decimal;
-        }
-        format.numbers.thousands = self.options.thousands.or(format.numbers.thousands);
-        format
+        Format { dialect, ..self.options.format() }
     }
 
     /// The same, no longer than what is looked at in detail.
@@ -344,11 +344,15 @@ impl Head<'_> {
     /// Decimal mark and header of the table as `reading` has it.
     fn finish(&self, sniffed: &mut Sniffed, reading: Option<&Reading>) {
         let Some(reading) = reading else { return };
-        if self.options.decimal.is_none() {
+        if self.options.decimal.is_none() && self.options.thousands != Some(b',') {
             sniffed.decimal_seen = kinds::decimal_mark(reading, self.text, &sniffed.format);
             if sniffed.decimal_seen == Some(b',') {
                 sniffed.format.numbers.decimal = b',';
                 sniffed.reasons.push("decimal comma: values such as 3,14, and none with a decimal point".to_owned());
+                if self.options.thousands.is_none() && kinds::has_grouped_commas(reading, self.text, &sniffed.format) {
+                    let numbers = "numbers such as 1.234,5 are text";
+                    sniffed.warnings.push(format!("{numbers}\nhint: --thousands . reads them as numbers"));
+                }
             }
         }
         if self.options.has_header.is_none() {

@@ -142,6 +142,11 @@ impl Reading {
         self.typed > 0.0 && first.iter().all(|field| kinds::kind(&head.text[field.clone()], &format) == Kind::Text)
     }
 
+    /// The rows but for the first, which may hold names, unless it is the only one.
+    pub(super) fn data(&self) -> &[Vec<Range<usize>>] {
+        if self.rows.len() > 1 { &self.rows[1..] } else { &self.rows }
+    }
+
     /// Sentences about what is not usual.
     pub(super) fn reasons(&self, usual: Dialect) -> Vec<String> {
         let mut reasons = vec![format!(

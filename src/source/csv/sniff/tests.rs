@@ -99,6 +99,8 @@ fn cases() -> Vec<(&'static str, &'static str, Told)> {
         ("thousands, perhaps", "a;b\nx;1,234\ny;2,345\n", at(b';')),
         ("decimal points at semicolons", "a;b\n1.5;2\n2.5;3\n", at(b';')),
         ("decimal points and commas", "a;b\n1.5;2,5\n2.5;3,5\n", at(b';')),
+        ("american dates", "when,n\n01/02/2003,x\n03/04/2003,y\n", PLAIN),
+        ("american dates without a header", "01/02/2003;5\n03/04/2003;6\n", no_header(b';')),
         // No header.
         ("numbers alone", "1,2,3\n4,5,6\n", no_header(b',')),
         ("one column of numbers", "1\n2\n3\n", no_header(b',')),
