@@ -43,7 +43,7 @@ pub struct FileDecision {
     pub reasons: Vec<String>,
     /// Positions of the samples that types were taken from; none if the file was not sampled.
     pub samples: Vec<u64>,
-    /// The decimal mark, if the head shows one.
+    /// The decimal mark, if it is given or the head shows one.
     pub(super) decimal_seen: Option<u8>,
 }
 

@@ -103,10 +103,12 @@ fn csv_file(looked: Looked, map: Vec<Option<usize>>) -> CsvFile {
 fn unify_decimals(files: &mut [CsvFile], options: &CsvOptions) {
     let known: Vec<u8> = files.iter().filter_map(|file| file.decision.decimal_seen).collect();
     let [first, rest @ ..] = &*known else { return };
-    if *first == b'.' || rest.iter().any(|decimal| decimal != first) || options.decimal.is_some() {
+    if *first == b'.' || rest.iter().any(|decimal| decimal != first) || !options.sniff {
         return;
     }
-    for file in files.iter_mut().filter(|file| file.format.dialect.delimiter() != *first) {
+    let is_open =
+        |file: &&mut CsvFile| file.decision.decimal_seen.is_none() && file.format.dialect.delimiter() != *first;
+    for file in files.iter_mut().filter(is_open) {
         file.format.numbers.decimal = *first;
         file.decision.format.numbers.decimal = *first;
     }

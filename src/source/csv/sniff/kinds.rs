@@ -18,6 +18,8 @@ pub(super) enum Kind {
 
 /// A column is of the kind of so many of its values.
 const SHARE: f64 = 0.9;
+/// A column in which so many values are numbers tells how numbers are written.
+const NUMBERS_SHARE: f64 = 0.5;
 
 /// The kind of a raw field. A number with a decimal comma is one wherever the comma does not delimit.
 pub(super) fn kind(raw: &[u8], format: &Format) -> Kind {
@@ -39,6 +41,11 @@ pub(super) fn kind(raw: &[u8], format: &Format) -> Kind {
 
 /// The kind of nearly all values of a column; text when there is none.
 pub(super) fn of_column(rows: &[Vec<Range<usize>>], field: usize, text: &[u8], format: &Format) -> Kind {
+    of_most(SHARE, rows, field, text, format)
+}
+
+/// The kind of at least this share of the values of a column.
+fn of_most(share: f64, rows: &[Vec<Range<usize>>], field: usize, text: &[u8], format: &Format) -> Kind {
     let mut counts = [0_usize; 4];
     let mut values = 0;
     for range in rows.iter().filter_map(|row| row.get(field)) {
@@ -52,7 +59,7 @@ pub(super) fn of_column(rows: &[Vec<Range<usize>>], field: usize, text: &[u8], f
         counts[slot] += 1;
         values += 1;
     }
-    let common = |slot: usize| counts[slot] as f64 >= SHARE * f64::from(values);
+    let common = |slot: usize| counts[slot] as f64 >= share * f64::from(values);
     match values {
         0 => Kind::Null,
         _ if common(0) => Kind::Number,
@@ -68,7 +75,7 @@ pub(super) fn decimal_mark(reading: &Reading, text: &[u8], format: &Format) -> O
     let rows = reading.data();
     let (mut commas, mut points) = (false, false);
     for field in 0..reading.fields {
-        if of_column(rows, field, text, format) != Kind::Number {
+        if of_most(NUMBERS_SHARE, rows, field, text, format) != Kind::Number {
             continue;
         }
         for raw in rows.iter().filter_map(|row| row.get(field)).map(|range| &text[range.clone()]) {
@@ -91,7 +98,7 @@ pub(super) fn has_grouped_commas(reading: &Reading, text: &[u8], format: &Format
         comma && memchr::memchr(b'.', raw).is_some()
     };
     let rows = reading.data();
-    let numeric = |&field: &usize| of_column(rows, field, text, format) == Kind::Number;
+    let numeric = |&field: &usize| of_most(NUMBERS_SHARE, rows, field, text, format) == Kind::Number;
     (0..reading.fields)
         .filter(numeric)
         .any(|field| rows.iter().filter_map(|row| row.get(field)).any(|range| is_grouped_comma(&text[range.clone()])))

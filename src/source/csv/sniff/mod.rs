@@ -59,7 +59,7 @@ pub struct Sniffed {
     pub reasons: Vec<String>,
     /// What the user should be warned of.
     pub warnings: Vec<String>,
-    /// The decimal mark, if numbers of the head have one.
+    /// The decimal mark, if it is given or numbers of the head have one.
     pub(super) decimal_seen: Option<u8>,
 }
 
@@ -86,7 +86,7 @@ pub fn sniff(head: &[u8], at_end: bool, options: &CsvOptions, likely: Option<Dia
         confidence: 1.0,
         reasons: Vec::new(),
         warnings: Vec::new(),
-        decimal_seen: None,
+        decimal_seen: options.decimal.or(options.thousands.map(|_| head.format(usual).numbers.decimal)),
     };
     if !options.sniff {
         sniffed.reasons.push("as given: sniffing is switched off".to_owned());
@@ -344,12 +344,12 @@ impl Head<'_> {
     /// Decimal mark and header of the table as `reading` has it.
     fn finish(&self, sniffed: &mut Sniffed, reading: Option<&Reading>) {
         let Some(reading) = reading else { return };
-        if self.options.decimal.is_none() && self.options.thousands != Some(b',') {
+        if sniffed.decimal_seen.is_none() {
             sniffed.decimal_seen = kinds::decimal_mark(reading, self.text, &sniffed.format);
             if sniffed.decimal_seen == Some(b',') {
                 sniffed.format.numbers.decimal = b',';
                 sniffed.reasons.push("decimal comma: values such as 3,14, and none with a decimal point".to_owned());
-                if self.options.thousands.is_none() && kinds::has_grouped_commas(reading, self.text, &sniffed.format) {
+                if kinds::has_grouped_commas(reading, self.text, &sniffed.format) {
                     let numbers = "numbers such as 1.234,5 are text";
                     sniffed.warnings.push(format!("{numbers}\nhint: --thousands . reads them as numbers"));
                 }
