@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 fn open(path: &Path, format: Format, types: &[(&str, ColumnType)]) -> LazyFrame {
     let types = types.iter().map(|(name, column_type)| (name.to_string(), *column_type)).collect();
-    let options = CsvOptions { format, types, ..CsvOptions::default() };
+    let options = CsvOptions { types, ..CsvOptions::given(format) };
     LazyFrame::from_source(Arc::new(CsvSource::open(&[path.to_owned()], options).unwrap()))
 }
 

@@ -14,7 +14,7 @@ use crate::expr::count_rows;
 use crate::frame::{CsvScan, DataFrame, LazyFrame, ParquetScan, Runner, Write as FileWrite};
 use crate::plan::{LogicalPlan, explain};
 use crate::source::CancelToken;
-use crate::source::csv::Encoding;
+use crate::source::csv::{DateFormats, Encoding};
 use crate::source::memory::MemorySource;
 use crate::source::paths::{IntoPaths, expand};
 use crate::sql::{parse_question, read_questions};
@@ -77,7 +77,13 @@ pub(super) fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
     if files.iter().all(|file| is_parquet(file)) {
         return ParquetScan::new(files).open();
     }
-    let mut scan = CsvScan::new(input.files.as_slice()).has_header(!input.no_header);
+    let mut scan = CsvScan::new(input.files.as_slice());
+    if input.no_sniff {
+        scan = scan.sniff(false);
+    }
+    if input.header || input.no_header {
+        scan = scan.has_header(input.header);
+    }
     if let Some(threads) = run.threads {
         scan = scan.sample_threads(threads.get());
     }
@@ -86,6 +92,39 @@ pub(super) fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
     }
     if let Some(quote) = input.quote {
         scan = scan.quote(quote.0);
+    }
+    if let Some(escape) = input.escape {
+        scan = scan.escape(escape.0);
+    }
+    if let Some(comment) = input.comment {
+        scan = scan.comment(comment.0);
+    }
+    if let Some(lines) = input.skip_rows {
+        scan = scan.skip_rows(lines);
+    }
+    if let Some(decimal) = input.decimal {
+        scan = scan.decimal(decimal);
+    }
+    if let Some(line_end) = input.line_end {
+        scan = scan.line_end(line_end);
+    }
+    if !input.date_format.is_empty() {
+        scan = scan.date_formats(DateFormats::new(input.date_format.iter().map(String::as_str))?);
+    }
+    if let Some(thousands) = input.thousands {
+        scan = scan.thousands(thousands.0);
+    }
+    if let Some(policy) = input.invalid_bytes {
+        scan = scan.invalid_bytes(policy);
+    }
+    if let Some(policy) = input.columns {
+        scan = scan.columns(policy);
+    }
+    if let Some(files) = input.sample_files {
+        scan = scan.sample_files(files);
+    }
+    for rule in &input.file_options {
+        scan = scan.rule(rule.clone());
     }
     if let Some(tokens) = &input.null {
         scan = scan.null_tokens(tokens.iter().map(String::as_str));
@@ -332,6 +371,11 @@ fn schema(command: &Schema) -> Result<(), Stop> {
         for warning in frame.plan()?.source().warnings() {
             warn(&warning, &mut io::stderr());
         }
+    }
+    if command.explain
+        && let Some(text) = frame.plan()?.source().explain_schema()
+    {
+        return io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error));
     }
     let types =
         schema.fields().iter().map(|field| ColumnType::from_arrow(field.data_type()).map(|kind| kind.to_string()));

@@ -105,7 +105,7 @@ pub(super) fn run_pass(
     let outcome = lock(&shared.outcome);
     let filled_by: Vec<_> = finished.iter().map(|sink| sink.filled_by()).collect();
     if let Some((count, place)) = outcome.recoded(&filled_by) {
-        report_recoded(count, &place, options, statistics, warnings);
+        report_recoded(count, &place, source.recoding(), options, statistics, warnings);
     }
     let mut ends = Vec::with_capacity(stages.len());
     for (at, sink) in finished.drain(..).enumerate() {
@@ -191,15 +191,14 @@ fn run_on_threads(workers: &mut [Worker<'_>]) -> Result<()> {
 fn report_recoded(
     count: u64,
     place: &Place,
+    how: &str,
     options: &RunOptions,
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
 ) {
     statistics.fields_recoded += count;
     let fields = if count == 1 { "1 field is" } else { &format!("{count} fields are") };
-    let warning = Warning(format!(
-        "{place}: {fields} not UTF-8 and read as windows-1252; this is the first (--encoding states another, or makes it an error)"
-    ));
+    let warning = Warning(format!("{place}: {fields} {how}"));
     tell(warning, options, warnings);
 }
 

@@ -66,8 +66,8 @@ fn delimiters_and_quotes_are_single_bytes_with_names_for_the_awkward() {
     for (text, byte) in [("\\t", b'\t'), ("tab", b'\t'), ("\t", b'\t'), (";", b';'), ("|", b'|'), ("-", b'-')] {
         assert_eq!(input(&["--delimiter", text]).delimiter, Some(byte), "{text}");
     }
-    assert_eq!(input(&["--quote", "none"]).quote, Some(Quote(None)));
-    assert_eq!(input(&["--quote", "'"]).quote, Some(Quote(Some(b'\''))));
+    assert_eq!(input(&["--quote", "none"]).quote, Some(Part(None)));
+    assert_eq!(input(&["--quote", "'"]).quote, Some(Part(Some(b'\''))));
     for bad in ["", ";;", "é", "\n"] {
         refused(&["ask", "a", "-q", "x", "--delimiter", bad]);
     }

@@ -137,7 +137,7 @@ impl Reader {
         let remedy = match misfit.kind {
             MisfitKind::Encoding => Remedy::Fail(located(
                 Error::new(ErrorKind::Value, "the field is not valid in the declared encoding")
-                    .hint("--encoding states another; without it such fields are read as windows-1252"),
+                    .hint("--encoding states another, without it such fields are read as windows-1252, and --invalid-bytes replace replaces such bytes"),
             )),
             MisfitKind::Type if spec.declared => Remedy::Fail(located(
                 Error::new(
