@@ -28,6 +28,8 @@ pub struct InputCounters {
     bytes_read: AtomicU64,
     cache_used: AtomicU64,
     cache_limit: u64,
+    /// Text that has been decoded ahead of its turn and not been handed out.
+    ahead: AtomicU64,
 }
 
 impl Default for InputCounters {
@@ -39,7 +41,12 @@ impl Default for InputCounters {
 impl InputCounters {
     /// Counters whose files keep at most `cache_limit` bytes between sampling and the pass (default 48 MiB).
     pub fn with_cache_limit(cache_limit: u64) -> Self {
-        InputCounters { bytes_read: AtomicU64::new(0), cache_used: AtomicU64::new(0), cache_limit }
+        InputCounters {
+            bytes_read: AtomicU64::new(0),
+            cache_used: AtomicU64::new(0),
+            cache_limit,
+            ahead: AtomicU64::new(0),
+        }
     }
 
     /// Stored bytes fetched from the operating system so far.
@@ -55,6 +62,19 @@ impl InputCounters {
 
     pub(crate) fn give_back(&self, bytes: usize) {
         self.cache_used.fetch_sub(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes of text that all files hold decoded ahead of their turn.
+    pub(crate) fn ahead(&self) -> u64 {
+        self.ahead.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn book_ahead(&self, bytes: u64) {
+        self.ahead.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn give_back_ahead(&self, bytes: u64) {
+        self.ahead.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,10 @@
 //! Zstandard: frames one after another, skippable ones among them.
 
-use super::sequential::{Decode, StoredReader};
+mod frames;
+
+use super::Scratch;
+use super::ahead::Units;
+use super::sequential::{Decode, Step, StoredReader};
 use super::trailing::{Trailing, skip_rest, warning};
 use ::zstd::stream::raw::{self, Operation};
 use std::io::{self, BufRead};
@@ -8,10 +12,13 @@ use std::io::{self, BufRead};
 const FRAME_START: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The low half of its first byte is free.
 const SKIPPABLE_START: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
+/// What a frame may ask to be held in memory, as `zstd` has it unless told otherwise.
+const MAX_WINDOW_BYTES: u64 = 128 << 20;
 
 enum State {
-    InFrame,
     BetweenFrames,
+    InFrame,
+    FrameEnd,
     Over(Trailing),
 }
 
@@ -24,7 +31,7 @@ pub(super) struct Zstd {
 
 impl Zstd {
     pub(super) fn new(reader: StoredReader) -> io::Result<Self> {
-        Ok(Zstd { decoder: raw::Decoder::new()?, reader, state: State::InFrame })
+        Ok(Zstd { decoder: raw::Decoder::new()?, reader, state: State::BetweenFrames })
     }
 
     /// Decodes some bytes of the frame, maybe none.
@@ -34,7 +41,7 @@ impl Zstd {
         let status = self.decoder.run_on_buffers(stored, into)?;
         self.reader.consume(status.bytes_read);
         if status.remaining == 0 {
-            self.state = State::BetweenFrames;
+            self.state = State::FrameEnd;
         } else if is_at_end && status.bytes_written == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -42,7 +49,16 @@ impl Zstd {
     }
 
     fn pass_to_next_frame(&mut self) -> io::Result<()> {
-        self.state = if follows_frame(self.reader.peek(FRAME_START.len())?)? {
+        let is_first = self.reader.at_byte() == 0;
+        self.state = if is_first || follows_frame(self.reader.peek(FRAME_START.len())?)? {
+            let window_bytes = frames::window_bytes(self.reader.peek(frames::MAX_HEADER_BYTES)?);
+            if let Some(bytes) = window_bytes.filter(|&bytes| bytes > MAX_WINDOW_BYTES) {
+                let (needed, allowed) = (bytes.div_ceil(1 << 20), MAX_WINDOW_BYTES >> 20);
+                let message = format!(
+                    "the zstd frame needs a window of {needed} MiB, and no more than {allowed} MiB are allowed"
+                );
+                return Err(io::Error::new(io::ErrorKind::OutOfMemory, message));
+            }
             self.decoder.reinit()?;
             State::InFrame
         } else {
@@ -55,18 +71,19 @@ impl Zstd {
 impl Decode for Zstd {
     const FORMAT: &'static str = "zstd";
 
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if into.is_empty() {
-            return Ok(0);
-        }
+    fn read(&mut self, into: &mut [u8]) -> io::Result<Step> {
         loop {
             match self.state {
-                State::Over(_) => return Ok(0),
+                State::Over(_) => return Ok(Step::End),
                 State::BetweenFrames => self.pass_to_next_frame()?,
                 State::InFrame => match self.read_frame(into)? {
                     0 => {}
-                    count => return Ok(count),
+                    count => return Ok(Step::Text(count)),
                 },
+                State::FrameEnd => {
+                    self.state = State::BetweenFrames;
+                    return Ok(Step::UnitEnd);
+                }
             }
         }
     }
@@ -81,6 +98,22 @@ impl Decode for Zstd {
             State::Over(trailing) => warning(trailing.bytes, trailing.from, "zstd frame"),
             _ => None,
         }
+    }
+
+    fn detach(&mut self, wanted_text: usize) -> io::Result<Option<Units>> {
+        match self.state {
+            State::BetweenFrames => frames::cut_run(&mut self.reader, wanted_text),
+            _ => Ok(None),
+        }
+    }
+
+    fn decode_apart(stored: &[u8], max_text: usize, scratch: &mut Scratch, text: &mut Vec<u8>) -> bool {
+        frames::decode(stored, max_text, scratch, text).is_some()
+    }
+
+    fn restart(&mut self, at_byte: u64) {
+        self.state = State::BetweenFrames;
+        self.reader.seek(at_byte);
     }
 }
 
