@@ -3,6 +3,9 @@
 //! Units are taken from the front of the file in *runs*; a run has a slot in a queue from when it is cut until its
 //! text has been handed out. Text leaves at the front only, so pieces come in order whoever decoded them.
 
+#[cfg(test)]
+mod tests;
+
 use super::Scratch;
 use super::sequential::Decode;
 use crate::source::input::InputCounters;
@@ -21,6 +24,14 @@ pub(super) struct Units {
     pub(super) units: Vec<Unit>,
     /// Stored bytes that the run accounts for.
     pub(super) file_bytes: u64,
+}
+
+impl Units {
+    /// The stored bytes of the last unit.
+    pub(super) fn last_stored(&self) -> Option<&[u8]> {
+        let start = self.units.len().checked_sub(2).and_then(|at| self.units.get(at)).map_or(0, |unit| unit.end);
+        self.stored.get(start..)
+    }
 }
 
 /// A unit of a run.

@@ -44,20 +44,30 @@ pub(super) struct Lz4 {
     text: Vec<u8>,
     /// Text in front of this has been given out.
     used: usize,
+    /// Whether the frame before was one to be skipped.
+    was_skippable: bool,
 }
 
 impl Lz4 {
     pub(super) fn new(reader: StoredReader) -> Self {
-        Lz4 { reader, state: State::Between, text: Vec::new(), used: 0 }
+        Lz4 { reader, state: State::Between, text: Vec::new(), used: 0, was_skippable: false }
     }
 
     fn begin_frame(&mut self) -> io::Result<()> {
-        if self.reader.at_byte() > 0 && !follows_frame(self.reader.peek(FRAME_START.len())?)? {
+        let next = self.reader.peek(FRAME_START.len())?;
+        let is_at_end = next.is_empty();
+        let follows = follows_frame(next);
+        if self.reader.at_byte() > 0 && !follows? {
+            if self.was_skippable && !is_at_end {
+                // The length of a frame to be skipped has no checksum: what it leads to is not taken for garbage.
+                return Err(damaged("no frame begins where a frame to be skipped ends"));
+            }
             self.state = State::Over(skip_rest(&mut self.reader, &FRAME_START)?);
             return Ok(());
         }
         let start = self.take::<4>()?;
-        if [start[0] & 0xf0, start[1], start[2], start[3]] == SKIPPABLE_START {
+        self.was_skippable = [start[0] & 0xf0, start[1], start[2], start[3]] == SKIPPABLE_START;
+        if self.was_skippable {
             let length = u64::from(u32::from_le_bytes(self.take()?));
             let end = self.reader.at_byte() + length;
             if end > self.reader.input().length() {

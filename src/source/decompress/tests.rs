@@ -47,7 +47,7 @@ pub(super) fn lz4(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-type Pack = fn(&[u8]) -> Vec<u8>;
+pub(super) type Pack = fn(&[u8]) -> Vec<u8>;
 
 /// Formats that have units one after another, by name.
 pub(super) const SEQUENTIAL: [(Pack, &str); 4] = [(gzip, "gzip"), (zstd, "zstd"), (xz, "xz"), (lz4, "lz4")];
