@@ -119,7 +119,7 @@ impl ParquetScan {
     fn next_fragment(&self) -> Next {
         loop {
             let file = self.cursor().0;
-            if file >= self.files.len() || self.is_stopped(file) || self.request.cancel.is_cancelled() {
+            if file >= self.files.len() || self.is_stopped(file) {
                 return Next::End;
             }
             if is_skipped(&self.request, file) {
@@ -133,7 +133,7 @@ impl ParquetScan {
                 Ok(_) | Err(_) => continue,
             };
             if !self.wait_for_room(file) {
-                return Next::End;
+                return Next::Stopped;
             }
             let mut cursor = self.cursor();
             let (now, fragment) = *cursor;
@@ -239,6 +239,8 @@ impl ParquetScan {
 enum Next {
     Fragment(Box<FragmentReader>),
     Committed(Vec<Committed>),
+    /// The scan was stopped or cancelled; the worker finds out which.
+    Stopped,
     End,
 }
 
@@ -261,6 +263,7 @@ impl Scan for ParquetScan {
                 Read::Partition(ticket, batches)
             }
             Next::Committed(committed) => Read::Committed(committed),
+            Next::Stopped => Read::Busy,
             Next::End => Read::End,
         })
     }
