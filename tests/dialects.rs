@@ -39,7 +39,7 @@ fn table(random: &mut Random, records: usize, format: &Format) -> (Vec<u8>, Vec<
     let mut rows = Vec::new();
     for id in 0..records as i64 {
         if dialect.comment().is_some() && random.below(9) == 0 {
-            text += &["# ", "#it's \"odd", "#a;b,c"][random.below(3)].to_string();
+            text += ["# ", "#it's \"odd", "#a;b,c"][random.below(3)];
             text += line_end;
         }
         let cents = random.below(2_000_000) as i64 - 1_000_000;

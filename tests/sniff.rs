@@ -220,8 +220,17 @@ fn a_union_is_the_concatenation_of_files_and_filling_its_first_columns() {
         };
         for (policy, names) in [("union", &names), ("fill", &of_first)] {
             for samples in ["100", "2"] {
-                let arguments =
-                    ["head", "--rows=1000", "--format", "csv", ".", "--columns-policy", policy, "--sample-files", samples];
+                let arguments = [
+                    "head",
+                    "--rows=1000",
+                    "--format",
+                    "csv",
+                    ".",
+                    "--columns-policy",
+                    policy,
+                    "--sample-files",
+                    samples,
+                ];
                 let (found, warnings) = answer(&folder, &arguments);
                 assert_eq!(found, table(names), "seed {seed}, {policy}, {samples} sampled\n{warnings}");
                 let expect_warning =
@@ -237,8 +246,9 @@ fn a_filter_and_groups_over_columns_that_files_lack_see_nulls() {
     let folder = Folder::new();
     folder.file("1.csv", "k,i\na,1\nb,2\n");
     folder.file("2.csv", "k,j\na,10\nc,20\n");
-    let ask =
-        |question: &str| answer(&folder, &["ask", "*.csv", "--columns-policy", "union", "--format", "csv", "-q", question]).0;
+    let ask = |question: &str| {
+        answer(&folder, &["ask", "*.csv", "--columns-policy", "union", "--format", "csv", "-q", question]).0
+    };
     assert_eq!(ask("k, i, j where j > 5"), "k,i,j\na,,10\nc,,20\n");
     assert_eq!(ask("count(*) as n, sum(i) as i, sum(j) as j by k sort k"), "k,n,i,j\na,2,1,10\nb,1,2,\nc,1,,20\n");
     assert_eq!(ask("count(*) as n where i is null"), "n\n2\n");

@@ -3,15 +3,18 @@
 //! Files come first and questions after them, each behind its `-q`, because the shell turns one pattern into many
 //! files. Whatever is wrong with a flag is found here, before any file is opened.
 
+mod convert;
+mod output;
 #[cfg(test)]
 mod tests;
 mod values;
 
-use crate::cli::render::Format;
 use crate::error::Result;
 use crate::exec::Scheduler;
 use crate::source::csv::{ColumnPolicy, FileRule, InvalidBytes, LineEnd};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use convert::{Convert, Rows, WriteFlags, WriteFormat};
+pub(crate) use output::{Form, Output};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 pub(crate) use values::{Part, TypeOverride};
@@ -47,6 +50,9 @@ Examples:
   Rows, as JSON, into a file:
     outcrop ask 2007.csv -q 'Origin, Dest, ArrDelay where ArrDelay > 600' --output late.json
 
+  A large answer, as its rows come, into a columnar file:
+    outcrop ask data -q '* where Cancelled = 1' --output cancelled.parquet
+
   A file of questions, one a line, each answer into a file of its own:
     outcrop ask data -f questions.txt --output 'answers/q{}.csv'";
 
@@ -68,6 +74,12 @@ pub(crate) enum Command {
     /// Answer questions about the files, all in one pass
     #[command(after_help = ASK_HELP, override_usage = "outcrop ask [OPTIONS] FILES… -q QUESTION [-q QUESTION]…")]
     Ask(Ask),
+    /// Write the rows, or the answer to a question, to Parquet, Arrow, CSV or NDJSON files
+    #[command(
+        after_help = convert::CONVERT_HELP,
+        override_usage = "outcrop convert [OPTIONS] FILES… --to TARGET [--to TARGET]…"
+    )]
+    Convert(Convert),
     /// Show the columns and the types found in samples of every file
     #[command(
         after_help = "Examples:\n  outcrop schema 'data/*.csv.bz2' --types TailNum=utf8\n  outcrop schema report.csv --explain"
@@ -236,27 +248,6 @@ pub(crate) struct Input {
     /// What is not given is as RFC 4180 has it (commas, double quotes, a header) and not told from samples
     #[arg(long)]
     pub(crate) no_sniff: bool,
-}
-
-/// How answers are written.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub(crate) struct Output {
-    /// The format of answers [default: as --output is named, else table on a terminal, csv elsewhere]
-    #[arg(long, value_name = "FORMAT")]
-    format: Option<Format>,
-    /// Write answers to FILE; with {} in it, such as 'q{}.csv', each to a file of its own, numbered from 1
-    #[arg(short = 'o', long, value_name = "FILE")]
-    pub(crate) output: Option<String>,
-}
-
-impl Output {
-    /// The format to write, given whether stdout is a terminal.
-    pub(crate) fn format(&self, terminal: bool) -> Format {
-        let by_name = || self.output.as_deref().and_then(Format::of_file_name);
-        let by_place = if terminal && self.output.is_none() { Format::Table } else { Format::Csv };
-        self.format.or_else(by_name).unwrap_or(by_place)
-    }
 }
 
 /// How the work is done, and what is said of it.

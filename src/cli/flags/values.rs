@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::exec::Scheduler;
 use crate::source::csv::{self, ColumnPolicy, DateFormats, FileRule, InvalidBytes, LineEnd};
 use crate::types::ColumnType;
+use crate::write::Compression;
 use std::str::FromStr;
 
 /// A column and the type the user gives it.
@@ -80,6 +81,14 @@ fn told(error: Error) -> String {
         Some(hint) => format!("{}; {hint}", error.message()),
         None => error.message().to_string(),
     }
+}
+
+/// A compression method, perhaps with its level.
+pub(super) fn compression(text: &str) -> Result<Compression, String> {
+    text.parse().map_err(|error: Error| match error.hint_text() {
+        Some(hint) => format!("{}; {hint}", error.message()),
+        None => error.message().to_string(),
+    })
 }
 
 /// The label of an encoding that text files may have.
