@@ -49,7 +49,7 @@ fn a_report_of_a_spreadsheet_is_read_and_explained() {
     folder.file("a.csv", "Umsatz 2020\n\nMonat;Betrag;Ort\n1;134,50;\"Bonn; Rhein\"\n2;17,5;Ulm\n2;n/a;Ulm\n");
     folder.file("b.csv", "Ort;Monat;Betrag;Neu\nUlm;3;1,25;x\n");
     folder.file("c.csv", "Monat|Betrag|Ort|Neu\n4|2,5|Kiel|7\n");
-    let (explained, warnings) = answer(&folder, &["schema", "*.csv", "--explain", "--columns-policy", "union"]);
+    let (explained, warnings) = answer(&folder, &["schema", "*.csv", "--explain", "--columns", "union"]);
     insta::assert_snapshot!("explain_set", explained);
     assert!(warnings.contains("a.csv: 2 lines before the table are not read"), "{warnings}");
     assert!(warnings.contains("--skip-rows 0"), "{warnings}");
@@ -220,17 +220,8 @@ fn a_union_is_the_concatenation_of_files_and_filling_its_first_columns() {
         };
         for (policy, names) in [("union", &names), ("fill", &of_first)] {
             for samples in ["100", "2"] {
-                let arguments = [
-                    "head",
-                    "--rows=1000",
-                    "--format",
-                    "csv",
-                    ".",
-                    "--columns-policy",
-                    policy,
-                    "--sample-files",
-                    samples,
-                ];
+                let arguments =
+                    ["head", "--rows=1000", "--format", "csv", ".", "--columns", policy, "--sample-files", samples];
                 let (found, warnings) = answer(&folder, &arguments);
                 assert_eq!(found, table(names), "seed {seed}, {policy}, {samples} sampled\n{warnings}");
                 let expect_warning =
@@ -246,9 +237,8 @@ fn a_filter_and_groups_over_columns_that_files_lack_see_nulls() {
     let folder = Folder::new();
     folder.file("1.csv", "k,i\na,1\nb,2\n");
     folder.file("2.csv", "k,j\na,10\nc,20\n");
-    let ask = |question: &str| {
-        answer(&folder, &["ask", "*.csv", "--columns-policy", "union", "--format", "csv", "-q", question]).0
-    };
+    let ask =
+        |question: &str| answer(&folder, &["ask", "*.csv", "--columns", "union", "--format", "csv", "-q", question]).0;
     assert_eq!(ask("k, i, j where j > 5"), "k,i,j\na,,10\nc,,20\n");
     assert_eq!(ask("count(*) as n, sum(i) as i, sum(j) as j by k sort k"), "k,n,i,j\na,2,1,10\nb,1,2,\nc,1,,20\n");
     assert_eq!(ask("count(*) as n where i is null"), "n\n2\n");

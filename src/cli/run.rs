@@ -117,8 +117,8 @@ pub(super) fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
     if let Some(policy) = input.invalid_bytes {
         scan = scan.invalid_bytes(policy);
     }
-    if let Some(policy) = input.columns_policy {
-        scan = scan.columns_policy(policy);
+    if let Some(policy) = input.columns {
+        scan = scan.columns(policy);
     }
     if let Some(files) = input.sample_files {
         scan = scan.sample_files(files);

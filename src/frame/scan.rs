@@ -138,8 +138,8 @@ impl CsvScan {
 
     /// What becomes of columns that not every file has. Default: an error.
     #[must_use]
-    pub fn columns_policy(mut self, policy: ColumnPolicy) -> Self {
-        self.options.columns_policy = policy;
+    pub fn columns(mut self, policy: ColumnPolicy) -> Self {
+        self.options.columns = policy;
         self
     }
 

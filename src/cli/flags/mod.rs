@@ -235,8 +235,8 @@ pub(crate) struct Input {
     ///
     /// fill: the columns are those of the first file, missing where another file lacks one; what else a file has is
     /// not read. union: the columns are those of all files. Columns are matched by name, in any order.
-    #[arg(long, value_name = "error|fill|union", value_parser = values::columns_policy)]
-    pub(crate) columns_policy: Option<ColumnPolicy>,
+    #[arg(long, value_name = "error|fill|union", value_parser = values::columns)]
+    pub(crate) columns: Option<ColumnPolicy>,
     /// Options for the files of a pattern only: 'plane*.csv: delimiter=;, no-header'; repeat it for more
     ///
     /// The pattern is for the name of the file, or, with a / in it, for its path. Options are named as their flags.

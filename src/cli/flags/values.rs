@@ -62,7 +62,7 @@ pub(super) fn decimal(text: &str) -> Result<u8, String> {
 }
 
 /// What becomes of columns that not every file has.
-pub(super) fn columns_policy(text: &str) -> Result<ColumnPolicy, String> {
+pub(super) fn columns(text: &str) -> Result<ColumnPolicy, String> {
     ColumnPolicy::parse(text).map_err(told)
 }
 

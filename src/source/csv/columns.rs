@@ -71,12 +71,12 @@ impl Columns {
         let first_file = &self.first_file;
         Some(if columns == 1 {
             format!(
-                "{file}: the column `{name}` is not in {first_file} and is not read\nhint: --columns-policy union reads it"
+                "{file}: the column `{name}` is not in {first_file} and is not read\nhint: --columns union reads it"
             )
         } else {
             let files = if files == 1 { "one file".to_owned() } else { format!("{files} files") };
             format!(
-                "{columns} columns of {files} are not in {first_file} and are not read, `{name}` of {file} first\nhint: --columns-policy union reads them"
+                "{columns} columns of {files} are not in {first_file} and are not read, `{name}` of {file} first\nhint: --columns union reads them"
             )
         })
     }
@@ -111,7 +111,7 @@ impl Columns {
 
     fn differs(&self, message: String, file: &str) -> Error {
         Error::new(ErrorKind::Malformed, message).in_file(file).with_place(|place| place.line = Some(1)).hint(
-            "the files of one question must have the same columns, in any order; --columns-policy fill reads those of the first file, --columns-policy union those of all",
+            "the files of one question must have the same columns, in any order; --columns fill reads those of the first file, --columns union those of all",
         )
     }
 }

@@ -55,7 +55,7 @@ pub(super) struct Opened {
 
 /// Opens the files and settles names and types.
 pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<InputCounters>) -> Result<Opened> {
-    let mut columns = Columns::new(options.columns_policy);
+    let mut columns = Columns::new(options.columns);
     let mut files: Vec<CsvFile> = Vec::new();
     let mut warnings = Warnings::default();
     for (path, looked) in paths.iter().zip(look_at_all(paths, options, counters)) {

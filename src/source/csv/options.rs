@@ -45,7 +45,7 @@ pub struct CsvOptions {
     /// Types given by the user, by column name. A value that does not fit such a type is an error.
     pub types: Vec<(String, ColumnType)>,
     /// What becomes of columns that not every file has. Default: an error.
-    pub columns_policy: ColumnPolicy,
+    pub columns: ColumnPolicy,
     /// What becomes of a record that breaks the grammar or has too few or too many fields. Default: an error.
     pub malformed: MalformedPolicy,
     /// A record longer than so many bytes is an error rather than a use of memory. Default 64 MiB.
@@ -77,7 +77,7 @@ impl Default for CsvOptions {
             encoding: Encoding::default(),
             invalid_bytes: InvalidBytes::Error,
             types: Vec::new(),
-            columns_policy: ColumnPolicy::Error,
+            columns: ColumnPolicy::Error,
             malformed: MalformedPolicy::Error,
             max_record_bytes: 64 << 20,
             sample_threads: std::thread::available_parallelism().map_or(1, usize::from),

@@ -24,7 +24,7 @@ const KEYS: [&str; 19] = [
     "encoding",
     "invalid-bytes",
     "malformed",
-    "columns-policy",
+    "columns",
     "types",
     "sniff",
     "no-sniff",
@@ -57,7 +57,7 @@ impl CsvOptions {
             "encoding" => self.encoding = Encoding::from_label(value)?,
             "invalid-bytes" => self.invalid_bytes = InvalidBytes::parse(value)?,
             "malformed" => self.malformed = MalformedPolicy::parse(value)?,
-            "columns-policy" => self.columns_policy = ColumnPolicy::parse(value)?,
+            "columns" => self.columns = ColumnPolicy::parse(value)?,
             "types" => {
                 let (column, name) = value.rsplit_once('=').ok_or_else(|| wrong(&key, value, "COLUMN=TYPE"))?;
                 self.types.push((column.trim().to_owned(), ColumnType::parse(name)?));
@@ -100,7 +100,7 @@ impl FileRule {
         let settings = settings(list)?;
         let mut trial = CsvOptions::default();
         for (key, value) in &settings {
-            if ["types", "columns-policy"].contains(&&*key.trim().replace('_', "-")) {
+            if ["types", "columns"].contains(&key.trim()) {
                 let message = format!("`{key}` concerns all files together");
                 return Err(Error::new(ErrorKind::Unsupported, message).hint("give it outside of the file options"));
             }
@@ -140,7 +140,7 @@ impl ColumnPolicy {
             "error" => Ok(ColumnPolicy::Error),
             "fill" => Ok(ColumnPolicy::Fill),
             "union" => Ok(ColumnPolicy::Union),
-            other => Err(wrong("columns-policy", other, "error, fill or union")),
+            other => Err(wrong("columns", other, "error, fill or union")),
         }
     }
 }
