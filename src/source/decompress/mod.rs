@@ -1,7 +1,8 @@
 //! From stored bytes to text, one file at a time, on many threads.
 //!
 //! **Problem.** A bzip2 file has independent blocks at unaligned bit positions that can only be guessed from a magic
-//! number; plain text can be cut anywhere; gzip and zstd inflate from the front. The reader above wants one thing:
+//! number; plain text can be cut anywhere; gzip, zstd, xz and lz4 inflate from the front, but for files of many members,
+//! frames or blocks. The reader above wants one thing:
 //! pieces of text in order, produced in parallel.
 //! **Idea.** A [`TextStream`] hands out *pieces*. Any worker may call [`TextStream::next`] at any time and gets a
 //! piece with an ordinal: its text is *provisional*. Pieces are then confirmed one by one, in ordinal order, by
@@ -9,9 +10,11 @@
 //! **Invariants.** Confirmed pieces, concatenated, are exactly the decompressed file; an error is reported only from
 //! `confirm`, `finish`, or, for failing reads, `next`; no piece is lost or repeated; text is bounded in size.
 
+mod ahead;
 mod bzip2;
 mod format;
 mod gzip;
+mod lz4;
 mod nested;
 mod plain;
 mod sequential;
@@ -19,6 +22,7 @@ mod text_encoding;
 mod text_file;
 mod trailing;
 mod transcode;
+mod xz;
 mod zstd;
 
 #[cfg(test)]
