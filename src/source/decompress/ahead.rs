@@ -76,7 +76,7 @@ pub(super) fn decode_units<D: Decode>(run: &Units, scratch: &mut Scratch) -> Dec
 enum Work {
     /// Cut, and nobody is at work on it yet.
     Waiting(Units),
-    InWork,
+    Taken,
     Done(Decoded),
 }
 
@@ -98,7 +98,7 @@ pub(super) enum Front {
     /// The queue is empty.
     None,
     /// The first run is being decoded, or is about to be.
-    InWork,
+    Taken,
     /// Text to hand out.
     Text,
     /// The first run's text has been handed out up to this unit, which must be decoded in order.
@@ -131,13 +131,13 @@ impl Ahead {
 
     /// Takes in a run that whoever asks for is to decode: returned with the id to settle it by.
     pub(super) fn put(&mut self, units: Units) -> (u64, Units) {
-        self.push(&units, Work::InWork);
+        self.push(&units, Work::Taken);
         (self.next_id - 1, units)
     }
 
     /// Takes in a run that [`Ahead::take_waiting`] gives to the next who asks.
     pub(super) fn put_waiting(&mut self, units: Units) {
-        self.push(&units, Work::InWork);
+        self.push(&units, Work::Taken);
         if let Some(slot) = self.slots.back_mut() {
             slot.work = Work::Waiting(units);
         }
@@ -154,7 +154,7 @@ impl Ahead {
     pub(super) fn take_waiting(&mut self) -> Option<(u64, Units)> {
         // A run waits only while it is alone.
         let slot = self.slots.front_mut()?;
-        match std::mem::replace(&mut slot.work, Work::InWork) {
+        match std::mem::replace(&mut slot.work, Work::Taken) {
             Work::Waiting(units) => Some((slot.id, units)),
             other => {
                 slot.work = other;
@@ -189,7 +189,7 @@ impl Ahead {
     pub(super) fn front(&mut self) -> Front {
         loop {
             let Some(slot) = self.slots.front() else { return Front::None };
-            let Work::Done(decoded) = &slot.work else { return Front::InWork };
+            let Work::Done(decoded) = &slot.work else { return Front::Taken };
             if slot.used < decoded.text.len() {
                 return Front::Text;
             }

@@ -69,11 +69,7 @@ impl Lz4 {
         self.was_skippable = [start[0] & 0xf0, start[1], start[2], start[3]] == SKIPPABLE_START;
         if self.was_skippable {
             let length = u64::from(u32::from_le_bytes(self.take()?));
-            let end = self.reader.at_byte() + length;
-            if end > self.reader.input().length() {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            self.reader.seek(end);
+            self.reader.skip(length)?;
             return Ok(());
         }
         if start == LEGACY_START {

@@ -55,7 +55,7 @@ impl StoredReader {
         Ok(into)
     }
 
-    /// Goes on at stored byte `at`.
+    /// Goes on at stored byte `at`, which lies in the file or at its end.
     pub(super) fn seek(&mut self, at: u64) {
         let start = self.read_to - self.buffer.len() as u64;
         match at.checked_sub(start).map(usize::try_from) {
@@ -63,13 +63,26 @@ impl StoredReader {
             _ => {
                 self.buffer.clear();
                 self.used = 0;
-                self.read_to = self.input.known_length().map_or(at, |length| at.min(length));
-                self.is_over = self.input.known_length() == Some(self.read_to);
+                self.read_to = at;
+                self.is_over = self.input.known_length() == Some(at);
             }
         }
-        if self.is_over && self.at_byte() == self.read_to {
+        if self.is_over && self.used == self.buffer.len() {
             self.settle();
         }
+    }
+
+    /// Passes over `count` bytes; an error if there are fewer.
+    pub(super) fn skip(&mut self, mut count: u64) -> io::Result<()> {
+        while count > 0 {
+            let step = usize::try_from(count).unwrap_or(usize::MAX).min(self.fill_buf()?.len());
+            if step == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.consume(step);
+            count -= step as u64;
+        }
+        Ok(())
     }
 
     /// Offset of the next stored byte.
@@ -241,20 +254,20 @@ pub(super) struct SequentialStream<D> {
     input: Arc<InputFile>,
     piece_bytes: usize,
     state: Mutex<State<D>>,
-    /// Stored bytes without which the decoder will wait.
-    wanted_to: AtomicU64,
     /// Units that were decoded apart have come in.
     settled: Condvar,
     works_ahead: bool,
+    /// Stored bytes without which the decoder will wait.
+    wanted_to: AtomicU64,
 }
 
 impl<D: Decode> SequentialStream<D> {
-    /// A stream that never decodes units apart, for looking at the beginning of a file.
-    pub(super) fn in_order(input: Arc<InputFile>, piece_bytes: usize, decoder: D) -> Self {
+    /// `works_ahead` says whether units that stand alone, if the file has such, are decoded apart.
+    pub(super) fn new(input: Arc<InputFile>, piece_bytes: usize, works_ahead: bool, decoder: D) -> Self {
         let state = State {
             decoder,
             ahead: Ahead::new(Arc::clone(input.counters())),
-            may_detach: false,
+            may_detach: works_ahead,
             next_ordinal: 0,
             text_offset: 0,
             is_over: false,
@@ -263,18 +276,10 @@ impl<D: Decode> SequentialStream<D> {
             input,
             piece_bytes: piece_bytes.max(1),
             state: Mutex::new(state),
-            wanted_to: AtomicU64::new(READ_BYTES as u64),
             settled: Condvar::new(),
-            works_ahead: false,
+            works_ahead,
+            wanted_to: AtomicU64::new(READ_BYTES as u64),
         }
-    }
-
-    /// A stream that decodes units apart where the file has such, and they need not be waited for.
-    pub(super) fn new(input: Arc<InputFile>, piece_bytes: usize, decoder: D) -> Self {
-        let works_ahead = input.known_length().is_some();
-        let mut stream = SequentialStream::in_order(input, piece_bytes, decoder);
-        stream.state.get_mut().unwrap_or_else(PoisonError::into_inner).may_detach = works_ahead;
-        SequentialStream { works_ahead, ..stream }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<D>> {
@@ -354,11 +359,11 @@ impl<D: Decode> SequentialStream<D> {
         state.may_detach = false;
         let stored_before = state.at_byte();
         let damage = self.fill(state, &mut text);
-        self.wanted_to.store(state.at_byte() + READ_BYTES as u64, Ordering::Relaxed);
         if text.is_empty() && damage.is_none() {
             scratch.spare_text.push(text);
             return None;
         }
+        self.wanted_to.store(state.at_byte() + READ_BYTES as u64, Ordering::Relaxed);
         // Units that are waiting have been read, but account for their bytes themselves.
         let stored_to = state.ahead.waiting_at().unwrap_or_else(|| state.at_byte());
         Some(state.piece(text, damage, stored_to.saturating_sub(stored_before)))
@@ -389,7 +394,7 @@ impl<D: Decode> TextStream for SequentialStream<D> {
                     continue;
                 }
                 Front::None if state.is_over => return Ok(Next::End),
-                Front::None | Front::InWork => {}
+                Front::None | Front::Taken => {}
             }
             let mut work = state.ahead.take_waiting();
             if work.is_none() && state.may_detach && state.ahead.has_room() {

@@ -156,27 +156,23 @@ impl TextFile {
         })
     }
 
-    /// As [`TextFile::open_stream`]; for a sample, nothing is decoded ahead and what is read is kept.
+    /// The text as it is stored; for a sample, nothing is decoded ahead and what is read is kept.
     pub(super) fn open_as(&self, piece_bytes: usize, is_sample: bool) -> Result<Box<dyn TextStream>> {
         let input = Arc::clone(&self.input);
         let reader = || StoredReader::new(Arc::clone(&self.input), is_sample);
+        // To look for units means to wait for what is not there yet, in a pipe.
+        let works_ahead = !is_sample && self.input.known_length().is_some();
         Ok(match self.format {
             Format::Plain => Box::new(PlainStream::new(input, piece_bytes)),
             Format::Bzip2 if is_sample => Box::new(Bzip2Stream::sample(input, Arc::clone(&self.kept))?),
             Format::Bzip2 => Box::new(Bzip2Stream::new(input, Arc::clone(&self.kept))?),
-            Format::Gzip if is_sample => Box::new(SequentialStream::in_order(input, piece_bytes, Gzip::new(reader()))),
-            Format::Gzip => Box::new(SequentialStream::new(input, piece_bytes, Gzip::new(reader()))),
+            Format::Gzip => Box::new(SequentialStream::new(input, piece_bytes, works_ahead, Gzip::new(reader()))),
             Format::Zstd => {
                 let decoder = Zstd::new(reader()).map_err(|error| Error::io(&**self.input.name(), &error))?;
-                if is_sample {
-                    Box::new(SequentialStream::in_order(input, piece_bytes, decoder))
-                } else {
-                    Box::new(SequentialStream::new(input, piece_bytes, decoder))
-                }
+                Box::new(SequentialStream::new(input, piece_bytes, works_ahead, decoder))
             }
-            Format::Xz if is_sample => Box::new(SequentialStream::in_order(input, piece_bytes, Xz::new(reader()))),
-            Format::Xz => Box::new(SequentialStream::new(input, piece_bytes, Xz::new(reader()))),
-            Format::Lz4 => Box::new(SequentialStream::in_order(input, piece_bytes, Lz4::new(reader()))),
+            Format::Xz => Box::new(SequentialStream::new(input, piece_bytes, works_ahead, Xz::new(reader()))),
+            Format::Lz4 => Box::new(SequentialStream::new(input, piece_bytes, works_ahead, Lz4::new(reader()))),
         })
     }
 
