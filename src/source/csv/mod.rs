@@ -48,6 +48,7 @@ mod simd;
 mod source;
 pub mod split;
 mod strings;
+mod take;
 
 pub use column::{ColumnSpec, Misfit, MisfitKind, Parsed, parse_column};
 pub use dialect::{Dialect, LineEnd};
