@@ -10,7 +10,7 @@ use super::stats;
 use crate::error::{Error, ErrorKind};
 use crate::exec::{RunOptions, RunStatistics, flows_through, stream};
 use crate::expr::count_rows;
-use crate::frame::{CsvScan, DataFrame, LazyFrame, Runner};
+use crate::frame::{CsvScan, DataFrame, LazyFrame, ParquetScan, Runner};
 use crate::plan::{LogicalPlan, explain};
 use crate::source::CancelToken;
 use crate::source::csv::Encoding;
@@ -21,7 +21,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
 use clap::Parser;
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -78,6 +78,10 @@ fn stop_on_interrupt(cancel: &CancelToken) {
 }
 
 fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
+    let files = expand(&input.files.as_slice().into_paths())?;
+    if files.iter().all(|file| is_parquet(file)) {
+        return ParquetScan::new(files).open();
+    }
     let mut scan = CsvScan::new(input.files.as_slice()).has_header(!input.no_header);
     if let Some(threads) = run.threads {
         scan = scan.sample_threads(threads.get());
@@ -108,6 +112,12 @@ fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
             _ => error,
         }
     })
+}
+
+/// Whether a file begins as Parquet files do.
+fn is_parquet(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"PAR1"
 }
 
 /// The texts of the questions, each checked for syntax.

@@ -9,6 +9,7 @@ mod group_by;
 mod lazy;
 mod reduction;
 mod scan;
+mod scan_parquet;
 mod value;
 
 pub use compute::{FromAnswer, FromAnswers, Run, Runner, Target, Targets, compute};
@@ -18,4 +19,5 @@ pub(crate) use lazy::expand_wildcards;
 pub use lazy::{IntoExpr, IntoExprs, LazyFrame};
 pub use reduction::Reduction;
 pub use scan::{CsvScan, scan_csv};
+pub use scan_parquet::{ParquetScan, scan_parquet};
 pub use value::{FromValue, Value};

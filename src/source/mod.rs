@@ -15,6 +15,7 @@ pub mod csv;
 pub mod decompress;
 pub mod input;
 pub mod memory;
+pub mod parquet;
 pub mod paths;
 
 use crate::batch::{Batch, RowId};

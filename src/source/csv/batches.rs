@@ -186,7 +186,7 @@ impl Reader {
                 )
                 .hint(format!("--null '{shown}' reads it as missing; --types {name}=utf8 keeps it as text")),
             )),
-            MisfitKind::Type => Remedy::Widen(widened_type(spec.column_type, raw, &self.format)),
+            MisfitKind::Type => Remedy::Widen(widened_type(spec, raw, &self.format)),
         };
         Misfit { row: misfit.row, column: at, text: shown, remedy }
     }

@@ -1,8 +1,10 @@
 //! What a raw field means: quotes taken off, null tokens recognised.
 
+use super::date_formats::DateFormats;
 use super::dialect::Dialect;
 use super::encoding::Encoding;
 use super::number::{parse_boolean, parse_float};
+use super::number_style::NumberStyle;
 use super::strings::{INLINE_BYTES, inline_view};
 use memchr::{memchr, memchr2};
 use std::borrow::Cow;
@@ -10,7 +12,7 @@ use std::borrow::Cow;
 /// How the fields of a file are to be read.
 #[derive(Clone, Debug, Default)]
 pub struct Format {
-    /// Delimiter and quote.
+    /// What separates fields and records, and quotes fields.
     pub dialect: Dialect,
     /// Which fields are null.
     pub nulls: NullTokens,
@@ -18,22 +20,8 @@ pub struct Format {
     pub encoding: Encoding,
     /// How numbers are written.
     pub numbers: NumberStyle,
-}
-
-/// How numbers are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NumberStyle {
-    /// The decimal mark: `.` or `,`.
-    pub decimal: u8,
-    /// The byte between groups of three digits, if there may be one.
-    pub thousands: Option<u8>,
-}
-
-impl Default for NumberStyle {
-    /// A point, and no marks between thousands.
-    fn default() -> Self {
-        NumberStyle { decimal: b'.', thousands: None }
-    }
+    /// How dates and timestamps may be written, besides the common ways.
+    pub dates: DateFormats,
 }
 
 /// The texts that stand for a missing value.

@@ -1,6 +1,7 @@
 //! Opening a set of CSV files: names and types from samples of every file.
 
 use super::batches::shorten;
+use super::date_formats::{DateFormat, DateFormats};
 use super::dialect::LineEnd;
 use super::fields::Format;
 use super::guess::guess_record_start;
@@ -44,6 +45,8 @@ pub(super) struct CsvColumn {
     pub(super) name: String,
     pub(super) column_type: ColumnType,
     pub(super) declared: bool,
+    /// How its dates are written, if it holds any.
+    pub(super) date_format: DateFormat,
     /// Why the column is text, when other values of it are not.
     pub(super) why_text: Option<String>,
 }
@@ -122,7 +125,7 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
         let name = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
         return Err(Error::new(ErrorKind::NoInput, "the file is empty: it has no header and no records").in_file(&name));
     }
-    opened.columns = settle(names, &guesses, &options.types)?;
+    opened.columns = settle(names, &guesses, &options.types, &options.format.dates)?;
     Ok(opened)
 }
 
@@ -282,7 +285,12 @@ fn observe(sample: &TextSample, header: &Header, format: &Format, file: &str, gu
     }
 }
 
-fn settle(names: Vec<String>, guesses: &[FieldGuess], declared: &[(String, ColumnType)]) -> Result<Vec<CsvColumn>> {
+fn settle(
+    names: Vec<String>,
+    guesses: &[FieldGuess],
+    declared: &[(String, ColumnType)],
+    dates: &DateFormats,
+) -> Result<Vec<CsvColumn>> {
     for (name, _) in declared {
         if !names.contains(name) {
             let error =
@@ -297,7 +305,8 @@ fn settle(names: Vec<String>, guesses: &[FieldGuess], declared: &[(String, Colum
         let given = declared.iter().rev().find(|(declared, _)| *declared == name).map(|(_, column_type)| *column_type);
         let why_text = guess.why_text.clone().filter(|_| given.is_none());
         let column_type = given.unwrap_or(guess.guess.column_type());
-        CsvColumn { name, column_type, declared: given.is_some(), why_text }
+        let date_format = guess.guess.date_format(dates);
+        CsvColumn { name, column_type, declared: given.is_some(), date_format, why_text }
     };
     Ok(names.into_iter().zip(guesses).map(column).collect())
 }

@@ -70,6 +70,7 @@ impl CsvScan {
                 index: file.map[column],
                 column_type: wanted.column_type,
                 declared: wanted.declared,
+                date_format: wanted.date_format,
             };
             let reader = Reader {
                 file: at as u32,
