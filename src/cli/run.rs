@@ -92,6 +92,10 @@ fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
     if let Some(quote) = input.quote {
         scan = scan.quote(quote.0);
     }
+    if let Some(policy) = input.malformed {
+        scan = scan.malformed(policy);
+    }
+    scan = scan.repeated_headers(!input.keep_headers);
     if let Some(tokens) = &input.null {
         scan = scan.null_tokens(tokens.iter().map(String::as_str));
     }
@@ -156,6 +160,7 @@ fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>) -> Result<
     if let Some(bytes) = run.batch_bytes {
         options.batch_bytes = bytes.get();
     }
+    options.rejects.clone_from(&run.rejects);
     if !run.quiet {
         let bar = Arc::clone(progress);
         options.on_warning =

@@ -16,6 +16,7 @@ mod misfits;
 mod options;
 mod outcome;
 mod pass;
+mod rejects;
 mod run;
 mod sink;
 mod statistics;

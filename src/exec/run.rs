@@ -2,7 +2,8 @@
 
 use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
-use super::pass::{Reading, StageEnd, StageToRun, run_pass};
+use super::pass::{PassEnd, Reading, StageEnd, StageToRun, run_pass};
+use super::rejects::{self, PassRejects};
 use super::sink::Materialised;
 use super::statistics::RunStatistics;
 use super::stream::Gate;
@@ -40,6 +41,8 @@ pub struct RunOutput {
 /// A question on its way.
 struct Question {
     plan: LogicalPlan,
+    /// The key of its source before any types were widened.
+    input: String,
     /// The stages still to run, first to last.
     stages: Vec<Stage>,
     repeated: bool,
@@ -59,6 +62,7 @@ pub fn run(plans: &[LogicalPlan], options: &RunOptions) -> Result<RunOutput> {
     let question = |plan: &LogicalPlan| {
         Ok(Question {
             plan: plan.clone(),
+            input: plan.source().key(),
             stages: lower(plan)?,
             repeated: false,
             recodings_told: false,
@@ -67,13 +71,16 @@ pub fn run(plans: &[LogicalPlan], options: &RunOptions) -> Result<RunOutput> {
         })
     };
     let mut questions = plans.iter().map(question).collect::<Result<Vec<_>>>()?;
+    rejects::refuse_overwriting(options.rejects.as_deref(), plans.iter().map(LogicalPlan::source))?;
     tell_of_inputs(&questions, options, &mut warnings);
+    let mut set_aside = Vec::new();
     while let Some(members) = next_pass(&questions) {
-        scan_pass(&mut questions, &members, options, &mut statistics, &mut warnings)?;
+        set_aside.push(scan_pass(&mut questions, &members, options, &mut statistics, &mut warnings)?);
     }
     for question in &mut questions {
         finish(question, options, &mut statistics, &mut warnings)?;
     }
+    rejects::finish(&set_aside, options, &mut statistics, &mut warnings)?;
     statistics.rows_kept = questions.iter().map(|question| question.kept).collect();
     statistics.seconds.wall = start.elapsed().as_secs_f64();
     let answer = |question: Question| {
@@ -121,15 +128,16 @@ fn scan_pass(
     options: &RunOptions,
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
-) -> Result<()> {
+) -> Result<PassRejects> {
     let source = Arc::clone(questions[members[0]].plan.source());
+    let input = questions[members[0]].input.clone();
     let first_stage = |&at: &usize| StageToRun {
         stage: questions[at].stages[0].clone(),
         recodings_told: questions[at].recodings_told,
     };
     let stages = members.iter().map(first_stage).collect();
     let bytes_before = statistics.bytes_read;
-    let ends = run_pass(&source, stages, options, statistics, warnings, None)?;
+    let PassEnd { stages: ends, rejects, wants } = run_pass(&source, stages, options, statistics, warnings, None)?;
     if members.iter().any(|&at| questions[at].repeated) {
         statistics.passes_repeated += 1;
         statistics.bytes_reread += statistics.bytes_read - bytes_before;
@@ -160,7 +168,7 @@ fn scan_pass(
             first_error = Some((row, error));
         }
     }
-    first_error.map_or(Ok(()), |(_, error)| Err(error))
+    first_error.map_or(Ok(PassRejects { input, source, rejects, wants }), |(_, error)| Err(error))
 }
 
 /// Lowers a question again over wider types.
@@ -192,7 +200,7 @@ fn finish(
         let columns = (0..before.schema.fields().len()).collect();
         let source: Arc<dyn Source> = Arc::new(MemorySource::new(before.schema, before.batches));
         stage.input = StageInput::Scan { source: Arc::clone(&source), columns };
-        for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, None)? {
+        for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, None)?.stages {
             match end {
                 StageEnd::Done(result, _) => question.result = Some(result),
                 StageEnd::Failed(_, error) => return Err(error),
@@ -215,12 +223,16 @@ pub(super) fn stream_only_stage(plan: &LogicalPlan, options: &RunOptions, gate: 
         tell(Warning(warning), options, &mut warnings);
     }
     let stages = lower(plan)?.into_iter().map(alone).collect();
-    for end in run_pass(&source, stages, options, &mut statistics, &mut warnings, Some(gate))? {
+    rejects::refuse_overwriting(options.rejects.as_deref(), [&source].into_iter())?;
+    let end = run_pass(&source, stages, options, &mut statistics, &mut warnings, Some(gate))?;
+    for end in end.stages {
         match end {
             StageEnd::Done(..) | StageEnd::Again => {}
             StageEnd::Failed(_, error) => return Err(error),
             StageEnd::Widen(first, _) => return Ok(Some(Misfits { source, first })),
         }
     }
+    let set_aside = PassRejects { input: source.key(), source, rejects: end.rejects, wants: end.wants };
+    rejects::finish(&[set_aside], options, &mut statistics, &mut warnings)?;
     Ok(None)
 }

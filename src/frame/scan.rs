@@ -2,7 +2,7 @@
 
 use super::lazy::LazyFrame;
 use crate::error::Result;
-use crate::source::csv::{CsvOptions, CsvSource, Dialect, Encoding, NullTokens};
+use crate::source::csv::{CsvOptions, CsvSource, Dialect, Encoding, MalformedPolicy, NullTokens};
 use crate::source::paths::{IntoPaths, expand};
 use crate::types::ColumnType;
 use std::path::{Path, PathBuf};
@@ -72,6 +72,24 @@ impl CsvScan {
     #[must_use]
     pub fn with_type(mut self, column: impl Into<String>, column_type: ColumnType) -> Self {
         self.options.types.push((column.into(), column_type));
+        self
+    }
+
+    /// What becomes of a record that breaks the grammar or has too few or too many fields, and of a value that does not
+    /// fit a type or encoding given here. Default: an error.
+    ///
+    /// A record whose quotes are broken costs its first line; reading goes on at the next. A value that does not fit
+    /// sets its record aside for the questions that read it, and for no other.
+    #[must_use]
+    pub fn malformed(mut self, policy: MalformedPolicy) -> Self {
+        self.options.malformed = policy;
+        self
+    }
+
+    /// Whether records that stand in a file as its header does are passed over and counted. Default true.
+    #[must_use]
+    pub fn repeated_headers(mut self, passed_over: bool) -> Self {
+        self.options.repeated_headers = passed_over;
         self
     }
 

@@ -249,7 +249,7 @@ pub enum Remedy {
     Fail(Error),
     /// The type or encoding was declared, and the user chose to do without such records: the question does without the
     /// row, for this reason.
-    Reject(String),
+    Reject(Arc<str>),
 }
 
 /// A field that was read as windows-1252.
@@ -282,13 +282,18 @@ pub struct Committed {
     /// Records set aside among these rows, in input order.
     pub rejects: Vec<Reject>,
     /// Records among these rows that were too short and were filled up with nulls, or lost empty surplus fields.
-    pub padded: u64,
-    /// Where the first of them stands.
-    pub first_padded: Option<Place>,
+    pub padded: Named,
     /// Records that repeat the header and were passed over.
-    pub repeated_headers: u64,
+    pub repeated_headers: Named,
+}
+
+/// Records of one kind, ascending.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// The position that the row of each has or would have, see [`RowId`].
+    pub positions: Vec<u64>,
     /// Where the first of them stands.
-    pub first_repeated_header: Option<Place>,
+    pub first: Option<Place>,
 }
 
 impl Committed {
@@ -304,10 +309,8 @@ impl Committed {
             file_done: false,
             warning: None,
             rejects: Vec::new(),
-            padded: 0,
-            first_padded: None,
-            repeated_headers: 0,
-            first_repeated_header: None,
+            padded: Named::default(),
+            repeated_headers: Named::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Values of flags that need reading.
 
 use crate::exec::Scheduler;
+use crate::source::csv::MalformedPolicy;
 use crate::types::ColumnType;
 use std::str::FromStr;
 
@@ -65,6 +66,16 @@ pub(super) fn encoding(label: &str) -> Result<String, String> {
     match encoding_rs::Encoding::for_label(label.as_bytes()) {
         Some(_) => Ok(label.to_string()),
         None => Err("no such encoding; utf-8, latin1, windows-1252 and shift_jis are some".to_string()),
+    }
+}
+
+/// A policy for malformed records by its name.
+pub(super) fn malformed(name: &str) -> Result<MalformedPolicy, String> {
+    match name {
+        "error" => Ok(MalformedPolicy::Error),
+        "skip" => Ok(MalformedPolicy::Skip),
+        "pad" => Ok(MalformedPolicy::Pad),
+        _ => Err("expected error, skip or pad".to_string()),
     }
 }
 

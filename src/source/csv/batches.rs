@@ -54,6 +54,9 @@ pub(super) struct Tally {
     pub(super) repeated_headers: Counted,
 }
 
+/// So much is kept of a record that is set aside for its length.
+const LONG_SHOWN_BYTES: usize = 64 << 10;
+
 /// A filter that keeps more than this share of rows is not worth compacting for.
 const COMPACT_BELOW: f64 = 0.75;
 
@@ -77,8 +80,8 @@ impl Reader {
             let before = Before { start: span.from, lines: read.tally.newlines };
             let reject = |aside| self.reject(span.text, aside, &before, cells);
             read.tally.rejects.extend(taken.aside.iter().map(reject));
-            read.tally.padded.join(taken.padded, span.from, before.lines);
-            read.tally.repeated_headers.join(taken.repeated, span.from, before.lines);
+            read.tally.padded.join(taken.padded, before.lines);
+            read.tally.repeated_headers.join(taken.repeated, before.lines);
             read.tally.records += index.records() as u64;
             read.tally.newlines += taken.lines;
             if index.records() > 0 {
@@ -101,8 +104,12 @@ impl Reader {
             byte: Some((aside.start - before.start) as u64),
             ..Place::default()
         };
-        let position = positions(std::iter::once(aside.start as u32), cells)[0];
-        Reject { position, place, reason: describe(aside.trouble).0, raw: text[aside.start..aside.end].to_vec() }
+        let position = positions_of(std::iter::once(aside.start), cells).next().unwrap_or_default();
+        let end = match aside.trouble {
+            Trouble::TooLong(_) => aside.end.min(aside.start + LONG_SHOWN_BYTES),
+            Trouble::Malformed(_) => aside.end,
+        };
+        Reject { position, place, reason: describe(aside.trouble).0, raw: text[aside.start..end].to_vec() }
     }
 
     fn batch(&self, text: &[u8], index: &RecordIndex, cells: &[Cell]) -> Result<SourceBatch> {
@@ -170,10 +177,10 @@ impl Reader {
         let sets_aside = self.rules.malformed != MalformedPolicy::Error;
         let remedy = match misfit.kind {
             MisfitKind::Encoding if sets_aside => {
-                Remedy::Reject("the field is not valid in the declared encoding".to_owned())
+                Remedy::Reject("the field is not valid in the declared encoding".into())
             }
             MisfitKind::Type if spec.declared && sets_aside => {
-                Remedy::Reject(format!("the value is not {}, the type given for its column", spec.column_type))
+                Remedy::Reject(format!("the value is not {}, the type given for its column", spec.column_type).into())
             }
             MisfitKind::Encoding => Remedy::Fail(located(
                 Error::new(ErrorKind::Value, "the field is not valid in the declared encoding")
@@ -262,18 +269,19 @@ fn mask_of(rows: &[u32], length: usize) -> BooleanArray {
     BooleanArray::from(mask)
 }
 
-/// Row positions of records that start at `starts`, ascending offsets into the text of `cells`.
 fn positions(starts: impl Iterator<Item = u32>, cells: &[Cell]) -> Arc<[u64]> {
+    positions_of(starts.map(|start| start as usize), cells).collect()
+}
+
+/// Row positions of records that start at `starts`, ascending offsets into the text of `cells`.
+pub(super) fn positions_of(starts: impl Iterator<Item = usize>, cells: &[Cell]) -> impl Iterator<Item = u64> {
     let mut cell = 0;
-    starts
-        .map(|start| {
-            let start = start as usize;
-            while cells.get(cell + 1).is_some_and(|next| next.at <= start) {
-                cell += 1;
-            }
-            cells.get(cell).map_or(start as u64, |cell| cell.base + (start - cell.at) as u64)
-        })
-        .collect()
+    starts.map(move |start| {
+        while cells.get(cell + 1).is_some_and(|next| next.at <= start) {
+            cell += 1;
+        }
+        cells.get(cell).map_or(start as u64, |cell| cell.base + (start - cell.at) as u64)
+    })
 }
 
 /// A field for a message: at most 60 characters.

@@ -8,7 +8,7 @@
 //! A record that spans many pieces is looked at again only when the carry has doubled, so that it costs time in
 //! proportion to its length.
 
-use super::batches::{ReadText, Reader, Tally, describe};
+use super::batches::{ReadText, Reader, Tally, describe, positions_of};
 use super::index::RecordIndex;
 use super::open::place_in;
 use super::options::MalformedPolicy;
@@ -18,7 +18,7 @@ use super::take::{Counted, LINE_END_BYTES, Long, Overlong, Rules, Span, Trouble}
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::source::decompress::{Cell, Piece, TextStream};
-use crate::source::{Committed, CommittedRows, Locate, PartitionId, Reject, ScanScratch, SourceBatch};
+use crate::source::{Committed, CommittedRows, Locate, Named, PartitionId, Reject, ScanScratch, SourceBatch};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -265,10 +265,12 @@ impl Chain {
             let at = place(reject.place.byte.unwrap_or(0), reject.place.line.unwrap_or(0));
             Reject { place: at, ..reject }
         };
-        let first = |counted: &Counted| counted.first.map(|(bytes, lines)| place(bytes as u64, lines));
+        let named = |counted: &Counted| Named {
+            positions: positions_of(counted.starts.iter().copied(), &told.cells).collect(),
+            first: counted.starts.first().map(|at| place((at - told.start) as u64, counted.lines_before_first)),
+        };
         let Tally { records, newlines, rejects, padded, repeated_headers } = read.tally;
-        let first_padded = first(&padded);
-        let first_repeated_header = first(&repeated_headers);
+        let (padded, repeated_headers) = (named(&padded), named(&repeated_headers));
         let rejects = rejects.into_iter().map(placed).collect();
         self.before.bytes += (read.tail - told.start) as u64;
         self.before.lines += newlines;
@@ -280,10 +282,8 @@ impl Chain {
             records,
             locate: Some(Box::new(locate)),
             rejects,
-            padded: padded.records,
-            first_padded,
-            repeated_headers: repeated_headers.records,
-            first_repeated_header,
+            padded,
+            repeated_headers,
             ..Committed::new(id, self.sequence, rows(read.batches))
         });
         self.sequence += 1;

@@ -33,6 +33,8 @@ pub(super) struct CsvFile {
     pub(super) fields: usize,
     /// For each column of the schema, the number of its field.
     pub(super) map: Vec<usize>,
+    /// The header as it stands in the file, without its line end.
+    pub(super) header: Option<Arc<[u8]>>,
     /// Where the data begin in the text.
     pub(super) data_start: usize,
     /// Line ends before that.
@@ -119,7 +121,8 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
         }
         let (fields, data_start) = (header.names.len(), header.data_start);
         let format = options.format.clone();
-        opened.files.push(CsvFile { text, format, fields, map, data_start, header_lines });
+        let header = Some(header.raw).filter(|raw| !raw.is_empty()).map(Arc::from);
+        opened.files.push(CsvFile { text, format, fields, map, header, data_start, header_lines });
     }
     if opened.files.is_empty() {
         let name = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
@@ -271,7 +274,8 @@ fn observe(sample: &TextSample, header: &Header, format: &Format, file: &str, gu
     }
     let step = index.records().div_ceil(SAMPLE_RECORDS).max(1);
     for (field, guess) in guesses.iter_mut().enumerate() {
-        for record in (0..index.records()).step_by(step) {
+        let repeats_header = |&record: &usize| sample.text[index.start(record)..index.end(record)] == header.raw;
+        for record in (0..index.records()).step_by(step).filter(|record| fields == 1 || !repeats_header(record)) {
             let range = index.field(record, field);
             let raw = &sample.text[range.clone()];
             let why = || {

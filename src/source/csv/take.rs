@@ -85,25 +85,28 @@ pub(super) struct Aside {
     pub(super) trouble: Trouble,
 }
 
-/// Records of one kind: how many, and offset and preceding line ends of the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Records of one kind: where each starts, and how many line ends precede the first.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Counted {
-    pub(super) records: u64,
-    pub(super) first: Option<(usize, u64)>,
+    pub(super) starts: Vec<usize>,
+    pub(super) lines_before_first: u64,
 }
 
 impl Counted {
     fn add(&mut self, start: usize, lines: u64) {
-        self.records += 1;
-        self.first.get_or_insert((start, lines));
+        if self.starts.is_empty() {
+            self.lines_before_first = lines;
+        }
+        self.starts.push(start);
     }
 
-    /// Adds those of a text that goes on where `lines` line ends have been counted since offset `from`; the first then
-    /// is where it is from there.
-    pub(super) fn join(&mut self, other: Counted, from: usize, lines: u64) {
-        self.records += other.records;
-        let first = || other.first.map(|(start, since)| (start - from, lines + since));
-        self.first = self.first.or_else(first);
+    /// Adds those of text that goes on behind `lines` line ends.
+    pub(super) fn join(&mut self, other: Counted, lines: u64) {
+        if self.starts.is_empty() {
+            *self = Counted { lines_before_first: lines + other.lines_before_first, ..other };
+        } else {
+            self.starts.extend(other.starts);
+        }
     }
 }
 
@@ -156,7 +159,7 @@ impl Rules {
         taker.run();
         let Taker { taken, index, .. } = taker;
         // Text much like this follows.
-        index.careful = !taken.aside.is_empty() || taken.padded.records > 0;
+        index.careful = !taken.aside.is_empty() || !taken.padded.starts.is_empty();
         taken
     }
 
@@ -270,11 +273,9 @@ impl Taker<'_, '_> {
         let headers: Vec<usize> = (from..self.index.records()).filter(repeats).collect();
         for &record in &headers {
             let start = self.index.start(record);
-            if self.taken.repeated.first.is_none() {
-                let lines = lines_before + count_lines(&text[at..start], &self.rules.dialect);
-                self.taken.repeated.first = Some((start, lines));
-            }
-            self.taken.repeated.records += 1;
+            let is_first = self.taken.repeated.starts.is_empty();
+            let lines = if is_first { count_lines(&text[at..start], &self.rules.dialect) } else { 0 };
+            self.taken.repeated.add(start, lines_before + lines);
         }
         self.index.remove(&headers);
     }
