@@ -75,7 +75,9 @@ impl BoundExpr {
 /// The column, or the column of integers that is compared as doubles.
 fn tested_column(expr: &BoundExpr) -> Option<usize> {
     match &expr.node {
-        Node::Cast { input, .. } if (input.column_type, expr.column_type) == (ColumnType::Int64, ColumnType::Float64) => {
+        Node::Cast { input, .. }
+            if (input.column_type, expr.column_type) == (ColumnType::Int64, ColumnType::Float64) =>
+        {
             input.as_column()
         }
         _ => expr.as_column(),

@@ -29,9 +29,9 @@ mod tree;
 mod value;
 
 pub(crate) use bind::refuse_name;
-pub(crate) use condition::ColumnTest;
 pub use bound::BoundExpr;
 pub use build::{Then, When, coalesce, col, count_rows, greatest, least, len, lit, make_date, when};
+pub(crate) use condition::ColumnTest;
 pub use function::Function;
 pub use tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
 

@@ -45,9 +45,11 @@ impl PassRejects {
     }
 
     fn first(&self, class: Class) -> Option<First> {
-        let of_class = self.rejects.firsts.iter().filter(|((known, set), first)| {
-            *known == class && self.is_wanted(*set, first.row)
-        });
+        let of_class = self
+            .rejects
+            .firsts
+            .iter()
+            .filter(|((known, set), first)| *known == class && self.is_wanted(*set, first.row));
         of_class.map(|(_, first)| first).min_by_key(|first| first.row).cloned()
     }
 
@@ -174,7 +176,8 @@ pub(in crate::exec) fn refuse_overwriting<'a>(
 ) -> Result<()> {
     let Some(target) = path.and_then(|path| std::fs::canonicalize(path).ok()) else { return Ok(()) };
     for source in sources {
-        let is_target = |name: &Arc<str>| std::fs::canonicalize(PathBuf::from(&**name)).is_ok_and(|name| name == target);
+        let is_target =
+            |name: &Arc<str>| std::fs::canonicalize(PathBuf::from(&**name)).is_ok_and(|name| name == target);
         if let Some(input) = source.files().iter().find(|name| is_target(name)) {
             let message = format!("the rejects would overwrite what is read from {input}");
             return Err(Error::new(ErrorKind::Syntax, message).hint("name another file for --rejects"));

@@ -186,7 +186,14 @@ impl Chain {
                 let between = reader.read(span, &cells, &mut self.index, None)?;
                 self.carry.clear();
                 self.carry_read = 0;
-                self.tell(reader, id, Told { text, cells, start: 0 }, between, CommittedRows::Between, out)?;
+                self.tell(
+                    reader,
+                    id,
+                    Told { text, cells, start: 0, overlong: Overlong::default(), at_end: false },
+                    between,
+                    CommittedRows::Between,
+                    out,
+                )?;
                 return Ok(true);
             }
             let may_be_broken = reader.rules.malformed != MalformedPolicy::Error && taken.consumed < until;
@@ -202,7 +209,8 @@ impl Chain {
         let PieceRead { piece, start, tail, malformed, tally } = read;
         self.keep_tail(&piece.text, tail, &piece.cells);
         let done = ReadText { tail, malformed, tally, ..ReadText::default() };
-        let told = Told { text: piece.text, cells: piece.cells, start: start.unwrap_or(0) };
+        let (start, overlong) = (start.unwrap_or(0), Overlong::default());
+        let told = Told { text: piece.text, cells: piece.cells, start, overlong, at_end: false };
         self.tell(reader, id, told, done, |_| CommittedRows::AsRead, out)
     }
 
@@ -216,9 +224,17 @@ impl Chain {
         out: &mut Vec<Committed>,
     ) -> Result<()> {
         let (text, cells) = self.with_carry(piece, skipped, piece.text.len());
+        let overlong = self.overlong;
         let read = self.read_certain(reader, &text, &cells, false)?;
         self.keep_tail(&text, read.tail, &cells);
-        self.tell(reader, id, Told { text, cells, start: 0 }, read, CommittedRows::Instead, out)
+        self.tell(
+            reader,
+            id,
+            Told { text, cells, start: 0, overlong, at_end: false },
+            read,
+            CommittedRows::Instead,
+            out,
+        )
     }
 
     /// Reads text that begins where the carry does.
@@ -328,8 +344,16 @@ impl Chain {
         let result = stream.finish().and_then(|warning| {
             let text = std::mem::take(&mut self.carry);
             let cells = std::mem::take(&mut self.carry_cells);
+            let overlong = self.overlong;
             let read = self.read_certain(reader, &text, &cells, true)?;
-            self.tell(reader, id, Told { text, cells, start: 0 }, read, CommittedRows::Between, out)?;
+            self.tell(
+                reader,
+                id,
+                Told { text, cells, start: 0, overlong, at_end: true },
+                read,
+                CommittedRows::Between,
+                out,
+            )?;
             Ok(warning)
         });
         match result {
@@ -381,12 +405,16 @@ struct Told {
     cells: Vec<Cell>,
     /// Where the records begin.
     start: usize,
+    /// What a record before them left behind.
+    overlong: Overlong,
+    /// The file ends where the text does.
+    at_end: bool,
 }
 
 impl TextPlace {
     /// Offset of a row's record.
     fn offset(&self, row: RowId) -> usize {
-        let Told { text, cells, start } = &self.told;
+        let Told { text, cells, start, .. } = &self.told;
         let cell = cells.iter().rev().find(|cell| cell.base <= row.position);
         cell.map_or(*start, |cell| {
             let within = usize::try_from(row.position - cell.base).unwrap_or(usize::MAX);
@@ -405,11 +433,12 @@ impl TextPlace {
 
 impl Locate for TextPlace {
     fn place(&self, row: RowId) -> Place {
-        let Told { text, start, .. } = &self.told;
+        let Told { text, start, overlong, at_end, .. } = &self.told;
         let offset = self.offset(row);
         let mut index = RecordIndex::new();
-        let span = Span { text: &text[..offset], from: *start, until: offset, at_end: true };
-        self.rules.take(span, usize::MAX, &mut index, Long::Stop);
+        let span = Span { text, from: *start, until: offset, at_end: *at_end };
+        let base = self.before.bytes.saturating_sub(*start as u64);
+        self.rules.take(span, usize::MAX, &mut index, Long::Pass(base, &mut overlong.clone()));
         Place {
             record: Some(self.before.records + index.records() as u64 + 1),
             ..self.place_at(offset, count_lines(&text[*start..offset], &self.rules.dialect))

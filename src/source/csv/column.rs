@@ -14,8 +14,8 @@ use super::number_style::NumberStyle;
 use super::strings::{INLINE_BYTES, StringViews, ascii_view};
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, NullArray, PrimitiveArray};
-use arrow::compute::nullif;
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
+use arrow::compute::nullif;
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use std::ops::Range;
 use std::sync::Arc;
@@ -136,7 +136,11 @@ pub fn parse_column(
     };
     let parsed = Parsed { array, misfits: column.misfits, recoded: column.recoded };
     // An empty field of the text means the same as one that is missing, unless only the latter is null.
-    if index.padded.is_empty() || format.nulls.contains(b"") { parsed } else { without_missing(parsed, index, rows, spec) }
+    if index.padded.is_empty() || format.nulls.contains(b"") {
+        parsed
+    } else {
+        without_missing(parsed, index, rows, spec)
+    }
 }
 
 /// The column with nulls where a padded record lacks the field.

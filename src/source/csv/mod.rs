@@ -44,6 +44,8 @@ pub mod number;
 pub mod number_style;
 mod open;
 mod options;
+#[cfg(test)]
+mod policy_tests;
 pub mod record;
 mod scan;
 #[cfg(test)]

@@ -170,15 +170,28 @@ impl Rules {
             || raw.len() == header.len() + BYTE_ORDER_MARK.len() && raw.strip_prefix(BYTE_ORDER_MARK) == Some(header)
     }
 
-    /// Where the text goes on behind a header at `start` whose byte order mark hides the quote that follows it.
-    fn after_marked_header(&self, span: Span<'_>, start: usize) -> Option<usize> {
-        let header = self.header.as_deref()?;
-        let unmarked = start + BYTE_ORDER_MARK.len();
-        if !span.text.get(start..)?.starts_with(BYTE_ORDER_MARK) || !span.text.get(unmarked..)?.starts_with(header) {
-            return None;
+    /// Whether a header stands at `start` behind a byte order mark, which hides the quote that the header begins with.
+    fn marked_header(&self, span: Span<'_>, start: usize) -> Marked {
+        let (Some(header), Some(text)) = (self.header.as_deref(), span.text.get(start..)) else { return Marked::No };
+        if BYTE_ORDER_MARK.len() + header.len() > self.max_record_bytes {
+            return Marked::No;
         }
-        let record = scan_record(span.text, unmarked, &self.dialect, span.at_end, 0, &mut Vec::new())?;
-        (self.without_line_end(&span.text[unmarked..record.next]) == header).then_some(record.next)
+        let line_end = self.dialect.line_end().byte();
+        let is_cut = |rest: &[u8], whole: &[u8]| !span.at_end && rest.len() <= whole.len() && whole.starts_with(rest);
+        if is_cut(text, BYTE_ORDER_MARK) {
+            return Marked::Unknown;
+        }
+        let Some(unmarked) = text.strip_prefix(BYTE_ORDER_MARK) else { return Marked::No };
+        if is_cut(unmarked, header) {
+            return Marked::Unknown;
+        }
+        match unmarked.strip_prefix(header) {
+            Some([]) => Marked::Until(span.text.len()),
+            Some(&[first, ref rest @ ..]) if first == line_end => Marked::Until(span.text.len() - rest.len()),
+            Some(&[b'\r', second, ref rest @ ..]) if second == line_end => Marked::Until(span.text.len() - rest.len()),
+            Some(b"\r") if !span.at_end => Marked::Unknown,
+            _ => Marked::No,
+        }
     }
 
     /// A record or line without its line end.
@@ -188,6 +201,15 @@ impl Rules {
             Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
         }
     }
+}
+
+/// Whether a header stands somewhere.
+enum Marked {
+    /// Up to this offset, its line end included.
+    Until(usize),
+    No,
+    /// The text ends too early to tell.
+    Unknown,
 }
 
 /// What stopped a step.
@@ -244,11 +266,14 @@ impl Taker<'_, '_> {
         // A record in which the limit lies is taken by the next call, alone.
         let limits = Limits { bytes: self.cap - at, records: usize::MAX };
         let (records, lines, lines_before) = (self.index.records(), self.index.newlines, self.taken.lines);
-        let part = split_with(self.engine, text, at, &self.rules.dialect, self.rules.fields, at_end, limits, self.index);
+        let part =
+            split_with(self.engine, text, at, &self.rules.dialect, self.rules.fields, at_end, limits, self.index);
         self.index.careful = false;
         self.taken.consumed = part.consumed;
         self.taken.lines += self.index.newlines - lines;
-        if text.len() - at > self.rules.max_record_bytes && let Some(start) = self.drop_overlong(records) {
+        if text.len() - at > self.rules.max_record_bytes
+            && let Some(start) = self.drop_overlong(records)
+        {
             self.taken.consumed = start;
             self.taken.lines = lines_before + count_lines(&text[at..start], &self.rules.dialect);
             self.drop_headers(records, at, lines_before);
@@ -375,7 +400,8 @@ impl Taker<'_, '_> {
     fn line(&mut self, line_end: usize, trouble: Trouble) -> Step {
         let (text, at) = (self.span.text, self.taken.consumed);
         let ends_before = self.index.ends.len();
-        let at_end = line_end == text.len() && self.span.at_end;
+        let has_end = line_end > at && text[line_end - 1] == self.rules.dialect.line_end().byte();
+        let at_end = self.span.at_end && !has_end;
         let ends = &mut self.index.ends;
         match scan_record(&text[..line_end], at, &self.rules.dialect, at_end, self.rules.fields, ends) {
             Some(record) => self.scanned(ends_before, record),
@@ -390,16 +416,31 @@ impl Taker<'_, '_> {
     fn scanned(&mut self, ends_before: usize, record: Scanned) -> Step {
         let text = self.span.text;
         let start = self.taken.consumed;
-        let marked = || self.rules.after_marked_header(self.span, start);
         let odd = record.trouble.is_some() || record.fields != self.rules.fields && !record.blank && !record.comment;
-        if odd && let Some(next) = marked() {
-            self.index.ends.truncate(ends_before);
-            self.taken.repeated.add(start, self.taken.lines);
-            self.pass_to(next);
-            return Step::On;
+        match if odd { self.rules.marked_header(self.span, start) } else { Marked::No } {
+            Marked::No => {}
+            Marked::Unknown => {
+                self.index.ends.truncate(ends_before);
+                return self.incomplete();
+            }
+            Marked::Until(next) => {
+                self.index.ends.truncate(ends_before);
+                self.taken.repeated.add(start, self.taken.lines);
+                self.pass_to(next);
+                return Step::On;
+            }
         }
+        // What is not certain within this many bytes is not certain for whoever has no more of the text.
+        let most = start.saturating_add(self.rules.max_record_bytes).saturating_add(LINE_END_BYTES);
         if let Some((at, kind)) = record.trouble {
             self.index.ends.truncate(ends_before);
+            let known_at = match kind {
+                MalformedKind::UnterminatedQuote => text.len(),
+                _ => (at + 1 + usize::from(text.get(at) == Some(&b'\r'))).max(record.next),
+            };
+            if known_at > most {
+                return self.overlong();
+            }
             if self.rules.malformed == MalformedPolicy::Error {
                 return self.stop_at(at, kind, record.next);
             }
@@ -408,7 +449,7 @@ impl Taker<'_, '_> {
             return Step::On;
         }
         let raw = self.rules.without_line_end(&text[start..record.next]);
-        if raw.len() > self.rules.max_record_bytes {
+        if raw.len() > self.rules.max_record_bytes && !record.comment {
             self.index.ends.truncate(ends_before);
             return self.overlong();
         }
@@ -479,11 +520,19 @@ impl Taker<'_, '_> {
 
     /// The text ends amid the record.
     fn incomplete(&mut self) -> Step {
-        let open_bytes = self.span.text.len() - self.taken.consumed;
-        if open_bytes > self.rules.max_record_bytes.saturating_add(LINE_END_BYTES) {
-            return self.overlong();
+        let at = self.taken.consumed;
+        if self.span.text.len() - at <= self.rules.max_record_bytes.saturating_add(LINE_END_BYTES) {
+            return Step::Stop;
         }
-        Step::Stop
+        match &mut self.long {
+            // A comment may be as long as it likes.
+            Long::Pass(_, overlong) if begins_comment(self.span.text, at, &self.rules.dialect) => {
+                overlong.discarding = true;
+                self.pass_to(self.span.text.len());
+                Step::On
+            }
+            _ => self.overlong(),
+        }
     }
 
     /// The record here is longer than the limit.

@@ -87,7 +87,8 @@ impl Chunk {
         }
         let end = range.end.max((range.start + WINDOW_BYTES as u64).min(self.range.end));
         // What the last window already holds is not fetched again.
-        let overlap = if (kept.0..kept_end).contains(&range.start) { (range.start - kept.0) as usize } else { kept.1.len() };
+        let overlap =
+            if (kept.0..kept_end).contains(&range.start) { (range.start - kept.0) as usize } else { kept.1.len() };
         let known = kept.1.slice(overlap..);
         let window = if known.is_empty() {
             fetch(input, range.start..end)?

@@ -15,10 +15,10 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowTimestampType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type,
-    Decimal256Type, DecimalType, Float64Type, Int64Type, Time32MillisecondType, Time32SecondType,
-    Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType, UInt64Type,
+    ArrowTimestampType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
+    DecimalType, Float64Type, Int64Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType,
+    Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType, UInt64Type,
 };
 use std::fmt::Write;
 use std::sync::Arc;
@@ -81,7 +81,9 @@ fn values(array: &ArrayRef) -> Result<Converted> {
             i32::try_from(millis.div_euclid(MICROS_PER_DAY / 1000)).ok()
         }),
         D::Timestamp(TimeUnit::Second, _) => timestamps::<TimestampSecondType>(array, |v| v.checked_mul(1_000_000)),
-        D::Timestamp(TimeUnit::Millisecond, _) => timestamps::<TimestampMillisecondType>(array, |v| v.checked_mul(1000)),
+        D::Timestamp(TimeUnit::Millisecond, _) => {
+            timestamps::<TimestampMillisecondType>(array, |v| v.checked_mul(1000))
+        }
         D::Timestamp(TimeUnit::Microsecond, _) => {
             let micros = array.as_primitive::<TimestampMicrosecondType>().clone();
             (Arc::new(micros.with_timezone_opt(None::<Arc<str>>)) as ArrayRef).into()
@@ -170,7 +172,13 @@ where
         let (seconds, fraction) = (value.div_euclid(per_second), value.rem_euclid(per_second));
         text.clear();
         // Writing to a string cannot fail.
-        let _ = write!(text, "{:02}:{:02}:{:02}", seconds.div_euclid(3600), seconds.div_euclid(60).rem_euclid(60), seconds.rem_euclid(60));
+        let _ = write!(
+            text,
+            "{:02}:{:02}:{:02}",
+            seconds.div_euclid(3600),
+            seconds.div_euclid(60).rem_euclid(60),
+            seconds.rem_euclid(60)
+        );
         if digits > 0 {
             let _ = write!(text, ".{fraction:0digits$}");
         }
@@ -192,7 +200,9 @@ fn escaped(bytes: Option<&[u8]>) -> Option<String> {
 }
 
 fn uuids(array: &ArrayRef) -> ArrayRef {
-    let Some(values) = array.as_fixed_size_binary_opt() else { return new_null_array(&DataType::Utf8View, array.len()) };
+    let Some(values) = array.as_fixed_size_binary_opt() else {
+        return new_null_array(&DataType::Utf8View, array.len());
+    };
     let canonical = |bytes: Option<&[u8]>| {
         let mut text = String::with_capacity(36);
         for (at, byte) in bytes?.iter().enumerate() {

@@ -51,7 +51,12 @@ pub(super) struct FilePlan {
 ///
 /// # Errors
 /// The metadata of a column wanted contradict the file.
-pub(super) fn plan(file: &ParquetFile, columns: &[SourceColumn], request: &ScanRequest, rows_in_all: u64) -> Result<FilePlan> {
+pub(super) fn plan(
+    file: &ParquetFile,
+    columns: &[SourceColumn],
+    request: &ScanRequest,
+    rows_in_all: u64,
+) -> Result<FilePlan> {
     let leaves = wanted_leaves(file, request);
     let planner = Planner { file, columns, request, leaves };
     for row_group in 0..file.row_groups() {
@@ -98,7 +103,9 @@ fn stored_range(chunk: &ColumnChunkMetaData, length: u64) -> Option<Range<u64>> 
 /// Stored bytes of the chunks that a request reads of a row group; what contradicts the file counts as none.
 pub(super) fn stored_bytes(file: &ParquetFile, leaves: &[usize], row_group: usize) -> u64 {
     let group = file.metadata.metadata().row_group(row_group);
-    let length = |&leaf: &usize| stored_range(group.columns().get(leaf)?, file.input.length()).map(|range| range.end - range.start);
+    let length = |&leaf: &usize| {
+        stored_range(group.columns().get(leaf)?, file.input.length()).map(|range| range.end - range.start)
+    };
     leaves.iter().filter_map(length).sum()
 }
 
@@ -128,7 +135,10 @@ impl Planner<'_> {
                 return failed(ErrorKind::Malformed, "the column is missing".to_owned());
             };
             if chunk.file_path().is_some() {
-                return failed(ErrorKind::Unsupported, "the column is stored in another file, which is not supported".to_owned());
+                return failed(
+                    ErrorKind::Unsupported,
+                    "the column is stored in another file, which is not supported".to_owned(),
+                );
             }
             let Some(range) = stored_range(chunk, self.file.input.length()) else {
                 return failed(ErrorKind::Malformed, "the column lies beyond the end of the file".to_owned());
@@ -216,7 +226,8 @@ impl Planner<'_> {
             let group = self.file.metadata.metadata().row_group(*row_group);
             self.leaves.iter().any(|&leaf| group.column(leaf).compressed_size().unsigned_abs() > WHOLE_BYTES)
         };
-        let conditioned: Vec<usize> = self.conditions().iter().flatten().filter_map(|condition| Some(self.reading(condition)?.0)).collect();
+        let conditioned: Vec<usize> =
+            self.conditions().iter().flatten().filter_map(|condition| Some(self.reading(condition)?.0)).collect();
         let pages = |(row_group, leaf): (usize, usize)| self.chunk(row_group, leaf).column_index_range().is_some();
         let pruned = kept.iter().any(|(row_group, _)| conditioned.iter().any(|&leaf| pages((*row_group, leaf))));
         if !pruned && !kept.iter().any(large) {
@@ -256,7 +267,12 @@ impl Planner<'_> {
     }
 
     /// The rows of the pages that may hold values which pass; `None` when nothing is known of them.
-    fn pages(&self, metadata: &ArrowReaderMetadata, row_group: usize, condition: &Condition) -> Option<Vec<Range<u64>>> {
+    fn pages(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        row_group: usize,
+        condition: &Condition,
+    ) -> Option<Vec<Range<u64>>> {
         let (leaf, reading) = self.reading(condition)?;
         let column_type = self.columns[*self.request.columns.get(condition.column)?].column_type;
         let index = metadata.metadata().page_index()?;
@@ -299,7 +315,14 @@ impl Planner<'_> {
             let own = start..(start + step).min(in_all);
             let wanted = intersect(rows, std::slice::from_ref(&own));
             let share = u128::from(stored) * u128::from(own.end - own.start) / u128::from(in_all.max(1));
-            Fragment { row_group, rows: own, wanted, chunks: Arc::clone(&chunks), stored_bytes: share as u64, row_bytes }
+            Fragment {
+                row_group,
+                rows: own,
+                wanted,
+                chunks: Arc::clone(&chunks),
+                stored_bytes: share as u64,
+                row_bytes,
+            }
         };
         let starts = (0..in_all.div_ceil(step.max(1))).map(|at| at * step);
         starts.map(fragment).filter(|fragment| !fragment.wanted.is_empty()).collect()
@@ -325,7 +348,9 @@ fn may_hold(filter: &Sbbf, literal: &Literal, physical: PhysicalType, stored: &D
     let text = matches!(stored, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     match (literal, physical) {
         (Literal::Int64(value), PhysicalType::INT64) if signed => filter.check(value),
-        (Literal::Int64(value), PhysicalType::INT32) if signed => i32::try_from(*value).is_ok_and(|value| filter.check(&value)),
+        (Literal::Int64(value), PhysicalType::INT32) if signed => {
+            i32::try_from(*value).is_ok_and(|value| filter.check(&value))
+        }
         (Literal::Utf8(value), PhysicalType::BYTE_ARRAY) if text => filter.check(value.as_ref()),
         _ => true,
     }

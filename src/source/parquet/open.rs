@@ -98,9 +98,8 @@ const LEAST_BYTES: u64 = 12;
 
 fn open_file(input: InputFile) -> Result<ParquetFile> {
     let length = input.length();
-    let broken = |text: String| {
-        input.error(ErrorKind::Malformed, text).hint("was the file written, or copied, to its end?")
-    };
+    let broken =
+        |text: String| input.error(ErrorKind::Malformed, text).hint("was the file written, or copied, to its end?");
     if length < LEAST_BYTES {
         return Err(broken(format!("a file of {length} bytes is too short for Parquet")));
     }
@@ -115,7 +114,8 @@ fn open_file(input: InputFile) -> Result<ParquetFile> {
     }
     let footer_bytes = u64::from(u32::from_le_bytes([a, b, c, d]));
     if footer_bytes > length - LEAST_BYTES {
-        let text = format!("the footer claims to have {footer_bytes} bytes, more than the file of {length} bytes holds");
+        let text =
+            format!("the footer claims to have {footer_bytes} bytes, more than the file of {length} bytes holds");
         return Err(broken(text));
     }
     let input = Arc::new(input);
@@ -193,8 +193,11 @@ fn unify(files: &mut [ParquetFile]) -> Result<Vec<SourceColumn>> {
             };
             let own = file.schema.columns[at].column_type;
             let both = column.column_type.unify(own);
-            if both == ColumnType::Utf8 && [column.column_type, own].iter().any(|&one| !matches!(one, ColumnType::Utf8 | ColumnType::Null)) {
-                let text = format!("the column `{}` is {own} here and {} in {first_name}", column.name, column.column_type);
+            if both == ColumnType::Utf8
+                && [column.column_type, own].iter().any(|&one| !matches!(one, ColumnType::Utf8 | ColumnType::Null))
+            {
+                let text =
+                    format!("the column `{}` is {own} here and {} in {first_name}", column.name, column.column_type);
                 return Err(differs(text).hint("read files of different types apart, or write them anew with one type"));
             }
             types.push(both);
@@ -241,5 +244,6 @@ pub(super) fn may_misfit(column: &FileColumn, wanted: ColumnType) -> bool {
         column.stored,
         DataType::UInt64 | DataType::Date64 | DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, _)
     );
-    column.meaning == Meaning::Values && (reach || (column.column_type == ColumnType::Date && wanted == ColumnType::Timestamp))
+    column.meaning == Meaning::Values
+        && (reach || (column.column_type == ColumnType::Date && wanted == ColumnType::Timestamp))
 }

@@ -44,8 +44,12 @@ fn compare(bound: Option<&Bound>, literal: &Literal, column_type: ColumnType) ->
         (Bound::Integer(value), Literal::Int64(literal), ColumnType::Int64)
         | (Bound::Integer(value), Literal::Timestamp(literal), ColumnType::Timestamp) => Some(value.cmp(literal)),
         (Bound::Integer(value), Literal::Date(literal), ColumnType::Date) => Some(value.cmp(&i64::from(*literal))),
-        (Bound::Integer(value), Literal::Boolean(literal), ColumnType::Boolean) => Some(value.cmp(&i64::from(*literal))),
-        (Bound::Text(value), Literal::Utf8(literal), ColumnType::Utf8) => Some(value.as_slice().cmp(literal.as_bytes())),
+        (Bound::Integer(value), Literal::Boolean(literal), ColumnType::Boolean) => {
+            Some(value.cmp(&i64::from(*literal)))
+        }
+        (Bound::Text(value), Literal::Utf8(literal), ColumnType::Utf8) => {
+            Some(value.as_slice().cmp(literal.as_bytes()))
+        }
         _ => None,
     }
 }

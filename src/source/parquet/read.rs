@@ -11,11 +11,13 @@ use super::guard::guarded;
 use super::open::{ParquetFile, SourceColumn};
 use super::prune::{intersect, unite};
 use super::schema::FileColumn;
-use crate::batch::{Batch, RowOrigin, Positions};
+use crate::batch::{Batch, Positions, RowOrigin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Misfit, Remedy, RowFilter, ScanRequest, SourceBatch};
 use crate::types::ColumnType;
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, make_array, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, make_array, new_null_array,
+};
 use arrow::buffer::NullBuffer;
 use arrow::compute::{concat, concat_batches, filter_record_batch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -116,7 +118,13 @@ impl FileReader {
     }
 
     /// A reader of some columns of a fragment's row group, in these rows.
-    fn decoder(&self, fragment: &Fragment, columns: &[usize], rows: &[Range<u64>], batch_rows: u64) -> Result<ParquetRecordBatchReader> {
+    fn decoder(
+        &self,
+        fragment: &Fragment,
+        columns: &[usize],
+        rows: &[Range<u64>],
+        batch_rows: u64,
+    ) -> Result<ParquetRecordBatchReader> {
         let in_all = self.of_file().rows(fragment.row_group);
         let build = || -> std::result::Result<ParquetRecordBatchReader, ParquetError> {
             let metadata = self.plan.metadata.clone();
@@ -129,7 +137,8 @@ impl FileReader {
                 .with_batch_size(usize::try_from(batch_rows)?);
             if rows != [0..in_all] {
                 let ranges = rows.iter().map(|range| range.start as usize..range.end as usize);
-                builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(ranges, usize::try_from(in_all)?));
+                builder =
+                    builder.with_row_selection(RowSelection::from_consecutive_ranges(ranges, usize::try_from(in_all)?));
             }
             builder.build()
         };
@@ -215,7 +224,13 @@ struct Columns {
 }
 
 impl Columns {
-    fn new(reader: &FileReader, fragment: &Fragment, columns: Vec<usize>, rows: Vec<Range<u64>>, batch_rows: u64) -> Self {
+    fn new(
+        reader: &FileReader,
+        fragment: &Fragment,
+        columns: Vec<usize>,
+        rows: Vec<Range<u64>>,
+        batch_rows: u64,
+    ) -> Self {
         // Damage that shows at once is found again, column by column.
         let decoder = reader.decoder(fragment, &columns, &rows, batch_rows).ok();
         Columns { columns, rows, batch_rows, decoder }
@@ -322,7 +337,12 @@ enum State {
     /// All columns side by side.
     All(Columns),
     /// The columns of the filter have been read and the rows chosen; the others follow.
-    Chosen { known: RecordBatch, misfits: Vec<Misfit>, at: usize, others: Others },
+    Chosen {
+        known: RecordBatch,
+        misfits: Vec<Misfit>,
+        at: usize,
+        others: Others,
+    },
 }
 
 enum Others {
@@ -389,7 +409,8 @@ impl FragmentReader {
                 kept += 1;
                 debug_assert!(row < mask.len());
             }
-            let moved = part.misfits.into_iter().filter_map(|misfit| Some(Misfit { row: place[misfit.row]?, ..misfit }));
+            let moved =
+                part.misfits.into_iter().filter_map(|misfit| Some(Misfit { row: place[misfit.row]?, ..misfit }));
             misfits.extend(moved);
             kept_rows += mask.true_count();
             choose(&part.rows, &mask, &mut chosen);

@@ -179,7 +179,11 @@ impl ParquetScan {
         vec![Committed { file_done: error.is_none(), error, ..Committed::new(id, chain.sequence, nothing) }]
     }
 
-    fn read_partition(&self, mut fragment: FragmentReader, scratch: &mut ScanScratch) -> Result<(Ticket, Vec<SourceBatch>)> {
+    fn read_partition(
+        &self,
+        mut fragment: FragmentReader,
+        scratch: &mut ScanScratch,
+    ) -> Result<(Ticket, Vec<SourceBatch>)> {
         let start = Instant::now();
         let file = fragment.file();
         let ordinal = fragment.fragment as u64 * PIECES + fragment.piece;

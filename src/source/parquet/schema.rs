@@ -187,8 +187,7 @@ fn wanted_field(field: &FieldRef, leaves: &SchemaDescriptor, next: &mut usize) -
         }
         other => {
             *next += leaf_count(other);
-            let is_int96 =
-                first < leaves.num_columns() && leaves.column(first).physical_type() == PhysicalType::INT96;
+            let is_int96 = first < leaves.num_columns() && leaves.column(first).physical_type() == PhysicalType::INT96;
             wanted_type(other, is_int96)
         }
     };

@@ -67,8 +67,12 @@ impl<'a> Reading<'a> {
                 let wide = |value: Option<&f32>| reading.double(value.map(|&value| f64::from(value)));
                 (wide(values.min_opt()), wide(values.max_opt()))
             }
-            Statistics::Double(values) => (reading.double(values.min_opt().copied()), reading.double(values.max_opt().copied())),
-            Statistics::ByteArray(_) => (reading.text(statistics.min_bytes_opt()), reading.text(statistics.max_bytes_opt())),
+            Statistics::Double(values) => {
+                (reading.double(values.min_opt().copied()), reading.double(values.max_opt().copied()))
+            }
+            Statistics::ByteArray(_) => {
+                (reading.text(statistics.min_bytes_opt()), reading.text(statistics.max_bytes_opt()))
+            }
             Statistics::Int96(_) | Statistics::FixedLenByteArray(_) => (None, None),
         };
         let nulls = statistics.null_count_opt().filter(|&nulls| nulls <= rows);
@@ -83,8 +87,12 @@ impl<'a> Reading<'a> {
         }
         let (min, max) = match index {
             ColumnIndexMetaData::BOOLEAN(values) => (integer(values.min_value(page)), integer(values.max_value(page))),
-            ColumnIndexMetaData::INT32(values) => (self.int32(values.min_value(page)), self.int32(values.max_value(page))),
-            ColumnIndexMetaData::INT64(values) => (self.int64(values.min_value(page)), self.int64(values.max_value(page))),
+            ColumnIndexMetaData::INT32(values) => {
+                (self.int32(values.min_value(page)), self.int32(values.max_value(page)))
+            }
+            ColumnIndexMetaData::INT64(values) => {
+                (self.int64(values.min_value(page)), self.int64(values.max_value(page)))
+            }
             ColumnIndexMetaData::FLOAT(values) => {
                 let wide = |value: Option<&f32>| self.double(value.map(|&value| f64::from(value)));
                 (wide(values.min_value(page)), wide(values.max_value(page)))
@@ -92,7 +100,9 @@ impl<'a> Reading<'a> {
             ColumnIndexMetaData::DOUBLE(values) => {
                 (self.double(values.min_value(page).copied()), self.double(values.max_value(page).copied()))
             }
-            ColumnIndexMetaData::BYTE_ARRAY(values) => (self.text(values.min_value(page)), self.text(values.max_value(page))),
+            ColumnIndexMetaData::BYTE_ARRAY(values) => {
+                (self.text(values.min_value(page)), self.text(values.max_value(page)))
+            }
             ColumnIndexMetaData::INT96(_) | ColumnIndexMetaData::FIXED_LEN_BYTE_ARRAY(_) => (None, None),
         };
         let nulls = index.null_count(page).and_then(|nulls| u64::try_from(nulls).ok()).filter(|&nulls| nulls <= rows);
