@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 fn open(path: &Path, format: Format, types: &[(&str, ColumnType)]) -> LazyFrame {
     let types = types.iter().map(|(name, column_type)| (name.to_string(), *column_type)).collect();
-    let options = CsvOptions { format, types, ..CsvOptions::default() };
+    let options = CsvOptions { types, ..CsvOptions::given(format) };
     LazyFrame::from_source(Arc::new(CsvSource::open(&[path.to_owned()], options).unwrap()))
 }
 
@@ -39,7 +39,7 @@ fn table(random: &mut Random, records: usize, format: &Format) -> (Vec<u8>, Vec<
     let mut rows = Vec::new();
     for id in 0..records as i64 {
         if dialect.comment().is_some() && random.below(9) == 0 {
-            text += &["# ", "#it's \"odd", "#a;b,c"][random.below(3)].to_string();
+            text += ["# ", "#it's \"odd", "#a;b,c"][random.below(3)];
             text += line_end;
         }
         let cents = random.below(2_000_000) as i64 - 1_000_000;

@@ -184,7 +184,7 @@ impl Reader {
             }
             MisfitKind::Encoding => Remedy::Fail(located(
                 Error::new(ErrorKind::Value, "the field is not valid in the declared encoding")
-                    .hint("--encoding states another; without it such fields are read as windows-1252"),
+                    .hint("--encoding states another, without it such fields are read as windows-1252, and --invalid-bytes replace replaces such bytes"),
             )),
             MisfitKind::Type if spec.declared => Remedy::Fail(located(
                 Error::new(

@@ -13,7 +13,7 @@ use super::number::{
 use super::number_style::NumberStyle;
 use super::strings::{INLINE_BYTES, StringViews, ascii_view};
 use crate::types::ColumnType;
-use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, NullArray, PrimitiveArray};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, NullArray, PrimitiveArray, new_null_array};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::compute::nullif;
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// Which field to read, and as what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ColumnSpec {
-    /// Number of the field in the record, from 0.
+    /// Number of the field in the record, from 0. Where the records have no such field, all is null.
     pub index: usize,
     /// The type of the column.
     pub column_type: ColumnType,
@@ -74,8 +74,8 @@ pub struct Parsed {
 /// and quotes and surrounding spaces of a value do not count. Text is taken verbatim, without its quotes.
 ///
 /// # Panics
-/// If `text` is not the text of `index`, or `rows` or `spec` name what the index does not have: mistakes of the
-/// caller, which no input can cause.
+/// If `text` is not the text of `index`, or `rows` name what the index does not have: mistakes of the caller, which no
+/// input can cause.
 pub fn parse_column(
     text: &[u8],
     index: &RecordIndex,
@@ -84,7 +84,10 @@ pub fn parse_column(
     format: &Format,
 ) -> Parsed {
     let length = rows.map_or(index.records(), <[u32]>::len);
-    assert!(length == 0 || spec.index < index.fields(), "no such field");
+    if spec.index >= index.fields() {
+        let array = new_null_array(&spec.column_type.arrow(), length);
+        return Parsed { array, misfits: Vec::new(), recoded: Vec::new() };
+    }
     let codes = !spec.declared;
     let number = |parsed: Option<i64>, text: &[u8]| parsed.filter(|_| !(codes && has_leading_zero(text)));
     let double = |parsed: Option<f64>, text: &[u8]| parsed.filter(|_| !(codes && has_leading_zero(text)));
@@ -310,7 +313,7 @@ impl<'a> Column<'a> {
             views.push_null();
             return;
         }
-        match self.format.encoding.decode(unquoted.as_deref().unwrap_or(raw)) {
+        match self.format.decode(unquoted.as_deref().unwrap_or(raw)) {
             Some(decoded) => {
                 views.push(&decoded.text);
                 if decoded.recoded {

@@ -86,6 +86,14 @@ impl DateFormats {
         Ok(DateFormats { given })
     }
 
+    /// These formats and one more.
+    ///
+    /// # Errors
+    /// As [`DateFormats::new`].
+    pub fn and(&self, format: &str) -> Result<Self> {
+        DateFormats::new(self.given.iter().map(Pattern::text).chain([format]))
+    }
+
     /// The format as `%` codes, for messages.
     pub fn describe(&self, format: DateFormat) -> &str {
         match format {

@@ -2,7 +2,7 @@
 
 use super::date_formats::DateFormats;
 use super::dialect::Dialect;
-use super::encoding::Encoding;
+use super::encoding::{Decoded, Encoding, InvalidBytes};
 use super::number::{parse_boolean, parse_float};
 use super::number_style::NumberStyle;
 use super::strings::{INLINE_BYTES, inline_view};
@@ -18,6 +18,8 @@ pub struct Format {
     pub nulls: NullTokens,
     /// How text is encoded.
     pub encoding: Encoding,
+    /// What becomes of bytes that the declared encoding does not have.
+    pub invalid_bytes: InvalidBytes,
     /// How numbers are written.
     pub numbers: NumberStyle,
     /// How dates and timestamps may be written, besides the common ways.
@@ -66,6 +68,16 @@ impl NullTokens {
         self.lengths >> length & 1 != 0 && self.short.contains(&view)
     }
 
+    /// The tokens, in the order given.
+    pub(super) fn tokens(&self) -> Vec<String> {
+        self.tokens.iter().map(|token| String::from_utf8_lossy(token).into_owned()).collect()
+    }
+
+    /// Whether they are the default ones.
+    pub(super) fn is_default(&self) -> bool {
+        self.tokens == NullTokens::default().tokens
+    }
+
     /// Whether a token may read as a value of a type other than text, so that it must be looked for first.
     pub(super) fn like_values(&self) -> bool {
         self.like_values
@@ -84,6 +96,14 @@ pub(super) enum Value<'a> {
 }
 
 impl Format {
+    /// A field as UTF-8; `None` if it is not in the declared encoding, and that is an error.
+    pub(super) fn decode<'a>(&self, field: &'a [u8]) -> Option<Decoded<'a>> {
+        self.encoding.decode(field).or_else(|| match self.invalid_bytes {
+            InvalidBytes::Error => None,
+            InvalidBytes::Replace => Some(self.encoding.decode_replacing(field)),
+        })
+    }
+
     /// The raw field as a value of a type other than text: spaces and tabs around it do not count, nor do quotes.
     pub(super) fn value<'a>(&self, raw: &'a [u8]) -> Value<'a> {
         if self.nulls.contains(raw) {

@@ -79,10 +79,10 @@ fn close_of_field(text: &[u8], quote: u8, dialect: &Dialect) -> Option<(usize, i
     let (mut at, mut odd) = (0, 0);
     loop {
         at += next_quote(text.get(at..)?, quote, dialect.escape())? + 1;
-        match text.get(at)? {
-            &byte if byte == dialect.line_end().byte() || byte == b'\r' => return Some((at, odd)),
-            &byte if byte == quote => at += 1,
-            &byte if byte == dialect.delimiter() => return Some((at, odd)),
+        match *text.get(at)? {
+            byte if byte == dialect.line_end().byte() || byte == b'\r' => return Some((at, odd)),
+            byte if byte == quote => at += 1,
+            byte if byte == dialect.delimiter() => return Some((at, odd)),
             _ => odd += 1,
         }
     }

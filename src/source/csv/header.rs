@@ -39,10 +39,19 @@ pub struct Header {
 /// (`has_header` false; the data then start after the byte order mark). The second `a` becomes `a_2`.
 ///
 /// # Errors
-/// `Malformed` when the header breaks the grammar, `Value` when a name is not in the declared encoding, `Unsupported`
-/// for UTF-16.
+/// `Malformed` when the header breaks the grammar, `Value` when a name is not in the declared encoding.
 pub fn parse_header(text: &[u8], format: &Format, has_header: bool, at_end: bool) -> Result<Option<Header>> {
-    let first = byte_order_mark(text)?;
+    parse_header_at(text, byte_order_mark(text), format, has_header, at_end)
+}
+
+/// [`parse_header`] from offset `first` on, which is behind the byte order mark and the lines that are skipped.
+pub(super) fn parse_header_at(
+    text: &[u8],
+    first: usize,
+    format: &Format,
+    has_header: bool,
+    at_end: bool,
+) -> Result<Option<Header>> {
     let mut start = first;
     let mut ends = Vec::new();
     let record = loop {
@@ -78,7 +87,7 @@ pub fn parse_header(text: &[u8], format: &Format, has_header: bool, at_end: bool
     for &end in &ends {
         let raw = &text[at..end as usize];
         let unquoted = unquote(raw, &format.dialect);
-        let Some(decoded) = format.encoding.decode(unquoted.as_deref().unwrap_or(trim(raw))) else {
+        let Some(decoded) = format.decode(unquoted.as_deref().unwrap_or(trim(raw))) else {
             let value = String::from_utf8_lossy(raw).into_owned();
             let error = Error::new(ErrorKind::Value, "a column name is not in the declared encoding").at(place(at));
             return Err(error.with_place(|place| place.value = Some(value)).hint("declare another encoding"));

@@ -25,6 +25,9 @@ const FRAGMENTS_PER_WORKER: u64 = 4;
 /// A column chunk of at most so many bytes is kept whole while its row group is read.
 const WHOLE_BYTES: u64 = 16 << 20;
 
+/// A row may take so much of one column: more would not fit in memory beside the work.
+const MAX_ROW_BYTES: u64 = 256 << 20;
+
 /// A run of rows of one row group, for one worker.
 #[derive(Debug)]
 pub(super) struct Fragment {
@@ -147,6 +150,11 @@ impl Planner<'_> {
             let (values, rows) = (chunk.num_values(), group.num_rows());
             if flat && values != rows {
                 return failed(ErrorKind::Malformed, format!("{rows} rows, but {values} values"));
+            }
+            let uncompressed = chunk.uncompressed_size();
+            if uncompressed < 0 || uncompressed as u64 / group.num_rows().unsigned_abs().max(1) > MAX_ROW_BYTES {
+                let text = format!("{rows} rows take {uncompressed} bytes, too many to be read");
+                return failed(ErrorKind::Limit, text);
             }
             // Each page holds less than 2³¹ values and takes some bytes.
             if values < 0 || values as u64 / (1 << 31) > range.end - range.start {

@@ -9,7 +9,9 @@ use crate::types::ColumnType;
 use arrow::datatypes::{DataType, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -120,7 +122,11 @@ fn open_file(input: InputFile) -> Result<ParquetFile> {
     }
     let input = Arc::new(input);
     let source = ChunkSource::of_file(&input);
-    let read = || ParquetMetaDataReader::new().parse_and_finish(&source);
+    // What is not used need not be right.
+    let needed = ParquetMetaDataOptions::new()
+        .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll)
+        .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
+    let read = || ParquetMetaDataReader::new().with_metadata_options(Some(needed)).parse_and_finish(&source);
     let metadata = Arc::new(guarded(&input, || "the footer".to_owned(), read)?);
     input.close();
     let rows_before = rows_before(&input, &metadata)?;

@@ -98,7 +98,7 @@ impl Walk<'_> {
             DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) | DataType::Map(..) => {
                 self.next += leaf_count(data_type);
                 // A map is read with all its leaves or not at all.
-                let last = if matches!(data_type, DataType::Map(..)) { self.next } else { first + 1 };
+                let last = if holds_map(data_type) { self.next } else { first + 1 };
                 let what = if matches!(data_type, DataType::Map(..)) { "a map" } else { "a list" };
                 self.refuse(what);
                 let name = format!("{}.length", self.path.join("."));
@@ -139,6 +139,17 @@ fn leaf_count(data_type: &DataType) -> usize {
         | DataType::FixedSizeList(field, _)
         | DataType::Map(field, _) => leaf_count(field.data_type()),
         _ => 1,
+    }
+}
+
+fn holds_map(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(..) => true,
+        DataType::Struct(fields) => fields.iter().any(|field| holds_map(field.data_type())),
+        DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {
+            holds_map(field.data_type())
+        }
+        _ => false,
     }
 }
 
