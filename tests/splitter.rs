@@ -369,7 +369,7 @@ fn accepted(text: &str, fields: usize) -> Records {
 #[test]
 fn difference_an_unterminated_quote_is_malformed() {
     let text = "a,b\nc,\"d\ne,f\n";
-    let expected = Malformed { start: 4, at: 6, next: 13, record: 1, kind: MalformedKind::UnterminatedQuote };
+    let expected = Malformed { start: 4, at: 6, next: 9, record: 1, kind: MalformedKind::UnterminatedQuote };
     assert_eq!(trouble(text, 2), expected);
     assert_eq!(judge(text.as_bytes(), &Dialect::default())[1], [&b"c"[..], b"d\ne,f\n"]);
     // Until the file ends, the quote may yet be closed.
