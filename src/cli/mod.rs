@@ -7,6 +7,7 @@
 
 pub(crate) mod flags;
 pub(crate) mod messages;
+mod open;
 pub(crate) mod progress;
 pub(crate) mod render;
 mod run;

@@ -4,6 +4,7 @@ use super::flags::{
     Ask, Cli, Command, Count, Explain, Head, Input, Output, Questions, Run, SCHEDULER_VARIABLE, Schema, Stats,
 };
 use super::messages::{Stop, conclude, warn};
+use super::open::open_any;
 use super::progress::Progress;
 use super::render::{Answer, Format, Layout, Renderer, write_answers};
 use super::stats;
@@ -98,7 +99,7 @@ fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
         scan = scan.with_type(&given.column, given.column_type);
     }
     // A type for a column that does not exist is a slip of the keys like one in a question.
-    scan.open().map_err(|error| {
+    open_any(scan, input).map_err(|error| {
         let given = input.types.iter().find(|given| error.message().contains(&format!("`{}`", given.column)));
         match given {
             Some(given) if error.kind() == ErrorKind::Name => {

@@ -1,12 +1,12 @@
 //! From files to a described table.
 
 use super::lazy::LazyFrame;
+use super::open::open_csv;
 use crate::error::Result;
-use crate::source::csv::{CsvOptions, CsvSource, Dialect, Encoding, NullTokens};
+use crate::source::csv::{CsvOptions, Dialect, Encoding, NullTokens};
 use crate::source::paths::{IntoPaths, expand};
 use crate::types::ColumnType;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The table in CSV files: paths, globs (sorted by name) or directories, each file plain, bzip2, gzip or zstd.
 ///
@@ -21,8 +21,8 @@ pub fn scan_csv(paths: impl IntoPaths) -> Result<LazyFrame> {
 /// [`scan_csv`] with options.
 #[derive(Clone, Debug)]
 pub struct CsvScan {
-    paths: Vec<PathBuf>,
-    options: CsvOptions,
+    pub(super) paths: Vec<PathBuf>,
+    pub(super) options: CsvOptions,
     delimiter: Option<u8>,
     quote: Option<u8>,
 }
@@ -93,11 +93,16 @@ impl CsvScan {
     ///
     /// # Errors
     /// As [`scan_csv`]; `Unsupported` for a dialect or encoding that cannot be read; `Name` for a type of no column.
-    pub fn open(mut self) -> Result<LazyFrame> {
+    pub fn open(self) -> Result<LazyFrame> {
         let files = expand(&self.paths)?;
+        self.open_files(files, true)
+    }
+
+    /// The table in these files, with the keys of their folders if `hive`.
+    pub(super) fn open_files(mut self, files: Vec<PathBuf>, hive: bool) -> Result<LazyFrame> {
         let by_name = if files.iter().all(|file| is_tsv(file)) { b'\t' } else { b',' };
         self.options.format.dialect = Dialect::new(self.delimiter.unwrap_or(by_name), self.quote)?;
-        Ok(LazyFrame::from_source(Arc::new(CsvSource::open(&files, self.options)?)))
+        open_csv(&files, self.options, hive)
     }
 }
 

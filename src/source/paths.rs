@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 const ENDINGS: [&str; 10] =
     [".csv", ".tsv", ".csv.bz2", ".tsv.bz2", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst", ".csv.zstd", ".tsv.zstd"];
 
+/// Endings of other formats that a directory is searched for; text among them may be compressed.
+const OTHER_ENDINGS: [&str; 8] = [".ndjson", ".jsonl", ".parquet", ".arrow", ".arrows", ".feather", ".ipc", ".pq"];
+
 /// Paths, globs or directories, as the user gives them: one or a list.
 pub trait IntoPaths {
     /// The words, in order.
@@ -112,23 +115,46 @@ fn missing(word: &Path, error: &std::io::Error) -> Error {
 }
 
 fn expand_directory(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = std::fs::read_dir(directory).map_err(|error| Error::io(directory, &error))?;
     let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| Error::io(directory, &error))?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-        if !name.starts_with('.') && ENDINGS.iter().any(|ending| name.ends_with(ending)) && path.is_file() {
-            found.push(path);
-        }
-    }
+    search(directory, &mut found)?;
     if found.is_empty() {
-        return Err(Error::new(ErrorKind::NoInput, "the directory holds no .csv or .tsv files, plain or compressed")
-            .in_file(&directory.display().to_string())
-            .hint("name the files, or quote a glob such as 'data/*.txt'"));
+        return Err(Error::new(
+            ErrorKind::NoInput,
+            "the directory holds no files of a known ending (.csv, .tsv, .ndjson, .parquet, .arrow, …)",
+        )
+        .in_file(&directory.display().to_string())
+        .hint("name the files, or quote a glob such as 'data/*.txt'"));
     }
     found.sort();
     files.append(&mut found);
     Ok(())
+}
+
+/// The files of a directory, and of its folders named `key=value`.
+fn search(directory: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = std::fs::read_dir(directory).map_err(|error| Error::io(directory, &error))?;
+    for entry in entries {
+        let path = entry.map_err(|error| Error::io(directory, &error))?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        if name.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            // A folder that leads back to one above it would be searched for ever.
+            if name.contains('=') && !path.is_symlink() {
+                search(&path, found)?;
+            }
+        } else if has_known_ending(&name) && path.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn has_known_ending(name: &str) -> bool {
+    let bare = [".bz2", ".gz", ".zst", ".zstd", ".xz", ".lz4"].iter().find_map(|ending| name.strip_suffix(ending));
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+        || OTHER_ENDINGS.iter().any(|ending| bare.unwrap_or(name).ends_with(ending))
 }
 
 fn expand_glob(pattern: &str, files: &mut Vec<PathBuf>) -> Result<()> {

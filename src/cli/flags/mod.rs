@@ -10,6 +10,7 @@ mod values;
 use crate::cli::render::Format;
 use crate::error::Result;
 use crate::exec::Scheduler;
+use crate::source::detect::InputFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -186,6 +187,12 @@ pub(crate) struct Input {
     /// The first record holds data; columns are named column_1, column_2, …
     #[arg(long)]
     pub(crate) no_header: bool,
+    /// The format of the files [default: told by their content]
+    #[arg(long, value_name = "csv|ndjson|parquet|ipc", value_parser = values::input_format)]
+    pub(crate) input_format: Option<InputFormat>,
+    /// Folders named KEY=VALUE are not columns
+    #[arg(long)]
+    pub(crate) no_hive: bool,
 }
 
 /// How answers are written.

@@ -1,6 +1,7 @@
 //! Values of flags that need reading.
 
 use crate::exec::Scheduler;
+use crate::source::detect::InputFormat;
 use crate::types::ColumnType;
 use std::str::FromStr;
 
@@ -66,6 +67,14 @@ pub(super) fn encoding(label: &str) -> Result<String, String> {
         Some(_) => Ok(label.to_string()),
         None => Err("no such encoding; utf-8, latin1, windows-1252 and shift_jis are some".to_string()),
     }
+}
+
+/// A format of input files by its name.
+pub(super) fn input_format(name: &str) -> Result<InputFormat, String> {
+    InputFormat::parse(name).map_err(|error| match error.hint_text() {
+        Some(hint) => format!("{}; {hint}", error.message()),
+        None => error.message().to_string(),
+    })
 }
 
 /// A scheduler by its name.
