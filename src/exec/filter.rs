@@ -1,8 +1,8 @@
 //! The filter that a scan applies for all stages of a pass: a row is kept when any stage wants it.
 
-use crate::expr::BoundExpr;
+use crate::expr::{BinaryOp, BoundExpr, ColumnTest};
 use crate::plan::{Stage, Step};
-use crate::source::RowFilter;
+use crate::source::{Condition, RowFilter, Test};
 use arrow::array::{BooleanArray, RecordBatch, new_null_array};
 use arrow::compute::{and_kleene, or_kleene};
 use arrow::datatypes::SchemaRef;
@@ -17,6 +17,8 @@ pub(super) struct AnyStage {
     stages: Vec<Vec<BoundExpr>>,
     /// For each stage, where its columns stand among those of the pass.
     maps: Vec<Vec<usize>>,
+    /// For each stage, conditions that its rows fulfil.
+    alternatives: Vec<Vec<Condition>>,
 }
 
 /// The filters with which a stage begins.
@@ -40,12 +42,39 @@ pub(super) fn any_stage(stages: &[Stage], maps: &[Vec<usize>], schema: SchemaRef
     let mut columns: Vec<usize> = read.collect();
     columns.sort_unstable();
     columns.dedup();
-    Some(Arc::new(AnyStage { columns, schema, stages: filters, maps: maps.to_vec() }))
+    let alternatives = filters.iter().zip(maps).map(|(filters, map)| conditions(filters, map)).collect();
+    Some(Arc::new(AnyStage { columns, schema, stages: filters, maps: maps.to_vec(), alternatives }))
+}
+
+/// What the rows that pass these filters have in common. A row that is not looked at cannot end in an error, so only
+/// the conditions count that are asked before any that may fail.
+fn conditions(filters: &[BoundExpr], map: &[usize]) -> Vec<Condition> {
+    let asked = filters.iter().flat_map(BoundExpr::conjuncts).take_while(|conjunct| !conjunct.can_fail());
+    let condition = |conjunct: &BoundExpr| {
+        let (column, test) = conjunct.column_test()?;
+        let test = match test {
+            ColumnTest::Compare(BinaryOp::Eq, literal) => Test::Eq(literal),
+            ColumnTest::Compare(BinaryOp::Lt, literal) => Test::Lt(literal),
+            ColumnTest::Compare(BinaryOp::LtEq, literal) => Test::LtEq(literal),
+            ColumnTest::Compare(BinaryOp::Gt, literal) => Test::Gt(literal),
+            ColumnTest::Compare(BinaryOp::GtEq, literal) => Test::GtEq(literal),
+            ColumnTest::Compare(..) => return None,
+            ColumnTest::OneOf(literals) => Test::OneOf(literals),
+            ColumnTest::IsNull => Test::IsNull,
+            ColumnTest::IsNotNull => Test::IsNotNull,
+        };
+        Some(Condition { column: *map.get(column)?, test })
+    };
+    asked.filter_map(condition).collect()
 }
 
 impl RowFilter for AnyStage {
     fn columns(&self) -> &[usize] {
         &self.columns
+    }
+
+    fn alternatives(&self) -> &[Vec<Condition>] {
+        &self.alternatives
     }
 
     fn keep(&self, records: &RecordBatch) -> Option<BooleanArray> {

@@ -81,6 +81,15 @@ impl BoundExpr {
     }
 }
 
+/// An entry for the metadata of a source's schema: a question that names the column `name` is told that it is `what`.
+pub(crate) fn refuse_name(name: &str, what: &str) -> (String, String) {
+    (refused_key(name), what.to_owned())
+}
+
+fn refused_key(name: &str) -> String {
+    format!("outcrop.refused.{name}")
+}
+
 pub(super) struct Binder<'a> {
     schema: &'a Schema,
 }
@@ -148,6 +157,15 @@ impl Binder<'_> {
 
     fn no_column(&self, name: &str) -> Error {
         let names = || self.schema.fields().iter().map(|field| field.name().as_str());
+        if let Some(what) = self.schema.metadata().get(&refused_key(name)) {
+            let error = Error::new(ErrorKind::Unsupported, format!("not supported: column `{name}` is {what}"));
+            let length = format!("{name}.length");
+            return if names().any(|known| known == length) {
+                error.hint(format!("`{length}` is its length"))
+            } else {
+                error
+            };
+        }
         let error = Error::new(ErrorKind::Name, format!("no column `{name}`"));
         if let Some(near) = did_you_mean(name, names()) {
             return error.hint(format!("did you mean `{near}`?"));

@@ -102,6 +102,14 @@ impl BoundExpr {
         }
     }
 
+    /// The conditions that all must be true for this to be true, in the order in which they are asked.
+    pub(crate) fn conjuncts(&self) -> Vec<&BoundExpr> {
+        match &self.node {
+            Node::And(a, b) => [a.conjuncts(), b.conjuncts()].concat(),
+            _ => vec![self],
+        }
+    }
+
     /// Whether evaluation may end in an error for some values.
     pub fn can_fail(&self) -> bool {
         self.can_fail

@@ -21,14 +21,17 @@ mod cast;
 pub(crate) mod civil;
 mod coerce;
 mod compare;
+mod condition;
 pub(crate) mod display;
 pub(crate) mod function;
 mod member;
 mod tree;
 mod value;
 
+pub(crate) use bind::refuse_name;
 pub use bound::BoundExpr;
 pub use build::{Then, When, coalesce, col, count_rows, greatest, least, len, lit, make_date, when};
+pub(crate) use condition::ColumnTest;
 pub use function::Function;
 pub use tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
 

@@ -10,6 +10,7 @@ mod lazy;
 mod open;
 mod reduction;
 mod scan;
+mod scan_parquet;
 mod value;
 
 pub use compute::{FromAnswer, FromAnswers, Run, Runner, Target, Targets, compute};
@@ -20,4 +21,5 @@ pub(crate) use lazy::{expand_wildcards, visible_names};
 pub use open::{FileScan, scan};
 pub use reduction::Reduction;
 pub use scan::{CsvScan, scan_csv};
+pub use scan_parquet::{ParquetScan, scan_parquet};
 pub use value::{FromValue, Value};

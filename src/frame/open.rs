@@ -7,7 +7,9 @@ use crate::source::Source;
 use crate::source::constants::{ConstantColumns, hive_keys};
 use crate::source::csv::{CsvOptions, CsvSource};
 use crate::source::detect::{InputFormat, detect_all};
+use crate::source::ipc::{IpcOptions, IpcSource};
 use crate::source::ndjson::{NdjsonOptions, NdjsonSource};
+use crate::source::parquet::ParquetSource;
 use crate::source::paths::{IntoPaths, expand};
 use crate::types::ColumnType;
 use std::path::PathBuf;
@@ -98,19 +100,23 @@ impl FileScan {
                 .hint("leave it out, or use --input-format csv"));
         }
         let hive = self.hive;
+        let (types, threads) = (self.csv.options.types.clone(), self.csv.options.sample_threads);
         match format {
             InputFormat::Csv => self.csv.open_files(files, hive),
             InputFormat::Ndjson => {
-                let mut options = NdjsonOptions::from(&self.csv.options);
-                let mut types = std::mem::take(&mut options.types);
-                with_constants(&files, hive, &mut types, |types| {
+                let options = NdjsonOptions::from(&self.csv.options);
+                with_constants(&files, hive, options.types.clone(), |types| {
                     NdjsonSource::open(&files, NdjsonOptions { types, ..options })
                 })
             }
-            InputFormat::Ipc | InputFormat::Parquet => Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("the files are {format}, which this version does not read"),
-            )),
+            InputFormat::Parquet => with_constants(&files, hive, types, |types| {
+                refuse_types(&types, format)?;
+                ParquetSource::open(&files, threads)
+            }),
+            InputFormat::Ipc => with_constants(&files, hive, types, |types| {
+                refuse_types(&types, format)?;
+                IpcSource::open(&files, IpcOptions { memory_map: self.memory_map, threads })
+            }),
         }
     }
 }
@@ -120,20 +126,27 @@ impl FileScan {
 pub(super) fn with_constants<S: Source + 'static>(
     files: &[PathBuf],
     hive: bool,
-    types: &mut Vec<(String, ColumnType)>,
+    types: Vec<(String, ColumnType)>,
     open: impl FnOnce(Vec<(String, ColumnType)>) -> Result<S>,
 ) -> Result<LazyFrame> {
     let keys = files.first().filter(|_| hive).map(|file| hive_keys(&file.display().to_string())).unwrap_or_default();
     let is_key = |name: &String| keys.iter().any(|(key, _)| key == name);
-    let (of_keys, of_columns): (Vec<_>, Vec<_>) = std::mem::take(types).into_iter().partition(|(name, _)| is_key(name));
+    let (of_keys, of_columns): (Vec<_>, Vec<_>) = types.into_iter().partition(|(name, _)| is_key(name));
     let source = Arc::new(open(of_columns)?);
     Ok(LazyFrame::from_source(Arc::new(ConstantColumns::new(source, hive, &of_keys)?)))
 }
 
+/// Files that state the types of their columns are read with those.
+fn refuse_types(types: &[(String, ColumnType)], format: InputFormat) -> Result<()> {
+    let Some((name, column_type)) = types.first() else { return Ok(()) };
+    let message = format!("a type is given for `{name}`, but {format} files state the types of their columns");
+    Err(Error::new(ErrorKind::Syntax, message).hint(format!("cast({name} as {column_type}) in a question converts it")))
+}
+
 /// A set of CSV files as a table.
 pub(super) fn open_csv(files: &[PathBuf], mut options: CsvOptions, hive: bool) -> Result<LazyFrame> {
-    let mut types = std::mem::take(&mut options.types);
-    with_constants(files, hive, &mut types, |types| {
+    let types = std::mem::take(&mut options.types);
+    with_constants(files, hive, types, |types| {
         options.types = types;
         CsvSource::open(files, options)
     })

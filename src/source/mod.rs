@@ -16,8 +16,10 @@ pub mod csv;
 pub mod decompress;
 pub mod detect;
 pub mod input;
+pub mod ipc;
 pub mod memory;
 pub mod ndjson;
+pub mod parquet;
 pub mod paths;
 
 use crate::batch::{Batch, RowId};

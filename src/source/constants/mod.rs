@@ -127,7 +127,8 @@ impl ConstantColumns {
             Origin::Inner(at) => below.field(at).clone(),
             Origin::Constant(at) => constants[at].field.clone(),
         };
-        let schema = Arc::new(Schema::new(origins.iter().map(field).collect::<Vec<_>>()));
+        let fields: Vec<Field> = origins.iter().map(field).collect();
+        let schema = Arc::new(Schema::new_with_metadata(fields, below.metadata().clone()));
         ConstantColumns { inner, constants, origins, schema, warnings }
     }
 }

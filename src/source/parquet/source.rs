@@ -1,0 +1,124 @@
+//! A set of Parquet files as a [`Source`].
+
+use super::fragments::stored_bytes;
+use super::open::{Opened, ParquetFile, SourceColumn, open};
+use super::scan::ParquetScan;
+use crate::error::Result;
+use crate::expr::refuse_name;
+use crate::source::input::InputCounters;
+use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
+use crate::types::ColumnType;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// A set of Parquet files with the same columns, in any order.
+pub struct ParquetSource {
+    files: Arc<[ParquetFile]>,
+    columns: Arc<[SourceColumn]>,
+    schema: SchemaRef,
+    warnings: Vec<String>,
+    counters: Arc<InputCounters>,
+    /// Bytes read that the statistics of some run have told of.
+    bytes_told: Arc<AtomicU64>,
+    /// Microseconds spent on footers that the statistics of no run have told of.
+    footer_micros: AtomicU64,
+}
+
+impl fmt::Debug for ParquetSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParquetSource").field("files", &self.describe()).field("schema", &self.schema).finish()
+    }
+}
+
+impl ParquetSource {
+    /// Opens the files at `paths` and reads their footers, `threads` at a time.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, a footer that is broken, encrypted or contradicts the file, columns that differ.
+    pub fn open(paths: &[PathBuf], threads: usize) -> Result<Self> {
+        let start = Instant::now();
+        let counters = Arc::new(InputCounters::default());
+        let Opened { files, columns, refused, warnings } = open(paths, &counters, threads)?;
+        let field = |column: &SourceColumn| Field::new(&column.name, column.column_type.arrow(), true);
+        let notes: HashMap<String, String> = refused.iter().map(|(name, what)| refuse_name(name, what)).collect();
+        let schema = Schema::new_with_metadata(columns.iter().map(field).collect::<Vec<_>>(), notes);
+        Ok(ParquetSource {
+            files: files.into(),
+            columns: columns.into(),
+            schema: Arc::new(schema),
+            warnings,
+            counters,
+            bytes_told: Arc::default(),
+            footer_micros: AtomicU64::new(start.elapsed().as_micros() as u64),
+        })
+    }
+}
+
+impl Source for ParquetSource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn describe(&self) -> String {
+        let name = |file: &ParquetFile| file.input.name().to_string();
+        match &*self.files {
+            [only] => name(only),
+            [first, .., last] => format!("{} files, {} … {}", self.files.len(), name(first), name(last)),
+            [] => "no files".to_owned(),
+        }
+    }
+
+    fn key(&self) -> String {
+        let names: Vec<String> = self.files().iter().map(ToString::to_string).collect();
+        format!("parquet {names:?}")
+    }
+
+    fn files(&self) -> Vec<Arc<str>> {
+        self.files.iter().map(|file| Arc::clone(file.input.name())).collect()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
+    }
+
+    fn untold_sample_seconds(&self) -> f64 {
+        self.footer_micros.swap(0, Ordering::Relaxed) as f64 / 1e6
+    }
+
+    /// One a row group; a scan may cut large ones further.
+    fn partitions(&self, _piece_bytes: usize) -> Vec<PartitionInfo> {
+        let mut partitions = Vec::new();
+        for file in self.files.iter() {
+            let leaves: Vec<usize> = (0..file.metadata.parquet_schema().num_columns()).collect();
+            let mut start = 0;
+            for row_group in 0..file.row_groups() {
+                let end = start + stored_bytes(file, &leaves, row_group);
+                partitions.push(PartitionInfo { file: Arc::clone(file.input.name()), stored_bytes: start..end });
+                start = end;
+            }
+        }
+        partitions
+    }
+
+    fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>> {
+        let (files, columns) = (Arc::clone(&self.files), Arc::clone(&self.columns));
+        let (counters, told) = (Arc::clone(&self.counters), Arc::clone(&self.bytes_told));
+        Ok(Box::new(ParquetScan::new(files, columns, request, counters, told)))
+    }
+
+    /// Types stand in the files.
+    fn widened(&self, _columns: &[(usize, ColumnType)]) -> Option<Arc<dyn Source>> {
+        None
+    }
+}
+
+/// Bytes read since the last call, by whatever run.
+pub(super) fn untold_bytes(counters: &InputCounters, told: &AtomicU64) -> u64 {
+    let now = counters.bytes_read();
+    now.saturating_sub(told.fetch_max(now, Ordering::Relaxed))
+}
