@@ -33,6 +33,12 @@ peers *args: data
     benches/peers/setup
     benches/peers/compare {{args}}
 
+# Rows a second for every input format, beside Polars and DuckDB.
+formats *args: data
+    cargo build --release --locked
+    benches/peers/setup
+    benches/peers/formats {{args}}
+
 # Everything a change is judged by.
 ci:
     .ci/run

@@ -3,7 +3,7 @@
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use outcrop::source::csv::{
-    ColumnSpec, Dialect, Engine, Format, Limits, RecordIndex, parse_column, parse_header, split, split_with,
+    ColumnSpec, DateFormat, Dialect, Engine, Format, Limits, RecordIndex, parse_column, parse_header, split, split_with,
 };
 use outcrop::types::ColumnType;
 use std::fmt::Write as _;
@@ -108,7 +108,8 @@ fn parse(bencher: Bencher, (_, column, column_type): (&str, usize, ColumnType)) 
     let text = &AIRLINE[..end];
     let mut index = RecordIndex::new();
     split(text, 0, &Dialect::default(), FIELDS, false, Limits::NONE, &mut index);
-    let (spec, format) = (ColumnSpec { index: column, column_type, declared: false }, Format::default());
+    let (spec, format) =
+        (ColumnSpec { index: column, column_type, declared: false, date_format: DateFormat::Iso }, Format::default());
     bencher
         .counter(ItemsCount::new(index.records()))
         .bench(|| black_box(parse_column(text, &index, None, &spec, &format)));
@@ -118,7 +119,7 @@ fn parse(bencher: Bencher, (_, column, column_type): (&str, usize, ColumnType)) 
 #[divan::bench]
 fn split_and_parse_three_columns(bencher: Bencher) {
     let specs = [(14, ColumnType::Int64), (15, ColumnType::Int64), (8, ColumnType::Utf8)]
-        .map(|(index, column_type)| ColumnSpec { index, column_type, declared: false });
+        .map(|(index, column_type)| ColumnSpec { index, column_type, declared: false, date_format: DateFormat::Iso });
     let format = Format::default();
     bencher.counter(BytesCount::new(AIRLINE.len())).bench(|| {
         let mut at = 0;

@@ -40,6 +40,8 @@ pub mod plan;
 
 pub mod exec;
 
+pub mod write;
+
 pub mod frame;
 
 pub mod sql;

@@ -363,14 +363,20 @@ fn arithmetic_errors_are_located_at_the_first_row() {
 }
 
 #[test]
-fn lone_carriage_returns_are_refused_and_another_delimiter_is_suspected() {
+fn another_delimiter_and_lone_carriage_returns_are_told_unless_sniffing_is_off() {
     let folder = Folder::new();
-    assert_says(&error_of(&folder.file("cr.csv", "a,b\r1,2\r3,4\r"), &COUNT), &["cr.csv", "carriage return", "tr "]);
-    let (stdout, stderr) = answer(&folder.file("semi.csv", "g;v\n1;3\n"), &COUNT);
-    assert_eq!(stdout, "n\n1\n");
+    let question = ["-q", "sum(v) as s", "--format", "csv"];
+    for (name, text) in [
+        ("cr.csv", "g,v\r1,3\r1,4\r"),
+        ("semi.csv", "g;v\n1;3\n1;4\n"),
+        ("tabs.tsv", "g\tv\n1\t3\n1\t4\n"),
+        ("tabs.csv", "g\tv\n1\t3\n1\t4\n"),
+    ] {
+        assert_eq!(answer(&folder.file(name, text), &question), ("s\n7\n".to_owned(), String::new()), "{name}");
+    }
+    let (stdout, stderr) = answer(&folder.0.path().join("semi.csv"), &[&COUNT[..], &["--no-sniff"]].concat());
+    assert_eq!(stdout, "n\n2\n");
     assert_says(&stderr, &["warning", "g;v", "--delimiter ';'"]);
-    let (stdout, _) = answer(&folder.file("tabs.tsv", "g\tv\n1\t3\n"), &["-q", "sum(v) as s", "--format", "csv"]);
-    assert_eq!(stdout, "s\n3\n");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use outcrop::source::csv::fields::unquote;
 use outcrop::source::csv::{
-    Dialect, Engine, Format, Limits, Malformed, MalformedKind, RecordIndex, Split, guess_record_start, parse_header,
-    split, split_with,
+    Dialect, Engine, Format, Limits, LineEnd, Malformed, MalformedKind, RecordIndex, Split, guess_record_start,
+    parse_header, split, split_with,
 };
 use proptest::prelude::*;
 use std::fs;
@@ -27,14 +27,37 @@ fn split_all(engine: Engine, text: &[u8], dialect: &Dialect, fields: usize, at_e
 }
 
 fn judge(text: &[u8], dialect: &Dialect) -> Records {
+    judge_doubling(text, dialect, true)
+}
+
+fn judge_doubling(text: &[u8], dialect: &Dialect, doubled_quotes: bool) -> Records {
     let mut builder = csv::ReaderBuilder::new();
     builder.has_headers(false).flexible(true).delimiter(dialect.delimiter());
+    builder.escape(dialect.escape()).comment(dialect.comment()).double_quote(doubled_quotes);
     match dialect.quote() {
         Some(quote) => builder.quote(quote),
         None => builder.quoting(false),
     };
-    let rows = builder.from_reader(text).into_byte_records();
-    rows.map(|row| row.unwrap().iter().map(<[u8]>::to_vec).collect()).collect()
+    // To the judge, comments end with line feeds whatever ends records: line feeds and returns are swapped.
+    let swap = dialect.line_end() == LineEnd::CarriageReturn;
+    let swapped = |text: &[u8]| -> Vec<u8> {
+        let swapped = |&byte: &u8| match byte {
+            b'\r' if swap => b'\n',
+            b'\n' if swap => b'\r',
+            other => other,
+        };
+        text.iter().map(swapped).collect()
+    };
+    if swap {
+        builder.terminator(csv::Terminator::Any(b'\n'));
+    }
+    let text = swapped(text);
+    let rows = builder.from_reader(&*text).into_byte_records();
+    rows.map(|row| row.unwrap().iter().map(swapped).collect()).collect()
+}
+
+fn line_end_byte(dialect: &Dialect) -> u8 {
+    if dialect.line_end() == LineEnd::CarriageReturn { b'\r' } else { b'\n' }
 }
 
 /// What every engine agrees on: the records, and how the text ended.
@@ -47,7 +70,8 @@ fn agreed(text: &[u8], dialect: &Dialect, fields: usize, at_end: bool) -> (Recor
         assert_eq!((other.starts(), other_end), (index.starts(), end), "{engine:?}");
         assert_eq!(other.newlines(), index.newlines(), "{engine:?}");
     }
-    assert_eq!(index.newlines(), text[..end.consumed].iter().filter(|&&byte| byte == b'\n').count() as u64);
+    let line_ends = text[..end.consumed].iter().filter(|&&byte| byte == line_end_byte(dialect)).count();
+    assert_eq!(index.newlines(), line_ends as u64);
     (expected, end)
 }
 
@@ -60,24 +84,43 @@ struct Valid {
 }
 
 fn any_dialect() -> impl Strategy<Value = Dialect> {
-    (prop::sample::select(&b",;\t|"[..]), prop::option::weighted(0.9, prop::sample::select(&b"\"'"[..])))
-        .prop_map(|(delimiter, quote)| Dialect::new(delimiter, quote).unwrap())
+    let bytes = (
+        prop::sample::select(&b",;\t|"[..]),
+        prop::option::weighted(0.9, prop::sample::select(&b"\"'"[..])),
+        prop::option::weighted(0.4, Just(b'\\')),
+        prop::option::weighted(0.4, Just(b'#')),
+    );
+    let line_end = prop_oneof![4 => Just(LineEnd::Newline), 1 => Just(LineEnd::CarriageReturn)];
+    (bytes, line_end).prop_map(|((delimiter, quote, escape, comment), line_end)| {
+        let dialect = Dialect::new(delimiter, quote).unwrap().with_line_end(line_end);
+        dialect.with_escape(escape).unwrap().with_comment(comment).unwrap()
+    })
 }
 
 /// Bytes that matter to the grammar, and a few that do not.
 fn hostile_bytes(length: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(prop::sample::select(&b"ab1,;\t|\"'\"'\n\r\0\xE9 "[..]), length)
+    prop::collection::vec(prop::sample::select(&b"ab1,;\t|\"'\"'\n\r\\\\#\0\xE9 "[..]), length)
 }
 
 fn any_valid() -> impl Strategy<Value = Valid> {
     let field = (hostile_bytes(0..12), any::<bool>());
-    let line = (prop::collection::vec(field, 1..6), 0..8_u8, any::<bool>());
+    let comment = prop::option::weighted(0.2, hostile_bytes(0..20));
+    let line = (prop::collection::vec(field, 1..6), 0..8_u8, any::<bool>(), comment);
     (any_dialect(), 1..6_usize, prop::collection::vec(line, 0..14), any::<bool>()).prop_map(
         |(dialect, fields, lines, last_newline)| {
             let mut text = Vec::new();
             let mut line_end: &[u8] = b"";
-            for (line, blanks, crlf) in &lines {
-                line_end = if *crlf { b"\r\n" } else { b"\n" };
+            for (line, blanks, crlf, comment) in &lines {
+                line_end = match dialect.line_end() {
+                    LineEnd::CarriageReturn => b"\r",
+                    LineEnd::Newline if *crlf => b"\r\n",
+                    LineEnd::Newline => b"\n",
+                };
+                if let (Some(byte), Some(comment)) = (dialect.comment(), comment) {
+                    text.push(byte);
+                    text.extend(comment.iter().filter(|&&byte| byte != b'\n' && byte != b'\r'));
+                    text.extend_from_slice(line_end);
+                }
                 let first = text.len();
                 for at in 0..fields {
                     if at > 0 {
@@ -108,14 +151,22 @@ fn write_field(text: &mut Vec<u8>, content: &[u8], quoted: bool, dialect: &Diale
     match dialect.quote() {
         Some(quote) if quoted => {
             text.push(quote);
-            for &byte in content {
-                text.extend(std::iter::repeat_n(byte, if byte == quote { 2 } else { 1 }));
+            for (at, &byte) in content.iter().enumerate() {
+                match dialect.escape() {
+                    // Quotes may be doubled all the same.
+                    Some(escape) if byte == escape || byte == quote && at % 3 > 0 => text.push(escape),
+                    _ if byte == quote => text.push(quote),
+                    _ => {}
+                }
+                text.push(byte);
             }
             text.push(quote);
         }
         quote => {
-            let plain = content.iter().filter(|&&byte| byte != dialect.delimiter() && byte != b'\n' && byte != b'\r');
-            text.extend(plain.skip_while(|&&byte| Some(byte) == quote));
+            // Where returns end records, line feeds are data.
+            let is_line_end = |byte| byte == b'\r' || byte == line_end_byte(dialect);
+            let plain = content.iter().filter(|&&byte| byte != dialect.delimiter() && !is_line_end(byte));
+            text.extend(plain.skip_while(|&&byte| Some(byte) == quote || Some(byte) == dialect.comment()));
         }
     }
 }
@@ -173,18 +224,26 @@ proptest! {
     /// Long enough for several blocks and windows, regular but for a few places.
     #[test]
     fn engines_agree_on_long_text_with_odd_places(
-        line in prop::sample::select(&["a,b,c\n", "1,\"x\"\"y\",2\r\n", "\"a\nb\",\"\",\"c,\"\n"][..]),
+        line in prop::sample::select(&["a,b,c\n", "1,\"x\"\"y\",2\r\n", "\"a\nb\",\"\",\"c,\"\n",
+            "\"a\\\"b\",\"\\\\\",\\\n", "#a \"comment\n1,2,3\n4,5,6\n7,8,9\n"][..]),
         repeats in 1..4000_usize,
+        escape in prop::option::of(Just(b'\\')),
+        comment in prop::option::of(Just(b'#')),
+        returns: bool,
         odd in prop::collection::vec((any::<prop::sample::Index>(), hostile_bytes(1..3)), 0..4),
         at_end: bool,
     ) {
         let mut text = line.repeat(repeats).into_bytes();
+        let mut dialect = Dialect::default().with_escape(escape).unwrap().with_comment(comment).unwrap();
+        if returns {
+            dialect = dialect.with_line_end(LineEnd::CarriageReturn);
+            text = text.into_iter().map(|byte| if byte == b'\n' { b'\r' } else { byte }).collect();
+        }
         for (at, bytes) in odd {
             let at = at.index(text.len());
             text.splice(at..at, bytes);
         }
         // Malformed records are set aside until the end is reached.
-        let dialect = Dialect::default();
         let runs: Vec<_> = Engine::available().into_iter().map(|engine| {
             let (mut index, mut at, mut malformed) = (RecordIndex::new(), 0, Vec::new());
             loop {
@@ -327,6 +386,120 @@ fn difference_a_lone_carriage_return_is_data() {
         [[b"a\rb".to_vec(), b"\r".to_vec()], [b"\rc".to_vec(), b"d\r".to_vec()]]
     );
     assert_eq!(judge(b"a\rb\r\n", &Dialect::default()).len(), 2);
+}
+
+#[test]
+fn difference_an_escape_byte_before_other_bytes_is_data() {
+    let dialect = Dialect::default().with_escape(Some(b'\\')).unwrap();
+    let text = br#""C:\temp","x"
+"#;
+    assert_eq!(agreed(text, &dialect, 2, true).0, [[br"C:\temp".to_vec(), b"x".to_vec()]]);
+    assert_eq!(judge(text, &dialect)[0], [&b"C:temp"[..], b"x"]);
+}
+
+#[test]
+fn agreement_on_escapes_without_doubled_quotes() {
+    let dialect = Dialect::default().with_escape(Some(b'\\')).unwrap();
+    let text = br#""a\"b","\\"
+"\"","\"\",\""
+\,\"c\
+a\"b",\\
+"#;
+    let (rows, end) = agreed(text, &dialect, 2, true);
+    assert_eq!((end.consumed, end.malformed), (text.len(), None));
+    assert_eq!(rows, judge_doubling(text, &dialect, false));
+    assert_eq!(rows[2], [br"\".to_vec(), br#"\"c\"#.to_vec()], "outside quotes an escape byte is data");
+}
+
+#[test]
+fn an_escaped_quote_does_not_close() {
+    let dialect = Dialect::default().with_escape(Some(b'\\')).unwrap();
+    let kind = |text: &[u8]| agreed(text, &dialect, 2, true).1.malformed.map(|malformed| malformed.kind);
+    assert_eq!(kind(br#"a,"b\"#), Some(MalformedKind::UnterminatedQuote));
+    assert_eq!(kind(br#"a,"b\""#), Some(MalformedKind::UnterminatedQuote));
+    assert_eq!(kind(br#"a,"b"\"#), Some(MalformedKind::TextAfterQuote));
+    assert_eq!(kind(br#"a,"b\\""#), None);
+}
+
+/// Runs of escape bytes of every length before a quote, at every offset in a block.
+#[test]
+fn engines_agree_on_escapes_across_block_borders() {
+    let dialect = Dialect::default().with_escape(Some(b'\\')).unwrap();
+    for run in 0..70 {
+        for length in 50..66 {
+            let escapes = "\\".repeat(run);
+            let text = format!("\"{}{escapes}\"c\",d\n\"e\",f\n", "x".repeat(length));
+            let (rows, end) = agreed(text.as_bytes(), &dialect, 2, true);
+            assert_eq!(end.malformed.is_none(), run % 2 == 1, "{text}");
+            assert_eq!(rows.len(), if run % 2 == 1 { 2 } else { 0 });
+        }
+    }
+}
+
+#[test]
+fn comment_lines_are_passed_over_and_counted_as_lines_only() {
+    let dialect = Dialect::default().with_comment(Some(b'#')).unwrap();
+    let text = b"#a \"quote\na,b\n# one, two, three\r\n\"#c\",#d\n#\ne,f\n#last";
+    let (rows, end) = agreed(text, &dialect, 2, true);
+    assert_eq!((end.consumed, end.malformed), (text.len(), None));
+    assert_eq!(rows, judge(&[text, &b"\n"[..]].concat(), &dialect));
+    // Deliberately different: the judge makes a record of a comment that the file ends in.
+    assert_eq!(judge(text, &dialect).len(), rows.len() + 1);
+    // The last comment may go on.
+    assert_eq!(agreed(text, &dialect, 2, false).1, Split { consumed: text.len() - 5, malformed: None });
+    // In one column too, where a blank line is a record.
+    assert_eq!(agreed(b"#x\na\n\n#y\n", &dialect, 1, true).0.len(), 2);
+    assert_eq!(accepted("#a,b\n", 2).len(), 1, "only when asked for");
+}
+
+#[test]
+fn a_comment_hides_no_ragged_records_before_it() {
+    let dialect = Dialect::default().with_comment(Some(b'#')).unwrap();
+    let malformed = agreed(b"a,b,c\nd\ne,f\n# x,y,z\ng,h,i\n", &dialect, 3, true).1.malformed.unwrap();
+    assert_eq!((malformed.start, malformed.kind), (6, MalformedKind::TooFew { found: 1 }));
+}
+
+#[test]
+fn carriage_returns_alone_end_records_when_the_dialect_says_so() {
+    let dialect = Dialect::default().with_line_end(LineEnd::CarriageReturn);
+    let text = b"a,b\r\r\"c\rd\",e\nf\r\"g\",\"h\"\r";
+    let (rows, end) = agreed(text, &dialect, 2, true);
+    assert_eq!((end.consumed, end.malformed), (text.len(), None));
+    assert_eq!(rows[1], [b"c\rd".to_vec(), b"e\nf".to_vec()]);
+    assert_eq!(rows.len(), 3);
+    assert_eq!(agreed(b"\"a\"\n,b\r", &dialect, 2, true).1.malformed.unwrap().kind, MalformedKind::TextAfterQuote);
+}
+
+/// Many windows of the text are grown until one holds the field; none may be scanned more than a few times.
+#[test]
+fn a_very_long_field_is_not_scanned_over_and_over() {
+    let mut text = vec![b'x'; 24 << 20];
+    text[0] = b'"';
+    for at in [text.len() / 3, text.len() / 2] {
+        text[at] = b',';
+    }
+    let start = std::time::Instant::now();
+    for dialect in [Dialect::default(), Dialect::default().with_escape(Some(b'\\')).unwrap()] {
+        for at_end in [false, true] {
+            let mut index = RecordIndex::new();
+            let limits = Limits { bytes: 1 << 18, records: usize::MAX };
+            let end = split(&text, 0, &dialect, 2, at_end, limits, &mut index);
+            assert_eq!((end.consumed, end.malformed.is_some()), (0, at_end));
+        }
+    }
+    assert!(start.elapsed().as_secs() < 60, "quadratic work would take hours");
+}
+
+#[test]
+fn a_hundred_thousand_columns_are_split_and_read() {
+    let columns = 100_000;
+    let line = "12,".repeat(columns - 1) + "7\n";
+    let text = line.repeat(3);
+    let (index, end) = split_all(Engine::best(), text.as_bytes(), &Dialect::default(), columns, true);
+    assert_eq!((index.records(), end.malformed), (3, None));
+    assert!(index.bytes_held() < 8 * text.len(), "{} bytes", index.bytes_held());
+    let header = parse_header(line.as_bytes(), &Format::default(), true, true).unwrap().unwrap();
+    assert_eq!((header.names.len(), header.renamed.len()), (columns, columns - 2));
 }
 
 #[test]

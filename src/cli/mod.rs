@@ -5,6 +5,7 @@
 //! words typed is found before any data are read, and stdout stays empty when a command fails, unless rows were already
 //! streaming.
 
+mod convert;
 pub(crate) mod flags;
 pub(crate) mod messages;
 mod open;

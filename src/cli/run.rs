@@ -1,7 +1,8 @@
 //! The commands.
 
+use super::convert::{convert, write_all};
 use super::flags::{
-    Ask, Cli, Command, Count, Explain, Head, Input, Output, Questions, Run, SCHEDULER_VARIABLE, Schema, Stats,
+    Ask, Cli, Command, Count, Explain, Form, Head, Input, Output, Questions, Run, SCHEDULER_VARIABLE, Schema, Stats,
 };
 use super::messages::{Stop, conclude, warn};
 use super::open::open_any;
@@ -11,13 +12,16 @@ use super::stats;
 use crate::error::{Error, ErrorKind};
 use crate::exec::{RunOptions, RunStatistics, flows_through, stream};
 use crate::expr::count_rows;
-use crate::frame::{CsvScan, DataFrame, LazyFrame, Runner};
+use crate::frame::{CsvScan, DataFrame, LazyFrame, Runner, Write as FileWrite};
 use crate::plan::{LogicalPlan, explain};
 use crate::source::CancelToken;
-use crate::source::csv::Encoding;
+use crate::source::csv::{DateFormats, Encoding};
+use crate::source::memory::MemorySource;
 use crate::source::paths::{IntoPaths, expand};
 use crate::sql::{parse_question, read_questions};
 use crate::types::ColumnType;
+use crate::write::text::compress;
+use crate::write::{Codec, Partial, Target, WriteOptions, remove_unfinished};
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
 use clap::Parser;
@@ -25,7 +29,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Exit code after Ctrl-C, as a shell gives it.
@@ -44,6 +48,7 @@ pub fn main() -> ExitCode {
     stop_on_interrupt(&cancel);
     let outcome = match cli.command {
         Command::Ask(command) => ask(&command, &cancel),
+        Command::Convert(command) => convert(&command, &cancel),
         Command::Schema(command) => schema(&command),
         Command::Head(command) => head(&command, &cancel),
         Command::Count(command) => count(&command, &cancel),
@@ -55,31 +60,27 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Files that are being written and must not be left behind.
-static PARTIAL: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
-fn partial_files() -> MutexGuard<'static, Vec<PathBuf>> {
-    PARTIAL.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Ctrl-C cancels the run; work that does not stop soon, such as sorting a large answer, ends with the process.
 fn stop_on_interrupt(cancel: &CancelToken) {
     let cancel = cancel.clone();
     let handler = move || {
         cancel.cancel();
         std::thread::sleep(GRACE);
-        for path in partial_files().iter() {
-            // It may never have been created.
-            let _ = std::fs::remove_file(path);
-        }
+        remove_unfinished();
         std::process::exit(i32::from(INTERRUPTED));
     };
     // Without a handler Ctrl-C ends the process at once, which loses nothing but grace.
     let _ = ctrlc::set_handler(handler);
 }
 
-fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
-    let mut scan = CsvScan::new(input.files.as_slice()).has_header(!input.no_header);
+pub(super) fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
+    let mut scan = CsvScan::new(input.files.as_slice());
+    if input.no_sniff {
+        scan = scan.sniff(false);
+    }
+    if input.header || input.no_header {
+        scan = scan.has_header(input.header);
+    }
     if let Some(threads) = run.threads {
         scan = scan.sample_threads(threads.get());
     }
@@ -88,6 +89,39 @@ fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
     }
     if let Some(quote) = input.quote {
         scan = scan.quote(quote.0);
+    }
+    if let Some(escape) = input.escape {
+        scan = scan.escape(escape.0);
+    }
+    if let Some(comment) = input.comment {
+        scan = scan.comment(comment.0);
+    }
+    if let Some(lines) = input.skip_rows {
+        scan = scan.skip_rows(lines);
+    }
+    if let Some(decimal) = input.decimal {
+        scan = scan.decimal(decimal);
+    }
+    if let Some(line_end) = input.line_end {
+        scan = scan.line_end(line_end);
+    }
+    if !input.date_format.is_empty() {
+        scan = scan.date_formats(DateFormats::new(input.date_format.iter().map(String::as_str))?);
+    }
+    if let Some(thousands) = input.thousands {
+        scan = scan.thousands(thousands.0);
+    }
+    if let Some(policy) = input.invalid_bytes {
+        scan = scan.invalid_bytes(policy);
+    }
+    if let Some(policy) = input.columns {
+        scan = scan.columns(policy);
+    }
+    if let Some(files) = input.sample_files {
+        scan = scan.sample_files(files);
+    }
+    for rule in &input.file_options {
+        scan = scan.rule(rule.clone());
     }
     if let Some(tokens) = &input.null {
         scan = scan.null_tokens(tokens.iter().map(String::as_str));
@@ -132,7 +166,7 @@ fn frames(input: &Input, run: &Run, texts: &[String]) -> Result<Vec<LazyFrame>, 
     texts.iter().map(|text| all.ask(text)).collect::<Result<_, _>>()
 }
 
-fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>) -> Result<RunOptions, Error> {
+pub(super) fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>) -> Result<RunOptions, Error> {
     let mut options = RunOptions { cancel: cancel.clone(), ..RunOptions::default() };
     let variable = std::env::var(SCHEDULER_VARIABLE).ok();
     let chosen = run.scheduler(variable.as_deref());
@@ -158,7 +192,7 @@ fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>) -> Result<
     Ok(options)
 }
 
-fn progress_of(run: &Run) -> Arc<Progress> {
+pub(super) fn progress_of(run: &Run) -> Arc<Progress> {
     Arc::new(Progress::new(!run.quiet && !run.no_progress && io::stderr().is_terminal()))
 }
 
@@ -191,25 +225,39 @@ fn answer(
     if output.output.is_some() {
         refuse_overwriting(output, frames.len(), &expand(&input.files.as_slice().into_paths())?)?;
     }
+    let form = output.form(io::stdout().is_terminal(), frames.len())?;
     let progress = progress_of(run);
     let options = options(run, cancel, &progress)?;
-    let format = output.format(io::stdout().is_terminal());
-    if let [frame] = frames
-        && streams(frame, format, output, run)?
-    {
-        let outcome = write_stream(frame, options, format);
-        progress.finish();
-        return outcome;
+    match &form {
+        Form::File(how) => {
+            let done = write_all(&Runner::with_options(options), &file_writes(frames, how, output));
+            progress.finish();
+            report(&done?.statistics, run);
+        }
+        Form::Text(format, _) if frames.len() == 1 && streams(&frames[0], *format, output, run)? => {
+            let outcome = write_stream(&frames[0], options, *format);
+            progress.finish();
+            return outcome;
+        }
+        Form::Text(format, codec) => {
+            let done = Runner::with_options(options).run::<_, Vec<DataFrame>>(frames);
+            progress.finish();
+            let done = done?;
+            write(&done.value, titles, *format, *codec, output)?;
+            report(&done.statistics, run);
+        }
     }
-    let done = Runner::with_options(options).run::<_, Vec<DataFrame>>(frames);
-    progress.finish();
-    let done = done?;
-    write(&done.value, titles, format, output)?;
-    report(&done.statistics, run);
     Ok(())
 }
 
-fn report(statistics: &RunStatistics, run: &Run) {
+/// Every frame to the file of its number.
+fn file_writes(frames: &[LazyFrame], how: &WriteOptions, output: &Output) -> Vec<FileWrite> {
+    let name = output.output.as_deref().unwrap_or_default();
+    let target = |number: usize| Target::Path(name.replace("{}", &(number + 1).to_string()).into());
+    frames.iter().enumerate().map(|(at, frame)| FileWrite::new(frame, target(at), how.clone())).collect()
+}
+
+pub(super) fn report(statistics: &RunStatistics, run: &Run) {
     let text = match run.stats {
         None => return,
         Some(Stats::Text) => stats::text(statistics),
@@ -247,7 +295,7 @@ fn write_stream(frame: &LazyFrame, options: RunOptions, format: Format) -> Resul
     out.flush().map_err(closed)
 }
 
-fn write(frames: &[DataFrame], titles: &[String], format: Format, output: &Output) -> Result<(), Stop> {
+fn write(frames: &[DataFrame], titles: &[String], format: Format, codec: Codec, output: &Output) -> Result<(), Stop> {
     let answer =
         |(frame, title): (&'_ DataFrame, &'_ String)| (frame.schema().clone(), title.clone(), frame.batches().to_vec());
     let parts: Vec<_> = frames.iter().zip(titles).map(answer).collect();
@@ -261,11 +309,11 @@ fn write(frames: &[DataFrame], titles: &[String], format: Format, output: &Outpu
         return written.map_err(|error| Stop::writing("stdout", &error));
     };
     if !path.contains("{}") {
-        return write_file(path, format, &answers);
+        return write_file(path, format, codec, &answers);
     }
     for (number, answer) in answers.iter().enumerate() {
         let path = path.replace("{}", &(number + 1).to_string());
-        write_file(&path, format, std::slice::from_ref(answer))?;
+        write_file(&path, format, codec, std::slice::from_ref(answer))?;
     }
     Ok(())
 }
@@ -276,33 +324,18 @@ fn terminal_width() -> Option<usize> {
 
 /// Writes beside the final name and renames, so that a half-written file never stands under it. A link is followed; a
 /// pipe or device is written to as it is; a file that is replaced keeps its permissions.
-fn write_file(path: &str, format: Format, answers: &[Answer<'_>]) -> Result<(), Stop> {
+fn write_file(path: &str, format: Format, codec: Codec, answers: &[Answer<'_>]) -> Result<(), Stop> {
     let failed = |error: io::Error| Stop::writing(path, &error);
-    let known = std::fs::metadata(path).ok();
-    if known.as_ref().is_some_and(|known| !known.is_file()) {
-        let file = File::options().write(true).open(path).map_err(failed)?;
-        let mut out = BufWriter::with_capacity(1 << 16, file);
-        return write_answers(format, answers, Layout::default(), &mut out).and_then(|()| out.flush()).map_err(failed);
+    let mut text = Vec::new();
+    write_answers(format, answers, Layout::default(), &mut text).map_err(failed)?;
+    let bytes = compress(text, codec.into())?;
+    if std::fs::metadata(path).is_ok_and(|known| !known.is_file()) {
+        let file = File::options().write(true).open(path);
+        return file.and_then(|mut file| file.write_all(&bytes)).map_err(failed);
     }
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
-    let mut partial = target.clone().into_os_string();
-    partial.push(format!(".partial-{}", std::process::id()));
-    partial_files().push(PathBuf::from(&partial));
-    let written = File::create(&partial).and_then(|file| {
-        if let Some(known) = &known {
-            file.set_permissions(known.permissions())?;
-        }
-        let mut out = BufWriter::with_capacity(1 << 16, file);
-        write_answers(format, answers, Layout::default(), &mut out)?;
-        out.flush()?;
-        std::fs::rename(&partial, &target)
-    });
-    partial_files().pop();
-    written.map_err(|error| {
-        // Whatever was written of it is of no use.
-        let _ = std::fs::remove_file(&partial);
-        Stop::writing(path, &error)
-    })
+    let partial = Partial::file(Path::new(path)).map_err(failed)?;
+    partial.handle().and_then(|mut file| file.write_all(&bytes)).map_err(failed)?;
+    partial.commit(true).map_err(failed)
 }
 
 /// Refuses to write an answer over a file that is read.
@@ -330,6 +363,11 @@ fn schema(command: &Schema) -> Result<(), Stop> {
             warn(&warning, &mut io::stderr());
         }
     }
+    if command.explain
+        && let Some(text) = frame.plan()?.source().explain_schema()
+    {
+        return io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error));
+    }
     let types =
         schema.fields().iter().map(|field| ColumnType::from_arrow(field.data_type()).map(|kind| kind.to_string()));
     let types = types.collect::<Result<Vec<_>, _>>()?;
@@ -338,8 +376,15 @@ fn schema(command: &Schema) -> Result<(), Stop> {
     let field = |name| Field::new(name, DataType::Utf8View, false);
     let columns = Arc::new(ArrowSchema::new(vec![field("column"), field("type")]));
     let batch = RecordBatch::try_new(Arc::clone(&columns), vec![names, types]).map_err(Error::from)?;
-    let format = command.output.format(io::stdout().is_terminal());
-    write(&[DataFrame::new(columns, vec![batch])], &[String::new()], format, &command.output)
+    match command.output.form(io::stdout().is_terminal(), 1)? {
+        Form::Text(format, codec) => {
+            write(&[DataFrame::new(columns, vec![batch])], &[String::new()], format, codec, &command.output)
+        }
+        Form::File(how) => {
+            let table = LazyFrame::from_source(Arc::new(MemorySource::new(columns, vec![batch])));
+            write_all(&Runner::new(), &file_writes(&[table], &how, &command.output)).map(|_| ())
+        }
+    }
 }
 
 fn explain_questions(command: &Explain) -> Result<(), Stop> {

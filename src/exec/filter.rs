@@ -105,3 +105,43 @@ impl RowFilter for AnyStage {
         any
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::{Literal, col, lit};
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    /// The conditions in `filters` over columns i (Int64) and t (text), which stand at 4 and 7 of the pass.
+    fn of(filters: &[crate::expr::Expr]) -> Vec<(usize, Test)> {
+        let field = |name, data_type| Field::new(name, data_type, true);
+        let schema = Schema::new(vec![field("i", DataType::Int64), field("t", DataType::Utf8View)]);
+        let bound: Vec<BoundExpr> = filters.iter().map(|filter| filter.bind_condition(&schema).unwrap()).collect();
+        conditions(&bound, &[4, 7]).into_iter().map(|condition| (condition.column, condition.test)).collect()
+    }
+
+    #[test]
+    fn comparisons_are_read_from_both_sides_and_through_and() {
+        let filter = col("i").gt(lit(3)).and(lit("x").gt_eq(col("t")));
+        let expected = [(4, Test::Gt(Literal::Int64(3))), (7, Test::LtEq(Literal::Utf8("x".into())))];
+        assert_eq!(of(&[filter.clone()]), expected);
+        assert_eq!(of(&[col("i").gt(lit(3)), lit("x").gt_eq(col("t"))]), expected);
+        assert_eq!(of(&[col("i").lt(lit(2.5))]), [(4, Test::Lt(Literal::Float64(2.5)))]);
+        assert_eq!(of(&[col("t").is_null()]), [(7, Test::IsNull)]);
+    }
+
+    #[test]
+    fn what_says_nothing_about_one_column_is_left_out() {
+        assert_eq!(of(&[col("i").gt(lit(3)).or(col("t").eq(lit("x")))]), []);
+        assert_eq!(of(&[col("i").not_eq(lit(3))]), []);
+        assert_eq!(of(&[col("i").gt(col("i"))]), []);
+    }
+
+    #[test]
+    fn nothing_counts_behind_a_condition_that_may_fail() {
+        let may_fail = (lit(10) + col("i")).gt(lit(0));
+        let sure = col("i").eq(lit(1));
+        assert_eq!(of(&[sure.clone(), may_fail.clone(), col("t").is_null()]), [(4, Test::Eq(Literal::Int64(1)))]);
+        assert_eq!(of(&[may_fail.and(sure)]), []);
+    }
+}

@@ -63,13 +63,6 @@ impl Misfits {
         })
     }
 
-    /// The plan over wider types, for a stream that has handed out nothing yet; warns as a run does.
-    pub(super) fn widened_plan(&self, plan: &LogicalPlan, options: &RunOptions) -> Result<LogicalPlan> {
-        let wider = self.widen(plan).map_err(|(_, error)| error)?;
-        self.warn(options, &mut Vec::new());
-        Ok(wider)
-    }
-
     /// Rows of the narrower type have already been handed out.
     pub(super) fn too_late(&self) -> Error {
         let Some((&(column, needed), misfit)) = self.earliest() else {

@@ -15,6 +15,7 @@ mod filter;
 mod misfits;
 mod options;
 mod outcome;
+mod output;
 mod pass;
 mod run;
 mod sink;
@@ -24,7 +25,8 @@ mod work;
 mod worker;
 
 pub use options::{Progress, ProgressCallback, RunOptions, Scheduler, Warning, WarningCallback};
-pub use run::{Answer, RunOutput, run};
+pub use output::{Prepared, RowOutput};
+pub use run::{Answer, RunOutput, run, run_into};
 pub use sink::Materialised;
 pub use statistics::{RunStatistics, StageSeconds};
 pub use stream::{BatchStream, flows_through, stream};

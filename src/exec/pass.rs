@@ -3,10 +3,10 @@
 use super::filter::any_stage;
 use super::options::{RunOptions, Scheduler, Warning};
 use super::outcome::{FirstMisfit, PassOutcome, Verdict};
+use super::output::Gate;
 use super::run::tell;
 use super::sink::{self, Materialised, Sink};
 use super::statistics::RunStatistics;
-use super::stream::Gate;
 use super::work::PassStage;
 use super::worker::{Shared, Worker, lock};
 use crate::batch::RowId;
@@ -47,14 +47,14 @@ pub(super) struct StageToRun {
     pub(super) recodings_told: bool,
 }
 
-/// Runs one pass. `gate` takes the batches of the only stage instead of its sink.
+/// Runs one pass. `gates`, by stage, take the batches of stages instead of their sinks; none need be given.
 pub(super) fn run_pass(
     source: &Arc<dyn Source>,
     stages: Vec<StageToRun>,
     options: &RunOptions,
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
-    gate: Option<&Gate>,
+    gates: &mut [Option<Gate<'_>>],
 ) -> Result<Vec<StageEnd>> {
     let (stages, told): (Vec<Stage>, Vec<bool>) = stages.into_iter().map(|run| (run.stage, run.recodings_told)).unzip();
     let columns = union(&stages);
@@ -70,6 +70,9 @@ pub(super) fn run_pass(
         batch_bytes: options.batch_bytes,
         cancel: options.cancel.clone(),
     };
+    for gate in gates.iter_mut().flatten() {
+        gate.skip_files(request.skip.clone());
+    }
     let scan = source.scan(request)?;
     let of_pass = |((stage, map), recodings_told)| PassStage { stage, map, recodings_told };
     let stages: Vec<PassStage> = stages.into_iter().zip(maps).zip(told).map(of_pass).collect();
@@ -85,7 +88,7 @@ pub(super) fn run_pass(
         records: AtomicU64::new(0),
         warnings: Mutex::new(Vec::new()),
         last_progress: Mutex::new(Instant::now()),
-        gate,
+        gates,
     };
     let mut finished = work(&shared, statistics)?;
     statistics.partitions += shared.partitions.load(Ordering::Relaxed);
@@ -102,7 +105,7 @@ pub(super) fn run_pass(
     let outcome = lock(&shared.outcome);
     let filled_by: Vec<_> = finished.iter().map(|sink| sink.filled_by()).collect();
     if let Some((count, place)) = outcome.recoded(&filled_by) {
-        report_recoded(count, &place, options, statistics, warnings);
+        report_recoded(count, &place, source.recoding(), options, statistics, warnings);
     }
     let mut ends = Vec::with_capacity(stages.len());
     for (at, sink) in finished.drain(..).enumerate() {
@@ -188,15 +191,14 @@ fn run_on_threads(workers: &mut [Worker<'_>]) -> Result<()> {
 fn report_recoded(
     count: u64,
     place: &Place,
+    how: &str,
     options: &RunOptions,
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
 ) {
     statistics.fields_recoded += count;
     let fields = if count == 1 { "1 field is" } else { &format!("{count} fields are") };
-    let warning = Warning(format!(
-        "{place}: {fields} not UTF-8 and read as windows-1252; this is the first (--encoding states another, or makes it an error)"
-    ));
+    let warning = Warning(format!("{place}: {fields} {how}"));
     tell(warning, options, warnings);
 }
 

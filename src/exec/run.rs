@@ -2,13 +2,14 @@
 
 use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
+use super::output::{Gate, RowOutput, cannot_begin_again};
 use super::pass::{Reading, StageEnd, StageToRun, run_pass};
 use super::sink::Materialised;
 use super::statistics::RunStatistics;
-use super::stream::Gate;
+use super::stream::flow;
 use crate::batch::RowId;
 use crate::error::{Error, Result};
-use crate::plan::{LogicalPlan, Stage, StageInput, lower};
+use crate::plan::{LogicalPlan, SinkSpec, Stage, StageInput, lower};
 use crate::source::Source;
 use crate::source::memory::MemorySource;
 use arrow::array::RecordBatch;
@@ -38,8 +39,12 @@ pub struct RunOutput {
 }
 
 /// A question on its way.
-struct Question {
+struct Question<'a> {
     plan: LogicalPlan,
+    /// Where its rows go instead of into an answer.
+    output: Option<&'a dyn RowOutput>,
+    /// They have gone there.
+    poured: bool,
     /// The stages still to run, first to last.
     stages: Vec<Stage>,
     repeated: bool,
@@ -53,12 +58,23 @@ struct Question {
 /// # Errors
 /// The `Name` and `Type` errors of any plan, before data are read; else the first error in input order.
 pub fn run(plans: &[LogicalPlan], options: &RunOptions) -> Result<RunOutput> {
+    run_into(plans, &[], options)
+}
+
+/// Like [`run`]; the rows of a question that has an output at its place in `outputs` go there in order, while the pass
+/// runs where that can be, and its answer holds none. An output is complete when all is well, and not before.
+///
+/// # Errors
+/// Those of [`run`], and those of the outputs.
+pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], options: &RunOptions) -> Result<RunOutput> {
     let start = Instant::now();
     let mut statistics = RunStatistics { threads: options.workers(), ..RunStatistics::default() };
     let mut warnings = Vec::new();
-    let question = |plan: &LogicalPlan| {
+    let question = |(at, plan): (usize, &LogicalPlan)| {
         Ok(Question {
             plan: plan.clone(),
+            output: outputs.get(at).copied().flatten(),
+            poured: false,
             stages: lower(plan)?,
             repeated: false,
             recodings_told: false,
@@ -66,17 +82,18 @@ pub fn run(plans: &[LogicalPlan], options: &RunOptions) -> Result<RunOutput> {
             kept: 0,
         })
     };
-    let mut questions = plans.iter().map(question).collect::<Result<Vec<_>>>()?;
+    let mut questions = plans.iter().enumerate().map(question).collect::<Result<Vec<_>>>()?;
     tell_of_inputs(&questions, options, &mut warnings);
     while let Some(members) = next_pass(&questions) {
         scan_pass(&mut questions, &members, options, &mut statistics, &mut warnings)?;
     }
     for question in &mut questions {
         finish(question, options, &mut statistics, &mut warnings)?;
+        pour(question, options, &mut statistics, &mut warnings)?;
     }
     statistics.rows_kept = questions.iter().map(|question| question.kept).collect();
     statistics.seconds.wall = start.elapsed().as_secs_f64();
-    let answer = |question: Question| {
+    let answer = |question: Question<'_>| {
         let result = question.result.ok_or_else(|| Error::internal("a question ended without an answer"))?;
         Ok(Answer { schema: result.schema, batches: result.batches })
     };
@@ -84,7 +101,7 @@ pub fn run(plans: &[LogicalPlan], options: &RunOptions) -> Result<RunOutput> {
 }
 
 /// Passes on what the sources have to say about their inputs, each source once.
-fn tell_of_inputs(questions: &[Question], options: &RunOptions, warnings: &mut Vec<Warning>) {
+fn tell_of_inputs(questions: &[Question<'_>], options: &RunOptions, warnings: &mut Vec<Warning>) {
     let mut told = HashSet::new();
     for question in questions {
         let source = question.plan.source();
@@ -108,15 +125,15 @@ pub(super) fn tell(warning: Warning, options: &RunOptions, warnings: &mut Vec<Wa
 }
 
 /// The questions of the next pass over files: the first that has not been scanned, and all that share its source.
-fn next_pass(questions: &[Question]) -> Option<Vec<usize>> {
-    let waiting = |question: &Question| question.result.is_none();
+fn next_pass(questions: &[Question<'_>]) -> Option<Vec<usize>> {
+    let waiting = |question: &Question<'_>| question.result.is_none();
     let key = questions.iter().find(|question| waiting(question))?.plan.source().key();
     let same = |(_, question): &(usize, &Question)| waiting(question) && question.plan.source().key() == key;
     Some(questions.iter().enumerate().filter(same).map(|(at, _)| at).collect())
 }
 
 fn scan_pass(
-    questions: &mut [Question],
+    questions: &mut [Question<'_>],
     members: &[usize],
     options: &RunOptions,
     statistics: &mut RunStatistics,
@@ -129,7 +146,8 @@ fn scan_pass(
     };
     let stages = members.iter().map(first_stage).collect();
     let bytes_before = statistics.bytes_read;
-    let ends = run_pass(&source, stages, options, statistics, warnings, None)?;
+    let mut gates = members.iter().map(|&at| gate(&questions[at])).collect::<Result<Vec<_>>>()?;
+    let ends = run_pass(&source, stages, options, statistics, warnings, &mut gates)?;
     if members.iter().any(|&at| questions[at].repeated) {
         statistics.passes_repeated += 1;
         statistics.bytes_reread += statistics.bytes_read - bytes_before;
@@ -139,6 +157,7 @@ fn scan_pass(
         let question = &mut questions[at];
         let failed = match end {
             StageEnd::Done(result, kept) => {
+                question.poured = question.output.is_some() && flow(&question.stages);
                 question.result = Some(result);
                 question.kept = kept;
                 question.stages.remove(0);
@@ -165,11 +184,14 @@ fn scan_pass(
 
 /// Lowers a question again over wider types.
 fn widen(
-    question: &mut Question,
+    question: &mut Question<'_>,
     misfits: &Misfits,
     options: &RunOptions,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), (RowId, Error)> {
+    if question.output.is_some_and(|output| !output.can_begin_again()) {
+        return Err((misfits.row(), misfits.too_late()));
+    }
     let plan = misfits.widen(&question.plan)?;
     question.stages = lower(&plan).map_err(|error| (misfits.row(), error))?;
     question.plan = plan;
@@ -180,7 +202,7 @@ fn widen(
 
 /// Runs the stages behind the first, each over the result of the one before.
 fn finish(
-    question: &mut Question,
+    question: &mut Question<'_>,
     options: &RunOptions,
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
@@ -192,7 +214,7 @@ fn finish(
         let columns = (0..before.schema.fields().len()).collect();
         let source: Arc<dyn Source> = Arc::new(MemorySource::new(before.schema, before.batches));
         stage.input = StageInput::Scan { source: Arc::clone(&source), columns };
-        for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, None)? {
+        for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut [])? {
             match end {
                 StageEnd::Done(result, _) => question.result = Some(result),
                 StageEnd::Failed(_, error) => return Err(error),
@@ -207,20 +229,46 @@ fn alone(stage: Stage) -> StageToRun {
     StageToRun { stage, recodings_told: false }
 }
 
-/// Runs the only stage of a plan, its batches going through `gate`; tells what must be widened first, if anything.
-pub(super) fn stream_only_stage(plan: &LogicalPlan, options: &RunOptions, gate: &Gate) -> Result<Option<Misfits>> {
-    let source = Arc::clone(plan.source());
-    let (mut statistics, mut warnings) = (RunStatistics::default(), Vec::new());
-    for warning in source.warnings() {
-        tell(Warning(warning), options, &mut warnings);
+/// The gate to the output of a question whose rows leave in input order.
+fn gate<'a>(question: &Question<'a>) -> Result<Option<Gate<'a>>> {
+    let Some(output) = question.output.filter(|_| flow(&question.stages)) else { return Ok(None) };
+    if !output.can_begin_again() {
+        return Err(cannot_begin_again());
     }
-    let stages = lower(plan)?.into_iter().map(alone).collect();
-    for end in run_pass(&source, stages, options, &mut statistics, &mut warnings, Some(gate))? {
+    output.begin(&question.stages[0].schema)?;
+    Ok(Some(Gate::new(output)))
+}
+
+/// Rows handed to an output at once, of an answer that had to be whole first.
+const POURED_ROWS: usize = 8192;
+
+/// Hands an answer that had to be whole first to its output.
+fn pour(
+    question: &mut Question<'_>,
+    options: &RunOptions,
+    statistics: &mut RunStatistics,
+    warnings: &mut Vec<Warning>,
+) -> Result<()> {
+    let Some(output) = question.output.filter(|_| !question.poured) else { return Ok(()) };
+    let Some(whole) = question.result.take() else { return Err(Error::internal("an output without an answer")) };
+    let schema = whole.schema;
+    let slices = |batch: RecordBatch| {
+        let rows = batch.num_rows();
+        (0..rows).step_by(POURED_ROWS).map(move |start| batch.slice(start, POURED_ROWS.min(rows - start)))
+    };
+    let batches = whole.batches.into_iter().flat_map(slices).collect();
+    let source: Arc<dyn Source> = Arc::new(MemorySource::new(Arc::clone(&schema), batches));
+    let input = StageInput::Scan { source: Arc::clone(&source), columns: (0..schema.fields().len()).collect() };
+    let sink = SinkSpec::Collect { limit: None };
+    let stage = Stage { input, steps: Vec::new(), sink, schema: Arc::clone(&schema) };
+    output.begin(&schema)?;
+    let mut gates = [Some(Gate::new(output))];
+    for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut gates)? {
         match end {
-            StageEnd::Done(..) | StageEnd::Again => {}
+            StageEnd::Done(result, _) => question.result = Some(result),
             StageEnd::Failed(_, error) => return Err(error),
-            StageEnd::Widen(first, _) => return Ok(Some(Misfits { source, first })),
+            StageEnd::Again | StageEnd::Widen(..) => return Err(Error::internal("a misfit in memory")),
         }
     }
-    Ok(None)
+    Ok(())
 }

@@ -21,6 +21,12 @@ pub struct RunStatistics {
     pub rows_kept: Vec<u64>,
     /// Fields that were not UTF-8 and were read as windows-1252.
     pub fields_recoded: u64,
+    /// Rows written to files.
+    pub rows_written: u64,
+    /// Bytes written to files.
+    pub bytes_written: u64,
+    /// Files written.
+    pub files_written: u64,
     /// The most bytes that sinks held at any time.
     pub peak_held_bytes: u64,
     /// Worker threads.

@@ -1,92 +1,46 @@
 //! Batches handed to the caller while the pass runs, in input order, never more than a few ahead of the caller.
 
 use super::options::RunOptions;
-use super::run::{run, stream_only_stage};
-use crate::batch::Batch;
+use super::output::{Prepared, RowOutput};
+use super::run::run_into;
+use super::worker::lock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{LogicalPlan, SinkSpec, lower};
+use crate::plan::{LogicalPlan, Stage, lower};
 use crate::source::CancelToken;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How many batches may wait for the caller.
 const AHEAD: usize = 8;
 
-/// Lets the batches of a pass through in input order.
-pub(super) struct Gate {
-    turn: Mutex<Turn>,
-    moved: Condvar,
+/// Hands rows to the caller of a stream.
+struct StreamOutput {
     out: SyncSender<Result<RecordBatch>>,
     /// So many bytes are held back, so that a run that fails early has handed out nothing.
     hold_bytes: usize,
+    cancel: CancelToken,
+    held: Mutex<Held>,
 }
 
-/// Whose turn it is, and what is held back.
+/// What is held back.
 #[derive(Default)]
-struct Turn {
-    file: u32,
-    sequence: u64,
-    held: Vec<RecordBatch>,
-    held_bytes: usize,
+struct Held {
+    batches: Vec<RecordBatch>,
+    bytes: usize,
     /// Something has been handed out.
     flowing: bool,
-    /// Nothing more is let through.
-    closed: bool,
 }
 
-/// One commit on its way through the gate.
-pub(super) struct Passage<B> {
-    pub(super) file: u32,
-    pub(super) sequence: u64,
-    /// The last commit of its file.
-    pub(super) ends_file: bool,
-    /// Nothing behind this commit may pass: it met an error.
-    pub(super) closes: bool,
-    pub(super) batches: B,
-}
-
-impl Gate {
-    fn new(out: SyncSender<Result<RecordBatch>>, hold_bytes: usize) -> Self {
-        Gate { turn: Mutex::default(), moved: Condvar::new(), out, hold_bytes }
-    }
-
-    /// Waits for the turn of a commit and hands its batches to the caller. Whoever holds the earliest commit never
-    /// waits for anyone but the caller.
-    pub(super) fn pass(&self, passage: Passage<impl Iterator<Item = Batch>>, stopped: impl Fn() -> bool) -> Result<()> {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        while (turn.file, turn.sequence) != (passage.file, passage.sequence) && !turn.closed {
-            if stopped() {
-                return Ok(());
-            }
-            let waited = self.moved.wait_timeout(turn, Duration::from_millis(50));
-            turn = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if turn.closed {
-            return Ok(());
-        }
-        for batch in passage.batches {
-            turn.held_bytes += batch.records.get_array_memory_size();
-            turn.held.push(batch.records);
-            if turn.flowing || turn.held_bytes > self.hold_bytes {
-                self.flow(&mut turn, &stopped)?;
-            }
-        }
-        turn.closed = passage.closes;
-        (turn.file, turn.sequence) =
-            if passage.ends_file { (passage.file + 1, 0) } else { (passage.file, passage.sequence + 1) };
-        self.moved.notify_all();
-        Ok(())
-    }
-
+impl StreamOutput {
     /// Hands out what is held back.
-    fn flow(&self, turn: &mut Turn, stopped: &impl Fn() -> bool) -> Result<()> {
-        turn.flowing = true;
-        for records in std::mem::take(&mut turn.held) {
+    fn flow(&self, held: &mut Held, stopped: &dyn Fn() -> bool) -> Result<()> {
+        held.flowing = true;
+        for records in std::mem::take(&mut held.batches) {
             let mut item = Ok(records);
             while let Err(refused) = self.out.try_send(item) {
                 item = match refused {
@@ -99,15 +53,34 @@ impl Gate {
         Ok(())
     }
 
-    /// The pass ended well: whatever is held back may go.
-    fn finish(self, cancel: &CancelToken) -> Result<()> {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        self.flow(&mut turn, &|| cancel.is_cancelled())
+    /// The run ended well: whatever is held back may go.
+    fn finish(&self) -> Result<()> {
+        self.flow(&mut lock(&self.held), &|| self.cancel.is_cancelled())
+    }
+}
+
+impl RowOutput for StreamOutput {
+    fn begin(&self, _schema: &SchemaRef) -> Result<()> {
+        let mut held = lock(&self.held);
+        if held.flowing {
+            return Err(Error::internal("a stream that has handed out rows was begun again"));
+        }
+        *held = Held::default();
+        Ok(())
     }
 
-    /// Whether anything has been handed out.
-    fn has_flowed(&self) -> bool {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner).flowing
+    fn can_begin_again(&self) -> bool {
+        !lock(&self.held).flowing
+    }
+
+    fn take(&self, prepared: Prepared, stopped: &dyn Fn() -> bool) -> Result<()> {
+        let mut held = lock(&self.held);
+        held.bytes += prepared.records.get_array_memory_size();
+        held.batches.push(prepared.records);
+        if held.flowing || held.bytes > self.hold_bytes {
+            self.flow(&mut held, stopped)?;
+        }
+        Ok(())
     }
 }
 
@@ -157,7 +130,9 @@ pub fn stream(plan: LogicalPlan, mut options: RunOptions, hold_bytes: usize) -> 
     let cancel = options.cancel.child();
     options.cancel = cancel.clone();
     let work = move || {
-        let run = || answer(plan, &options, &sender, hold_bytes);
+        let output =
+            StreamOutput { out: sender.clone(), hold_bytes, cancel: options.cancel.clone(), held: Mutex::default() };
+        let run = || run_into(&[plan], &[Some(&output)], &options).and_then(|_| output.finish());
         let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(Error::internal("a run panicked")));
         if let Err(error) = result {
             // The caller may have gone; then nobody wants the error.
@@ -171,35 +146,16 @@ pub fn stream(plan: LogicalPlan, mut options: RunOptions, hold_bytes: usize) -> 
     Ok(BatchStream { schema, receiver: Some(receiver), cancel, worker: Some(worker) })
 }
 
-fn answer(
-    mut plan: LogicalPlan,
-    options: &RunOptions,
-    sender: &SyncSender<Result<RecordBatch>>,
-    hold_bytes: usize,
-) -> Result<()> {
-    while flows_through(&plan)? {
-        let gate = Gate::new(sender.clone(), hold_bytes);
-        match stream_only_stage(&plan, options, &gate)? {
-            None => return gate.finish(&options.cancel),
-            Some(misfits) if gate.has_flowed() => return Err(misfits.too_late()),
-            Some(misfits) => plan = misfits.widened_plan(&plan, options)?,
-        }
-    }
-    for answer in run(&[plan], options)?.answers {
-        for batch in answer.batches {
-            if sender.send(Ok(batch)).is_err() {
-                return Ok(());
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Whether a plan is answered by rows in input order, so that they can be handed out as they come.
 ///
 /// # Errors
 /// The `Name` and `Type` errors of the plan.
 pub fn flows_through(plan: &LogicalPlan) -> Result<bool> {
-    let stages = lower(plan)?;
-    Ok(matches!(stages.as_slice(), [only] if matches!(only.sink, SinkSpec::Collect { limit: None })))
+    Ok(flow(&lower(plan)?))
+}
+
+/// Whether stages hand their rows on in input order.
+pub(super) fn flow(stages: &[Stage]) -> bool {
+    use crate::plan::SinkSpec;
+    matches!(stages, [only] if matches!(only.sink, SinkSpec::Collect { limit: None }))
 }

@@ -2,9 +2,10 @@
 
 use super::options::{Progress, RunOptions, Warning};
 use super::outcome::PassOutcome;
+use super::output::{Gate, Passage, gate_of};
 use super::sink::Sink;
 use super::statistics::StageSeconds;
-use super::stream::{Gate, Passage};
+
 use super::work::{PartitionWork, PassStage, RecodedField, StageWork};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Committed, CommittedRows, Locate, PartitionId, Read, Scan, ScanScratch, SourceBatch};
@@ -27,8 +28,8 @@ pub(super) struct Shared<'a> {
     pub(super) records: AtomicU64,
     pub(super) warnings: Mutex<Vec<Warning>>,
     pub(super) last_progress: Mutex<Instant>,
-    /// Where the batches of the only stage go when they are streamed.
-    pub(super) gate: Option<&'a Gate>,
+    /// By stage, where its batches go when they leave in input order.
+    pub(super) gates: &'a [Option<Gate<'a>>],
 }
 
 impl Shared<'_> {
@@ -36,6 +37,11 @@ impl Shared<'_> {
     pub(super) fn stop_all(&self) {
         self.stop.store(true, Ordering::Relaxed);
         self.scan.stop_from(0);
+    }
+
+    /// Whether the pass ends before its time.
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.options.cancel.is_cancelled()
     }
 }
 
@@ -114,6 +120,11 @@ impl<'a> Worker<'a> {
                 locate.recycle(scratch);
             }
         }
+        let start = Instant::now();
+        for gate in self.shared.gates.iter().flatten() {
+            gate.help(&|| self.shared.stopped())?;
+        }
+        self.seconds.absorb += start.elapsed().as_secs_f64();
         self.report_progress();
         Ok(())
     }
@@ -140,25 +151,22 @@ impl<'a> Worker<'a> {
         let recoded = work.recoded;
         let mut stages = work.stages;
         // A stand-in for a value that does not fit must not go out; rows before an error may.
-        let misfit = stages.iter().any(|work| !work.misfits.is_empty());
-        let closes = misfit || item.error.is_some() || stages.iter().any(|work| work.failure.is_some());
+        let misfit: Vec<bool> = stages.iter().map(|work| !work.misfits.is_empty()).collect();
+        let failed = |work: &StageWork| item.error.is_some() || work.failure.is_some();
+        let closes: Vec<bool> = stages.iter().zip(&misfit).map(|(work, misfit)| *misfit || failed(work)).collect();
         let live = self.note(&mut stages, recoded, &item.id, locate, item.error, item.file_done);
-        if let Some(gate) = shared.gate {
-            let stopped = || shared.stop.load(Ordering::Relaxed) || shared.options.cancel.is_cancelled();
-            let passage = Passage {
-                file: item.id.file,
-                sequence: item.sequence,
-                ends_file: item.file_done,
-                closes,
-                batches: stages.into_iter().filter(|_| !misfit).flat_map(|stage| stage.batches),
-            };
-            return gate.pass(passage, stopped);
-        }
         let start = Instant::now();
-        for ((sink, work), live) in self.sinks.iter_mut().zip(stages).zip(live) {
+        for (at, (work, live)) in stages.into_iter().zip(live).enumerate() {
+            if let Some(gate) = gate_of(shared.gates, at) {
+                let batches = if misfit[at] { Vec::new() } else { work.batches };
+                let (file, sequence) = (item.id.file, item.sequence);
+                let passage = Passage { file, sequence, ends_file: item.file_done, closes: closes[at], batches };
+                gate.pass(passage, &|| shared.stopped())?;
+                continue;
+            }
             for batch in work.batches {
                 if live {
-                    sink.absorb(batch)?;
+                    self.sinks[at].absorb(batch)?;
                 }
             }
         }

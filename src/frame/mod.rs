@@ -12,6 +12,7 @@ mod reduction;
 mod scan;
 mod scan_parquet;
 mod value;
+mod write;
 
 pub use compute::{FromAnswer, FromAnswers, Run, Runner, Target, Targets, compute};
 pub use dataframe::DataFrame;
@@ -23,3 +24,4 @@ pub use reduction::Reduction;
 pub use scan::{CsvScan, scan_csv};
 pub use scan_parquet::{ParquetScan, scan_parquet};
 pub use value::{FromValue, Value};
+pub use write::Write;

@@ -2,11 +2,14 @@
 
 use super::lazy::LazyFrame;
 use super::open::open_csv;
-use crate::error::Result;
-use crate::source::csv::{CsvOptions, Dialect, Encoding, NullTokens};
+use crate::error::{Error, Result};
+use crate::source::csv::{
+    ColumnPolicy, CsvOptions, DateFormats, Encoding, FileRule, InvalidBytes, LineEnd, MalformedPolicy,
+    NullTokens,
+};
 use crate::source::paths::{IntoPaths, expand};
 use crate::types::ColumnType;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The table in CSV files: paths, globs (sorted by name) or directories, each file plain, bzip2, gzip or zstd.
 ///
@@ -18,53 +21,176 @@ pub fn scan_csv(paths: impl IntoPaths) -> Result<LazyFrame> {
     CsvScan::new(paths).open()
 }
 
-/// [`scan_csv`] with options.
+/// [`scan_csv`] with options. What is not given is told from samples; `outcrop schema --explain` and
+/// [`CsvSource::decisions`] say what was decided and why.
 #[derive(Clone, Debug)]
 pub struct CsvScan {
     pub(super) paths: Vec<PathBuf>,
     pub(super) options: CsvOptions,
-    delimiter: Option<u8>,
-    quote: Option<u8>,
+    failed: Option<Error>,
 }
 
 impl CsvScan {
     /// A scan of these paths, globs or directories with default options.
     pub fn new(paths: impl IntoPaths) -> Self {
-        CsvScan { paths: paths.into_paths(), options: CsvOptions::default(), delimiter: None, quote: Some(b'"') }
+        CsvScan { paths: paths.into_paths(), options: CsvOptions::default(), failed: None }
     }
 
-    /// The byte between fields. Default `,`, and tab when every file is named `….tsv`, compressed or not.
+    /// Whether what is not given is told from samples; otherwise it is as RFC 4180 has it: commas, doubled double
+    /// quotes, a header. Default true.
     #[must_use]
-    pub fn delimiter(mut self, delimiter: u8) -> Self {
-        self.delimiter = Some(delimiter);
+    pub fn sniff(mut self, sniff: bool) -> Self {
+        self.options.sniff = sniff;
         self
     }
 
-    /// The byte around quoted fields, `None` if quotes are data. Default `"`.
+    /// The byte between fields. Default: told from samples.
+    #[must_use]
+    pub fn delimiter(mut self, delimiter: u8) -> Self {
+        self.options.delimiter = Some(delimiter);
+        self
+    }
+
+    /// The byte around quoted fields, `None` if quotes are data. Default: told from samples.
     #[must_use]
     pub fn quote(mut self, quote: Option<u8>) -> Self {
-        self.quote = quote;
+        self.options.quote = Some(quote);
+        self
+    }
+
+    /// The byte before a quote inside of quoted fields, `None` if such quotes are doubled. Default: told from samples.
+    #[must_use]
+    pub fn escape(mut self, escape: Option<u8>) -> Self {
+        self.options.escape = Some(escape);
+        self
+    }
+
+    /// The byte that begins comment lines, `None` if there are none. Default: told from samples.
+    #[must_use]
+    pub fn comment(mut self, comment: Option<u8>) -> Self {
+        self.options.comment = Some(comment);
+        self
+    }
+
+    /// Lines before the header, or before the data where there is none. Default: told from samples.
+    #[must_use]
+    pub fn skip_rows(mut self, lines: usize) -> Self {
+        self.options.skip_rows = Some(lines);
+        self
+    }
+
+    /// What ends records. Default: told from samples.
+    #[must_use]
+    pub fn line_end(mut self, line_end: LineEnd) -> Self {
+        self.options.line_end = Some(line_end);
+        self
+    }
+
+    /// How dates and timestamps may be written, besides the common ways. Default: none.
+    #[must_use]
+    pub fn date_formats(mut self, formats: DateFormats) -> Self {
+        self.options.dates = formats;
+        self
+    }
+
+    /// The decimal mark, `.` or `,`. Default: told from samples.
+    #[must_use]
+    pub fn decimal(mut self, mark: u8) -> Self {
+        self.options.decimal = Some(mark);
+        self
+    }
+
+    /// The byte between groups of three digits. Default none: it is never guessed.
+    #[must_use]
+    pub fn thousands(mut self, mark: Option<u8>) -> Self {
+        self.options.thousands = mark;
         self
     }
 
     /// The texts of unquoted fields that mean "missing". Default empty and `NA`.
     #[must_use]
     pub fn null_tokens<'a>(mut self, tokens: impl IntoIterator<Item = &'a str>) -> Self {
-        self.options.format.nulls = NullTokens::new(tokens);
+        self.options.nulls = NullTokens::new(tokens);
         self
     }
 
     /// The encoding of text fields. Default: UTF-8, and fields that are not are read as windows-1252 and counted.
     #[must_use]
     pub fn encoding(mut self, encoding: Encoding) -> Self {
-        self.options.format.encoding = encoding;
+        self.options.encoding = encoding;
         self
     }
 
-    /// Whether the first record of every file holds the names. Default true; without, columns are `column_1`, ….
+    /// What becomes of bytes that are not in the encoding given. Default: an error.
+    #[must_use]
+    pub fn invalid_bytes(mut self, policy: InvalidBytes) -> Self {
+        self.options.invalid_bytes = policy;
+        self
+    }
+
+    /// Whether the first record of every file holds the names; without, columns are `column_1`, …. Default: told from
+    /// samples; it does, unless it holds nothing but values, or values that come again.
     #[must_use]
     pub fn has_header(mut self, has_header: bool) -> Self {
-        self.options.has_header = has_header;
+        self.options.has_header = Some(has_header);
+        self
+    }
+
+    /// What becomes of columns that not every file has. Default: an error.
+    #[must_use]
+    pub fn columns(mut self, policy: ColumnPolicy) -> Self {
+        self.options.columns = policy;
+        self
+    }
+
+    /// What becomes of malformed records. Default: an error.
+    #[must_use]
+    pub fn malformed(mut self, policy: MalformedPolicy) -> Self {
+        self.options.malformed = policy;
+        self
+    }
+
+    /// Files of which samples are read for types, spread evenly over the set, the first and the last included; of the
+    /// others only the header is read. Default 100.
+    #[must_use]
+    pub fn sample_files(mut self, files: usize) -> Self {
+        self.options.sample_files = files;
+        self
+    }
+
+    /// Other options for the files that `pattern` matches: their name, or, with a `/` in it, their path.
+    ///
+    /// ```
+    /// use outcrop::frame::CsvScan;
+    /// use outcrop::source::csv::MalformedPolicy;
+    ///
+    /// let planes = CsvScan::new("testdata/airline/plane-data.csv")
+    ///     .for_files("plane*.csv", |options| options.malformed = MalformedPolicy::Pad)
+    ///     .open()?;
+    /// # Ok::<(), outcrop::Error>(())
+    /// ```
+    #[must_use]
+    pub fn for_files(mut self, pattern: &str, change: impl Fn(&mut CsvOptions) + Send + Sync + 'static) -> Self {
+        match FileRule::new(pattern, change) {
+            Ok(rule) => self.options.for_files.push(rule),
+            Err(error) => self.failed = self.failed.or(Some(error)),
+        }
+        self
+    }
+
+    /// Sets any option by its name, as in a flag; see [`CsvOptions::set`].
+    ///
+    /// # Errors
+    /// As [`CsvOptions::set`].
+    pub fn set(mut self, key: &str, value: &str) -> Result<Self> {
+        self.options.set(key, value)?;
+        Ok(self)
+    }
+
+    /// Adds a rule for some of the files.
+    #[must_use]
+    pub fn rule(mut self, rule: FileRule) -> Self {
+        self.options.for_files.push(rule);
         self
     }
 
@@ -92,23 +218,18 @@ impl CsvScan {
     /// The described table.
     ///
     /// # Errors
-    /// As [`scan_csv`]; `Unsupported` for a dialect or encoding that cannot be read; `Name` for a type of no column.
+    /// As [`scan_csv`]; `Unsupported` for a dialect or encoding that cannot be read; `Name` for a type of no column;
+    /// `Syntax` for a pattern of [`CsvScan::for_files`] that is none.
     pub fn open(self) -> Result<LazyFrame> {
         let files = expand(&self.paths)?;
         self.open_files(files, true)
     }
 
     /// The table in these files, with the keys of their folders if `hive`.
-    pub(super) fn open_files(mut self, files: Vec<PathBuf>, hive: bool) -> Result<LazyFrame> {
-        let by_name = if files.iter().all(|file| is_tsv(file)) { b'\t' } else { b',' };
-        self.options.format.dialect = Dialect::new(self.delimiter.unwrap_or(by_name), self.quote)?;
-        open_csv(&files, self.options, hive)
+    pub(super) fn open_files(self, files: Vec<PathBuf>, hive: bool) -> Result<LazyFrame> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => open_csv(&files, self.options, hive),
+        }
     }
-}
-
-/// Whether the name says tab-separated, compressed or not.
-fn is_tsv(file: &Path) -> bool {
-    let name = file.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let bare = [".bz2", ".gz", ".zst", ".zstd"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
-    bare.ends_with(".tsv")
 }

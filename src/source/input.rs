@@ -1,73 +1,80 @@
-//! One stored input file: positioned reads that are counted, and a small cache of its first bytes.
+//! One stored input: positioned reads that are counted, and a small cache of its first bytes.
 //!
 //! A set may have more files than a process may open, so a file is open only between its first read and
 //! `InputFile::close`, which every sample and every pass calls behind its last read; a later read opens it again.
+//!
+//! What cannot be read twice (a pipe, a device) is stored on its way ([`spool`]), and then is a file like any other but
+//! for its length, which is not known before its end: ask [`InputFile::available`] where that matters. The text of a
+//! compression around another one is stored in the same way, and made anew when it is needed again.
 //!
 //! The schema is inferred from the beginning of every file before the pass reads it. What [`InputFile::head`] has read
 //! is kept and served to later reads from memory, so that no byte of a small file is fetched twice. All files of one
 //! run share an [`InputCounters`], which also caps what they keep once they have been sampled.
 
+mod counters;
+mod file;
+mod remedy;
+mod spool;
+mod stream;
+mod temporary;
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+pub(crate) use counters::DEFAULT_CACHE_BYTES;
+pub use counters::InputCounters;
+pub use temporary::SpoolPlace;
+
+pub(crate) use remedy::io_error;
+pub(crate) use spool::Pull;
+
 use crate::error::{Error, ErrorKind, Result};
+use file::StoredFile;
+use spool::Spool;
+use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+use stream::{OpenStream, take_stdin};
 
 /// Bytes looked at first: enough for the format, the schema, and all of a small file.
 pub(crate) const HEAD_BYTES: usize = 256 << 10;
 
-/// What all input files of a run may keep in memory between sampling and the pass, unless said otherwise.
-pub(crate) const DEFAULT_CACHE_BYTES: u64 = 48 << 20;
+/// How standard input is named on the command line.
+pub(crate) const STDIN_WORD: &str = "-";
+/// How standard input is called in messages.
+pub(crate) const STDIN_NAME: &str = "stdin";
 
 const DO_NOT_CHANGE: &str = "do not change input files while they are read";
 
-/// Counts what the files of one run read and keep.
-#[derive(Debug)]
-pub struct InputCounters {
-    bytes_read: AtomicU64,
-    cache_used: AtomicU64,
-    cache_limit: u64,
-}
-
-impl Default for InputCounters {
-    fn default() -> Self {
-        InputCounters::with_cache_limit(DEFAULT_CACHE_BYTES)
-    }
-}
-
-impl InputCounters {
-    /// Counters whose files keep at most `cache_limit` bytes between sampling and the pass (default 48 MiB).
-    pub fn with_cache_limit(cache_limit: u64) -> Self {
-        InputCounters { bytes_read: AtomicU64::new(0), cache_used: AtomicU64::new(0), cache_limit }
-    }
-
-    /// Stored bytes fetched from the operating system so far.
-    pub fn bytes_read(&self) -> u64 {
-        self.bytes_read.load(Ordering::Relaxed)
-    }
-
-    /// Whether `bytes` more may be kept; if so they are booked until [`InputCounters::give_back`].
-    pub(crate) fn book(&self, bytes: usize) -> bool {
-        let within = |used: u64| used.checked_add(bytes as u64).filter(|&sum| sum <= self.cache_limit);
-        self.cache_used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok()
-    }
-
-    pub(crate) fn give_back(&self, bytes: usize) {
-        self.cache_used.fetch_sub(bytes as u64, Ordering::Relaxed);
-    }
-}
-
-/// An input file of fixed length, open while it is read.
-#[derive(Debug)]
+/// An input of fixed length, open while it is read.
 pub struct InputFile {
     name: Arc<str>,
-    /// Absolute, so that the file is found again whatever the working directory is by then.
-    path: PathBuf,
-    handle: Mutex<Option<Arc<File>>>,
-    length: u64,
+    storage: Storage,
     counters: Arc<InputCounters>,
     head: Mutex<Head>,
+}
+
+enum Storage {
+    File(StoredFile),
+    /// A stream that comes only once.
+    Stream(Spool),
+    /// Bytes that are made from other files, as often as asked for.
+    Made(Made),
+}
+
+/// Makes a stream that gives the same bytes each time.
+pub(crate) type Maker = Box<dyn Fn() -> Result<Box<dyn Pull>> + Send + Sync>;
+
+/// What is made of other files, stored while it is read.
+struct Made {
+    maker: Maker,
+    spool: Mutex<Option<Arc<Spool>>>,
+    length: OnceLock<u64>,
+    failure: OnceLock<Error>,
+    warning: OnceLock<Option<String>>,
 }
 
 /// The first bytes of a file.
@@ -78,41 +85,83 @@ struct Head {
     booked: usize,
 }
 
+impl fmt::Debug for InputFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InputFile").field("name", &self.name).field("length", &self.known_length()).finish()
+    }
+}
+
 impl InputFile {
-    /// Opens the file at `path`; its length is taken now and holds for the whole run.
+    /// Opens the file at `path`, or standard input if that is `-`. The length of a file is taken now and holds for the
+    /// whole run; a pipe or a device is read when its bytes are wanted, and stored.
     ///
     /// # Errors
-    /// `Io` when it cannot be opened or is a directory; `Unsupported` when it is a pipe or a device.
+    /// `Io` when it cannot be opened or is a directory.
     pub fn open(path: &Path, counters: &Arc<InputCounters>) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::io(path, &error))?;
-        let metadata = file.metadata().map_err(|error| Error::io(path, &error))?;
-        let name: Arc<str> = path.display().to_string().into();
+        let (name, file, again): (Arc<str>, _, _) = if path.as_os_str() == STDIN_WORD {
+            let (file, again) = take_stdin()?;
+            (STDIN_NAME.into(), file, again)
+        } else {
+            let file = File::open(path).map_err(|error| io_error(path, &error))?;
+            (path.display().to_string().into(), file, Some(path))
+        };
+        let metadata = file.metadata().map_err(|error| io_error(&*name, &error))?;
         if metadata.is_dir() {
             return Err(Error::new(ErrorKind::Io, "is a directory").in_file(&name));
         }
-        if !metadata.is_file() {
-            return Err(Error::new(ErrorKind::Unsupported, "is not a regular file, so it cannot be read in parallel")
-                .in_file(&name)
-                .hint("store the input in a file first"));
-        }
-        Ok(InputFile {
-            name,
-            path: std::path::absolute(path).map_err(|error| Error::io(path, &error))?,
-            handle: Mutex::new(Some(Arc::new(file))),
-            length: metadata.len(),
-            counters: Arc::clone(counters),
-            head: Mutex::default(),
-        })
+        let storage = match again {
+            Some(path) if metadata.is_file() => {
+                Storage::File(StoredFile::new(Arc::clone(&name), path, file, &metadata)?)
+            }
+            _ => {
+                let stream = OpenStream::new(Arc::clone(&name), file, Arc::clone(counters));
+                Storage::Stream(Spool::new(Arc::clone(&name), counters.spool().clone(), Box::new(stream)))
+            }
+        };
+        Ok(InputFile { name, storage, counters: Arc::clone(counters), head: Mutex::default() })
     }
 
-    /// The path as the user gave it.
+    /// Bytes that `maker` makes of the file called `name`.
+    pub(crate) fn made(name: Arc<str>, counters: Arc<InputCounters>, maker: Maker) -> Self {
+        let made = Made {
+            maker,
+            spool: Mutex::default(),
+            length: OnceLock::new(),
+            failure: OnceLock::new(),
+            warning: OnceLock::new(),
+        };
+        InputFile { name, storage: Storage::Made(made), counters, head: Mutex::default() }
+    }
+
+    /// The path as the user gave it, or `stdin`.
     pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    /// Length in bytes when the file was opened.
+    /// Length in bytes when the file was opened; of a stream, which is then read to its end, all that came.
     pub fn length(&self) -> u64 {
-        self.length
+        match &self.storage {
+            Storage::File(file) => file.length(),
+            Storage::Stream(spool) => spool.reach(u64::MAX),
+            Storage::Made(made) => made.length.get().copied().unwrap_or_else(|| match made.open(self) {
+                Ok(spool) => spool.reach(u64::MAX),
+                Err(_) => 0,
+            }),
+        }
+    }
+
+    /// The length, if that is known without reading to the end.
+    pub fn known_length(&self) -> Option<u64> {
+        match &self.storage {
+            Storage::File(file) => Some(file.length()),
+            Storage::Stream(spool) => spool.length(),
+            Storage::Made(made) => made.length.get().copied(),
+        }
+    }
+
+    /// Whether this is a pipe or device, whose length is not known before its end.
+    pub fn is_stream(&self) -> bool {
+        matches!(self.storage, Storage::Stream(_))
     }
 
     /// The counters shared by the files of this run.
@@ -120,10 +169,64 @@ impl InputFile {
         &self.counters
     }
 
+    /// How many of the `wanted` bytes from byte `at` on there are; fewer only at the end. Waits for those of a stream.
+    ///
+    /// # Errors
+    /// A stream failed before byte `at`.
+    pub fn available(&self, at: u64, wanted: usize) -> Result<usize> {
+        let until = at.saturating_add(wanted as u64);
+        let (there, failure) = match &self.storage {
+            Storage::File(file) => (file.length(), None),
+            Storage::Stream(spool) => (spool.reach(until), spool.failure()),
+            Storage::Made(made) => match made.length.get() {
+                Some(&length) => (length, made.failure.get().cloned()),
+                None => {
+                    let spool = made.open(self)?;
+                    (spool.reach(until), spool.failure())
+                }
+            },
+        };
+        let count = there.min(until).saturating_sub(at);
+        match failure {
+            Some(error) if count == 0 && wanted > 0 => Err(error),
+            _ => Ok(usize::try_from(count).unwrap_or(usize::MAX)),
+        }
+    }
+
+    /// Waits up to `patience` until [`InputFile::available`] need not wait for the bytes before `until`, or all bytes
+    /// there are; whether it is so.
+    pub(crate) fn is_ready(&self, until: u64, patience: Duration) -> bool {
+        match &self.storage {
+            Storage::Stream(spool) => spool.reach_soon(until, patience),
+            Storage::File(_) | Storage::Made(_) => true,
+        }
+    }
+
+    /// Why a stream ended before its end, if it did and that is known.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        match &self.storage {
+            Storage::File(_) => None,
+            Storage::Stream(spool) => spool.failure(),
+            Storage::Made(made) => made.failure.get().cloned().or_else(|| made.now().and_then(|spool| spool.failure())),
+        }
+    }
+
+    /// What the user should know of the input once it has been read to its end.
+    pub(crate) fn warning(&self) -> Option<String> {
+        match &self.storage {
+            Storage::File(file) => file.warning().map(|warning| format!("{}: {warning}", self.name)),
+            Storage::Stream(spool) => spool.warning(),
+            Storage::Made(made) => match made.warning.get() {
+                Some(warning) => warning.clone(),
+                None => made.now().and_then(|spool| spool.warning()),
+            },
+        }
+    }
+
     /// Fills `buffer` from byte offset `at`, which must lie in the file with all of `buffer`.
     ///
     /// # Errors
-    /// `Io` when opening or reading fails, `Malformed` when the file's length is seen to have changed.
+    /// `Io` when opening or reading fails, `Malformed` when the file is seen to have changed.
     pub fn read_at(&self, at: u64, buffer: &mut [u8]) -> Result<()> {
         let head = Arc::clone(&lock(&self.head).bytes);
         let kept = usize::try_from(at).ok().and_then(|start| head.get(start..)).unwrap_or_default();
@@ -139,10 +242,18 @@ impl InputFile {
     /// # Errors
     /// As [`InputFile::read_at`].
     pub fn head(&self, bytes: usize) -> Result<Arc<Vec<u8>>> {
-        let wanted = usize::try_from(self.length).unwrap_or(usize::MAX).min(bytes);
         let mut head = lock(&self.head);
         let known = head.bytes.len();
-        if known >= wanted {
+        if known >= bytes {
+            return Ok(Arc::clone(&head.bytes));
+        }
+        let wanted = match self.available(known as u64, bytes - known) {
+            Ok(fresh) => known + fresh,
+            // What came before the failure is there; the failure is for who reads on.
+            Err(_) if known > 0 => known,
+            Err(error) => return Err(error),
+        };
+        if wanted == known {
             return Ok(Arc::clone(&head.bytes));
         }
         let mut longer = Vec::with_capacity(wanted);
@@ -150,6 +261,9 @@ impl InputFile {
         longer.resize(wanted, 0);
         self.fetch(known as u64, &mut longer[known..])?;
         self.close();
+        if let Storage::File(file) = &self.storage {
+            file.remember(&longer);
+        }
         head.bytes = Arc::new(longer);
         Ok(Arc::clone(&head.bytes))
     }
@@ -184,51 +298,84 @@ impl InputFile {
 
     /// A `Malformed` error at byte `at` of the stored file.
     pub(crate) fn damage(&self, at: u64, message: impl Into<String>) -> Error {
-        self.error(ErrorKind::Malformed, message).with_place(|place| place.byte = Some(at))
+        let error = self.error(ErrorKind::Malformed, message).with_place(|place| place.byte = Some(at));
+        match &self.storage {
+            Storage::Made(_) => {
+                let message = format!("{} (the byte is counted inside the outer compression)", error.message());
+                self.error(ErrorKind::Malformed, message).at(error.place().clone())
+            }
+            _ => error,
+        }
     }
 
     /// Closes the file until the next read; reads under way on other threads end undisturbed.
     pub(crate) fn close(&self) {
-        *lock(&self.handle) = None;
+        match &self.storage {
+            Storage::File(file) => file.close(),
+            // It would be lost.
+            Storage::Stream(_) => {}
+            Storage::Made(made) => made.close(),
+        }
     }
 
-    /// The open file. Only handing it out is under the lock, reading from it is not.
-    fn handle(&self) -> Result<Arc<File>> {
-        let mut handle = lock(&self.handle);
-        if let Some(file) = &*handle {
-            return Ok(Arc::clone(file));
-        }
-        let reopened = File::open(&self.path).and_then(|file| Ok((file.metadata()?.len(), file)));
-        let (length, file) = reopened.map_err(|error| Error::io(&*self.name, &error))?;
-        if length != self.length {
-            let message = format!("the file was {} bytes long and now has {length}", self.length);
-            return Err(self.damage(length.min(self.length), message).hint(DO_NOT_CHANGE));
-        }
-        Ok(Arc::clone(handle.insert(Arc::new(file))))
-    }
-
-    fn fetch(&self, mut at: u64, mut buffer: &mut [u8]) -> Result<()> {
+    fn fetch(&self, at: u64, buffer: &mut [u8]) -> Result<()> {
         if buffer.is_empty() {
             return Ok(());
         }
-        let file = self.handle()?;
+        let is_whole = match &self.storage {
+            Storage::File(file) => return self.fetch_stored(&*file.handle()?, at, buffer),
+            Storage::Stream(spool) => spool.read_at(at, buffer)?,
+            Storage::Made(made) => made.open(self)?.read_at(at, buffer)?,
+        };
+        if is_whole { Ok(()) } else { Err(Error::internal("a read goes beyond the end of its stream")) }
+    }
+
+    fn fetch_stored(&self, file: &File, mut at: u64, mut buffer: &mut [u8]) -> Result<()> {
         while !buffer.is_empty() {
             match file.read_at(buffer, at) {
                 Ok(0) => {
                     return Err(self
-                        .damage(at, format!("the file was {} bytes long and now ends here", self.length))
+                        .damage(at, format!("the file was {} bytes long and now ends here", self.length()))
                         .hint(DO_NOT_CHANGE));
                 }
                 Ok(count) => {
-                    self.counters.bytes_read.fetch_add(count as u64, Ordering::Relaxed);
+                    self.counters.count_read(count);
                     at += count as u64;
                     buffer = &mut buffer[count..];
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io(&*self.name, &error)),
+                Err(error) => return Err(io_error(&*self.name, &error)),
             }
         }
         Ok(())
+    }
+}
+
+impl Made {
+    /// The stream as far as it has been made, or a new one.
+    fn open(&self, input: &InputFile) -> Result<Arc<Spool>> {
+        let mut spool = lock(&self.spool);
+        if let Some(spool) = &*spool {
+            return Ok(Arc::clone(spool));
+        }
+        let fresh = Spool::new(Arc::clone(&input.name), input.counters.spool().clone(), (self.maker)()?);
+        Ok(Arc::clone(spool.insert(Arc::new(fresh))))
+    }
+
+    fn now(&self) -> Option<Arc<Spool>> {
+        lock(&self.spool).clone()
+    }
+
+    /// Forgets the bytes, but not what their end has told.
+    fn close(&self) {
+        let Some(spool) = lock(&self.spool).take() else { return };
+        if let Some(length) = spool.length() {
+            self.length.get_or_init(|| length);
+            self.warning.get_or_init(|| spool.warning());
+            if let Some(failure) = spool.failure() {
+                self.failure.get_or_init(|| failure);
+            }
+        }
     }
 }
 
@@ -240,96 +387,4 @@ impl Drop for InputFile {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn stored(bytes: &[u8], counters: &Arc<InputCounters>) -> (tempfile::NamedTempFile, InputFile) {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), bytes).unwrap();
-        let input = InputFile::open(file.path(), counters).unwrap();
-        (file, input)
-    }
-
-    #[test]
-    fn bytes_of_the_head_are_fetched_once() {
-        let counters = Arc::new(InputCounters::default());
-        let bytes: Vec<u8> = (0..=255).collect();
-        let (_file, input) = stored(&bytes, &counters);
-        assert_eq!(input.head(100).unwrap()[..], bytes[..100]);
-        assert_eq!(input.head(120).unwrap()[..], bytes[..120]);
-        let mut buffer = [0; 60];
-        input.read_at(90, &mut buffer).unwrap();
-        assert_eq!(buffer[..], bytes[90..150]);
-        assert_eq!(counters.bytes_read(), 150);
-        assert_eq!(input.head(usize::MAX).unwrap()[..], bytes[..]);
-    }
-
-    #[test]
-    fn the_cache_limit_holds_and_is_given_back() {
-        let counters = Arc::new(InputCounters::with_cache_limit(100));
-        let (_one, first) = stored(&[1; 80], &counters);
-        let (_two, second) = stored(&[2; 80], &counters);
-        for input in [&first, &second] {
-            input.head(70).unwrap();
-            input.head(80).unwrap();
-            input.settle_head();
-        }
-        assert_eq!(counters.bytes_read(), 160);
-        first.read_at(0, &mut [0; 80]).unwrap();
-        second.read_at(0, &mut [0; 80]).unwrap();
-        assert_eq!(counters.bytes_read(), 240);
-        first.release_head();
-        second.head(80).unwrap();
-        second.settle_head();
-        second.settle_head();
-        second.read_at(0, &mut [0; 80]).unwrap();
-        assert_eq!(counters.bytes_read(), 320);
-        drop((first, second));
-        assert!(counters.book(100));
-    }
-
-    #[test]
-    fn a_file_that_shrinks_is_an_error_with_its_place() {
-        let counters = Arc::new(InputCounters::default());
-        let (file, input) = stored(&[7; 50], &counters);
-        file.as_file().set_len(20).unwrap();
-        let error = input.read_at(10, &mut [0; 30]).unwrap_err();
-        assert_eq!((error.kind(), error.place().byte), (ErrorKind::Malformed, Some(20)));
-        assert!(error.to_string().contains("50 bytes long"));
-    }
-
-    #[test]
-    fn a_closed_file_is_opened_by_the_next_read_unless_its_length_has_changed() {
-        let counters = Arc::new(InputCounters::default());
-        let (file, input) = stored(&[7; 50], &counters);
-        input.head(10).unwrap();
-        assert!(lock(&input.handle).is_none());
-        input.read_at(2, &mut [0; 5]).unwrap();
-        assert!(lock(&input.handle).is_none(), "what is kept is read from memory");
-        input.read_at(5, &mut [0; 45]).unwrap();
-        assert!(lock(&input.handle).is_some());
-        for length in [49, 51] {
-            input.close();
-            file.as_file().set_len(length).unwrap();
-            let error = input.read_at(20, &mut [0; 5]).unwrap_err();
-            assert_eq!((error.kind(), error.place().byte), (ErrorKind::Malformed, Some(length.min(50))));
-            assert!(error.to_string().contains(&format!("was 50 bytes long and now has {length}")));
-        }
-        std::fs::remove_file(file.path()).unwrap();
-        assert_eq!(input.read_at(20, &mut [0; 5]).unwrap_err().kind(), ErrorKind::Io);
-    }
-
-    #[test]
-    fn missing_file_and_directory_name_themselves() {
-        let counters = Arc::new(InputCounters::default());
-        let folder = tempfile::tempdir().unwrap();
-        for path in [folder.path().to_path_buf(), folder.path().join("absent.csv")] {
-            let error = InputFile::open(&path, &counters).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Io);
-            assert_eq!(error.place().file.as_deref(), path.to_str());
-        }
-    }
 }

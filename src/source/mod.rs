@@ -57,6 +57,16 @@ pub trait Source: fmt::Debug + Send + Sync {
         None
     }
 
+    /// How the inputs are read and where names and types come from, in lines for people, if there is anything to tell.
+    fn explain_schema(&self) -> Option<String> {
+        None
+    }
+
+    /// How fields were read that are not in their encoding, as the end of a sentence about some fields.
+    fn recoding(&self) -> &'static str {
+        "not UTF-8 and read as windows-1252; this is the first (--encoding states another, or makes it an error)"
+    }
+
     /// Seconds spent on samples that no run has told of yet; told once.
     fn untold_sample_seconds(&self) -> f64 {
         0.0
@@ -227,7 +237,7 @@ pub struct SourceBatch {
     pub batch: Batch,
     /// Values that do not fit their column's type; they are null in `batch`. Ascending by row.
     pub misfits: Vec<Misfit>,
-    /// Fields that are not UTF-8 and were read as windows-1252, no encoding having been declared.
+    /// Fields that are not in their encoding: read as windows-1252 where none was declared, else replaced in part.
     pub recoded: Vec<Recoded>,
 }
 

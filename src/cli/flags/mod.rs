@@ -3,18 +3,22 @@
 //! Files come first and questions after them, each behind its `-q`, because the shell turns one pattern into many
 //! files. Whatever is wrong with a flag is found here, before any file is opened.
 
+mod convert;
+mod output;
 #[cfg(test)]
 mod tests;
 mod values;
 
-use crate::cli::render::Format;
 use crate::error::Result;
 use crate::exec::Scheduler;
+use crate::source::csv::{ColumnPolicy, FileRule, InvalidBytes, LineEnd};
 use crate::source::detect::InputFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use convert::{Convert, Rows, WriteFlags, WriteFormat};
+pub(crate) use output::{Form, Output};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-pub(crate) use values::{Quote, TypeOverride};
+pub(crate) use values::{Part, TypeOverride};
 
 /// Where `--scheduler` is looked for when it is not given.
 pub(crate) const SCHEDULER_VARIABLE: &str = "OUTCROP_SCHEDULER";
@@ -47,6 +51,9 @@ Examples:
   Rows, as JSON, into a file:
     outcrop ask 2007.csv -q 'Origin, Dest, ArrDelay where ArrDelay > 600' --output late.json
 
+  A large answer, as its rows come, into a columnar file:
+    outcrop ask data -q '* where Cancelled = 1' --output cancelled.parquet
+
   A file of questions, one a line, each answer into a file of its own:
     outcrop ask data -f questions.txt --output 'answers/q{}.csv'";
 
@@ -68,8 +75,16 @@ pub(crate) enum Command {
     /// Answer questions about the files, all in one pass
     #[command(after_help = ASK_HELP, override_usage = "outcrop ask [OPTIONS] FILES… -q QUESTION [-q QUESTION]…")]
     Ask(Ask),
+    /// Write the rows, or the answer to a question, to Parquet, Arrow, CSV or NDJSON files
+    #[command(
+        after_help = convert::CONVERT_HELP,
+        override_usage = "outcrop convert [OPTIONS] FILES… --to TARGET [--to TARGET]…"
+    )]
+    Convert(Convert),
     /// Show the columns and the types found in samples of every file
-    #[command(after_help = "Example:\n  outcrop schema 'data/*.csv.bz2' --types TailNum=utf8")]
+    #[command(
+        after_help = "Examples:\n  outcrop schema 'data/*.csv.bz2' --types TailNum=utf8\n  outcrop schema report.csv --explain"
+    )]
     Schema(Schema),
     /// Show the first rows
     #[command(after_help = "Example:\n  outcrop head 2001.csv.bz2 -n 3")]
@@ -98,6 +113,9 @@ pub(crate) struct Ask {
 /// Flags of `schema`.
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
+    /// Say what was decided on dialect, header, encoding and types, and why
+    #[arg(long)]
+    pub(crate) explain: bool,
     #[command(flatten)]
     pub(crate) input: Input,
     #[command(flatten)]
@@ -173,47 +191,70 @@ pub(crate) struct Input {
     /// Repeat it, or separate by commas; what is given replaces the default. A quoted field is never missing.
     #[arg(long, value_name = "TOKEN", value_delimiter = ',', allow_hyphen_values = true)]
     pub(crate) null: Option<Vec<String>>,
-    /// The byte between fields, such as ';', '\t' or tab [default: ',', and tab for .tsv files]
+    /// The byte between fields, such as ';', '\t' or tab [default: told from samples]
     #[arg(long, value_name = "C", value_parser = values::delimiter, allow_hyphen_values = true)]
     pub(crate) delimiter: Option<u8>,
-    /// The byte around quoted fields, or none [default: "]
+    /// The byte around quoted fields, or none [default: told from samples]
     #[arg(long, value_name = "C")]
-    pub(crate) quote: Option<Quote>,
+    pub(crate) quote: Option<Part>,
+    /// The byte before a quote inside of quoted fields, or none where it is doubled [default: told from samples]
+    #[arg(long, value_name = "C", allow_hyphen_values = true)]
+    pub(crate) escape: Option<Part>,
+    /// The byte that begins comment lines, or none [default: told from samples]
+    #[arg(long, value_name = "C", allow_hyphen_values = true)]
+    pub(crate) comment: Option<Part>,
+    /// Lines before the header, or before the data where there is none [default: told from samples]
+    #[arg(long, value_name = "N")]
+    pub(crate) skip_rows: Option<usize>,
+    /// The first record holds the names of the columns [default: told from samples]
+    #[arg(long, conflicts_with = "no_header")]
+    pub(crate) header: bool,
+    /// The first record holds data; columns are named column_1, column_2, …
+    #[arg(long)]
+    pub(crate) no_header: bool,
+    /// What ends records: newline (with or without a carriage return before it) or return [default: told from samples]
+    #[arg(long, value_name = "newline|return", value_parser = values::line_end)]
+    pub(crate) line_end: Option<LineEnd>,
+    /// The decimal mark, '.' or ',' [default: told from samples]
+    #[arg(long, value_name = "C", value_parser = values::decimal)]
+    pub(crate) decimal: Option<u8>,
+    /// The byte between groups of three digits, such as ',' in 1,234 [default: none]
+    #[arg(long, value_name = "C")]
+    pub(crate) thousands: Option<Part>,
+    /// How dates are written, such as '%d.%m.%Y' or '%m/%d/%y %H:%M', besides the common ways; repeat it for more
+    #[arg(long, value_name = "FORMAT", value_parser = values::date_format)]
+    pub(crate) date_format: Vec<String>,
     /// The encoding, such as utf-8 or latin1 [default: UTF-8, with windows-1252 for fields that are not]
     ///
     /// With an encoding given, a byte that does not decode is an error.
     #[arg(long, value_name = "LABEL", value_parser = values::encoding)]
     pub(crate) encoding: Option<String>,
-    /// The first record holds data; columns are named column_1, column_2, …
+    /// What becomes of bytes that the encoding given does not have [default: error]
+    #[arg(long, value_name = "error|replace", value_parser = values::invalid_bytes)]
+    pub(crate) invalid_bytes: Option<InvalidBytes>,
+    /// What becomes of columns that not every file has [default: error]
+    ///
+    /// fill: the columns are those of the first file, missing where another file lacks one; what else a file has is
+    /// not read. union: the columns are those of all files. Columns are matched by name, in any order.
+    #[arg(long, value_name = "error|fill|union", value_parser = values::columns)]
+    pub(crate) columns: Option<ColumnPolicy>,
+    /// Options for the files of a pattern only: 'plane*.csv: delimiter=;, no-header'; repeat it for more
+    ///
+    /// The pattern is for the name of the file, or, with a / in it, for its path. Options are named as their flags.
+    #[arg(long, value_name = "PATTERN: OPTIONS", value_parser = values::file_rule)]
+    pub(crate) file_options: Vec<FileRule>,
+    /// Read samples of so many files for types, spread evenly, and of the others only the header [default: 100]
+    #[arg(long, value_name = "N")]
+    pub(crate) sample_files: Option<usize>,
+    /// What is not given is as RFC 4180 has it (commas, double quotes, a header) and not told from samples
     #[arg(long)]
-    pub(crate) no_header: bool,
+    pub(crate) no_sniff: bool,
     /// The format of the files [default: told by their content]
     #[arg(long, value_name = "csv|ndjson|parquet|ipc", value_parser = values::input_format)]
     pub(crate) input_format: Option<InputFormat>,
     /// Folders named KEY=VALUE are not columns
     #[arg(long)]
     pub(crate) no_hive: bool,
-}
-
-/// How answers are written.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub(crate) struct Output {
-    /// The format of answers [default: as --output is named, else table on a terminal, csv elsewhere]
-    #[arg(long, value_name = "FORMAT")]
-    format: Option<Format>,
-    /// Write answers to FILE; with {} in it, such as 'q{}.csv', each to a file of its own, numbered from 1
-    #[arg(short = 'o', long, value_name = "FILE")]
-    pub(crate) output: Option<String>,
-}
-
-impl Output {
-    /// The format to write, given whether stdout is a terminal.
-    pub(crate) fn format(&self, terminal: bool) -> Format {
-        let by_name = || self.output.as_deref().and_then(Format::of_file_name);
-        let by_place = if terminal && self.output.is_none() { Format::Table } else { Format::Csv };
-        self.format.or_else(by_name).unwrap_or(by_place)
-    }
 }
 
 /// How the work is done, and what is said of it.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::ErrorKind;
 use crate::types::ColumnType;
 use clap::CommandFactory;
 
@@ -65,8 +66,8 @@ fn delimiters_and_quotes_are_single_bytes_with_names_for_the_awkward() {
     for (text, byte) in [("\\t", b'\t'), ("tab", b'\t'), ("\t", b'\t'), (";", b';'), ("|", b'|'), ("-", b'-')] {
         assert_eq!(input(&["--delimiter", text]).delimiter, Some(byte), "{text}");
     }
-    assert_eq!(input(&["--quote", "none"]).quote, Some(Quote(None)));
-    assert_eq!(input(&["--quote", "'"]).quote, Some(Quote(Some(b'\''))));
+    assert_eq!(input(&["--quote", "none"]).quote, Some(Part(None)));
+    assert_eq!(input(&["--quote", "'"]).quote, Some(Part(Some(b'\''))));
     for bad in ["", ";;", "é", "\n"] {
         refused(&["ask", "a", "-q", "x", "--delimiter", bad]);
     }
@@ -88,12 +89,32 @@ fn stats_takes_its_value_only_with_an_equals_sign() {
 
 #[test]
 fn the_format_is_the_flag_then_the_file_name_then_the_place() {
-    let format = |line: &[&str], terminal| asked(&[&["ask", "a", "-q", "x"], line].concat()).output.format(terminal);
-    assert_eq!(format(&[], true), Format::Table);
-    assert_eq!(format(&[], false), Format::Csv);
-    assert_eq!(format(&["--output", "q{}.JSONL"], true), Format::Ndjson);
-    assert_eq!(format(&["--output", "answer"], true), Format::Csv);
-    assert_eq!(format(&["--output", "a.json", "--format", "md"], true), Format::Markdown);
+    let form = |line: &[&str], terminal, answers| {
+        asked(&[&["ask", "a", "-q", "x"], line].concat()).output.form(terminal, answers).map(|form| match form {
+            Form::Text(format, codec) => format!("{format:?} {codec}"),
+            Form::File(options) => format!("{:?} file", options.format()),
+        })
+    };
+    let known = |line: &[&str], terminal, answers| form(line, terminal, answers).unwrap();
+    assert_eq!(known(&[], true, 1), "Table none");
+    assert_eq!(known(&[], false, 1), "Csv none");
+    assert_eq!(known(&["--output", "q{}.JSONL"], true, 2), "Ndjson file");
+    assert_eq!(known(&["--output", "q.csv"], true, 2), "Csv none", "several answers in one file");
+    assert_eq!(known(&["--output", "a.json.gz"], true, 1), "Json gzip");
+    assert_eq!(known(&["--output", "a.parquet"], true, 1), "Parquet file");
+    assert_eq!(known(&["--output", "a.json", "--format", "md"], true, 1), "Markdown none");
+    assert_eq!(known(&["--output", "answer", "--format", "arrow"], true, 1), "Ipc file");
+    for (line, answers) in [
+        (&["--output", "answer"][..], 1),
+        (&["--output", "a.xlsx"], 1),
+        (&["--output", "a.parquet"], 2),
+        (&["--output", "a.parquet", "--format", "csv"], 1),
+        (&["--output", "a.csv", "--format", "parquet"], 1),
+        (&["--output", "a.parquet.gz"], 1),
+        (&["--format", "parquet"], 1),
+    ] {
+        assert_eq!(form(line, true, answers).unwrap_err().kind(), ErrorKind::Syntax, "{line:?}");
+    }
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Values of flags that need reading.
 
+use crate::error::Error;
 use crate::exec::Scheduler;
+use crate::source::csv::{self, ColumnPolicy, DateFormats, FileRule, InvalidBytes, LineEnd};
 use crate::source::detect::InputFormat;
 use crate::types::ColumnType;
+use crate::write::Compression;
 use std::str::FromStr;
 
 /// A column and the type the user gives it.
@@ -22,43 +25,71 @@ impl FromStr for TypeOverride {
         if column.trim().is_empty() {
             return Err("expected a column before `=`, such as TailNum=utf8".to_string());
         }
-        let column_type = ColumnType::parse(name).map_err(|error| match error.hint_text() {
-            Some(hint) => format!("{}; {hint}", error.message()),
-            None => error.message().to_string(),
-        })?;
+        let column_type = ColumnType::parse(name).map_err(told)?;
         Ok(TypeOverride { column: column.trim().to_string(), column_type })
     }
 }
 
-/// The quote; `None` when fields are never quoted.
+/// A byte that plays a part in the dialect; `None` when none does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Quote(pub(crate) Option<u8>);
+pub(crate) struct Part(pub(crate) Option<u8>);
 
-impl FromStr for Quote {
+impl FromStr for Part {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "none" => Ok(Quote(None)),
-            _ => one_byte(text).map(|byte| Quote(Some(byte))),
-        }
+        csv::byte_or_none(text).map(Part).map_err(told)
     }
 }
 
-/// A delimiter: one ASCII byte, `\t` or `tab`.
+/// A delimiter: one ASCII byte, or its name.
 pub(super) fn delimiter(text: &str) -> Result<u8, String> {
-    match text {
-        "tab" | "\\t" => Ok(b'\t'),
-        _ => one_byte(text),
+    csv::byte(text).map_err(told)
+}
+
+/// What ends records.
+pub(super) fn line_end(text: &str) -> Result<LineEnd, String> {
+    csv::line_end(text).map_err(told)
+}
+
+/// A format of dates.
+pub(super) fn date_format(text: &str) -> Result<String, String> {
+    DateFormats::new([text]).map(|_| text.to_string()).map_err(told)
+}
+
+/// A decimal mark.
+pub(super) fn decimal(text: &str) -> Result<u8, String> {
+    csv::decimal(text).map_err(told)
+}
+
+/// What becomes of columns that not every file has.
+pub(super) fn columns(text: &str) -> Result<ColumnPolicy, String> {
+    ColumnPolicy::parse(text).map_err(told)
+}
+
+/// What becomes of bytes that are not text.
+pub(super) fn invalid_bytes(text: &str) -> Result<InvalidBytes, String> {
+    InvalidBytes::parse(text).map_err(told)
+}
+
+/// Options for some of the files.
+pub(super) fn file_rule(text: &str) -> Result<FileRule, String> {
+    FileRule::parse(text).map_err(told)
+}
+
+fn told(error: Error) -> String {
+    match error.hint_text() {
+        Some(hint) => format!("{}; {hint}", error.message()),
+        None => error.message().to_string(),
     }
 }
 
-fn one_byte(text: &str) -> Result<u8, String> {
-    match text.as_bytes() {
-        [b'\n' | b'\r'] => Err("a line end cannot be it".to_string()),
-        [byte] if byte.is_ascii() => Ok(*byte),
-        _ => Err("expected one ASCII character".to_string()),
-    }
+/// A compression method, perhaps with its level.
+pub(super) fn compression(text: &str) -> Result<Compression, String> {
+    text.parse().map_err(|error: Error| match error.hint_text() {
+        Some(hint) => format!("{}; {hint}", error.message()),
+        None => error.message().to_string(),
+    })
 }
 
 /// The label of an encoding that text files may have.

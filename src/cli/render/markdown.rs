@@ -1,7 +1,7 @@
 //! A table for a Markdown document (the GitHub dialect).
 
 use super::Writer;
-use super::cell::{Column, Value, is_number};
+use crate::write::text::{Column, Value, is_number};
 use arrow::datatypes::Schema;
 
 /// Writes a pipe table; numbers are aligned right, `|` in text is escaped, line breaks become `<br>`.

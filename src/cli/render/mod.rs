@@ -10,17 +10,14 @@
 //! - Two columns of one name both appear, in CSV as two columns, in JSON as the same key twice (most readers then keep
 //!   the last); the question's `as` is the remedy.
 
-mod cell;
-mod delimited;
-mod json;
 mod markdown;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use crate::write::text::{Column, Csv, Json};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
-use cell::Column;
 use std::io::{self, Write};
 
 /// A format of answers.
@@ -84,6 +81,24 @@ trait Writer {
     fn end(&mut self, out: &mut Vec<u8>);
 }
 
+impl Writer for Csv {
+    fn rows(&mut self, columns: &[Column<'_>], rows: usize, out: &mut Vec<u8>) {
+        Csv::rows(self, columns, rows, out);
+    }
+
+    fn end(&mut self, _out: &mut Vec<u8>) {}
+}
+
+impl Writer for Json {
+    fn rows(&mut self, columns: &[Column<'_>], rows: usize, out: &mut Vec<u8>) {
+        Json::rows(self, columns, rows, out);
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        Json::end(self, out);
+    }
+}
+
 /// Text is handed on in pieces of about so many bytes.
 const CHUNK_BYTES: usize = 1 << 16;
 
@@ -102,9 +117,13 @@ impl Renderer {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
         let writer: Box<dyn Writer> = match format {
             Format::Table => Box::new(table::Table::new(schema, layout)),
-            Format::Csv => Box::new(delimited::Csv::begin(schema, &mut chunk)),
-            Format::Json => Box::new(json::Json::array(schema, &mut chunk)),
-            Format::Ndjson => Box::new(json::Json::lines(schema)),
+            Format::Csv => {
+                let csv = Csv::default();
+                csv.header(schema, &mut chunk);
+                Box::new(csv)
+            }
+            Format::Json => Box::new(Json::array(schema, &mut chunk)),
+            Format::Ndjson => Box::new(Json::lines(schema)),
             Format::Markdown => Box::new(markdown::Markdown::begin(schema, &mut chunk)),
         };
         Renderer { writer, chunk }

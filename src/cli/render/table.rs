@@ -4,8 +4,8 @@
 //! tail. Too wide a table first narrows its widest columns, cutting cells with `…`, then leaves out columns from the
 //! right and says which. Widths are display widths, so East Asian text stays aligned.
 
-use super::cell::{Column, Value, is_number};
 use super::{Layout, Writer};
+use crate::write::text::{Column, Value, is_number};
 use arrow::datatypes::Schema;
 use std::collections::VecDeque;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};

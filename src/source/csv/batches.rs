@@ -137,7 +137,7 @@ impl Reader {
         let remedy = match misfit.kind {
             MisfitKind::Encoding => Remedy::Fail(located(
                 Error::new(ErrorKind::Value, "the field is not valid in the declared encoding")
-                    .hint("--encoding states another; without it such fields are read as windows-1252"),
+                    .hint("--encoding states another, without it such fields are read as windows-1252, and --invalid-bytes replace replaces such bytes"),
             )),
             MisfitKind::Type if spec.declared => Remedy::Fail(located(
                 Error::new(
@@ -146,7 +146,7 @@ impl Reader {
                 )
                 .hint(format!("--null '{shown}' reads it as missing; --types {name}=utf8 keeps it as text")),
             )),
-            MisfitKind::Type => Remedy::Widen(widened_type(spec.column_type, raw, &self.format)),
+            MisfitKind::Type => Remedy::Widen(widened_type(spec, raw, &self.format)),
         };
         Misfit { row: misfit.row, column: at, text: shown, remedy }
     }

@@ -9,7 +9,7 @@ use super::dialect::Dialect;
 use super::index::RecordIndex;
 use super::open::place_in;
 use super::record::{Malformed, MalformedKind};
-use super::split::{Limits, count_newlines, split};
+use super::split::{Limits, count_lines, split};
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::source::decompress::{Cell, Piece, TextStream};
@@ -203,7 +203,8 @@ impl Chain {
         self.before.bytes += (read.tail - told.start) as u64;
         self.before.lines += read.newlines;
         self.before.records += read.records;
-        let malformed = read.malformed.map(|malformed| self.malformed(&told.text, read.tail, malformed));
+        let malformed =
+            read.malformed.map(|malformed| self.malformed(&told.text, read.tail, malformed, &reader.format.dialect));
         let name = Arc::clone(&self.name);
         let locate = TextPlace { name, told, before, dialect: reader.format.dialect, fields: reader.fields };
         out.push(Committed {
@@ -236,7 +237,7 @@ impl Chain {
     }
 
     /// The error for the malformed record at `tail`; what precedes it has been counted.
-    fn malformed(&self, text: &[u8], tail: usize, malformed: Malformed) -> Error {
+    fn malformed(&self, text: &[u8], tail: usize, malformed: Malformed, dialect: &Dialect) -> Error {
         let (message, hint) = match malformed.kind {
             MalformedKind::TooFew { found } => (format!("the record has {found} fields, too few"), RAGGED),
             MalformedKind::TooMany { found } => (format!("the record has {found} fields, too many"), RAGGED),
@@ -250,7 +251,7 @@ impl Chain {
         };
         let place = Place {
             record: Some(self.before.records + 1),
-            line: Some(self.before.lines + 1 + count_newlines(&text[tail..malformed.at])),
+            line: Some(self.before.lines + 1 + count_lines(&text[tail..malformed.at], dialect)),
             byte: Some(self.before.bytes + (malformed.at - tail) as u64),
             ..place_in(&self.name)
         };
@@ -330,7 +331,7 @@ impl Locate for TextPlace {
             let within = usize::try_from(row.position - cell.base).unwrap_or(usize::MAX);
             cell.at.saturating_add(within).clamp(*start, text.len())
         });
-        let lines = count_newlines(&text[*start..offset]);
+        let lines = count_lines(&text[*start..offset], &self.dialect);
         let mut index = RecordIndex::new();
         split(&text[..offset], *start, &self.dialect, self.fields, true, Limits::NONE, &mut index);
         Place {

@@ -3,13 +3,17 @@
 //! Each type has a quick reading for what nearly all fields look like, straight from the text, and one slow reading
 //! that knows quotes, spaces, null tokens and encodings. The quick one may only decline, never differ.
 
+use super::date_formats::DateFormat;
 use super::datetime::{parse_date, parse_timestamp};
 use super::fields::{Format, NullTokens, Value, unquote};
 use super::index::RecordIndex;
-use super::number::{has_leading_zero, parse_boolean, parse_float, parse_integer, small_integer};
+use super::number::{
+    has_leading_zero, parse_boolean, parse_declared_boolean, parse_float, parse_integer, small_integer,
+};
+use super::number_style::NumberStyle;
 use super::strings::{INLINE_BYTES, StringViews, ascii_view};
 use crate::types::ColumnType;
-use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, NullArray, PrimitiveArray};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, NullArray, PrimitiveArray, new_null_array};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use std::ops::Range;
@@ -18,12 +22,15 @@ use std::sync::Arc;
 /// Which field to read, and as what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ColumnSpec {
-    /// Number of the field in the record, from 0.
+    /// Number of the field in the record, from 0. Where the records have no such field, all is null.
     pub index: usize,
     /// The type of the column.
     pub column_type: ColumnType,
-    /// The user named the type. In an inferred numeric column, integers with leading zeros do not fit.
+    /// The user named the type. In an inferred numeric column, integers with leading zeros do not fit; in an inferred
+    /// column of Booleans, only `true` and `false` do.
     pub declared: bool,
+    /// How dates and timestamps are written, in a column of such. Default ISO 8601.
+    pub date_format: DateFormat,
 }
 
 /// Why a field has no value in its column.
@@ -66,8 +73,8 @@ pub struct Parsed {
 /// and quotes and surrounding spaces of a value do not count. Text is taken verbatim, without its quotes.
 ///
 /// # Panics
-/// If `text` is not the text of `index`, or `rows` or `spec` name what the index does not have: mistakes of the
-/// caller, which no input can cause.
+/// If `text` is not the text of `index`, or `rows` name what the index does not have: mistakes of the caller, which no
+/// input can cause.
 pub fn parse_column(
     text: &[u8],
     index: &RecordIndex,
@@ -76,10 +83,15 @@ pub fn parse_column(
     format: &Format,
 ) -> Parsed {
     let length = rows.map_or(index.records(), <[u32]>::len);
-    assert!(length == 0 || spec.index < index.fields(), "no such field");
+    if spec.index >= index.fields() {
+        let array = new_null_array(&spec.column_type.arrow(), length);
+        return Parsed { array, misfits: Vec::new(), recoded: Vec::new() };
+    }
     let codes = !spec.declared;
     let number = |parsed: Option<i64>, text: &[u8]| parsed.filter(|_| !(codes && has_leading_zero(text)));
     let double = |parsed: Option<f64>, text: &[u8]| parsed.filter(|_| !(codes && has_leading_zero(text)));
+    let is_plain = format.numbers == NumberStyle::default();
+    let styled_double = |text: &[u8]| format.numbers.read(text, |plain| double(parse_float(plain), plain));
     let signed = |value: u32, negative: bool| if negative { -i64::from(value) } else { i64::from(value) };
     let mut column = Column {
         text,
@@ -91,10 +103,17 @@ pub fn parse_column(
     };
     let array: ArrayRef = match spec.column_type {
         ColumnType::Null => column.nulls(),
-        ColumnType::Boolean => column.booleans(),
+        ColumnType::Boolean => column.booleans(if spec.declared { parse_declared_boolean } else { parse_boolean }),
         ColumnType::Int64 => column.primitives::<Int64Type>(
             |start, end| small_integer(text, start, end, !codes).map(|(negative, value)| signed(value, negative)),
-            |text| number(parse_integer(text), text),
+            |text| format.numbers.read(text, |plain| number(parse_integer(plain), plain)),
+        ),
+        ColumnType::Float64 if !is_plain => column.primitives::<Float64Type>(
+            |start, end| match small_integer(text, start, end, !codes) {
+                Some((negative, value)) => Some(if negative { -f64::from(value) } else { f64::from(value) }),
+                None => styled_double(&text[start..end]),
+            },
+            styled_double,
         ),
         ColumnType::Float64 => column.primitives::<Float64Type>(
             |start, end| match small_integer(text, start, end, !codes) {
@@ -104,6 +123,14 @@ pub fn parse_column(
             },
             |text| double(parse_float(text), text),
         ),
+        ColumnType::Date if spec.date_format != DateFormat::Iso => {
+            let read = |text: &[u8]| format.dates.date(spec.date_format, text);
+            column.primitives::<Date32Type>(|start, end| read(&text[start..end]), read)
+        }
+        ColumnType::Timestamp if spec.date_format != DateFormat::Iso => {
+            let read = |text: &[u8]| format.dates.timestamp(spec.date_format, text);
+            column.primitives::<TimestampMicrosecondType>(|start, end| read(&text[start..end]), read)
+        }
         ColumnType::Date => column.primitives::<Date32Type>(|start, end| parse_date(&text[start..end]), parse_date),
         ColumnType::Timestamp => column
             .primitives::<TimestampMicrosecondType>(|start, end| parse_timestamp(&text[start..end]), parse_timestamp),
@@ -193,9 +220,9 @@ impl<'a> Column<'a> {
         Arc::new(PrimitiveArray::<T>::new(values.into(), self.validity.finish(fields.length)))
     }
 
-    fn booleans(&mut self) -> ArrayRef {
+    fn booleans(&mut self, parse: fn(&[u8]) -> Option<bool>) -> ArrayRef {
         let fields = self.fields;
-        let slowly = |row| self.slowly(row, fields.range(row), &parse_boolean);
+        let slowly = |row| self.slowly(row, fields.range(row), &parse);
         let values = BooleanBuffer::collect_bool(fields.length, slowly);
         Arc::new(BooleanArray::new(values, self.validity.finish(fields.length)))
     }
@@ -261,7 +288,7 @@ impl<'a> Column<'a> {
             views.push_null();
             return;
         }
-        match self.format.encoding.decode(unquoted.as_deref().unwrap_or(raw)) {
+        match self.format.decode(unquoted.as_deref().unwrap_or(raw)) {
             Some(decoded) => {
                 views.push(&decoded.text);
                 if decoded.recoded {

@@ -1,6 +1,6 @@
-//! Text to dates and timestamps, without surrounding spaces.
+//! Text in ISO 8601 to dates and timestamps, without surrounding spaces; and the arithmetic of days and times.
 
-const MICROS_PER_DAY: i64 = 86_400_000_000;
+pub(super) const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// Days since 1970-01-01 of a date `YYYY-MM-DD` in the proleptic Gregorian calendar; `None` for anything else.
 pub fn parse_date(text: &[u8]) -> Option<i32> {
@@ -9,43 +9,82 @@ pub fn parse_date(text: &[u8]) -> Option<i32> {
     };
     let year = two_digits(y0, y1)? * 100 + two_digits(y2, y3)?;
     let (month, day) = (two_digits(m0, m1)?, two_digits(d0, d1)?);
-    if day < 1 || day > days_in_month(year, month)? {
-        return None;
-    }
-    Some(days_from_civil(year, month, day))
+    day_number(year, month, day)
 }
 
 /// Microseconds since 1970-01-01T00:00:00 of a date, or of a date and a time of day: `YYYY-MM-DD`, then optionally
-/// `T` or a space, `HH:MM`, optionally `:SS`, optionally a point and one to nine digits, optionally `Z`. Digits beyond
-/// the sixth are cut off; there are no leap seconds. `None` for anything else.
+/// `T` or a space, `HH:MM`, optionally `:SS`, optionally a point and one to nine digits, optionally a time zone as in
+/// [`zone_micros`], which is taken off: with a zone, the moment is that of UTC. Digits beyond the sixth are cut off;
+/// there are no leap seconds. `None` for anything else.
 pub fn parse_timestamp(text: &[u8]) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
     let day = i64::from(parse_date(date)?) * MICROS_PER_DAY;
-    let time = match rest {
-        [] => return Some(day),
-        [b'T' | b' ', time @ ..] => time.strip_suffix(b"Z").unwrap_or(time),
-        _ => return None,
-    };
-    let (minutes, rest) = match time {
-        &[h0, h1, b':', m0, m1, ref rest @ ..] => {
-            let (hour, minute) = (two_digits(h0, h1)?, two_digits(m0, m1)?);
-            (if hour < 24 && minute < 60 { hour * 60 + minute } else { return None }, rest)
+    match rest {
+        [] => Some(day),
+        &[b'T' | b' ', h0, h1, ref rest @ ..] => {
+            let (micros, rest) = time_from_hour(two_digits(h0, h1)?, rest)?;
+            Some(day + micros - zone_micros(rest)?)
         }
+        _ => None,
+    }
+}
+
+/// Microseconds of a time of day whose hour has been read, from `:MM` on, and the text behind it.
+pub(super) fn time_from_hour(hour: i32, text: &[u8]) -> Option<(i64, &[u8])> {
+    let (minute, rest) = match text {
+        &[b':', m0, m1, ref rest @ ..] => (two_digits(m0, m1)?, rest),
         _ => return None,
     };
     let (second, rest) = match rest {
-        [] => (0, rest),
-        &[b':', s0, s1, ref rest @ ..] => (two_digits(s0, s1).filter(|&second| second < 60)?, rest),
-        _ => return None,
+        &[b':', s0, s1, ref rest @ ..] => (two_digits(s0, s1)?, rest),
+        _ => return Some((micros_of_day(hour, minute, 0)?, rest)),
     };
-    let micros = match rest {
-        [] => 0,
-        [b'.', digits @ ..] if (1..=9).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) => {
-            (0..6).fold(0, |value, place| value * 10 + digits.get(place).map_or(0, |&digit| i64::from(digit - b'0')))
+    let micros = micros_of_day(hour, minute, second)?;
+    match rest {
+        [b'.', rest @ ..] => {
+            let (fraction, rest) = take_fraction(rest)?;
+            Some((micros + fraction, rest))
         }
+        rest => Some((micros, rest)),
+    }
+}
+
+/// Microseconds since midnight; `None` for a time that does not exist.
+pub(super) fn micros_of_day(hour: i32, minute: i32, second: i32) -> Option<i64> {
+    let exists = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..60).contains(&second);
+    exists.then(|| i64::from((hour * 60 + minute) * 60 + second) * 1_000_000)
+}
+
+/// Microseconds of one to nine digits after the decimal point of a second, those beyond the sixth cut off, and the
+/// text behind them.
+pub(super) fn take_fraction(text: &[u8]) -> Option<(i64, &[u8])> {
+    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at(length);
+    let digit = |place: usize| digits.get(place).map_or(0, |&digit| i64::from(digit - b'0'));
+    (1..=9).contains(&length).then(|| ((0..6).fold(0, |value, place| value * 10 + digit(place)), rest))
+}
+
+/// Microseconds that a time zone is ahead of UTC: nothing or `Z`, else, after an optional space, a sign and `HH`,
+/// `HHMM` or `HH:MM`. `None` for anything else.
+pub(super) fn zone_micros(text: &[u8]) -> Option<i64> {
+    let (sign, digits) = match text {
+        [] | [b'Z'] => return Some(0),
+        [b' ', sign @ (b'+' | b'-'), digits @ ..] | [sign @ (b'+' | b'-'), digits @ ..] => (*sign, digits),
         _ => return None,
     };
-    Some(day + (i64::from(minutes) * 60 + i64::from(second)) * 1_000_000 + micros)
+    let (hours, minutes) = match *digits {
+        [h0, h1] => (two_digits(h0, h1)?, 0),
+        [h0, h1, m0, m1] | [h0, h1, b':', m0, m1] => (two_digits(h0, h1)?, two_digits(m0, m1)?),
+        _ => return None,
+    };
+    let micros = micros_of_day(hours, minutes, 0)?;
+    Some(if sign == b'-' { -micros } else { micros })
+}
+
+/// Days since 1970-01-01; `None` for a day that does not exist or a year beyond 0 to 9999.
+pub(super) fn day_number(year: i32, month: i32, day: i32) -> Option<i32> {
+    let exists = (0..10_000).contains(&year) && day >= 1 && day <= days_in_month(year, month)?;
+    exists.then(|| days_from_civil(year, month, day))
 }
 
 fn two_digits(tens: u8, ones: u8) -> Option<i32> {
@@ -112,6 +151,21 @@ mod tests {
     }
 
     #[test]
+    fn zones_are_converted_to_utc() {
+        for zone in ["Z", "+00:00", "+0000", "-00"] {
+            assert_eq!(parse_timestamp(format!("1970-01-01 00:00:01{zone}").as_bytes()), Some(1_000_000), "{zone}");
+        }
+        for (text, hours) in [
+            ("1970-01-01T02:00+02:00", 0.0),
+            ("1970-01-01T02:00:00.000 -0530", 7.5),
+            ("1970-01-01T00:00+01", -1.0),
+            ("1969-12-31T23:30-00:30", 0.0),
+        ] {
+            assert_eq!(parse_timestamp(text.as_bytes()), Some((hours * 3.6e9) as i64), "{text}");
+        }
+    }
+
+    #[test]
     fn times_that_do_not_exist_are_refused() {
         let bad = [
             "24:00",
@@ -125,6 +179,13 @@ mod tests {
             "12:00.5",
             "Z",
             "",
+            "12:00+",
+            "12:00+2",
+            "12:00+24:00",
+            "12:00+02:60",
+            "12:00 02:00",
+            "12:00z",
+            "12:00ZZ",
         ];
         for time in bad {
             assert_eq!(parse_timestamp(format!("2004-05-06T{time}").as_bytes()), None, "{time}");

@@ -2,6 +2,7 @@
 
 use super::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::decompress::{InvalidText, TextFile, TextOptions};
 use std::borrow::Cow;
 
 /// How the text fields of a file are encoded.
@@ -12,16 +13,27 @@ pub enum Encoding {
     Undeclared,
     /// Declared to be UTF-8: a field that is not is a misfit.
     Utf8,
-    /// Another declared encoding in which ASCII bytes mean ASCII.
+    /// Another declared encoding. One in which ASCII bytes may mean something else is undone below the reader: see
+    /// [`Encoding::text_options`].
     Other(&'static encoding_rs::Encoding),
 }
 
-/// A field as UTF-8, and whether it was read as windows-1252 for want of a declaration.
+/// What becomes of bytes that the declared encoding does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InvalidBytes {
+    /// The field is an error.
+    #[default]
+    Error,
+    /// They are replaced by U+FFFD, and the field is counted.
+    Replace,
+}
+
+/// A field as UTF-8, and whether it was read as windows-1252 for want of a declaration, or replaced in part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoded<'a> {
     /// The text.
     pub text: Cow<'a, str>,
-    /// It was not UTF-8 and nothing was declared.
+    /// It was not in the encoding: read as windows-1252 where nothing was declared, else bytes of it were replaced.
     pub recoded: bool,
 }
 
@@ -29,7 +41,7 @@ impl Encoding {
     /// The encoding with this label, such as `utf-8`, `latin1` or `windows-1252` (the names of the WHATWG standard).
     ///
     /// # Errors
-    /// `Name` for an unknown label, `Unsupported` for an encoding in which ASCII bytes may mean something else.
+    /// `Name` for an unknown label, `Unsupported` for the encodings that the standard gives up.
     pub fn from_label(label: &str) -> Result<Self> {
         let Some(encoding) = encoding_rs::Encoding::for_label(label.trim().as_bytes()) else {
             return Err(Error::new(ErrorKind::Name, format!("no encoding `{}`", label.trim()))
@@ -37,27 +49,52 @@ impl Encoding {
         };
         if encoding == encoding_rs::UTF_8 {
             Ok(Encoding::Utf8)
-        } else if encoding.is_ascii_compatible() {
-            Ok(Encoding::Other(encoding))
+        } else if encoding == encoding_rs::REPLACEMENT {
+            Err(Error::new(ErrorKind::Unsupported, format!("text in {} is not read", label.trim()))
+                .hint("convert the file to UTF-8 first"))
         } else {
-            Err(not_read(encoding.name()))
+            Ok(Encoding::Other(encoding))
         }
     }
 
-    /// Checks that a delimiter or quote cannot be part of another character.
+    /// How files in this encoding are opened: UTF-16 and the like become UTF-8 before records are looked for.
+    pub fn text_options(self, invalid: InvalidText) -> TextOptions {
+        let encoding = match self {
+            Encoding::Undeclared => None,
+            Encoding::Utf8 => Some(encoding_rs::UTF_8),
+            Encoding::Other(encoding) => Some(encoding),
+        };
+        TextOptions { encoding, invalid }
+    }
+
+    /// The encoding of the fields of a file opened with [`Encoding::text_options`].
+    pub fn of_fields(self, text: &TextFile) -> Self {
+        if text.is_transcoded() { Encoding::Utf8 } else { self }
+    }
+
+    /// Checks that a delimiter, quote or escape cannot be part of another character.
     ///
     /// # Errors
-    /// `Unsupported` for an encoding of several bytes a character together with an exotic delimiter or quote.
+    /// `Unsupported` for an encoding of several bytes a character together with an exotic delimiter, quote or escape.
     pub fn check(self, dialect: &Dialect) -> Result<()> {
         let Encoding::Other(encoding) = self else {
             return Ok(());
         };
+        if !encoding.is_ascii_compatible() {
+            return Ok(());
+        }
         // In these, no other byte follows a lead byte: space, tab, comma, semicolon and quotes are safe.
         let unsafe_byte = |byte: u8| !encoding.is_single_byte() && matches!(byte, b'0'..=b'9' | 0x40..);
-        match [Some(dialect.delimiter()), dialect.quote()].into_iter().flatten().find(|&byte| unsafe_byte(byte)) {
+        // A comment stands where a record could begin, hence not amid a character.
+        match [Some(dialect.delimiter()), dialect.quote(), dialect.escape()]
+            .into_iter()
+            .flatten()
+            .find(|&byte| unsafe_byte(byte))
+        {
             None => Ok(()),
             Some(byte) => {
-                let message = format!("{:?} cannot delimit or quote fields in {}", char::from(byte), encoding.name());
+                let message =
+                    format!("{:?} cannot delimit, quote or escape fields in {}", char::from(byte), encoding.name());
                 Err(Error::new(ErrorKind::Unsupported, message).hint("convert the file to UTF-8 first"))
             }
         }
@@ -80,21 +117,27 @@ impl Encoding {
     }
 }
 
-/// Length of the UTF-8 byte order mark that the file begins with, else 0.
-///
-/// # Errors
-/// `Unsupported` for the byte order mark of UTF-16.
-pub fn byte_order_mark(text: &[u8]) -> Result<usize> {
-    match text {
-        [0xEF, 0xBB, 0xBF, ..] => Ok(3),
-        [0xFF, 0xFE, ..] => Err(not_read("UTF-16LE")),
-        [0xFE, 0xFF, ..] => Err(not_read("UTF-16BE")),
-        _ => Ok(0),
+impl Encoding {
+    /// A field as UTF-8, with U+FFFD for what is not in the declared encoding.
+    pub fn decode_replacing(self, field: &[u8]) -> Decoded<'_> {
+        let encoding = if let Encoding::Other(encoding) = self { encoding } else { encoding_rs::UTF_8 };
+        let (text, recoded) = encoding.decode_without_bom_handling(field);
+        Decoded { text, recoded }
+    }
+
+    /// The name of the encoding, as the WHATWG standard has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Undeclared => "UTF-8, else windows-1252",
+            Encoding::Utf8 => "UTF-8",
+            Encoding::Other(encoding) => encoding.name(),
+        }
     }
 }
 
-fn not_read(name: &str) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("text in {name} is not read")).hint("convert the file to UTF-8 first")
+/// Length of the UTF-8 byte order mark that the file begins with, else 0.
+pub fn byte_order_mark(text: &[u8]) -> usize {
+    if text.starts_with(&[0xEF, 0xBB, 0xBF]) { 3 } else { 0 }
 }
 
 #[cfg(test)]
@@ -123,11 +166,10 @@ mod tests {
     }
 
     #[test]
-    fn utf_16_is_refused_by_name_and_by_mark() {
-        assert_eq!(Encoding::from_label("utf-16le").unwrap_err().kind(), ErrorKind::Unsupported);
+    fn labels_are_those_of_the_standard() {
+        assert_eq!(Encoding::from_label("utf-16le").unwrap(), Encoding::Other(encoding_rs::UTF_16LE));
+        assert_eq!(Encoding::from_label("iso-2022-kr").unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(Encoding::from_label("klingon").unwrap_err().kind(), ErrorKind::Name);
-        assert_eq!(byte_order_mark(b"\xFF\xFEa\0").unwrap_err().kind(), ErrorKind::Unsupported);
-        assert_eq!(byte_order_mark(b"\xEF\xBB\xBFa").unwrap(), 3);
-        assert_eq!(byte_order_mark(b"a").unwrap(), 0);
+        assert_eq!((byte_order_mark(b"\xEF\xBB\xBFa"), byte_order_mark(b"a")), (3, 0));
     }
 }

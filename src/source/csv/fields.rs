@@ -1,39 +1,29 @@
 //! What a raw field means: quotes taken off, null tokens recognised.
 
+use super::date_formats::DateFormats;
 use super::dialect::Dialect;
-use super::encoding::Encoding;
+use super::encoding::{Decoded, Encoding, InvalidBytes};
 use super::number::{parse_boolean, parse_float};
+use super::number_style::NumberStyle;
 use super::strings::{INLINE_BYTES, inline_view};
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use std::borrow::Cow;
 
 /// How the fields of a file are to be read.
 #[derive(Clone, Debug, Default)]
 pub struct Format {
-    /// Delimiter and quote.
+    /// What separates fields and records, and quotes fields.
     pub dialect: Dialect,
     /// Which fields are null.
     pub nulls: NullTokens,
     /// How text is encoded.
     pub encoding: Encoding,
+    /// What becomes of bytes that the declared encoding does not have.
+    pub invalid_bytes: InvalidBytes,
     /// How numbers are written.
     pub numbers: NumberStyle,
-}
-
-/// How numbers are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NumberStyle {
-    /// The decimal mark: `.` or `,`.
-    pub decimal: u8,
-    /// The byte between groups of three digits, if there may be one.
-    pub thousands: Option<u8>,
-}
-
-impl Default for NumberStyle {
-    /// A point, and no marks between thousands.
-    fn default() -> Self {
-        NumberStyle { decimal: b'.', thousands: None }
-    }
+    /// How dates and timestamps may be written, besides the common ways.
+    pub dates: DateFormats,
 }
 
 /// The texts that stand for a missing value.
@@ -78,6 +68,16 @@ impl NullTokens {
         self.lengths >> length & 1 != 0 && self.short.contains(&view)
     }
 
+    /// The tokens, in the order given.
+    pub(super) fn tokens(&self) -> Vec<String> {
+        self.tokens.iter().map(|token| String::from_utf8_lossy(token).into_owned()).collect()
+    }
+
+    /// Whether they are the default ones.
+    pub(super) fn is_default(&self) -> bool {
+        self.tokens == NullTokens::default().tokens
+    }
+
     /// Whether a token may read as a value of a type other than text, so that it must be looked for first.
     pub(super) fn like_values(&self) -> bool {
         self.like_values
@@ -96,6 +96,14 @@ pub(super) enum Value<'a> {
 }
 
 impl Format {
+    /// A field as UTF-8; `None` if it is not in the declared encoding, and that is an error.
+    pub(super) fn decode<'a>(&self, field: &'a [u8]) -> Option<Decoded<'a>> {
+        self.encoding.decode(field).or_else(|| match self.invalid_bytes {
+            InvalidBytes::Error => None,
+            InvalidBytes::Replace => Some(self.encoding.decode_replacing(field)),
+        })
+    }
+
     /// The raw field as a value of a type other than text: spaces and tabs around it do not count, nor do quotes.
     pub(super) fn value<'a>(&self, raw: &'a [u8]) -> Value<'a> {
         if self.nulls.contains(raw) {
@@ -109,11 +117,14 @@ impl Format {
     }
 }
 
-/// The content of a quoted field, doubled quotes made single; `None` if the field is not quoted.
+/// The content of a quoted field, doubled and escaped quotes made single; `None` if the field is not quoted.
 pub fn unquote<'a>(raw: &'a [u8], dialect: &Dialect) -> Option<Cow<'a, [u8]>> {
     let quote = dialect.quote()?;
     let inner = raw.strip_prefix(&[quote])?;
     let inner = inner.strip_suffix(&[quote]).unwrap_or(inner);
+    if let Some(escape) = dialect.escape() {
+        return Some(unescape(inner, quote, escape));
+    }
     let Some(mut at) = memchr(quote, inner) else {
         return Some(Cow::Borrowed(inner));
     };
@@ -130,6 +141,28 @@ pub fn unquote<'a>(raw: &'a [u8], dialect: &Dialect) -> Option<Cow<'a, [u8]>> {
     }
     content.extend_from_slice(rest);
     Some(Cow::Owned(content))
+}
+
+/// What stands between quotes, the first byte of each pair of quotes, of escapes, or of escape and quote taken off.
+fn unescape(inner: &[u8], quote: u8, escape: u8) -> Cow<'_, [u8]> {
+    let mut content = Vec::new();
+    let (mut from, mut at) = (0, 0);
+    while let Some(distance) = inner.get(at..).and_then(|rest| memchr2(quote, escape, rest)) {
+        at += distance;
+        match inner.get(at + 1) {
+            Some(&next) if next == quote || next == escape && inner[at] == escape => {
+                content.extend_from_slice(&inner[from..at]);
+                from = at + 1;
+                at += 2;
+            }
+            _ => at += 1,
+        }
+    }
+    if from == 0 {
+        return Cow::Borrowed(inner);
+    }
+    content.extend_from_slice(&inner[from..]);
+    Cow::Owned(content)
 }
 
 /// The text without spaces and tabs at both ends.
@@ -153,6 +186,16 @@ mod tests {
         assert_eq!(unquoted("\"a,b\"").unwrap(), b"a,b");
         assert_eq!(unquoted("\"a \"\"b\"\"\"").unwrap(), b"a \"b\"");
         assert_eq!(unquoted("\"\"\"\"\"\"").unwrap(), b"\"\"");
+    }
+
+    #[test]
+    fn an_escape_byte_comes_off_before_a_quote_or_itself_only() {
+        let dialect = Dialect::default().with_escape(Some(b'\\')).unwrap();
+        let unquoted = |raw: &'static str| unquote(raw.as_bytes(), &dialect).map(Cow::into_owned);
+        assert_eq!(unquoted(r"a\\b"), None, "outside quotes it is data");
+        assert_eq!(unquoted(r#""C:\temp""#).unwrap(), br"C:\temp");
+        assert_eq!(unquoted(r#""\"a\" \\ ""b""""#).unwrap(), br#""a" \ "b""#);
+        assert_eq!(unquoted(r#""\\\"""#).unwrap(), br#"\""#);
     }
 
     #[test]

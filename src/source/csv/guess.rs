@@ -1,7 +1,7 @@
 //! Where a text that begins amid a file has its first record start.
 
 use super::dialect::Dialect;
-use super::record::scan_record;
+use super::record::{after_line, next_quote, scan_record};
 use memchr::{memchr, memchr_iter};
 
 /// How much text speaks for or against a hypothesis.
@@ -17,7 +17,7 @@ const EVIDENCE_RECORDS: i64 = 64;
 /// `None` when no record ends in the text.
 pub fn guess_record_start(text: &[u8], dialect: &Dialect, fields: usize) -> Option<usize> {
     let near = &text[..text.len().min(EVIDENCE_BYTES)];
-    let first_line = memchr(b'\n', text).map(|at| at + 1);
+    let first_line = after_line(text, 0, dialect);
     let Some(quote) = dialect.quote().filter(|&quote| memchr(quote, near).is_some()) else {
         return first_line;
     };
@@ -48,7 +48,7 @@ impl Hypothesis {
     }
 
     /// How many more of the next records are plausible than are not, and how many are. An odd number of quotes in a
-    /// record means that one stands inside a field, which is allowed but rare.
+    /// record means that one stands inside a field, which is allowed but rare, unless quotes can be escaped.
     fn support(self, text: &[u8], quote: u8, dialect: &Dialect, fields: usize) -> (i64, i64) {
         let stop = self.start.saturating_add(EVIDENCE_BYTES).min(text.len());
         let (mut at, mut good, mut bad) = (self.start, 0, self.odd);
@@ -56,8 +56,12 @@ impl Hypothesis {
             let Some(record) = scan_record(text, at, dialect, false, 0, &mut Vec::new()) else {
                 break;
             };
-            let right_shape = record.fields == fields || record.blank && fields > 1;
-            let paired = || memchr_iter(quote, &text[at..record.next]).count().is_multiple_of(2);
+            let right_shape = record.fields == fields || record.blank && fields > 1 || record.comment;
+            let paired = || {
+                record.comment
+                    || dialect.escape().is_some()
+                    || memchr_iter(quote, &text[at..record.next]).count().is_multiple_of(2)
+            };
             if right_shape && record.trouble.is_none() && paired() {
                 good += 1;
             } else {
@@ -74,11 +78,11 @@ impl Hypothesis {
 fn close_of_field(text: &[u8], quote: u8, dialect: &Dialect) -> Option<(usize, i64)> {
     let (mut at, mut odd) = (0, 0);
     loop {
-        at += memchr(quote, text.get(at..)?)? + 1;
-        match text.get(at)? {
-            b'\n' | b'\r' => return Some((at, odd)),
-            &byte if byte == quote => at += 1,
-            &byte if byte == dialect.delimiter() => return Some((at, odd)),
+        at += next_quote(text.get(at..)?, quote, dialect.escape())? + 1;
+        match *text.get(at)? {
+            byte if byte == dialect.line_end().byte() || byte == b'\r' => return Some((at, odd)),
+            byte if byte == quote => at += 1,
+            byte if byte == dialect.delimiter() => return Some((at, odd)),
             _ => odd += 1,
         }
     }

@@ -4,7 +4,7 @@ use super::encoding::byte_order_mark;
 use super::fields::{Format, trim, unquote};
 use super::record::{MalformedKind, scan_record};
 use crate::error::{Error, ErrorKind, Place, Result};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// A column whose name is not the one in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,15 +32,24 @@ pub struct Header {
 
 /// Reads the names of the columns at the beginning of a file; `None` if the text holds no complete record.
 ///
-/// A byte order mark and blank lines before the header are skipped. Names are decoded as fields are; spaces around an
+/// A byte order mark, and blank and comment lines before the header are skipped. Names are decoded as fields are; spaces around an
 /// unquoted name do not count. An empty name becomes `column_3`, counted from 1, as do all without a header
 /// (`has_header` false; the data then start after the byte order mark). The second `a` becomes `a_2`.
 ///
 /// # Errors
-/// `Malformed` when the header breaks the grammar, `Value` when a name is not in the declared encoding, `Unsupported`
-/// for UTF-16.
+/// `Malformed` when the header breaks the grammar, `Value` when a name is not in the declared encoding.
 pub fn parse_header(text: &[u8], format: &Format, has_header: bool, at_end: bool) -> Result<Option<Header>> {
-    let first = byte_order_mark(text)?;
+    parse_header_at(text, byte_order_mark(text), format, has_header, at_end)
+}
+
+/// [`parse_header`] from offset `first` on, which is behind the byte order mark and the lines that are skipped.
+pub(super) fn parse_header_at(
+    text: &[u8],
+    first: usize,
+    format: &Format,
+    has_header: bool,
+    at_end: bool,
+) -> Result<Option<Header>> {
     let mut start = first;
     let mut ends = Vec::new();
     let record = loop {
@@ -50,7 +59,7 @@ pub fn parse_header(text: &[u8], format: &Format, has_header: bool, at_end: bool
         ends.clear();
         match scan_record(text, start, &format.dialect, at_end, usize::MAX, &mut ends) {
             None => return Ok(None),
-            Some(record) if record.blank => start = record.next,
+            Some(record) if record.blank || record.comment => start = record.next,
             Some(record) => break record,
         }
     };
@@ -59,7 +68,7 @@ pub fn parse_header(text: &[u8], format: &Format, has_header: bool, at_end: bool
         return Ok(Some(Header { names, renamed: Vec::new(), recoded: 0, data_start: first }));
     }
     let place = |at: usize| Place {
-        line: Some(1 + super::count_newlines(&text[..at])),
+        line: Some(1 + super::count_lines(&text[..at], &format.dialect)),
         byte: Some(at as u64),
         ..Place::default()
     };
@@ -76,7 +85,7 @@ pub fn parse_header(text: &[u8], format: &Format, has_header: bool, at_end: bool
     for &end in &ends {
         let raw = &text[at..end as usize];
         let unquoted = unquote(raw, &format.dialect);
-        let Some(decoded) = format.encoding.decode(unquoted.as_deref().unwrap_or(trim(raw))) else {
+        let Some(decoded) = format.decode(unquoted.as_deref().unwrap_or(trim(raw))) else {
             let value = String::from_utf8_lossy(raw).into_owned();
             let error = Error::new(ErrorKind::Value, "a column name is not in the declared encoding").at(place(at));
             return Err(error.with_place(|place| place.value = Some(value)).hint("declare another encoding"));
@@ -94,14 +103,21 @@ fn distinct(given: Vec<String>) -> (Vec<String>, Vec<Renamed>) {
     let in_file: HashSet<String> = given.iter().cloned().collect();
     let mut taken = HashSet::new();
     let mut renamed = Vec::new();
+    let mut next_number: HashMap<String, usize> = HashMap::new();
     let mut names = Vec::with_capacity(given.len());
     for (index, given) in given.into_iter().enumerate() {
         let mut name = given.clone();
         if name.is_empty() || taken.contains(&name) {
             let stem = if name.is_empty() { format!("column_{}", index + 1) } else { name };
-            let numbered = (2..).map(|number| format!("{stem}_{number}"));
             let first = given.is_empty().then(|| stem.clone());
             let free = |name: &String| !taken.contains(name) && !in_file.contains(name);
+            // Numbers below were tried for the same stem, and names are only ever taken.
+            let next = next_number.entry(stem.clone()).or_insert(2_usize);
+            let numbered = std::iter::repeat_with(|| {
+                let numbered = format!("{stem}_{next}");
+                *next += 1;
+                numbered
+            });
             name = first.into_iter().chain(numbered).find(free).unwrap_or_default();
             renamed.push(Renamed { index, given, name: name.clone() });
         }

@@ -10,7 +10,8 @@
 //!
 //! # The grammar
 //! RFC 4180, and: a record ends at `\n` or `\r\n`; a quote matters only as the first byte of a field and from there
-//! to its closing quote, where it is doubled to stand for itself; spaces belong to the field; NUL is data.
+//! to its closing quote, where it is doubled to stand for itself; spaces belong to the field; NUL is data. A
+//! [`Dialect`] may add an escape byte, comment lines, and carriage returns alone as line ends.
 //!
 //! # Deliberate differences from the `csv` crate
 //! The crate is the judge of our splitter for valid input. Beyond that we differ, with a test each in
@@ -20,12 +21,20 @@
 //! - a blank line in a file of one column is a record with an empty field (the crate skips it, and so do we when there
 //!   are several columns);
 //! - a carriage return without a line feed is data (the crate ends a record there);
+//! - an escape byte before anything but a quote or an escape byte is data, so that `"C:\temp"` keeps its backslash (the
+//!   crate drops it);
+//! - a comment line that ends with the file is no record (in the crate it is, with one empty field);
 //! - a record with too few or too many fields is malformed (as in the crate, unless it is told to be flexible).
 
 mod batches;
 mod chain;
 pub mod column;
+mod columns;
+mod date_common;
+pub mod date_formats;
+mod date_pattern;
 pub mod datetime;
+mod decisions;
 pub mod dialect;
 pub mod encoding;
 pub mod fields;
@@ -33,28 +42,37 @@ pub mod guess;
 pub mod header;
 pub mod index;
 pub mod infer;
+mod look;
 pub mod number;
+pub mod number_style;
 mod open;
 mod options;
 pub mod record;
 mod scan;
 #[cfg(test)]
 mod scan_tests;
+mod settings;
 mod simd;
+pub mod sniff;
 mod source;
 pub mod split;
 mod strings;
 
 pub use column::{ColumnSpec, Misfit, MisfitKind, Parsed, parse_column};
-pub use dialect::Dialect;
-pub use encoding::Encoding;
-pub use fields::{Format, NullTokens, NumberStyle};
+pub use date_formats::{DateFormat, DateFormats};
+pub use decisions::{ColumnDecision, Decisions, FileDecision};
+pub use dialect::{Dialect, LineEnd};
+pub use encoding::{Encoding, InvalidBytes};
+pub use fields::{Format, NullTokens};
 pub use guess::guess_record_start;
 pub use header::{Header, parse_header};
 pub use index::RecordIndex;
 pub use infer::{TypeGuess, widened_type};
-pub use options::{CsvOptions, MalformedPolicy};
+pub use number_style::NumberStyle;
+pub use options::{ColumnPolicy, CsvOptions, FileRule, MalformedPolicy};
 pub use record::{Malformed, MalformedKind};
+pub use settings::{byte, byte_or_none, decimal, line_end};
 pub use simd::Engine;
+pub use sniff::{Sniffed, sniff};
 pub use source::CsvSource;
-pub use split::{Limits, MAX_TEXT, Split, count_newlines, split, split_with};
+pub use split::{Limits, MAX_TEXT, Split, count_lines, split, split_with};

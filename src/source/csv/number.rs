@@ -33,7 +33,31 @@ pub fn parse_float(text: &[u8]) -> Option<f64> {
     fast_float2::parse(text).ok()
 }
 
-/// `true` or `false` in any case.
+/// Whether the text is not an integer, or one that both a 64-bit integer and a double hold exactly.
+pub(super) fn is_exact_double(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return true;
+    }
+    // Converted to 128 bits, lest the largest integer pass for the power of two that its double is.
+    parse_integer(text).is_some_and(|value| i128::from(value) == value as f64 as i128)
+}
+
+/// A Boolean in a column that the user declared to be one: besides `true` and `false`, also `t`, `f`, `yes`, `no`, `y`,
+/// `n`, `1` and `0`, in any case.
+pub fn parse_declared_boolean(text: &[u8]) -> Option<bool> {
+    let is_one_of = |words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
+    if is_one_of(["t", "yes", "y", "1"]) {
+        Some(true)
+    } else if is_one_of(["f", "no", "n", "0"]) {
+        Some(false)
+    } else {
+        parse_boolean(text)
+    }
+}
+
+/// `true` or `false` in any case, the only words that make a column Boolean unasked: `T`, `F`, `Y` and `N` are as often
+/// codes, and a column of sexes with nothing but `F` in its samples is no column of falsehoods.
 pub fn parse_boolean(text: &[u8]) -> Option<bool> {
     if text.eq_ignore_ascii_case(b"true") {
         Some(true)
@@ -99,6 +123,26 @@ mod tests {
         assert_eq!(parse_boolean(b"False"), Some(false));
         assert_eq!(parse_boolean(b"1"), None);
         assert_eq!(parse_boolean(b"t"), None);
+        for (words, value) in [(["T", "yes", "Y", "1", "True"], true), (["f", "NO", "n", "0", "FALSE"], false)] {
+            assert!(words.iter().all(|word| parse_declared_boolean(word.as_bytes()) == Some(value)));
+        }
+        assert_eq!(parse_declared_boolean(b"2"), None);
+    }
+
+    #[test]
+    fn integers_that_doubles_do_not_hold_are_told() {
+        for (text, exact) in [
+            ("9007199254740992", true),
+            ("9007199254740993", false),
+            ("-9223372036854775808", true),
+            ("9223372036854775807", false),
+            ("100000000000000000000", false),
+            ("1e30", true),
+            ("x", true),
+            ("", true),
+        ] {
+            assert_eq!(is_exact_double(text.as_bytes()), exact, "{text}");
+        }
     }
 
     fn same(a: Option<f64>, b: Option<f64>) -> bool {

@@ -1,40 +1,37 @@
-//! Opening a set of CSV files: names and types from samples of every file.
+//! Opening a set of CSV files: how each is read, and names and types from samples.
 
-use super::batches::shorten;
+use super::columns::Columns;
+use super::date_formats::DateFormat;
+use super::decisions::FileDecision;
 use super::fields::Format;
-use super::guess::guess_record_start;
-use super::header::{Header, parse_header};
-use super::index::RecordIndex;
-use super::infer::TypeGuess;
-use super::options::CsvOptions;
-use super::split::{Limits, count_newlines, split};
+use super::header::Header;
+use super::look::{FieldGuess, First, Looked, look_at};
+use super::options::{CsvOptions, MalformedPolicy};
 use crate::error::{Error, ErrorKind, Place, Result, did_you_mean};
-use crate::source::decompress::{TextFile, TextSample};
+use crate::source::decompress::TextFile;
 use crate::source::input::InputCounters;
 use crate::types::ColumnType;
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-
-/// Text looked at first in each file.
-const SAMPLE_BYTES: usize = 64 << 10;
-/// Records looked at in each sample, spread evenly.
-const SAMPLE_RECORDS: usize = 1000;
 
 /// One file of the set.
 pub(super) struct CsvFile {
     pub(super) text: TextFile,
     /// How its text is read.
     pub(super) format: Format,
+    /// What becomes of its malformed records.
+    pub(super) malformed: MalformedPolicy,
     /// Fields of every record.
     pub(super) fields: usize,
-    /// For each column of the schema, the number of its field.
-    pub(super) map: Vec<usize>,
+    /// For each column of the schema, the number of its field, if the file has it.
+    pub(super) map: Vec<Option<usize>>,
     /// Where the data begin in the text.
     pub(super) data_start: usize,
     /// Line ends before that.
     pub(super) header_lines: u64,
+    /// What was decided, and why.
+    pub(super) decision: FileDecision,
 }
 
 /// A column of the set.
@@ -43,6 +40,8 @@ pub(super) struct CsvColumn {
     pub(super) name: String,
     pub(super) column_type: ColumnType,
     pub(super) declared: bool,
+    /// How its dates are written, if it holds any.
+    pub(super) date_format: DateFormat,
     /// Why the column is text, when other values of it are not.
     pub(super) why_text: Option<String>,
 }
@@ -54,87 +53,89 @@ pub(super) struct Opened {
     pub(super) warnings: Vec<String>,
 }
 
-/// What was seen of one file.
-struct Looked {
-    text: TextFile,
-    header: Header,
-    header_lines: u64,
-    /// One a field.
-    guesses: Vec<FieldGuess>,
-}
-
-/// The type of a field as its samples suggest it, and the value that made it text after others were not.
-#[derive(Clone, Default)]
-struct FieldGuess {
-    guess: TypeGuess,
-    why_text: Option<String>,
-}
-
-impl FieldGuess {
-    /// Takes in what `change` sees; `why` tells of it if it makes text of what was not.
-    fn take(&mut self, change: impl FnOnce(&mut TypeGuess), why: impl FnOnce() -> String) {
-        let before = self.guess.column_type();
-        change(&mut self.guess);
-        let is_new = before != ColumnType::Null && before != ColumnType::Utf8;
-        if is_new && self.guess.column_type() == ColumnType::Utf8 && self.why_text.is_none() {
-            self.why_text = Some(why());
-        }
-    }
-}
-
 /// Opens the files and settles names and types.
 pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<InputCounters>) -> Result<Opened> {
-    options.format.encoding.check(&options.format.dialect)?;
-    let mut names: Vec<String> = Vec::new();
-    let mut guesses: Vec<FieldGuess> = Vec::new();
-    let mut opened = Opened { files: Vec::new(), columns: Vec::new(), warnings: Vec::new() };
-    let mut first_name: Arc<str> = Arc::from("");
+    let mut columns = Columns::new(options.columns);
+    let mut files: Vec<CsvFile> = Vec::new();
+    let mut warnings = Warnings::default();
     for (path, looked) in paths.iter().zip(look_at_all(paths, options, counters)) {
         let Some(looked) = looked? else {
-            opened.warnings.push(format!("{}: the file is empty and was left out", path.display()));
+            warnings.others.push(format!("{}: the file is empty and was left out", path.display()));
             continue;
         };
-        let Looked { text, header, header_lines, guesses: seen } = looked;
-        let name = Arc::clone(text.input().name());
-        if names.is_empty() {
-            names.clone_from(&header.names);
-            guesses = vec![FieldGuess::default(); names.len()];
-            first_name = Arc::clone(&name);
-            note_renamed(&header, &name, &mut opened.warnings);
-            note_one_column(&header, &name, &options.format, &mut opened.warnings);
+        let name = Arc::clone(looked.text.input().name());
+        if files.is_empty() {
+            note_renamed(&looked.header, &name, &mut warnings.others);
+            note_one_column(&looked.header, &name, &looked.sniffed.format, &mut warnings.others);
         }
-        if header.recoded > 0 {
-            let names = format!("{} column names are not UTF-8 and were read as windows-1252", header.recoded);
-            opened.warnings.push(format!("{name}: {names}"));
+        for warning in &looked.sniffed.warnings {
+            warnings.of_file(&name, warning);
         }
-        let map = map_columns(&names, &header.names, &first_name, &name)?;
-        for (guess, &field) in guesses.iter_mut().zip(&map) {
-            let seen = &seen[field];
-            guess.why_text = guess.why_text.take().or_else(|| seen.why_text.clone());
-            guess.take(|guess| guess.merge(seen.guess), || format!("{name} holds text there"));
+        if looked.header.recoded > 0 {
+            let names = format!("{} column names are not UTF-8 and were read as windows-1252", looked.header.recoded);
+            warnings.others.push(format!("{name}: {names}"));
         }
-        let (fields, data_start) = (header.names.len(), header.data_start);
-        let format = options.format.clone();
-        opened.files.push(CsvFile { text, format, fields, map, data_start, header_lines });
+        let map = columns.take(&looked)?;
+        files.push(csv_file(looked, map));
     }
-    if opened.files.is_empty() {
+    if files.is_empty() {
         let name = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
         return Err(Error::new(ErrorKind::NoInput, "the file is empty: it has no header and no records").in_file(&name));
     }
-    opened.columns = settle(names, &guesses, &options.types)?;
-    Ok(opened)
+    for file in &mut files {
+        // Later files may have brought more columns.
+        file.map.resize(columns.names.len(), None);
+    }
+    unify_decimals(&mut files, options);
+    warnings.others.extend(columns.warning());
+    let columns = settle(columns, options, &mut warnings.others)?;
+    Ok(Opened { files, columns, warnings: warnings.list() })
+}
+
+fn csv_file(looked: Looked, map: Vec<Option<usize>>) -> CsvFile {
+    let decision = FileDecision::new(&looked);
+    let Looked { text, sniffed, malformed, header, header_lines, .. } = looked;
+    let (fields, data_start) = (header.names.len(), header.data_start);
+    CsvFile { text, format: sniffed.format, malformed, fields, map, data_start, header_lines, decision }
+}
+
+/// A file whose head shows no decimal mark has that of the others that do, if they agree.
+fn unify_decimals(files: &mut [CsvFile], options: &CsvOptions) {
+    let known: Vec<u8> = files.iter().filter_map(|file| file.decision.decimal_seen).collect();
+    let [first, rest @ ..] = &*known else { return };
+    if *first == b'.' || rest.iter().any(|decimal| decimal != first) || !options.sniff {
+        return;
+    }
+    let is_open =
+        |file: &&mut CsvFile| file.decision.decimal_seen.is_none() && file.format.dialect.delimiter() != *first;
+    for file in files.iter_mut().filter(is_open) {
+        file.format.numbers.decimal = *first;
+        file.decision.format.numbers.decimal = *first;
+    }
 }
 
 /// Looks at every file, several at a time; the results are in the order of the paths. Files behind one that cannot be
-/// read may be left out.
+/// read may be left out. What the first file tells is waited for, with samples of the others read meanwhile.
 fn look_at_all(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<InputCounters>) -> Vec<Result<Option<Looked>>> {
     let slots: Vec<OnceLock<Result<Option<Looked>>>> = paths.iter().map(|_| OnceLock::new()).collect();
+    let first: OnceLock<Option<First>> = OnceLock::new();
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let look = |at: usize, path: &PathBuf| {
+        let of_file = options.of_file(path);
+        let sampled = is_sampled(at, paths.len(), options.sample_files);
+        if at > 0 {
+            // The first number was handed out first, so somebody is at work on it.
+            return look_at(path, &of_file, counters, sampled, || first.wait().as_ref());
+        }
+        let looked = look_at(path, &of_file, counters, true, || None);
+        let _ = first.set(looked.as_ref().ok().and_then(|looked| looked.as_ref().map(Looked::first)));
+        looked
+    };
     let work = || {
         while !failed.load(Ordering::Relaxed) {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let (Some(path), Some(slot)) = (paths.get(at), slots.get(at)) else { break };
-            let looked = look_at(path, options, counters);
+            let looked = look(at, path);
             failed.fetch_or(looked.is_err(), Ordering::Relaxed);
             // Nobody else has this number.
             let _ = slot.set(looked);
@@ -151,41 +152,38 @@ fn look_at_all(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<InputCoun
     slots.into_iter().map_while(OnceLock::into_inner).collect()
 }
 
-/// Opens one file and looks at samples of it; `None` when it holds no record at all.
-fn look_at(path: &Path, options: &CsvOptions, counters: &Arc<InputCounters>) -> Result<Option<Looked>> {
-    let text = TextFile::open(path, counters)?;
-    let Some((header, samples)) = read_header(&text, options)? else { return Ok(None) };
-    let mut guesses = vec![FieldGuess::default(); header.names.len()];
-    for sample in &samples {
-        observe(sample, &header, &options.format, text.input().name(), &mut guesses);
+/// Whether file `at` of `files` is one of those, `wanted` in number and spread evenly, that samples are read of.
+fn is_sampled(at: usize, files: usize, wanted: usize) -> bool {
+    let (last, gaps) = (files.saturating_sub(1), wanted.saturating_sub(1));
+    if files <= wanted || at == 0 || at == last {
+        return true;
     }
-    let header_lines = samples.first().map_or(0, |sample| count_newlines(&sample.text[..header.data_start]));
-    Ok(Some(Looked { text, header, header_lines, guesses }))
+    // The sampled ones are those nearest below k·last/gaps for k = 0, 1, … gaps.
+    gaps > 0 && (at * gaps).div_ceil(last) * last / gaps == at
 }
 
-/// The header and the samples of a file; `None` when it holds no record at all.
-fn read_header(text: &TextFile, options: &CsvOptions) -> Result<Option<(Header, Vec<TextSample>)>> {
-    let mut sample_bytes = SAMPLE_BYTES;
-    loop {
-        let samples = text.samples(sample_bytes)?;
-        let Some(head) = samples.first() else { return Ok(None) };
-        let located = |error: Error| error.with_place(|place| place.file = Some(Arc::clone(text.input().name())));
-        let header = parse_header(&head.text, &options.format, options.has_header, head.is_end).map_err(located)?;
-        match header {
-            Some(header) => {
-                refuse_lone_returns(&head.text, &header).map_err(located)?;
-                return Ok(Some((header, samples)));
-            }
-            None if head.is_end => return Ok(None),
-            None if head.text.len() > options.max_record_bytes || head.text.len() < sample_bytes => {
-                let message = format!("the first {} bytes hold no complete record", head.text.len());
-                return Err(located(
-                    Error::new(ErrorKind::Limit, message)
-                        .hint("is this CSV? --quote and --delimiter state the dialect"),
-                ));
-            }
-            None => sample_bytes *= 4,
+/// Warnings, those about many files told once.
+#[derive(Default)]
+struct Warnings {
+    /// A warning, the first file that it is about, and how many others.
+    of_files: Vec<(String, Arc<str>, usize)>,
+    others: Vec<String>,
+}
+
+impl Warnings {
+    fn of_file(&mut self, file: &Arc<str>, warning: &str) {
+        match self.of_files.iter_mut().find(|(known, ..)| known == warning) {
+            Some((.., more)) => *more += 1,
+            None => self.of_files.push((warning.to_owned(), Arc::clone(file), 0)),
         }
+    }
+
+    fn list(self) -> Vec<String> {
+        let of_files = self.of_files.into_iter().map(|(warning, file, more)| match more {
+            0 => format!("{file}: {warning}"),
+            more => format!("{file} and {more} more: {warning}"),
+        });
+        of_files.chain(self.others).collect()
     }
 }
 
@@ -201,19 +199,6 @@ fn note_one_column(header: &Header, file: &str, format: &Format, warnings: &mut 
     }
 }
 
-/// Lines that end with a carriage return alone would make the whole file a header.
-fn refuse_lone_returns(text: &[u8], header: &Header) -> Result<()> {
-    let inside = &text[..header.data_start].strip_suffix(b"\n").unwrap_or(&text[..header.data_start]);
-    let inside = inside.strip_suffix(b"\r").unwrap_or(inside);
-    if header.names.iter().any(|name| name.contains('\r')) && !inside.contains(&b'\n') {
-        let message = "lines end with a carriage return alone, which is not supported";
-        return Err(
-            Error::new(ErrorKind::Unsupported, message).hint("convert them first: tr '\\r' '\\n' < old.csv > new.csv")
-        );
-    }
-    Ok(())
-}
-
 fn note_renamed(header: &Header, file: &str, warnings: &mut Vec<String>) {
     for renamed in &header.renamed {
         let why = if renamed.given.is_empty() {
@@ -225,59 +210,10 @@ fn note_renamed(header: &Header, file: &str, warnings: &mut Vec<String>) {
     }
 }
 
-/// For each column of the set, the number of the field in this file.
-fn map_columns(names: &[String], here: &[String], first_file: &str, file: &str) -> Result<Vec<usize>> {
-    let positions: HashMap<&str, usize> = here.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
-    let differs = |message: String| {
-        Error::new(ErrorKind::Malformed, message)
-            .in_file(file)
-            .with_place(|place| place.line = Some(1))
-            .hint("the files of one question must have the same columns, in any order; ask about them separately")
-    };
-    if let Some(extra) = here.iter().find(|name| !names.contains(name)) {
-        return Err(differs(format!("the column `{extra}` is not in {first_file}")));
-    }
-    let find = |name: &String| {
-        let missing = || differs(format!("the column `{name}` of {first_file} is missing here"));
-        positions.get(name.as_str()).copied().ok_or_else(missing)
-    };
-    names.iter().map(find).collect()
-}
-
-fn observe(sample: &TextSample, header: &Header, format: &Format, file: &str, guesses: &mut [FieldGuess]) {
-    let fields = header.names.len();
-    let start = if sample.is_start {
-        Some(header.data_start)
-    } else {
-        guess_record_start(&sample.text, &format.dialect, fields)
-    };
-    let Some(mut at) = start else { return };
-    let mut index = RecordIndex::new();
-    // Malformed records are the pass's to report; the sample goes on behind them.
-    while at < sample.text.len() {
-        let part = split(&sample.text, at, &format.dialect, fields, sample.is_end, Limits::NONE, &mut index);
-        match part.malformed {
-            Some(malformed) if malformed.next > at => at = malformed.next,
-            _ => break,
-        }
-    }
-    let step = index.records().div_ceil(SAMPLE_RECORDS).max(1);
-    for (field, guess) in guesses.iter_mut().enumerate() {
-        for record in (0..index.records()).step_by(step) {
-            let range = index.field(record, field);
-            let raw = &sample.text[range.clone()];
-            let why = || {
-                let line =
-                    sample.is_start.then(|| format!(", line {}", 1 + count_newlines(&sample.text[..range.start])));
-                format!("{file}{} holds {:?}", line.unwrap_or_default(), shorten(raw))
-            };
-            guess.take(|guess| guess.observe(raw, format), why);
-        }
-    }
-}
-
-fn settle(names: Vec<String>, guesses: &[FieldGuess], declared: &[(String, ColumnType)]) -> Result<Vec<CsvColumn>> {
-    for (name, _) in declared {
+fn settle(columns: Columns, options: &CsvOptions, warnings: &mut Vec<String>) -> Result<Vec<CsvColumn>> {
+    let Columns { names, guesses, .. } = columns;
+    let CsvOptions { types, dates, .. } = options;
+    for (name, _) in types {
         if !names.contains(name) {
             let error =
                 Error::new(ErrorKind::Name, format!("a type is given for `{name}`, but there is no such column"));
@@ -287,11 +223,21 @@ fn settle(names: Vec<String>, guesses: &[FieldGuess], declared: &[(String, Colum
             });
         }
     }
-    let column = |(name, guess): (String, &FieldGuess)| {
-        let given = declared.iter().rev().find(|(declared, _)| *declared == name).map(|(_, column_type)| *column_type);
-        let why_text = guess.why_text.clone().filter(|_| given.is_none());
-        let column_type = given.unwrap_or(guess.guess.column_type());
-        CsvColumn { name, column_type, declared: given.is_some(), why_text }
+    let column = |(name, guess): (String, FieldGuess)| {
+        let FieldGuess { guess, mut why_text } = guess;
+        let given = types.iter().rev().find(|(declared, _)| *declared == name).map(|(_, column_type)| *column_type);
+        let column_type = given.unwrap_or(guess.column_type());
+        if let [one, other, ..] = &*guess.ambiguous_dates() {
+            let [one, other] = [one, other].map(|format| dates.describe(*format));
+            why_text = Some(format!("its dates may be {one} as well as {other}, and --date-format tells which"));
+        }
+        if given.is_none() && guess.lossy_integers() {
+            warnings.push(format!(
+                "`{name}` has integers too large to be exact, read as doubles\nhint: --types {name}=utf8 keeps them as they are"
+            ));
+        }
+        let why_text = why_text.filter(|_| given.is_none());
+        CsvColumn { name, column_type, declared: given.is_some(), date_format: guess.date_format(dates), why_text }
     };
     Ok(names.into_iter().zip(guesses).map(column).collect())
 }
@@ -299,4 +245,24 @@ fn settle(names: Vec<String>, guesses: &[FieldGuess], declared: &[(String, Colum
 /// For messages about a place of a file.
 pub(super) fn place_in(file: &Arc<str>) -> Place {
     Place { file: Some(Arc::clone(file)), ..Place::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_sampled;
+
+    #[test]
+    fn sampled_files_are_spread_evenly_and_few() {
+        for files in 1..300_usize {
+            for wanted in 0..60 {
+                let sampled: Vec<usize> = (0..files).filter(|&at| is_sampled(at, files, wanted)).collect();
+                assert!(sampled.len() <= wanted.max(2), "{files} {wanted}: {sampled:?}");
+                assert!(sampled.len() >= wanted.min(files), "{files} {wanted}: {sampled:?}");
+                assert_eq!((sampled[0], sampled[sampled.len() - 1]), (0, files - 1));
+                let gaps: Vec<usize> = sampled.windows(2).map(|pair| pair[1] - pair[0]).collect();
+                let (least, most) = (gaps.iter().min().unwrap_or(&0), gaps.iter().max().unwrap_or(&0));
+                assert!(most - least <= 1, "{files} {wanted}: {gaps:?}");
+            }
+        }
+    }
 }

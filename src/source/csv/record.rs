@@ -46,6 +46,8 @@ pub(super) struct Scanned {
     pub(super) next: usize,
     /// Nothing but a line end.
     pub(super) blank: bool,
+    /// A comment line, without fields.
+    pub(super) comment: bool,
     /// Whether a field starts with a quote.
     pub(super) quotes: bool,
     /// The first breach of the grammar and its offset.
@@ -64,12 +66,17 @@ pub(super) fn scan_record(
 ) -> Option<Scanned> {
     let mark = ends.len();
     let mut at = start;
-    let mut record = Scanned { fields: 0, next: 0, blank: false, quotes: false, trouble: None };
+    let mut record = Scanned { fields: 0, next: 0, blank: false, comment: false, quotes: false, trouble: None };
+    if begins_comment(text, start, dialect) {
+        let next = after_line(text, start, dialect).or(at_end.then_some(text.len()))?;
+        return Some(Scanned { next, comment: true, ..record });
+    }
+    let line_end = dialect.line_end().byte();
     loop {
         let field_start = at;
         if text.get(at).is_some_and(|&byte| dialect.is_quote(byte)) {
             record.quotes = true;
-            match after_closing_quote(text, at) {
+            match after_closing_quote(text, at, dialect.escape()) {
                 Some(after) if after < text.len() || at_end => {
                     at = after;
                     if !ends_field(text, at, dialect) && record.trouble.is_none() {
@@ -86,13 +93,13 @@ pub(super) fn scan_record(
                 }
             }
         }
-        let separator = find_separator(text, at, dialect.delimiter());
+        let separator = find_separator(text, at, dialect.delimiter(), line_end);
         if separator.is_none() && !at_end {
             ends.truncate(mark);
             return None;
         }
         let stop = separator.unwrap_or(text.len());
-        let is_line_end = separator.is_some_and(|at| text[at] == b'\n');
+        let is_line_end = separator.is_some_and(|at| text[at] == line_end);
         let end = if is_line_end && stop > at && text[stop - 1] == b'\r' { stop - 1 } else { stop };
         record.fields += 1;
         if record.fields <= keep {
@@ -108,23 +115,34 @@ pub(super) fn scan_record(
 }
 
 /// Offset of the next delimiter or line end. Most fields are shorter than what a vector search costs to begin.
-fn find_separator(text: &[u8], at: usize, delimiter: u8) -> Option<usize> {
+fn find_separator(text: &[u8], at: usize, delimiter: u8, line_end: u8) -> Option<usize> {
     let rest = &text[at..];
     let (near, far) = rest.split_at(rest.len().min(16));
-    let is_separator = |&byte: &u8| byte == delimiter || byte == b'\n';
+    let is_separator = |&byte: &u8| byte == delimiter || byte == line_end;
     let distance = near
         .iter()
         .position(is_separator)
-        .or_else(|| memchr2(delimiter, b'\n', far).map(|distance| near.len() + distance))?;
+        .or_else(|| memchr2(delimiter, line_end, far).map(|distance| near.len() + distance))?;
     Some(at + distance)
 }
 
+/// Whether the record that could start at `at` is a comment line instead.
+#[inline]
+pub(super) fn begins_comment(text: &[u8], at: usize, dialect: &Dialect) -> bool {
+    dialect.comment().is_some_and(|comment| text.get(at) == Some(&comment))
+}
+
+/// Offset after the line end of the line at `at`, quotes or not.
+pub(super) fn after_line(text: &[u8], at: usize, dialect: &Dialect) -> Option<usize> {
+    memchr(dialect.line_end().byte(), &text[at..]).map(|distance| at + distance + 1)
+}
+
 /// Offset after the quote that closes the field opened at `opening`.
-fn after_closing_quote(text: &[u8], opening: usize) -> Option<usize> {
+fn after_closing_quote(text: &[u8], opening: usize, escape: Option<u8>) -> Option<usize> {
     let quote = text[opening];
     let mut at = opening + 1;
     loop {
-        at += memchr(quote, text.get(at..)?)? + 1;
+        at += next_quote(text.get(at..)?, quote, escape)? + 1;
         if text.get(at) != Some(&quote) {
             return Some(at);
         }
@@ -132,10 +150,24 @@ fn after_closing_quote(text: &[u8], opening: usize) -> Option<usize> {
     }
 }
 
+/// Offset of the first quote that is not escaped, in text inside quotes.
+pub(super) fn next_quote(text: &[u8], quote: u8, escape: Option<u8>) -> Option<usize> {
+    let Some(escape) = escape else { return memchr(quote, text) };
+    let mut at = 0;
+    loop {
+        at += memchr2(quote, escape, text.get(at..)?)?;
+        if text[at] == quote {
+            return Some(at);
+        }
+        at += 2;
+    }
+}
+
 fn ends_field(text: &[u8], at: usize, dialect: &Dialect) -> bool {
+    let line_end = dialect.line_end().byte();
     match text.get(at) {
-        None | Some(b'\n') => true,
-        Some(b'\r') => text.get(at + 1) == Some(&b'\n'),
-        Some(&byte) => byte == dialect.delimiter(),
+        None => true,
+        Some(&byte) if byte == dialect.delimiter() || byte == line_end => true,
+        Some(&byte) => byte == b'\r' && text.get(at + 1) == Some(&line_end),
     }
 }

@@ -66,9 +66,10 @@ impl CsvScan {
         let skipped = |file: usize| skip.as_ref().is_some_and(|skip| skip.get(file) == Some(&true));
         let scan = |(at, file): (usize, &CsvFile)| {
             let spec = |(&column, wanted): (&usize, &&CsvColumn)| ColumnSpec {
-                index: file.map[column],
+                index: file.map[column].unwrap_or(usize::MAX),
                 column_type: wanted.column_type,
                 declared: wanted.declared,
+                date_format: wanted.date_format,
             };
             let reader = Reader {
                 file: at as u32,
@@ -88,7 +89,7 @@ impl CsvScan {
         request.piece_bytes = request.piece_bytes.min(MAX_PIECE_BYTES);
         let scans = files.iter().enumerate().map(scan).collect();
         let read = files.iter().enumerate().filter(|(at, _)| !skipped(*at));
-        let stored_bytes = read.map(|(_, file)| file.text.input().length()).sum();
+        let stored_bytes = read.map(|(_, file)| file.text.input().known_length().unwrap_or(0)).sum();
         Ok(CsvScan {
             files,
             scans,

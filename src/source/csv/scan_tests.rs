@@ -144,7 +144,8 @@ impl Dice {
 }
 
 fn reader(batch_bytes: usize) -> Reader {
-    let column = |index| ColumnSpec { index, column_type: ColumnType::Utf8, declared: false };
+    let column =
+        |index| ColumnSpec { index, column_type: ColumnType::Utf8, declared: false, date_format: Default::default() };
     let field = |name: &str| Field::new(name, DataType::Utf8View, true);
     Reader {
         file: 0,

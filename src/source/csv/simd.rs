@@ -3,6 +3,7 @@
 //! Each block becomes three bit masks: delimiters, line ends, quotes. Without quotes, the set bits are written out as
 //! offsets. With quotes, a prefix XOR over the quote mask tells inside from outside, as long as every quote stands at
 //! a field border or is doubled; a quote anywhere else makes the text *odd*, and the caller reads it byte by byte.
+//! Quotes after an escape byte do not count; dialects without one run code that knows nothing of it.
 //! Flattening set bits in unrolled groups and the prefix XOR are known from Langdale and Lemire, "Parsing Gigabytes of
 //! JSON per Second" (2019).
 
@@ -93,9 +94,9 @@ pub(super) struct Seen {
 pub(super) fn separators(engine: Engine, text: &[u8], base: u32, dialect: &Dialect, out: &mut Vec<u32>) -> Seen {
     match engine {
         Engine::Scalar => Seen { odd: true, ..Seen::default() },
-        Engine::Words => scan::<words::Words>(text, base, dialect, out),
+        Engine::Words => scan_any::<words::Words>(text, base, dialect, out),
         #[cfg(target_arch = "x86_64")]
-        Engine::Sse2 => scan::<x86::Sse2>(text, base, dialect, out),
+        Engine::Sse2 => scan_any::<x86::Sse2>(text, base, dialect, out),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the features were detected.
         Engine::Avx2 if avx2_detected() => unsafe { x86::scan_avx2(text, base, dialect, out) },
@@ -132,13 +133,21 @@ trait Block {
 }
 
 #[inline(always)]
-fn scan<B: Block>(text: &[u8], base: u32, dialect: &Dialect, out: &mut Vec<u32>) -> Seen {
+fn scan_any<B: Block>(text: &[u8], base: u32, dialect: &Dialect, out: &mut Vec<u32>) -> Seen {
+    match dialect.quote().and(dialect.escape()) {
+        None => scan::<B, false>(text, base, dialect, out),
+        Some(_) => scan::<B, true>(text, base, dialect, out),
+    }
+}
+
+#[inline(always)]
+fn scan<B: Block, const ESCAPES: bool>(text: &[u8], base: u32, dialect: &Dialect, out: &mut Vec<u32>) -> Seen {
     let mut seen = Seen::default();
-    let mut state = QuoteState { inside: 0, border: 1, closed: 0, return_after_close: 0 };
+    let mut state = QuoteState { inside: 0, border: 1, closed: 0, return_after_close: 0, escaped: 0 };
     let (blocks, tail) = text.as_chunks::<64>();
     let mut offset = base;
     for bytes in blocks {
-        if step::<B>(bytes, u64::MAX, offset, dialect, &mut state, &mut seen, out) {
+        if step::<B, ESCAPES>(bytes, u64::MAX, offset, dialect, &mut state, &mut seen, out) {
             return seen;
         }
         offset = offset.wrapping_add(64);
@@ -146,12 +155,12 @@ fn scan<B: Block>(text: &[u8], base: u32, dialect: &Dialect, out: &mut Vec<u32>)
     if !tail.is_empty() {
         let mut bytes = [0; 64];
         bytes[..tail.len()].copy_from_slice(tail);
-        step::<B>(&bytes, (1 << tail.len()) - 1, offset, dialect, &mut state, &mut seen, out);
+        step::<B, ESCAPES>(&bytes, (1 << tail.len()) - 1, offset, dialect, &mut state, &mut seen, out);
     }
     seen
 }
 
-/// What one block tells the next. All but `inside` are 0 or 1: a fact about the last byte.
+/// What one block tells the next. All but `inside` are 0 or 1: a fact about the last byte, or the first that follows.
 struct QuoteState {
     /// All ones when the text after the block is inside quotes, else 0.
     inside: u64,
@@ -161,11 +170,13 @@ struct QuoteState {
     closed: u64,
     /// It is a carriage return right after a closing quote.
     return_after_close: u64,
+    /// The byte after it is escaped.
+    escaped: u64,
 }
 
 /// Takes in one block, of which only the bytes of `valid` are text. True when the text is odd.
 #[inline(always)]
-fn step<B: Block>(
+fn step<B: Block, const ESCAPES: bool>(
     bytes: &[u8; 64],
     valid: u64,
     offset: u32,
@@ -175,9 +186,13 @@ fn step<B: Block>(
     out: &mut Vec<u32>,
 ) -> bool {
     let block = B::load(bytes);
-    let newlines = block.equal(b'\n') & valid;
+    let newlines = block.equal(dialect.line_end().byte()) & valid;
     let either = (block.equal(dialect.delimiter()) & valid) | newlines;
-    let quotes = dialect.quote().map_or(0, |quote| block.equal(quote)) & valid;
+    let mut quotes = dialect.quote().map_or(0, |quote| block.equal(quote)) & valid;
+    if ESCAPES && let Some(escape) = dialect.escape() {
+        // An escaped quote outside quotes does not count either: the escape byte before it makes it data amid a field.
+        quotes &= !escaped(block.equal(escape) & valid, &mut state.escaped);
+    }
     let mut separators = either;
     if (quotes | state.inside | state.closed | state.return_after_close) == 0 {
         state.border = either >> 63;
@@ -189,7 +204,7 @@ fn step<B: Block>(
         separators = either & !inside;
         let (opening, closing) = (quotes & inside, quotes & !inside);
         let border = separators | closing;
-        let returns = block.equal(b'\r') & valid;
+        let returns = block.equal(b'\r') & valid & !newlines;
         let after_close = (closing << 1) | state.closed;
         let must_be_newline = ((after_close & returns) << 1) | state.return_after_close;
         let odd = (opening & !((border << 1) | state.border))
@@ -214,6 +229,20 @@ fn step<B: Block>(
         unsafe { out.set_len(length + count) };
     }
     false
+}
+
+/// The bytes that an escape byte before them makes data, escape bytes included. `carry`: see [`QuoteState::escaped`].
+#[inline(always)]
+fn escaped(escapes: u64, carry: &mut u64) -> u64 {
+    let mut escaped = std::mem::take(carry);
+    let mut left = escapes & !escaped;
+    while left != 0 {
+        let first = left & left.wrapping_neg();
+        escaped |= first << 1;
+        *carry = first >> 63;
+        left &= !(first | first << 1);
+    }
+    escaped
 }
 
 /// Bit `i` of the result is the XOR of bits `0..=i`.
@@ -256,7 +285,7 @@ mod words {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Block, Dialect, MaybeUninit, Seen, scan};
+    use super::{Block, Dialect, MaybeUninit, Seen, scan_any};
     use std::arch::x86_64::*;
 
     pub(super) struct Sse2([__m128i; 4]);
@@ -347,13 +376,13 @@ mod x86 {
     /// The machine must have the features.
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
     pub(super) unsafe fn scan_avx2(text: &[u8], base: u32, dialect: &Dialect, out: &mut Vec<u32>) -> Seen {
-        scan::<Avx2>(text, base, dialect, out)
+        scan_any::<Avx2>(text, base, dialect, out)
     }
 
     /// # Safety
     /// The machine must have the features.
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,avx512f,avx512bw,avx512vbmi2")]
     pub(super) unsafe fn scan_avx512(text: &[u8], base: u32, dialect: &Dialect, out: &mut Vec<u32>) -> Seen {
-        scan::<Avx512>(text, base, dialect, out)
+        scan_any::<Avx512>(text, base, dialect, out)
     }
 }

@@ -1,5 +1,7 @@
 //! A set of CSV files as a [`Source`].
 
+use super::decisions::Decisions;
+use super::encoding::Encoding;
 use super::open::{CsvColumn, CsvFile, open};
 use super::options::CsvOptions;
 use super::scan::CsvScan;
@@ -57,6 +59,11 @@ impl CsvSource {
             sample_micros: Arc::new(AtomicU64::new(start.elapsed().as_micros() as u64)),
         })
     }
+
+    /// How each file is read, and why.
+    pub fn decisions(&self) -> Decisions {
+        Decisions::new(&self.files, &self.columns)
+    }
 }
 
 fn schema_of(columns: &[CsvColumn]) -> SchemaRef {
@@ -81,7 +88,9 @@ impl Source for CsvSource {
     fn key(&self) -> String {
         let names: Vec<String> = self.files.iter().map(|file| file.text.input().name().to_string()).collect();
         let types: Vec<String> = self.columns.iter().map(|column| format!("{column:?}")).collect();
-        format!("csv {names:?} {:?} {types:?}", self.options)
+        let formats: Vec<String> =
+            self.files.iter().map(|file| format!("{:?} {:?}", file.format, file.malformed)).collect();
+        format!("csv {names:?} {:?} {formats:?} {types:?}", self.options)
     }
 
     fn files(&self) -> Vec<Arc<str>> {
@@ -96,6 +105,25 @@ impl Source for CsvSource {
         self.columns.get(column)?.why_text.clone()
     }
 
+    fn explain_schema(&self) -> Option<String> {
+        Some(self.decisions().to_string())
+    }
+
+    fn recoding(&self) -> &'static str {
+        let declared = self.files.iter().filter(|file| file.format.encoding != Encoding::Undeclared).count();
+        match declared {
+            0 => {
+                "not UTF-8 and read as windows-1252; this is the first (--encoding states another, or makes it an error)"
+            }
+            all if all == self.files.len() => {
+                "not in the encoding given, and bytes were replaced by U+FFFD; this is the first"
+            }
+            _ => {
+                "not in their encoding, and read as windows-1252, or with bytes replaced by U+FFFD if one was given; this is the first"
+            }
+        }
+    }
+
     fn untold_sample_seconds(&self) -> f64 {
         self.sample_micros.swap(0, Ordering::Relaxed) as f64 / 1e6
     }
@@ -105,15 +133,17 @@ impl Source for CsvSource {
         for file in self.files.iter() {
             let input = file.text.input();
             // Text compressed by bzip2 is some five times as long as it is stored; gzip and zstd inflate from the front.
+            let length = input.known_length().unwrap_or(1);
             let step = match file.text.format() {
+                _ if !file.text.is_seekable() => length.max(1),
                 Compression::Plain => piece_bytes as u64,
                 Compression::Bzip2 => (900_000 / 5) as u64,
-                Compression::Gzip | Compression::Zstd => input.length().max(1),
+                Compression::Gzip | Compression::Zstd => length.max(1),
             };
-            let starts = (0..input.length()).step_by(usize::try_from(step.max(1)).unwrap_or(usize::MAX));
+            let starts = (0..length).step_by(usize::try_from(step.max(1)).unwrap_or(usize::MAX));
             partitions.extend(starts.map(|start| PartitionInfo {
                 file: Arc::clone(input.name()),
-                stored_bytes: start..(start + step).min(input.length()),
+                stored_bytes: start..(start + step).min(length),
             }));
         }
         partitions

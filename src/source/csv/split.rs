@@ -3,11 +3,13 @@
 //! A window of text is turned into a flat list of separators, then checked as a whole: there are as many line ends as
 //! records, and every `fields`-th separator is one, hence no other is. A window that fails the check, or has a quote
 //! in an odd place, is made smaller and, at the smallest size, read record by record ([`super::record`]), which
-//! judges what is malformed. Odd text so costs about one wasted fast scan a byte, however often it occurs.
+//! judges what is malformed. Odd text so costs about one wasted fast scan a byte, however often it occurs. A comment
+//! line ends what a window gives; until it is passed over, the text before it is read as if it were a record, which
+//! cannot change where earlier records end.
 
 use super::dialect::Dialect;
 use super::index::RecordIndex;
-use super::record::{Malformed, MalformedKind, scan_record};
+use super::record::{Malformed, MalformedKind, after_line, begins_comment, scan_record};
 use super::simd::{Engine, separators};
 
 /// Texts may not be longer: offsets are 32 bits wide, and text that is recoded may grow threefold.
@@ -35,7 +37,7 @@ impl Limits {
 /// How far a call of [`split`] came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Split {
-    /// Offset after the last record taken and the blank lines after it. Go on from here.
+    /// Offset after the last record taken and blank and comment lines after it. Go on from here.
     pub consumed: usize,
     /// The record at `consumed` is malformed; to set it aside, go on from its `next`.
     pub malformed: Option<Malformed>,
@@ -84,14 +86,17 @@ pub fn split_with(
     let mut splitter = Splitter { engine, text, dialect, fields, at_end, index, precise: false };
     let split = splitter.run(from, limits);
     let plain = !splitter.precise && !index.quotes;
-    index.newlines +=
-        if plain { (index.records() - records_before) as u64 } else { count_newlines(&text[from..split.consumed]) };
+    index.newlines += if plain {
+        (index.records() - records_before) as u64
+    } else {
+        count_lines(&text[from..split.consumed], dialect)
+    };
     split
 }
 
-/// Number of line ends in a text.
-pub fn count_newlines(text: &[u8]) -> u64 {
-    memchr::memchr_iter(b'\n', text).count() as u64
+/// Number of line ends in a text, those in quotes included.
+pub fn count_lines(text: &[u8], dialect: &Dialect) -> u64 {
+    memchr::memchr_iter(dialect.line_end().byte(), text).count() as u64
 }
 
 struct Splitter<'a> {
@@ -101,7 +106,7 @@ struct Splitter<'a> {
     fields: usize,
     at_end: bool,
     index: &'a mut RecordIndex,
-    /// Some text was read record by record, so that there may have been blank lines.
+    /// Some text was not read in windows, so that there may have been lines that are not records.
     precise: bool,
 }
 
@@ -119,6 +124,16 @@ impl Splitter<'_> {
             window = SMALL_WINDOW;
         }
         while at < cap && self.index.records() < most {
+            if begins_comment(self.text, at, self.dialect) {
+                let Some(next) = after_line(self.text, at, self.dialect).or(self.at_end.then_some(length)) else {
+                    break;
+                };
+                self.precise = true;
+                // Others may follow, and each makes the rest of its window a wasted scan.
+                window = SMALL_WINDOW;
+                at = next;
+                continue;
+            }
             let end = at.saturating_add(window).min(cap);
             let taken = if careful { None } else { self.fast(at, end, most) };
             careful = false;
@@ -174,30 +189,46 @@ impl Splitter<'_> {
     fn fast(&mut self, at: usize, end: usize, max_records: usize) -> Option<usize> {
         let ends_before = self.index.ends.len();
         let seen = separators(self.engine, &self.text[at..end], at as u32, self.dialect, &mut self.index.ends);
-        if seen.odd || seen.newlines.saturating_mul(self.fields) > self.index.ends.len() - ends_before {
+        let complete = (self.index.ends.len() - ends_before) / self.fields;
+        if seen.odd || seen.newlines > complete && self.dialect.comment().is_none() {
             self.index.ends.truncate(ends_before);
             return None;
         }
         let starts_before = self.index.starts.len();
-        let take = seen.newlines.min(max_records - starts_before);
-        let regular = &mut self.index.ends[ends_before..ends_before + seen.newlines * self.fields];
+        let mut take = seen.newlines.min(max_records - starts_before);
+        let regular = &mut self.index.ends[ends_before..ends_before + seen.newlines.min(complete) * self.fields];
+        let line_end_byte = self.dialect.line_end().byte();
         let mut start = at;
         let mut all_line_ends = true;
+        let mut comment = false;
         self.index.starts.reserve(seen.newlines);
         for record in regular.chunks_exact_mut(self.fields) {
+            if begins_comment(self.text, start, self.dialect) {
+                comment = true;
+                break;
+            }
             let last = &mut record[self.fields - 1];
             let line_end = *last as usize;
-            all_line_ends &= self.text[line_end] == b'\n';
+            all_line_ends &= self.text[line_end] == line_end_byte;
             *last -= u32::from(line_end > start && self.text[line_end - 1] == b'\r');
             self.index.starts.push(start as u32);
             start = line_end + 1;
+        }
+        if comment {
+            let before = self.index.starts.len() - starts_before;
+            take = take.min(before);
+            let records = self.index.ends[ends_before..ends_before + before * self.fields].chunks_exact(self.fields);
+            let is_delimiter = |&end: &u32| self.text[end as usize] != line_end_byte;
+            all_line_ends &= records.into_iter().all(|record| record[..self.fields - 1].iter().all(is_delimiter));
+        } else {
+            all_line_ends &= seen.newlines <= complete;
         }
         if !all_line_ends {
             self.index.ends.truncate(ends_before);
             self.index.starts.truncate(starts_before);
             return None;
         }
-        if take < seen.newlines {
+        if take < self.index.starts.len() - starts_before {
             start = self.index.starts[starts_before + take] as usize;
             self.index.starts.truncate(starts_before + take);
         }
@@ -216,7 +247,7 @@ impl Splitter<'_> {
             let Some(record) = scan_record(self.text, at, self.dialect, self.at_end, self.fields, ends) else {
                 return Ok((at, false));
             };
-            if record.blank && self.fields > 1 {
+            if record.comment || record.blank && self.fields > 1 {
                 self.index.ends.truncate(ends_before);
                 at = record.next;
                 continue;

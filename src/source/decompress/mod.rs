@@ -12,16 +12,22 @@
 mod bzip2;
 mod format;
 mod gzip;
+mod nested;
 mod plain;
 mod sequential;
+mod text_encoding;
 mod text_file;
 mod trailing;
+mod transcode;
 mod zstd;
 
+#[cfg(test)]
+mod layer_tests;
 #[cfg(test)]
 mod tests;
 
 pub use format::Format;
+pub use text_encoding::{InvalidText, TextOptions};
 pub use text_file::{TextFile, TextSample};
 
 use crate::error::{Error, Result};
@@ -94,4 +100,12 @@ pub trait TextStream: Send + Sync {
     /// # Errors
     /// The file is cut short.
     fn finish(&self) -> Result<Option<String>>;
+}
+
+/// Both warnings, one a line.
+fn joined(one: Option<String>, other: Option<String>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(format!("{one}\n{other}")),
+        (one, other) => one.or(other),
+    }
 }

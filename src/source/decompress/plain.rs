@@ -5,6 +5,10 @@ use crate::error::Result;
 use crate::source::input::InputFile;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How long a worker waits for a slow pipe before it looks whether it shall stop.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A plain file in pieces of equal size.
 pub(super) struct PlainStream {
@@ -24,20 +28,25 @@ impl PlainStream {
 
 impl TextStream for PlainStream {
     fn next(&self, scratch: &mut Scratch, _wait: bool) -> Result<Next> {
+        let due = self.next_ordinal.load(Ordering::Relaxed).saturating_add(1).saturating_mul(self.piece_bytes);
+        if !self.input.is_ready(due, PATIENCE) {
+            return Ok(Next::Busy);
+        }
         let ordinal = self.next_ordinal.fetch_add(1, Ordering::Relaxed);
         let at = ordinal.saturating_mul(self.piece_bytes);
-        let left = self.input.length().saturating_sub(at);
-        if left == 0 {
+        let count = self.input.available(at, usize::try_from(self.piece_bytes).unwrap_or(usize::MAX))?;
+        if count == 0 {
             return Ok(Next::End);
         }
-        let bytes = left.min(self.piece_bytes);
         let mut text = scratch.spare_text.pop().unwrap_or_default();
-        text.resize(usize::try_from(bytes).unwrap_or(usize::MAX), 0);
+        text.resize(count, 0);
         self.input.read_at(at, &mut text)?;
+        let bytes = count as u64;
         if at == 0 {
             self.input.release_head_before(bytes);
         }
-        if self.bytes_read.fetch_add(bytes, Ordering::Relaxed) + bytes == self.input.length() {
+        if self.bytes_read.fetch_add(bytes, Ordering::Relaxed) + bytes == self.input.known_length().unwrap_or(u64::MAX)
+        {
             self.input.close();
         }
         let cells = vec![Cell { at: 0, base: at }];

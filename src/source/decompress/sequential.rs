@@ -5,7 +5,12 @@ use crate::error::{Error, Result};
 use crate::source::input::InputFile;
 use std::io::{self, BufRead, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::Duration;
+
+/// How long a worker waits for a slow pipe before it looks whether it shall stop.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Stored bytes read at a time.
 const READ_BYTES: usize = 256 << 10;
@@ -18,11 +23,12 @@ pub(super) struct StoredReader {
     read_to: u64,
     error: Option<Error>,
     keeps_head: bool,
+    is_over: bool,
 }
 
 impl StoredReader {
     pub(super) fn new(input: Arc<InputFile>, keeps_head: bool) -> Self {
-        StoredReader { input, buffer: vec![], used: 0, read_to: 0, error: None, keeps_head }
+        StoredReader { input, buffer: vec![], used: 0, read_to: 0, error: None, keeps_head, is_over: false }
     }
 
     /// Offset of the next stored byte.
@@ -32,7 +38,7 @@ impl StoredReader {
 
     /// Up to `count` bytes that follow; fewer only at the end of the file.
     pub(super) fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
-        while self.buffer.len() - self.used < count && self.read_to < self.input.length() {
+        while self.buffer.len() - self.used < count && !self.is_over {
             self.read_more()?;
         }
         let rest = &self.buffer[self.used..];
@@ -43,15 +49,21 @@ impl StoredReader {
         self.buffer.drain(..self.used);
         self.used = 0;
         let held = self.buffer.len();
-        let fresh = (self.input.length() - self.read_to).min(READ_BYTES as u64) as usize;
-        self.buffer.resize(held + fresh, 0);
-        if let Err(error) = self.input.read_at(self.read_to, &mut self.buffer[held..]) {
-            self.buffer.truncate(held);
-            self.error = Some(error);
-            return Err(io::Error::other("reading failed"));
-        }
+        let read = self.input.available(self.read_to, READ_BYTES).and_then(|fresh| {
+            self.buffer.resize(held + fresh, 0);
+            self.input.read_at(self.read_to, &mut self.buffer[held..]).map(|()| fresh)
+        });
+        let fresh = match read {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                self.buffer.truncate(held);
+                self.error = Some(error);
+                return Err(io::Error::other("reading failed"));
+            }
+        };
         self.read_to += fresh as u64;
-        if self.read_to == self.input.length() {
+        self.is_over = fresh < READ_BYTES || self.input.known_length() == Some(self.read_to);
+        if self.is_over {
             self.input.close();
             if !self.keeps_head {
                 self.input.release_head();
@@ -77,7 +89,7 @@ impl Read for StoredReader {
 
 impl BufRead for StoredReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.used == self.buffer.len() && self.read_to < self.input.length() {
+        if self.used == self.buffer.len() && !self.is_over {
             self.read_more()?;
         }
         Ok(&self.buffer[self.used..])
@@ -121,12 +133,14 @@ pub(super) struct SequentialStream<D> {
     input: Arc<InputFile>,
     piece_bytes: usize,
     state: Mutex<State<D>>,
+    /// Stored bytes without which the decoder will wait.
+    wanted_to: AtomicU64,
 }
 
 impl<D: Decode> SequentialStream<D> {
     pub(super) fn new(input: Arc<InputFile>, piece_bytes: usize, decoder: D) -> Self {
         let state = Mutex::new(State { decoder, next_ordinal: 0, text_offset: 0, is_over: false });
-        SequentialStream { input, piece_bytes: piece_bytes.max(1), state }
+        SequentialStream { input, piece_bytes: piece_bytes.max(1), state, wanted_to: AtomicU64::new(READ_BYTES as u64) }
     }
 
     /// Fills `text` up to the length of a piece, or to the end, or to the damage that is returned.
@@ -169,6 +183,9 @@ impl<D: Decode> SequentialStream<D> {
 
 impl<D: Decode> TextStream for SequentialStream<D> {
     fn next(&self, scratch: &mut Scratch, wait: bool) -> Result<Next> {
+        if !self.input.is_ready(self.wanted_to.load(Ordering::Relaxed), PATIENCE) {
+            return Ok(Next::Busy);
+        }
         let mut state = match self.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::WouldBlock) if !wait => return Ok(Next::Busy),
@@ -185,6 +202,7 @@ impl<D: Decode> TextStream for SequentialStream<D> {
             scratch.spare_text.push(text);
             return Ok(Next::End);
         }
+        self.wanted_to.store(state.at_byte() + READ_BYTES as u64, Ordering::Relaxed);
         let piece = Piece {
             ordinal: state.next_ordinal,
             cells: vec![Cell { at: 0, base: state.text_offset }],

@@ -3,14 +3,18 @@
 use super::bzip2::{Bzip2Stream, KeptBlocks, decode_near};
 use super::format::Format;
 use super::gzip::Gzip;
+use super::nested::{MAX_LAYERS, Watched, inside};
 use super::plain::PlainStream;
 use super::sequential::{SequentialStream, StoredReader};
+use super::text_encoding::{TextEncoding, TextOptions};
+use super::transcode::Transcoded;
 use super::zstd::Zstd;
 use super::{Next, Scratch, TextStream};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::source::input::{HEAD_BYTES, InputCounters, InputFile};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A file must be this many times longer than what a sample from its middle reads, to keep within "read once".
 const SAMPLE_SHARE: u64 = 64;
@@ -30,32 +34,106 @@ pub struct TextSample {
     pub is_end: bool,
 }
 
-/// A file of text, compressed or not.
+/// Text looked at to tell what is inside a compression.
+const LOOK_BYTES: usize = 64 << 10;
+
+/// A file of text: plain or compressed, perhaps several times, in UTF-8 or an encoding that must be undone first.
 pub struct TextFile {
+    /// The file as the user named it.
+    stored: Arc<InputFile>,
+    /// What `format` is about: the stored file, or the text of the compression around it.
     input: Arc<InputFile>,
     format: Format,
     kept: Arc<KeptBlocks>,
+    /// Stored bytes read, where `input` is not the stored file.
+    done: Option<Arc<AtomicU64>>,
+    encoding: Option<TextEncoding>,
+    /// The beginning of the text, from when the file was opened to when it is sampled.
+    looked: Mutex<Option<TextSample>>,
 }
 
 impl TextFile {
     /// Opens the file at `path` and recognises its format by its first bytes, which are read and kept.
     ///
     /// # Errors
-    /// As [`InputFile::open`]; `Unsupported` for other compressions.
+    /// As [`TextFile::open_with`].
     pub fn open(path: &Path, counters: &Arc<InputCounters>) -> Result<Self> {
-        let input = InputFile::open(path, counters)?;
-        let format = Format::detect(&input.head(HEAD_BYTES)?).map_err(|error| error.in_file(input.name()))?;
-        Ok(TextFile { input: Arc::new(input), format, kept: Arc::new(KeptBlocks::new(Arc::clone(counters))) })
+        TextFile::open_with(path, counters, TextOptions::default())
+    }
+
+    /// Opens the file at `path`, recognises its compressions by the first bytes inside each, and the encoding of the
+    /// text inside by `options`.
+    ///
+    /// # Errors
+    /// As [`InputFile::open`]; `Unsupported` for other compressions, archives and encodings; `Limit` for too many
+    /// compressions around each other.
+    pub fn open_with(path: &Path, counters: &Arc<InputCounters>, options: TextOptions) -> Result<Self> {
+        let stored = Arc::new(InputFile::open(path, counters)?);
+        let mut file = TextFile::layer(Arc::clone(&stored), Arc::clone(&stored), &stored.head(HEAD_BYTES)?)?;
+        let mut layers = 0;
+        loop {
+            // Damage before any text is for who reads it to report.
+            let Ok(look) = file.sample_head(LOOK_BYTES) else { return Ok(file) };
+            refuse_archive(&look.text).map_err(|error| error.in_file(stored.name()))?;
+            let inner = if file.format == Format::Plain { Format::Plain } else { file.inner(&look.text)? };
+            if inner == Format::Plain {
+                file.encoding = options.detect(&look.text).map_err(|error| error.in_file(stored.name()))?;
+                if file.encoding.is_none() && file.format != Format::Plain {
+                    *file.looked.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(look);
+                }
+                return Ok(file);
+            }
+            layers += 1;
+            if layers == MAX_LAYERS {
+                let message = format!("more than {MAX_LAYERS} compressions are wrapped around each other");
+                return Err(stored.error(ErrorKind::Limit, message).hint("decompress it with the tools that made it"));
+            }
+            let (input, done) = inside(file);
+            let input = Arc::new(input);
+            let head = input.head(HEAD_BYTES)?;
+            file = TextFile { done: Some(done), ..TextFile::layer(Arc::clone(&stored), input, &head)? };
+        }
+    }
+
+    fn layer(stored: Arc<InputFile>, input: Arc<InputFile>, head: &[u8]) -> Result<Self> {
+        let format = Format::detect(head).map_err(|error| error.in_file(stored.name()))?;
+        let kept = Arc::new(KeptBlocks::new(Arc::clone(stored.counters())));
+        Ok(TextFile { stored, input, format, kept, done: None, encoding: None, looked: Mutex::default() })
+    }
+
+    /// The format of what is inside this compression.
+    fn inner(&self, text: &[u8]) -> Result<Format> {
+        Format::detect(text).map_err(|error| {
+            let message = format!("inside the {:?} compression, {}", self.format, error.message());
+            let error = Error::new(error.kind(), message).hint(error.hint_text().unwrap_or_default());
+            error.in_file(self.stored.name())
+        })
     }
 
     /// The stored file.
     pub fn input(&self) -> &Arc<InputFile> {
-        &self.input
+        &self.stored
     }
 
-    /// How the file is compressed.
+    /// How the file is compressed; the innermost compression, if there are several.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// Whether the text is UTF-8 because it was transcoded, whatever was declared.
+    pub fn is_transcoded(&self) -> bool {
+        self.encoding.is_some()
+    }
+
+    /// The name of the encoding that the text is transcoded from, if it is.
+    pub fn transcoded_from(&self) -> Option<&'static str> {
+        self.encoding.map(|encoding| encoding.encoding.name())
+    }
+
+    /// Whether the text can be read from anywhere, at places in the order of the stored bytes: not that of a stream,
+    /// of several compressions, or in an encoding to be undone.
+    pub fn is_seekable(&self) -> bool {
+        !self.stored.is_stream() && self.done.is_none() && self.encoding.is_none()
     }
 
     /// A reading of the whole file, in pieces of `piece_bytes` (bzip2: of one block).
@@ -63,7 +141,16 @@ impl TextFile {
     /// # Errors
     /// When a decoder cannot be set up.
     pub fn open_stream(&self, piece_bytes: usize) -> Result<Box<dyn TextStream>> {
-        self.open_as(piece_bytes, false)
+        self.open_text(piece_bytes, false)
+    }
+
+    fn open_text(&self, piece_bytes: usize, is_sample: bool) -> Result<Box<dyn TextStream>> {
+        let stream = self.open_as(piece_bytes, is_sample)?;
+        let watched = Box::new(Watched::new(stream, Arc::clone(&self.input), self.done.clone()));
+        Ok(match self.encoding {
+            Some(encoding) => Box::new(Transcoded::new(watched, Arc::clone(&self.stored), encoding)),
+            None => watched,
+        })
     }
 
     fn open_as(&self, piece_bytes: usize, is_sample: bool) -> Result<Box<dyn TextStream>> {
@@ -87,20 +174,28 @@ impl TextFile {
     /// # Errors
     /// The file is damaged before any text.
     pub fn sample_head(&self, max_text: usize) -> Result<TextSample> {
+        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(looked) = looked.filter(|looked| looked.is_end || looked.text.len() >= max_text) {
+            return Ok(looked);
+        }
         let mut sample = TextSample { text: vec![], position: 0, is_start: true, is_end: false };
-        if self.format == Format::Plain {
+        if self.format == Format::Plain && self.encoding.is_none() {
             let head = self.input.head(max_text)?;
             sample.text.extend_from_slice(&head[..head.len().min(max_text)]);
-            sample.is_end = sample.text.len() as u64 == self.input.length();
+            sample.is_end = self.input.available(sample.text.len() as u64, 1)? == 0;
             return Ok(sample);
         }
-        let stream = self.open_as(max_text, true)?;
+        let stream = self.open_text(max_text, true)?;
         let mut scratch = Scratch::default();
         while sample.text.len() < max_text.max(1) {
-            let Next::Piece(mut piece) = stream.next(&mut scratch, true)? else {
-                stream.finish()?;
-                sample.is_end = true;
-                break;
+            let mut piece = match stream.next(&mut scratch, true)? {
+                Next::Piece(piece) => piece,
+                Next::Busy => continue,
+                Next::End => {
+                    stream.finish()?;
+                    sample.is_end = true;
+                    break;
+                }
             };
             let confirmed = stream.confirm(&mut piece);
             if sample.text.is_empty()
@@ -125,6 +220,9 @@ impl TextFile {
     /// # Errors
     /// Reading the file failed.
     pub fn sample_at(&self, offset: u64, max_text: usize) -> Result<Option<TextSample>> {
+        if !self.is_seekable() {
+            return Ok(None);
+        }
         let length = self.input.length();
         match self.format {
             Format::Plain if offset < length => {
@@ -150,7 +248,7 @@ impl TextFile {
     /// As [`TextFile::sample_head`].
     pub fn samples(&self, max_text: usize) -> Result<Vec<TextSample>> {
         let mut samples = vec![self.sample_head(max_text)?];
-        let length = self.input.length();
+        let length = if self.is_seekable() { self.input.length() } else { 0 };
         let cost = if self.format == Format::Bzip2 { BZIP2_SAMPLE_BYTES } else { max_text as u64 };
         if length / SAMPLE_SHARE >= cost {
             for offset in [length / 2, length - length / 64] {
@@ -160,4 +258,13 @@ impl TextFile {
         self.input.settle_head();
         Ok(samples)
     }
+}
+
+/// Several files in one are no table.
+fn refuse_archive(text: &[u8]) -> Result<()> {
+    if text.get(257..262) == Some(b"ustar") {
+        let hint = "unpack it first, or read one file of it: tar -xOf archive.tar.gz table.csv | outcrop … -";
+        return Err(Error::new(ErrorKind::Unsupported, "this is a tar archive, not a table").hint(hint));
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@
 use super::reader::{ReadText, Reader};
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::source::csv::count_newlines;
+use super::count_newlines;
 use crate::source::decompress::{Cell, Piece, TextStream};
 use crate::source::{Committed, CommittedRows, Locate, PartitionId, Reject, ScanScratch, SourceBatch};
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use super::record::{Value, Visitor, read_record};
 use super::shorten;
 use super::source::NdjsonOptions;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
-use crate::source::csv::count_newlines;
+use super::count_newlines;
 use crate::source::decompress::{TextFile, TextSample};
 use crate::source::input::InputCounters;
 use crate::types::ColumnType;

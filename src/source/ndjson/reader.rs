@@ -6,7 +6,7 @@ use super::record::{Broken, Kind, Value, Visitor, read_record};
 use super::shorten;
 use crate::batch::{Batch, Mask, Positions, RowOrigin};
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::csv::count_newlines;
+use super::count_newlines;
 use crate::source::decompress::Cell;
 use crate::source::{Misfit, Remedy, RowFilter, SourceBatch};
 use crate::types::ColumnType;

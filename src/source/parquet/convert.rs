@@ -226,3 +226,77 @@ fn lengths(array: &ArrayRef) -> Result<ArrayRef> {
     };
     Ok(Arc::new(Int64Array::new(lengths.into(), array.nulls().cloned())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{
+        BinaryArray, Date64Array, Decimal128Array, Decimal256Array, FixedSizeBinaryArray, Time32MillisecondArray,
+        Time64NanosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    };
+    use arrow::datatypes::i256;
+
+    fn doubles(array: impl Array + 'static) -> Vec<f64> {
+        let converted = convert(&(Arc::new(array) as ArrayRef), Meaning::Values, ColumnType::Float64).unwrap();
+        converted.array.as_primitive::<Float64Type>().values().to_vec()
+    }
+
+    fn texts(array: impl Array + 'static, meaning: Meaning) -> Vec<Option<String>> {
+        let converted = convert(&(Arc::new(array) as ArrayRef), meaning, ColumnType::Utf8).unwrap();
+        converted.array.as_string_view().iter().map(|text| text.map(str::to_owned)).collect()
+    }
+
+    #[test]
+    fn decimals_are_the_nearest_doubles() {
+        let digits = [1, -15, 10_000_000_000_000_001, 12_345_678_901_234_567_890_123_456_789];
+        let decimals = Decimal128Array::from(digits.to_vec()).with_precision_and_scale(38, 2).unwrap();
+        let expected = ["0.01", "-0.15", "100000000000000.01", "123456789012345678901234567.89"];
+        assert_eq!(doubles(decimals), expected.map(|text| text.parse::<f64>().unwrap()));
+        let wide = Decimal256Array::from(vec![i256::from_i128(i128::MAX).wrapping_mul(i256::from_i128(1000))]);
+        let wide = wide.with_precision_and_scale(76, 30).unwrap();
+        assert_eq!(doubles(wide), [format!("{}e-27", i128::MAX).parse::<f64>().unwrap()]);
+        let negative_scale = Decimal128Array::from(vec![123]).with_precision_and_scale(5, -3).unwrap();
+        assert_eq!(doubles(negative_scale), [123_000.0]);
+    }
+
+    #[test]
+    fn whole_decimals_of_few_digits_are_integers() {
+        let decimals = Decimal128Array::from(vec![Some(42), None]).with_precision_and_scale(18, 0).unwrap();
+        let converted = convert(&(Arc::new(decimals) as ArrayRef), Meaning::Values, ColumnType::Int64).unwrap();
+        assert_eq!(converted.array.as_primitive::<Int64Type>(), &Int64Array::from(vec![Some(42), None]));
+    }
+
+    #[test]
+    fn timestamps_are_rounded_down_to_microseconds_and_what_is_cut_is_told() {
+        let nanos: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![-1, 1999]).with_timezone("+02:00"));
+        let converted = convert(&nanos, Meaning::Values, ColumnType::Timestamp).unwrap();
+        assert_eq!(converted.array.as_primitive::<TimestampMicrosecondType>().values()[..], [-1, 1]);
+        assert!(converted.cut);
+        let millis: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![5, i64::MAX]));
+        let converted = convert(&millis, Meaning::Values, ColumnType::Timestamp).unwrap();
+        assert_eq!(converted.misfits, [(1, i64::MAX.to_string())]);
+        assert!(!converted.cut && converted.array.is_null(1));
+    }
+
+    #[test]
+    fn days_may_be_stored_as_milliseconds_and_wanted_as_timestamps() {
+        let days: ArrayRef = Arc::new(Date64Array::from(vec![Some(-1), Some(86_400_000), None]));
+        let converted = convert(&days, Meaning::Values, ColumnType::Timestamp).unwrap();
+        let expected =
+            arrow::array::TimestampMicrosecondArray::from(vec![Some(-MICROS_PER_DAY), Some(MICROS_PER_DAY), None]);
+        assert_eq!(converted.array.as_primitive::<TimestampMicrosecondType>(), &expected);
+    }
+
+    #[test]
+    fn times_bytes_and_uuids_are_text() {
+        let times = Time32MillisecondArray::from(vec![Some(45_296_789), None]);
+        assert_eq!(texts(times, Meaning::Values), [Some("12:34:56.789".to_owned()), None]);
+        let times = Time64NanosecondArray::from(vec![1]);
+        assert_eq!(texts(times, Meaning::Values), [Some("00:00:00.000000001".to_owned())]);
+        let bytes = BinaryArray::from(vec![Some(&b"caf\xC3\xA9"[..]), Some(b"caf\xE9!\xFF"), None]);
+        let expected = [Some("caf\u{e9}".to_owned()), Some("caf\\xE9!\\xFF".to_owned()), None];
+        assert_eq!(texts(bytes, Meaning::Values), expected);
+        let uuid = FixedSizeBinaryArray::try_from_iter([(0..16).collect::<Vec<u8>>()].into_iter()).unwrap();
+        assert_eq!(texts(uuid, Meaning::Uuids), [Some("00010203-0405-0607-0809-0a0b0c0d0e0f".to_owned())]);
+    }
+}

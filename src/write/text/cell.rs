@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimeUnit, T
 use std::io::{self, Write};
 
 /// A column of one of the types that questions give.
-pub(super) enum Column<'a> {
+pub(crate) enum Column<'a> {
     Null,
     Boolean(&'a BooleanArray),
     Int64(&'a Int64Array),
@@ -20,7 +20,7 @@ pub(super) enum Column<'a> {
 
 /// One value.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Null,
     Boolean(bool),
     Int64(i64),
@@ -34,7 +34,7 @@ pub(super) enum Value<'a> {
 
 impl<'a> Column<'a> {
     /// The typed view of `array`.
-    pub(super) fn of(array: &'a ArrayRef) -> io::Result<Self> {
+    pub(crate) fn of(array: &'a ArrayRef) -> io::Result<Self> {
         Ok(match array.data_type() {
             DataType::Null => Column::Null,
             DataType::Boolean => Column::Boolean(array.as_boolean()),
@@ -53,7 +53,7 @@ impl<'a> Column<'a> {
     }
 
     /// The value in `row`, which must exist.
-    pub(super) fn value(&self, row: usize) -> Value<'a> {
+    pub(crate) fn value(&self, row: usize) -> Value<'a> {
         match self {
             Column::Null => Value::Null,
             Column::Boolean(array) if array.is_valid(row) => Value::Boolean(array.value(row)),
@@ -69,7 +69,7 @@ impl<'a> Column<'a> {
 
 impl Value<'_> {
     /// Appends the value; nothing for null, text as it is.
-    pub(super) fn append(self, out: &mut Vec<u8>) {
+    pub(crate) fn append(self, out: &mut Vec<u8>) {
         match self {
             Value::Null => {}
             Value::Boolean(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
@@ -82,7 +82,7 @@ impl Value<'_> {
     }
 
     /// Whether the value is a finite number, so that JSON needs no quotes.
-    pub(super) fn is_json_literal(self) -> bool {
+    pub(crate) fn is_json_literal(self) -> bool {
         match self {
             Value::Boolean(_) | Value::Int64(_) => true,
             Value::Float64(value) => value.is_finite(),
@@ -92,7 +92,7 @@ impl Value<'_> {
 }
 
 /// Whether columns of this type stand flush right.
-pub(super) fn is_number(data_type: &DataType) -> bool {
+pub(crate) fn is_number(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Int64 | DataType::Float64)
 }
 

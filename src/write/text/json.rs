@@ -1,11 +1,11 @@
 //! JSON (RFC 8259): an array of row objects, one row a line, or the objects alone.
 
-use super::Writer;
 use super::cell::{Column, Value};
 use arrow::datatypes::Schema;
 
 /// Writes row objects with their keys in select order. What JSON has no number for, NaN and the infinities, is text.
-pub(super) struct Json {
+#[derive(Clone, Debug)]
+pub(crate) struct Json {
     /// `{"key":` of the first column, `,"key":` of the others.
     keys: Vec<Vec<u8>>,
     array: bool,
@@ -14,13 +14,13 @@ pub(super) struct Json {
 
 impl Json {
     /// Rows in one array.
-    pub(super) fn array(schema: &Schema, out: &mut Vec<u8>) -> Self {
+    pub(crate) fn array(schema: &Schema, out: &mut Vec<u8>) -> Self {
         out.push(b'[');
         Json { array: true, ..Json::lines(schema) }
     }
 
     /// One row a line.
-    pub(super) fn lines(schema: &Schema) -> Self {
+    pub(crate) fn lines(schema: &Schema) -> Self {
         let key = |name: &str| {
             let mut key = Vec::from(b",");
             append_string(name, &mut key);
@@ -33,10 +33,9 @@ impl Json {
         }
         Json { keys, array: false, first: true }
     }
-}
 
-impl Writer for Json {
-    fn rows(&mut self, columns: &[Column<'_>], rows: usize, out: &mut Vec<u8>) {
+    /// Appends rows of these columns.
+    pub(crate) fn rows(&mut self, columns: &[Column<'_>], rows: usize, out: &mut Vec<u8>) {
         for row in 0..rows {
             if self.array {
                 out.extend_from_slice(if self.first { b"\n" } else { b",\n" });
@@ -56,7 +55,8 @@ impl Writer for Json {
         }
     }
 
-    fn end(&mut self, out: &mut Vec<u8>) {
+    /// Appends what comes after the last row.
+    pub(crate) fn end(&mut self, out: &mut Vec<u8>) {
         if self.array {
             out.extend_from_slice(if self.first { b"]\n" } else { b"\n]\n" });
         }
@@ -77,7 +77,7 @@ fn append_value(value: Value<'_>, out: &mut Vec<u8>) {
 }
 
 /// Appends `text` in quotes, copying runs that need no escape whole.
-pub(super) fn append_string(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn append_string(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     let bytes = text.as_bytes();

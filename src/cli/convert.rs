@@ -1,0 +1,100 @@
+//! `convert`: rows of the input, or the answer to a question, into files.
+
+use super::flags::{Convert, Rows, WriteFlags, WriteFormat};
+use super::messages::Stop;
+use super::run::{open, options, progress_of, report};
+use crate::error::{Error, ErrorKind};
+use crate::frame::{LazyFrame, Runner, Write};
+use crate::source::CancelToken;
+use crate::sql::{parse_expr, parse_question, underline};
+use crate::write::{FileFormat, Target, WriteOptions, is_closed_pipe};
+
+/// Writes what is asked for.
+pub(super) fn convert(command: &Convert, cancel: &CancelToken) -> Result<(), Stop> {
+    let targets = command.write.to.iter().map(|target| target_of(target, &command.write));
+    let targets = targets.collect::<Result<Vec<_>, _>>()?;
+    let frame = chosen(&open(&command.input, &command.run)?, &command.rows)?;
+    let progress = progress_of(&command.run);
+    let options = options(&command.run, cancel, &progress)?;
+    let writes: Vec<Write> = targets.into_iter().map(|(target, how)| Write::new(&frame, target, how)).collect();
+    let done = write_all(&Runner::with_options(options), &writes);
+    progress.finish();
+    report(&done?.statistics, &command.run);
+    Ok(())
+}
+
+/// Writes; nobody reading a pipe any more is not an error.
+pub(super) fn write_all(
+    runner: &Runner,
+    writes: &[Write],
+) -> Result<crate::frame::Run<Vec<crate::write::Written>>, Stop> {
+    runner.write_all(writes).map_err(|error| if is_closed_pipe(&error) { Stop::ClosedPipe } else { Stop::Error(error) })
+}
+
+/// The rows and columns asked for.
+fn chosen(all: &LazyFrame, rows: &Rows) -> Result<LazyFrame, Error> {
+    if let Some(question) = &rows.question {
+        return all.ask(question);
+    }
+    let mut frame = all.clone();
+    if let Some(text) = &rows.condition {
+        frame = frame.filter(parse_expr(text)?);
+        frame.plan().map_err(|error| underline(error, text, 0..text.len()))?;
+    }
+    if let Some(text) = &rows.sort_by {
+        const BEFORE: &str = "* sort ";
+        let question = format!("{BEFORE}{text}");
+        frame = frame.sort_by(parse_question(&question)?.sort);
+        frame.plan().map_err(|error| underline(error, text, 0..text.len()))?;
+    }
+    if !rows.columns.is_empty() {
+        frame = frame.select(rows.columns.clone());
+        let list = rows.columns.join(",");
+        frame.plan().map_err(|error| underline(error, &list, 0..list.len()))?;
+    }
+    Ok(frame)
+}
+
+/// A target and how it is written, by its name and the flags.
+fn target_of(name: &str, flags: &WriteFlags) -> Result<(Target, WriteOptions), Error> {
+    let stdout = name == "-";
+    let format = match (flags.format, stdout) {
+        (Some(WriteFormat::Arrow), true) => Some(FileFormat::IpcStream),
+        (Some(format), _) => Some(format.into()),
+        (None, true) => Some(FileFormat::Csv),
+        (None, false) => None,
+    };
+    let by_name = WriteOptions::of_file_name(name);
+    let mut options = match (format, by_name) {
+        (Some(format), Some(options)) if options.format() == format => options,
+        (Some(_), Some(_)) => {
+            let message = format!("{name} is not the name of a file of the format asked for");
+            return Err(Error::new(ErrorKind::Syntax, message).hint("leave --format out, or name another file"));
+        }
+        (Some(format), None) => WriteOptions::new(format),
+        (None, Some(options)) => options,
+        (None, None) if !flags.partition_by.is_empty() => WriteOptions::new(FileFormat::Parquet),
+        (None, None) => {
+            return Err(Error::new(ErrorKind::Syntax, format!("the ending of {name} tells no format"))
+                .hint("endings are .csv, .tsv, .ndjson, .parquet and .arrow; --format tells it otherwise"));
+        }
+    };
+    if let Some(compression) = flags.compression {
+        options = options.compression(compression);
+    }
+    if let Some(delimiter) = flags.out_delimiter {
+        options = options.delimiter(delimiter);
+    }
+    if let Some(null) = &flags.out_null {
+        options = options.null(null.clone());
+    }
+    if let Some(rows) = flags.row_group_rows {
+        options = options.row_group_rows(rows.get());
+    }
+    let options = options
+        .partition_by(flags.partition_by.clone())
+        .overwrite(flags.overwrite)
+        .bloom_filters(flags.bloom_filter.clone());
+    let target = if stdout { Target::Stdout } else { Target::Path(name.into()) };
+    Ok((target, options))
+}

@@ -1,0 +1,241 @@
+//! One way to read the head, and how well it fits.
+
+use super::kinds::{self, Kind};
+use super::{Head, show};
+use crate::source::csv::dialect::Dialect;
+use crate::source::csv::record::{MalformedKind, scan_record};
+use crate::source::csv::split::count_lines;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Records looked at under each dialect.
+const RECORDS: usize = 500;
+/// Records whose fields are looked at for types.
+const TYPED_RECORDS: usize = 50;
+/// Records of a preamble, at most.
+const PREAMBLE: usize = 30;
+
+/// The head under one dialect.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    pub(super) dialect: Dialect,
+    /// Fields of the table's records.
+    pub(super) fields: usize,
+    /// Lines before the table.
+    pub(super) skip_lines: usize,
+    /// Share of the table's records that have its number of fields.
+    pub(super) consistency: f64,
+    /// Higher is better.
+    pub(super) score: f64,
+    /// The records of the table that have its number of fields, the first record first: the ranges of their fields.
+    pub(super) rows: Vec<Vec<Range<usize>>>,
+    /// Records of the table.
+    records: usize,
+    /// Share of the columns with values whose values are of one type other than text.
+    typed: f64,
+    /// Records that break the grammar.
+    breaches: usize,
+    is_blank_before: bool,
+}
+
+/// A record of the head.
+struct Seen {
+    start: usize,
+    fields: usize,
+    breach: bool,
+    after_blank: bool,
+}
+
+impl Reading {
+    /// Reads the head under `dialect`; `None` when it holds no complete record. `rank` is 0 for the delimiter to
+    /// prefer.
+    pub(super) fn of(head: &Head<'_>, dialect: Dialect, rank: usize) -> Option<Reading> {
+        let (records, covered) = see(head, &dialect);
+        let first = first_of_table(&records)?;
+        Reading::from(head, dialect, rank, &records, first, covered)
+    }
+
+    /// The reading in which the first record is that of the table whatever follows.
+    pub(super) fn of_first_record(head: &Head<'_>, dialect: Dialect) -> Option<Reading> {
+        let head = &head.shortened();
+        let (records, covered) = see(head, &dialect);
+        Reading::from(head, dialect, 0, &records, 0, covered)
+    }
+
+    fn from(
+        head: &Head<'_>,
+        dialect: Dialect,
+        rank: usize,
+        records: &[Seen],
+        first: usize,
+        covered: f64,
+    ) -> Option<Reading> {
+        let Seen { start, fields, after_blank, .. } = *records.get(first)?;
+        let table = &records[first..];
+        let even = table.iter().filter(|record| record.fields == fields).count();
+        let breaches = table.iter().filter(|record| record.breach).count();
+        let is_even = |record: &&Seen| record.fields == fields && !record.breach;
+        let rows: Vec<_> = table
+            .iter()
+            .filter(is_even)
+            .take(TYPED_RECORDS + 1)
+            .map(|record| fields_of(head, &dialect, record.start))
+            .collect();
+        let skip_lines = if first > 0 { count_lines(&head.text[head.start..start], &dialect) as usize } else { 0 };
+        let mut reading = Reading {
+            dialect,
+            fields,
+            skip_lines,
+            consistency: covered * even as f64 / table.len() as f64,
+            score: 0.0,
+            typed: typed_share(&rows, fields, head, dialect),
+            rows,
+            records: table.len(),
+            breaches,
+            is_blank_before: after_blank,
+        };
+        reading.score = reading.fit() * if rank == 0 { 1.05 } else { 1.0 };
+        Some(reading)
+    }
+
+    /// Consistency counts most, then types; more columns are better than fewer; what takes a preamble, comments or
+    /// breaches of the grammar to explain is worse than what does not.
+    fn fit(&self) -> f64 {
+        let columns = 1.0 - 1.0 / self.fields as f64;
+        let unbroken = 1.0 - self.breaches as f64 / self.records as f64;
+        let preamble = if self.skip_lines > 0 { 0.8 } else { 1.0 };
+        let comment = if self.dialect.comment().is_some() { 0.95 } else { 1.0 };
+        let escape = if self.dialect.escape().is_some() { 0.95 } else { 1.0 };
+        let consistency = self.consistency * self.consistency;
+        consistency * (0.75 + 0.25 * columns) * (0.6 + 0.4 * self.typed) * unbroken * preamble * comment * escape
+    }
+
+    /// Whether there is evidence enough to take this reading.
+    pub(super) fn is_possible(&self, head: &Head<'_>) -> bool {
+        let is_given = head.options.delimiter.is_some() || self.dialect.delimiter() == b',';
+        let enough = if is_given { 0.5 } else { 0.9 };
+        let several = self.rows.len() >= 2 || self.records == 1 && self.is_line_of_names(head);
+        let preamble = self.skip_lines == 0
+            || self.consistency >= 0.9
+                && self.rows.len() >= 2
+                && (self.fields >= 3 || self.is_blank_before || self.has_typed_columns_below_text(head));
+        self.fields >= 2 && self.score > 0.0 && self.consistency >= enough && several && preamble
+    }
+
+    /// Spaces stand in prose too: only a table of numbers without exception is split at them.
+    pub(super) fn is_surely_spaced(&self) -> bool {
+        self.consistency >= 1.0 && self.skip_lines == 0 && self.rows.len() >= 3 && self.typed >= 0.8
+    }
+
+    /// A single record whose fields look like names.
+    fn is_line_of_names(&self, head: &Head<'_>) -> bool {
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.\"' ".contains(byte) || !byte.is_ascii();
+        self.rows.iter().flatten().all(|field| {
+            let field = &head.text[field.clone()];
+            (1..=64).contains(&field.len()) && field.iter().all(is_part)
+        })
+    }
+
+    fn has_typed_columns_below_text(&self, head: &Head<'_>) -> bool {
+        let format = head.format(self.dialect);
+        let first = self.rows.first().map(Vec::as_slice).unwrap_or_default();
+        self.typed > 0.0 && first.iter().all(|field| kinds::kind(&head.text[field.clone()], &format) == Kind::Text)
+    }
+
+    /// The rows but for the first, which may hold names, unless it is the only one.
+    pub(super) fn data(&self) -> &[Vec<Range<usize>>] {
+        if self.rows.len() > 1 { &self.rows[1..] } else { &self.rows }
+    }
+
+    /// Sentences about what is not usual.
+    pub(super) fn reasons(&self, usual: Dialect) -> Vec<String> {
+        let mut reasons = vec![format!(
+            "{:.0} % of {} records have {} fields when split at {}, {:.0} % of the columns are of one type other than text",
+            100.0 * self.consistency,
+            self.records,
+            self.fields,
+            show(self.dialect.delimiter()),
+            100.0 * self.typed,
+        )];
+        match self.dialect.quote() {
+            quote if quote == usual.quote() => {}
+            Some(quote) => reasons.push(format!("fields stand between {:?}", char::from(quote))),
+            None => reasons.push("quotes begin fields that they do not end, so they are data".to_owned()),
+        }
+        if let Some(escape) = self.dialect.escape() {
+            reasons.push(format!("{:?} stands before quotes inside of quoted fields", char::from(escape)));
+        }
+        if let Some(comment) = self.dialect.comment() {
+            reasons
+                .push(format!("lines that begin with {:?} do not fit the table and are comments", char::from(comment)));
+        }
+        if self.skip_lines > 0 {
+            reasons.push(format!("{} lines before the table have fewer fields", self.skip_lines));
+        }
+        reasons
+    }
+}
+
+/// The records of the head that are not blank, and which share of it they cover.
+fn see(head: &Head<'_>, dialect: &Dialect) -> (Vec<Seen>, f64) {
+    let (text, mut at) = (head.text, head.start);
+    let mut records = Vec::new();
+    let mut ends = Vec::new();
+    let mut after_blank = false;
+    while at < text.len() && records.len() < RECORDS {
+        let Some(record) = scan_record(text, at, dialect, head.at_end, 0, &mut ends) else {
+            // What is left may be long because a quote swallows it, or short because the head is cut there.
+            let covered = (at - head.start) as f64 / (text.len() - head.start) as f64;
+            return (records, if covered < 0.75 { covered } else { 1.0 });
+        };
+        if !record.blank && !record.comment {
+            let breach = record.trouble.is_some_and(|(_, kind)| {
+                matches!(kind, MalformedKind::UnterminatedQuote | MalformedKind::TextAfterQuote)
+            });
+            records.push(Seen { start: at, fields: record.fields, breach, after_blank });
+        }
+        after_blank = record.blank;
+        at = record.next;
+    }
+    (records, 1.0)
+}
+
+/// The first record of the table: the first with the commonest number of fields, if those before it look like titles,
+/// else the first of all.
+fn first_of_table(records: &[Seen]) -> Option<usize> {
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    for record in records {
+        *counts.entry(record.fields).or_default() += 1;
+    }
+    let (&fields, _) = counts.iter().max_by_key(|&(fields, count)| (count, fields))?;
+    let first = records.iter().position(|record| record.fields == fields)?;
+    let is_title = |record: &Seen| !record.breach && (record.fields == 1 || record.fields * 2 <= fields);
+    let titles = records[..first].iter().all(is_title) && first <= PREAMBLE;
+    Some(if titles { first } else { 0 })
+}
+
+fn fields_of(head: &Head<'_>, dialect: &Dialect, start: usize) -> Vec<Range<usize>> {
+    let mut ends = Vec::new();
+    // The record was seen before, so it is complete.
+    let _ = scan_record(head.text, start, dialect, head.at_end, usize::MAX, &mut ends);
+    let mut at = start;
+    ends.iter()
+        .map(|&end| {
+            let field = at..end as usize;
+            at = field.end + 1;
+            field
+        })
+        .collect()
+}
+
+fn typed_share(rows: &[Vec<Range<usize>>], fields: usize, head: &Head<'_>, dialect: Dialect) -> f64 {
+    let format = head.format(dialect);
+    let data = if rows.len() > 1 { &rows[1..] } else { rows };
+    let kinds = (0..fields).map(|field| kinds::of_column(data, field, head.text, &format));
+    let (mut with_values, mut typed) = (0_usize, 0_usize);
+    for kind in kinds {
+        with_values += usize::from(kind != Kind::Null);
+        typed += usize::from(!matches!(kind, Kind::Null | Kind::Text));
+    }
+    typed as f64 / with_values.max(1) as f64
+}

@@ -1,0 +1,64 @@
+//! What the files of one run share: counts of bytes read, a cap on what they keep, and where pipes are stored.
+
+use super::temporary::SpoolPlace;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What all input files of a run may keep in memory between sampling and the pass, unless said otherwise.
+pub(crate) const DEFAULT_CACHE_BYTES: u64 = 48 << 20;
+
+/// Counts what the files of one run read and keep.
+#[derive(Debug)]
+pub struct InputCounters {
+    bytes_read: AtomicU64,
+    cache_used: AtomicU64,
+    cache_limit: u64,
+    spool: SpoolPlace,
+}
+
+impl Default for InputCounters {
+    fn default() -> Self {
+        InputCounters::with_cache_limit(DEFAULT_CACHE_BYTES)
+    }
+}
+
+impl InputCounters {
+    /// Counters whose files keep at most `cache_limit` bytes between sampling and the pass (default 48 MiB).
+    pub fn with_cache_limit(cache_limit: u64) -> Self {
+        InputCounters {
+            bytes_read: AtomicU64::new(0),
+            cache_used: AtomicU64::new(0),
+            cache_limit,
+            spool: SpoolPlace::default(),
+        }
+    }
+
+    /// Where, and up to how many bytes, a stream that cannot be read twice is stored.
+    #[must_use]
+    pub fn with_spool(mut self, spool: SpoolPlace) -> Self {
+        self.spool = spool;
+        self
+    }
+
+    /// Stored bytes fetched from the operating system so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_read(&self, bytes: usize) {
+        self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn spool(&self) -> &SpoolPlace {
+        &self.spool
+    }
+
+    /// Whether `bytes` more may be kept; if so they are booked until [`InputCounters::give_back`].
+    pub(crate) fn book(&self, bytes: usize) -> bool {
+        let within = |used: u64| used.checked_add(bytes as u64).filter(|&sum| sum <= self.cache_limit);
+        self.cache_used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok()
+    }
+
+    pub(crate) fn give_back(&self, bytes: usize) {
+        self.cache_used.fetch_sub(bytes as u64, Ordering::Relaxed);
+    }
+}

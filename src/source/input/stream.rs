@@ -1,0 +1,79 @@
+//! Input that cannot be read twice: stdin, named pipes, process substitution, devices.
+
+use super::counters::InputCounters;
+use super::remedy::io_error;
+use super::spool::Pull;
+use crate::error::{Error, ErrorKind, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::fs::File;
+use std::io::{ErrorKind as IoKind, Read, Seek};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Bytes read at a time; a pipe usually gives 64 KiB.
+const READ_BYTES: usize = 256 << 10;
+
+/// The bytes of an open file that has no length.
+pub(super) struct OpenStream {
+    name: Arc<str>,
+    file: File,
+    counters: Arc<InputCounters>,
+}
+
+impl OpenStream {
+    pub(super) fn new(name: Arc<str>, file: File, counters: Arc<InputCounters>) -> Self {
+        OpenStream { name, file, counters }
+    }
+}
+
+impl Pull for OpenStream {
+    fn pull(&mut self, into: &mut Vec<u8>) -> Result<()> {
+        into.resize(READ_BYTES, 0);
+        loop {
+            match self.file.read(into) {
+                Ok(count) => {
+                    into.truncate(count);
+                    self.counters.count_read(count);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == IoKind::Interrupted => {}
+                // A descriptor that somebody else has set not to block.
+                Err(error) if error.kind() == IoKind::WouldBlock => {
+                    self.is_ready(Duration::from_millis(100));
+                }
+                Err(error) => return Err(io_error(&*self.name, &error)),
+            }
+        }
+    }
+
+    fn is_ready(&self, patience: Duration) -> bool {
+        let mut waited = [PollFd::new(&self.file, PollFlags::IN)];
+        let timeout = Timespec::try_from(patience).ok();
+        // What poll cannot wait for is for the read to report.
+        poll(&mut waited, timeout.as_ref()).map_or(true, |ready| ready > 0)
+    }
+}
+
+/// The standard input of the process, once; and, if it is a file from its beginning, where that can be opened again.
+///
+/// # Errors
+/// `Io` when it cannot be used, `Unsupported` when it has been taken before.
+pub(super) fn take_stdin() -> Result<(File, Option<&'static Path>)> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        return Err(Error::new(ErrorKind::Unsupported, "standard input has been read already, and comes only once")
+            .in_file(super::STDIN_NAME)
+            .hint("store it in a file to read it again"));
+    }
+    let duplicate = std::io::stdin().as_fd().try_clone_to_owned();
+    let mut file = duplicate.map(File::from).map_err(|error| io_error(super::STDIN_NAME, &error))?;
+    let is_at_start =
+        file.metadata().is_ok_and(|metadata| metadata.is_file()) && file.stream_position().is_ok_and(|at| at == 0);
+    let again = Path::new("/dev/fd/0");
+    // Who may read the open file need not have the right to open it.
+    let reopened = if is_at_start { File::open(again).ok() } else { None };
+    Ok(reopened.map_or((file, None), |reopened| (reopened, Some(again))))
+}

@@ -1,0 +1,490 @@
+//! Parquet files as inputs: the same answers as from CSV, however the file is cut, pruned or damaged.
+
+mod common;
+
+use common::Random;
+use outcrop::arrow::array::{
+    ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, StructArray,
+    UInt64Array,
+};
+use outcrop::arrow::compute::cast;
+use outcrop::arrow::datatypes::{DataType, Field, Schema};
+use outcrop::error::ErrorKind;
+use outcrop::exec::Scheduler;
+use outcrop::frame::{CsvScan, DataFrame, LazyFrame, Run, Runner, Value};
+use outcrop::types::ColumnType;
+use outcrop::{scan_csv, scan_parquet};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Rows whose values rise, with noise, so that row groups and pages differ in what they hold.
+struct Rows {
+    k: Vec<Option<String>>,
+    i: Vec<Option<i64>>,
+    x: Vec<Option<f64>>,
+    t: Vec<Option<String>>,
+    b: Vec<Option<bool>>,
+    d: Vec<Option<i32>>,
+}
+
+impl Rows {
+    fn random(random: &mut Random, rows: usize) -> Self {
+        let mut table = Rows { k: vec![], i: vec![], x: vec![], t: vec![], b: vec![], d: vec![] };
+        let nulls_from = random.below(rows.max(1));
+        for row in 0..rows {
+            let missing = |random: &mut Random| random.one_in(12) || (nulls_from..nulls_from + 150).contains(&row);
+            let rising = row as i64 + random.below(40) as i64;
+            let key =
+                ["AA", "WN", "UA", "DL", "a longer carrier name", "caf\u{e9}", ""][(row / 200 + random.below(2)) % 7];
+            table.k.push((!missing(random)).then(|| key.to_owned()));
+            table.i.push((!missing(random)).then_some(rising));
+            table.x.push(match random.below(60) {
+                0 => Some(f64::NAN),
+                1 => Some(-0.0),
+                2 => None,
+                3 => Some(f64::NEG_INFINITY),
+                _ => Some((rising as f64 - 500.0) / 8.0),
+            });
+            table.t.push((!missing(random)).then(|| format!("text number {rising:06}")));
+            table.b.push((!missing(random)).then_some(row / 300 % 2 == 0));
+            table.d.push((!missing(random)).then_some(10_000 + (rising / 10) as i32));
+        }
+        table
+    }
+
+    fn batch(&self) -> RecordBatch {
+        let fields = [
+            ("k", DataType::Utf8),
+            ("i", DataType::Int64),
+            ("x", DataType::Float64),
+            ("t", DataType::Utf8),
+            ("b", DataType::Boolean),
+            ("d", DataType::Date32),
+        ];
+        let schema = Schema::new(fields.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec());
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(self.k.clone())),
+            Arc::new(Int64Array::from(self.i.clone())),
+            Arc::new(Float64Array::from(self.x.clone())),
+            Arc::new(StringArray::from(self.t.clone())),
+            Arc::new(BooleanArray::from(self.b.clone())),
+            Arc::new(Date32Array::from(self.d.clone())),
+        ];
+        RecordBatch::try_new(Arc::new(schema), columns).unwrap()
+    }
+
+    /// As CSV; empty text is quoted, what is missing is not.
+    fn csv(&self) -> String {
+        let mut text = String::from("k,i,x,t,b,d\n");
+        let word = |value: &Option<String>| value.as_ref().map_or(String::new(), |value| format!("\"{value}\""));
+        for row in 0..self.k.len() {
+            let double = match self.x[row] {
+                None => String::new(),
+                Some(value) if value.is_nan() => "nan".to_owned(),
+                Some(value) => format!("{value:?}"),
+            };
+            let date = self.d[row].map_or(String::new(), |days| {
+                let text = cast(&Date32Array::from(vec![days]), &DataType::Utf8).unwrap();
+                text.as_string::<i32>().value(0).to_owned()
+            });
+            let integer = self.i[row].map_or(String::new(), |value| value.to_string());
+            let truth = self.b[row].map_or(String::new(), |value| value.to_string());
+            let (key, word) = (word(&self.k[row]), word(&self.t[row]));
+            text.push_str(&format!("{key},{integer},{double},{word},{truth},{date}\n"));
+        }
+        text
+    }
+}
+
+fn write(path: &Path, batch: &RecordBatch, properties: WriterProperties) {
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    // Pages are cut between writes.
+    let mut row = 0;
+    while row < batch.num_rows() {
+        let rows = 50.min(batch.num_rows() - row);
+        writer.write(&batch.slice(row, rows)).unwrap();
+        row += rows;
+    }
+    writer.close().unwrap();
+}
+
+/// Some way of writing, with small row groups and pages.
+fn properties(random: &mut Random) -> WriterPropertiesBuilder {
+    let statistics = [EnabledStatistics::None, EnabledStatistics::Chunk, EnabledStatistics::Page][random.below(3)];
+    let codec = [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::LZ4_RAW][random.below(3)];
+    let version = [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0][random.below(2)];
+    WriterProperties::builder()
+        .set_max_row_group_row_count(Some([200, 700, 100_000][random.below(3)]))
+        .set_data_page_row_count_limit([50, 100, 1000][random.below(3)])
+        .set_write_batch_size(50)
+        .set_statistics_enabled(statistics)
+        .set_compression(codec)
+        .set_writer_version(version)
+        .set_dictionary_enabled(random.one_in(2))
+        .set_bloom_filter_enabled(random.one_in(2))
+        .set_offset_index_disabled(random.one_in(2))
+}
+
+/// Everything about an answer, doubles to the bit.
+fn shown(frame: &DataFrame) -> String {
+    let mut text = format!("{:?}\n", frame.schema().fields());
+    for batch in frame.batches() {
+        for row in 0..batch.num_rows() {
+            for column in batch.columns() {
+                match Value::of(column, row).unwrap() {
+                    Value::Float64(number) if number.is_nan() => text.push_str("nan "),
+                    Value::Float64(number) => text.push_str(&format!("{:016x} ", number.to_bits())),
+                    other => text.push_str(&format!("{other:?} ")),
+                }
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+const QUESTIONS: [&str; 12] = [
+    "count(*) as n, count(x), sum(i), mean(i), min(i), max(i), var(i), first(i), last(i)",
+    "sum(x), min(t), max(t), first(t), last(k), min(d), max(d), count(b)",
+    "count(*) as n, mean(i), first(t), last(i) by k",
+    "count(*) as n by k, b where i > 500",
+    "k, i, x, t where i > 100 sort x desc, i limit 20",
+    "t, i, d where k = 'WN' and x < 50",
+    "k, t, x limit 13",
+    "t limit 3",
+    "i, k where x < 0",
+    "*",
+    "sum(i) where t = 'text number 000700'",
+    "count(*) as n where i is null and d is not null",
+];
+
+fn answers(frame: &LazyFrame, questions: &[&str], runner: &Runner) -> Run<Vec<DataFrame>> {
+    let frames: Vec<LazyFrame> = questions.iter().map(|question| frame.ask(question).unwrap()).collect();
+    runner.run(frames).unwrap()
+}
+
+#[test]
+fn a_parquet_file_answers_like_its_csv_twin_however_it_is_written_cut_and_threaded() {
+    let seed = Random::seed_of_run();
+    println!("OUTCROP_TEST_SEED={seed}");
+    for round in 0..8 {
+        let mut random = Random::new(seed.wrapping_add(round));
+        let folder = tempfile::tempdir().unwrap();
+        let (mut csv, mut parquet): (Vec<PathBuf>, Vec<PathBuf>) = (Vec::new(), Vec::new());
+        for file in 0..1 + random.below(3) {
+            let rows = [7, 900, 2500][random.below(3)];
+            let rows = Rows::random(&mut random, rows);
+            csv.push(folder.path().join(format!("{file}.csv")));
+            std::fs::write(&csv[file], rows.csv()).unwrap();
+            parquet.push(folder.path().join(format!("{file}.parquet")));
+            write(&parquet[file], &rows.batch(), properties(&mut random).build());
+        }
+        let types = [("k", ColumnType::Utf8), ("i", ColumnType::Int64), ("x", ColumnType::Float64)];
+        let types =
+            [&types[..], &[("t", ColumnType::Utf8), ("b", ColumnType::Boolean), ("d", ColumnType::Date)]].concat();
+        let twin = types.into_iter().fold(CsvScan::new(csv), |scan, (name, kind)| scan.with_type(name, kind));
+        let twin = twin.null_tokens([""]).open().unwrap();
+        let expected = answers(&twin, &QUESTIONS, &Runner::new().scheduler(Scheduler::Synchronous));
+        let frame = scan_parquet(parquet).unwrap();
+        for _ in 0..4 {
+            let (threads, piece, batch) = (1 + random.below(4), 1 + random.below(90_000), 1 + random.below(90_000));
+            let runner = Runner::new().threads(threads).piece_bytes(piece).batch_bytes(batch);
+            let found = answers(&frame, &QUESTIONS, &runner);
+            let how = format!("seed {seed} round {round} threads {threads} piece {piece} batch {batch}");
+            for (question, (expected, found)) in QUESTIONS.iter().zip(expected.value.iter().zip(&found.value)) {
+                assert_eq!(shown(expected), shown(found), "{question}\n{how}");
+            }
+            assert_eq!(expected.statistics.rows_kept, found.statistics.rows_kept, "{how}");
+            assert_eq!(found.statistics.passes, 1);
+        }
+        for (question, expected) in QUESTIONS.iter().zip(&expected.value) {
+            let alone: DataFrame = Runner::new().compute(frame.ask(question).unwrap()).unwrap();
+            assert_eq!(shown(expected), shown(&alone), "{question} alone, seed {seed} round {round}");
+        }
+    }
+}
+
+/// A condition on one column, or on two.
+fn predicate(random: &mut Random, depth: usize) -> String {
+    if depth > 0 && random.one_in(2) {
+        let (a, b) = (predicate(random, depth - 1), predicate(random, depth - 1));
+        return format!("({a}) {} ({b})", ["and", "or", "and"][random.below(3)]);
+    }
+    let op = ["=", "<", "<=", ">", ">=", "<>"][random.below(6)];
+    let integer = random.below(2600);
+    match random.below(14) {
+        0 => format!("i {op} {integer}"),
+        1 => format!("{integer} {op} i"),
+        2 => format!("i {op} {integer}.5"),
+        3 => format!("x {op} {}", (integer as f64 - 500.0) / 8.0),
+        4 => format!("x {op} 0"),
+        5 => format!("t {op} 'text number {integer:06}'"),
+        6 => format!("k {op} '{}'", ["AA", "WN", "nobody", "", "a longer carrier name"][random.below(5)]),
+        7 => format!("i in ({integer}, {}, -1)", integer + 7),
+        8 => format!("k in ('WN', 'nobody')"),
+        9 => format!("{} is {}null", ["i", "x", "t", "b"][random.below(4)], ["", "not "][random.below(2)]),
+        10 => format!("i between {integer} and {}", integer + random.below(100)),
+        11 => ["b", "not b", "b = true"][random.below(3)].to_owned(),
+        12 => format!("d {op} date '{}'", ["1997-05-19", "1997-10-01", "1998-01-15"][random.below(3)]),
+        _ => format!("t in ('text number {integer:06}', 'text number 000001')"),
+    }
+}
+
+/// Filters that say what they want and filters that hide it give the same rows.
+#[test]
+fn what_is_pruned_holds_no_row_that_passes() {
+    let seed = Random::seed_of_run();
+    println!("OUTCROP_TEST_SEED={seed}");
+    let mut pruned = 0;
+    for round in 0..25 {
+        let mut random = Random::new(seed.wrapping_add(round));
+        let folder = tempfile::tempdir().unwrap();
+        let rows = Rows::random(&mut random, 2500);
+        let path = folder.path().join("a.parquet");
+        write(&path, &rows.batch(), properties(&mut random).build());
+        let frame = scan_parquet([&path]).unwrap();
+        for _ in 0..12 {
+            let where_ = predicate(&mut random, 2);
+            // A case is not looked into.
+            let open = frame.ask(&format!("* where {where_}")).unwrap();
+            let hidden = frame.ask(&format!("* where case when {where_} then 1 else 0 end = 1")).unwrap();
+            let open: Run<DataFrame> = Runner::new().threads(2).run(open).unwrap();
+            let hidden: Run<DataFrame> = Runner::new().threads(1).run(hidden).unwrap();
+            assert_eq!(shown(&hidden.value), shown(&open.value), "{where_}\nseed {seed} round {round}");
+            assert_eq!(hidden.statistics.records_read, 2500);
+            pruned += 2500 - open.statistics.records_read;
+        }
+    }
+    assert!(pruned > 50_000, "only {pruned} rows were pruned");
+}
+
+fn rising(folder: &Path, rows: usize, properties: WriterProperties) -> PathBuf {
+    let mut random = Random::new(7);
+    let path = folder.join("rising.parquet");
+    write(&path, &Rows::random(&mut random, rows).batch(), properties);
+    path
+}
+
+#[test]
+fn only_the_chunks_of_columns_in_question_are_read_and_only_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path =
+        rising(folder.path(), 20_000, WriterProperties::builder().set_max_row_group_row_count(Some(4000)).build());
+    let frame = scan_parquet([&path]).unwrap();
+    let frames = vec![frame.ask("sum(i)").unwrap(), frame.ask("max(i), count(*) as n").unwrap()];
+    let run: Run<Vec<DataFrame>> = Runner::new().threads(2).run(frames).unwrap();
+    let length = std::fs::metadata(&path).unwrap().len();
+    let footer = footer_bytes(&path);
+    assert!(run.statistics.bytes_stored < length / 4, "one column of six");
+    assert_eq!(run.statistics.bytes_read, run.statistics.bytes_stored + footer);
+    assert_eq!((run.statistics.passes, run.statistics.records_read), (1, 20_000));
+    let again: Run<Value> = Runner::new().run(frame.count()).unwrap();
+    assert_eq!((again.value, again.statistics.bytes_read), (Value::Int64(20_000), 0), "the footer knows");
+}
+
+/// What opening reads: the footer, and its length and the magic twice.
+fn footer_bytes(path: &Path) -> u64 {
+    let bytes = std::fs::read(path).unwrap();
+    let length: [u8; 4] = bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap();
+    u64::from(u32::from_le_bytes(length)) + 16
+}
+
+#[test]
+fn one_giant_row_group_is_shared_by_workers_and_its_bytes_are_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let integers = Int64Array::from_iter_values((0..400_000).map(|row| row * 7919 % 100_003));
+    let schema = Arc::new(Schema::new(vec![Field::new("i", DataType::Int64, false)]));
+    let batch = RecordBatch::try_new(schema, vec![Arc::new(integers)]).unwrap();
+    let path = folder.path().join("giant.parquet");
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let frame = scan_parquet([&path]).unwrap();
+    let expected: i64 = (0..400_000_i64).map(|row| row * 7919 % 100_003).sum();
+    let run: Run<Value> = Runner::new().threads(3).run(frame.sum("i")).unwrap();
+    assert_eq!(run.value, Value::Int64(expected));
+    assert!(run.statistics.partitions > 3);
+    assert_eq!(run.statistics.bytes_read, run.statistics.bytes_stored + footer_bytes(&path));
+    // Ties and order are those of the file, whoever reads it.
+    let first: DataFrame = Runner::new().threads(3).compute(frame.ask("i sort i desc limit 5").unwrap()).unwrap();
+    let alone: DataFrame = Runner::new().threads(1).compute(frame.ask("i sort i desc limit 5").unwrap()).unwrap();
+    assert_eq!(shown(&first), shown(&alone));
+}
+
+#[test]
+fn a_selective_filter_reads_little_of_the_other_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = WriterProperties::builder()
+        .set_data_page_row_count_limit(500)
+        .set_write_batch_size(50)
+        .set_dictionary_enabled(false)
+        .build();
+    let path = rising(folder.path(), 30_000, pages);
+    let frame = scan_parquet([&path]).unwrap();
+    let run: Run<DataFrame> = Runner::new().run(frame.ask("t, x where i between 15000 and 15010").unwrap()).unwrap();
+    assert!(run.value.rows() > 0);
+    assert!(run.statistics.records_read < 3000, "{} rows of some pages", run.statistics.records_read);
+    assert!(run.statistics.bytes_read < run.statistics.bytes_stored / 4, "{:?}", run.statistics);
+}
+
+#[test]
+fn damage_stops_only_those_who_read_it_and_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(2000)).build();
+    let path = rising(folder.path(), 6000, properties);
+    let clean = scan_parquet([&path]).unwrap();
+    let (sum, head) = (clean.ask("sum(i)").unwrap(), clean.ask("t limit 1500").unwrap());
+    let expected = [sum.collect().unwrap(), head.collect().unwrap()].map(|frame| shown(&frame));
+    // A byte within the chunk of `t` in row group 1.
+    let metadata = parquet::file::metadata::ParquetMetaDataReader::new()
+        .parse_and_finish(&std::fs::File::open(&path).unwrap())
+        .unwrap();
+    let (start, length) = metadata.row_group(1).column(3).byte_range();
+    let mut bytes = std::fs::read(&path).unwrap();
+    for byte in &mut bytes[(start + length / 2) as usize..][..20] {
+        *byte ^= 0x55;
+    }
+    std::fs::write(&path, bytes).unwrap();
+    for (threads, batch) in [(1, 1), (3, 1), (2, 1 << 18)] {
+        let runner = Runner::new().threads(threads).batch_bytes(batch).piece_bytes(batch);
+        let frame = scan_parquet([&path]).unwrap();
+        let both = vec![frame.ask("sum(i)").unwrap(), frame.ask("t limit 1500").unwrap()];
+        let found: Vec<DataFrame> = runner.compute(both).unwrap();
+        assert_eq!(expected.to_vec(), found.iter().map(shown).collect::<Vec<_>>(), "threads {threads} batch {batch}");
+        let error = runner.compute::<_, DataFrame>(frame.ask("max(t)").unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+        assert!(error.message().starts_with("row group 1 cannot be read"), "{error}");
+        assert_eq!(error.place().file.as_deref(), path.to_str());
+        assert_eq!((error.place().column.as_deref(), error.place().record), (Some("t"), Some(2001)));
+    }
+}
+
+#[test]
+fn every_truncation_and_many_flipped_bits_end_in_an_error_or_an_answer() {
+    let seed = Random::seed_of_run();
+    println!("OUTCROP_TEST_SEED={seed}");
+    let mut random = Random::new(seed);
+    let folder = tempfile::tempdir().unwrap();
+    let path = rising(folder.path(), 300, properties(&mut random).set_max_row_group_row_count(Some(100)).build());
+    let bytes = std::fs::read(&path).unwrap();
+    let ask = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        let frame = scan_parquet([&path])?.ask("*")?;
+        let found = Runner::new().threads(1).compute::<_, DataFrame>(frame);
+        found.inspect_err(|error| assert!(error.place().file.is_some(), "{error}"))
+    };
+    for length in (0..bytes.len()).step_by(1 + bytes.len() / 60) {
+        let error = ask(&bytes[..length]).unwrap_err();
+        assert_ne!(error.kind(), ErrorKind::Internal, "{error}");
+    }
+    for _ in 0..400 {
+        let mut damaged = bytes.clone();
+        let footer = footer_bytes(&path).min(bytes.len() as u64) as usize;
+        let from = if random.one_in(2) { bytes.len() - footer.min(bytes.len()) } else { 0 };
+        let at = from + random.below(bytes.len() - from);
+        damaged[at] ^= 1 << random.below(8);
+        if let Err(error) = ask(&damaged) {
+            assert_ne!(error.kind(), ErrorKind::Internal, "{error}, seed {seed}, byte {at}");
+        }
+    }
+}
+
+#[test]
+fn files_are_matched_by_name_and_types_widen() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, columns: Vec<(&str, ArrayRef)>| {
+        let path = folder.path().join(name);
+        write(&path, &RecordBatch::try_from_iter(columns).unwrap(), WriterProperties::default());
+        path
+    };
+    let integers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let doubles: ArrayRef = Arc::new(Float64Array::from(vec![0.5]));
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["x", "y"]));
+    let one = file("1.parquet", vec![("a", integers.clone()), ("b", texts.clone())]);
+    let two = file("2.parquet", vec![("b", texts.slice(1, 1)), ("a", doubles)]);
+    let frame = scan_parquet([&one, &two]).unwrap().ask("sum(a), max(b), first(a), last(a)").unwrap();
+    let answer = frame.collect().unwrap();
+    let row: Vec<Value> = (0..4).map(|at| Value::of(answer.batches()[0].column(at), 0).unwrap()).collect();
+    assert_eq!(row, [Value::Float64(3.5), Value::Utf8("y".into()), Value::Float64(1.0), Value::Float64(0.5)]);
+    let three = file("3.parquet", vec![("a", texts.clone()), ("b", texts.clone())]);
+    let error = scan_parquet([&one, &three]).unwrap_err();
+    assert!(error.message().contains("the column `a` is Utf8 here and Int64 in"), "{error}");
+    let four = file("4.parquet", vec![("a", integers)]);
+    let error = scan_parquet([&one, &four]).unwrap_err();
+    assert!(error.message().contains("there is no column `b`"), "{error}");
+}
+
+#[test]
+fn an_integer_beyond_int64_fails_only_the_questions_that_use_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("u.parquet");
+    let large: ArrayRef = Arc::new(UInt64Array::from(vec![Some(5), None, Some(u64::MAX), Some(7)]));
+    let small: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3, 4]));
+    let batch = RecordBatch::try_from_iter([("u", large), ("i", small)]).unwrap();
+    write(&path, &batch, WriterProperties::default());
+    let frame = scan_parquet([&path]).unwrap();
+    assert_eq!(Runner::new().compute::<_, Value>(frame.sum("i")).unwrap(), Value::Int64(10));
+    for question in ["sum(u)", "i where u > 6", "sum(u) where i > 2"] {
+        let error = frame.ask(question).unwrap().collect().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Value, "{question}: {error}");
+        let place = error.place();
+        assert_eq!((place.record, place.column.as_deref()), (Some(3), Some("u")), "{error}");
+        assert_eq!(place.value.as_deref(), Some("18446744073709551615"));
+    }
+    let found = frame.ask("sum(u) where i <> 3").unwrap().collect().unwrap();
+    assert_eq!(found.value(0, "sum(u)").unwrap(), Value::Int64(12), "the row is turned away first");
+}
+
+#[test]
+fn a_condition_that_may_fail_is_asked_before_what_stands_behind_it_prunes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("zero.parquet");
+    let integers: ArrayRef = Arc::new(Int64Array::from(vec![3, 0, 1]));
+    write(&path, &RecordBatch::try_from_iter([("i", integers)]).unwrap(), WriterProperties::default());
+    let frame = scan_parquet([&path]).unwrap();
+    let error = frame.ask("i where 10 // i > 0 and i > 100").unwrap().collect().unwrap_err();
+    assert_eq!((error.kind(), error.place().record), (ErrorKind::Arithmetic, Some(2)));
+    assert_eq!(frame.ask("i where i > 100 and 10 // i > 0").unwrap().collect().unwrap().rows(), 0);
+}
+
+#[test]
+fn fields_of_structs_are_columns_and_lists_say_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nested.parquet");
+    let inner: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), Some(2), None]));
+    let field = Arc::new(Field::new("b", DataType::Int64, true));
+    let nulls = outcrop::arrow::buffer::NullBuffer::from(vec![true, false, true]);
+    let outer: ArrayRef = Arc::new(StructArray::new(vec![field].into(), vec![inner], Some(nulls)));
+    let mut lists = outcrop::arrow::array::ListBuilder::new(outcrop::arrow::array::Int64Builder::new());
+    lists.append_value([Some(1), None]);
+    lists.append_null();
+    lists.append_value([]);
+    let lists: ArrayRef = Arc::new(lists.finish());
+    let batch = RecordBatch::try_from_iter([("a", outer), ("l", lists)]).unwrap();
+    write(&path, &batch, WriterProperties::default());
+    let frame = scan_parquet([&path]).unwrap();
+    let found = frame.collect().unwrap();
+    let column = |name: &str| (0..3).map(|row| found.value(row, name).unwrap()).collect::<Vec<_>>();
+    assert_eq!(column("a.b"), [Value::Int64(1), Value::Null, Value::Null]);
+    assert_eq!(column("l.length"), [Value::Int64(2), Value::Null, Value::Int64(0)]);
+    let error = frame.ask("count(l)").and_then(|frame| frame.collect()).unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Unsupported, "not supported: column `l` is a list"));
+}
+
+#[test]
+fn a_csv_is_no_parquet_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.csv");
+    std::fs::write(&path, "a,b\n1,2\n3,4\n5,6\n").unwrap();
+    assert!(scan_csv([&path]).is_ok());
+    let error = scan_parquet([&path]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+    let encrypted = folder.path().join("e.parquet");
+    std::fs::write(&encrypted, b"PARE....\0\0\0\0PARE").unwrap();
+    assert_eq!(scan_parquet([&encrypted]).unwrap_err().kind(), ErrorKind::Unsupported);
+}
