@@ -470,3 +470,77 @@ fn a_line_without_end_is_a_limit_and_not_a_use_of_memory() {
         assert_eq!((error.kind(), error.place().line), (ErrorKind::Limit, Some(2)), "{error}");
     }
 }
+
+fn as_ipc(rows: &[Row], chunk: usize, stream: bool, folder: &Path, name: &str) -> PathBuf {
+    use arrow::array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray};
+    use outcrop::arrow;
+    use std::sync::Arc;
+    let days = |text: &String| outcrop::source::csv::datetime::parse_date(text.as_bytes()).unwrap();
+    let batch = |rows: &[Row]| {
+        let columns: [(&str, ArrayRef); 6] = [
+            ("k", Arc::new(StringArray::from_iter(rows.iter().map(|row| row.k)))),
+            ("i", Arc::new(Int64Array::from_iter(rows.iter().map(|row| row.i)))),
+            ("x", Arc::new(Float64Array::from_iter(rows.iter().map(|row| row.x)))),
+            ("t", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.t)))),
+            ("b", Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.b))))),
+            ("d", Arc::new(Date32Array::from_iter(rows.iter().map(|row| row.d.as_ref().map(days))))),
+        ];
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap()
+    };
+    let mut bytes = Vec::new();
+    let schema = batch(&rows[..1]).schema();
+    if stream {
+        let mut writer = arrow::ipc::writer::StreamWriter::try_new(&mut bytes, &schema).unwrap();
+        rows.chunks(chunk).for_each(|rows| writer.write(&batch(rows)).unwrap());
+        writer.finish().unwrap();
+    } else {
+        let mut writer = arrow::ipc::writer::FileWriter::try_new(&mut bytes, &schema).unwrap();
+        rows.chunks(chunk).for_each(|rows| writer.write(&batch(rows)).unwrap());
+        writer.finish().unwrap();
+    }
+    write(folder, name, bytes)
+}
+
+#[test]
+fn arrow_gives_the_answers_of_its_csv_twin_with_folders_and_file_names() {
+    let seed = Random::seed_of_run();
+    println!("OUTCROP_TEST_SEED={seed}");
+    let mut random = Random::new(seed);
+    let folder = tempfile::tempdir().unwrap();
+    let mut ipc = Vec::new();
+    let mut csv = Vec::new();
+    for file in 0..3 {
+        let count = [2, 50, 900][random.below(3)];
+        let rows = rows(&mut random, count);
+        csv.push(write(folder.path(), &format!("csv/g={file}/x"), as_csv(&rows)));
+        let (chunk, stream) = (1 + random.below(400), random.one_in(2));
+        ipc.push(as_ipc(&rows, chunk, stream, folder.path(), &format!("ipc/g={file}/x")));
+    }
+    let twin = scan_csv(csv).unwrap();
+    let frame = scan(ipc).unwrap();
+    let baseline = Runner::new().scheduler(Scheduler::Synchronous);
+    let expected = answers(&twin, &baseline);
+    for (threads, piece, batch) in [(1, 1 << 20, 1 << 20), (3, 1, 1), (2, 900, 3000)] {
+        let runner = Runner::new().threads(threads).piece_bytes(piece).batch_bytes(batch);
+        assert_eq!(expected, answers(&frame, &runner), "seed {seed} piece {piece}");
+    }
+    for question in ["count(*) as n, sum(i) by g", "sum(x) where g = 1 and i > 0", "i, g where g > 0 and b limit 9"] {
+        assert_eq!(shown(&answer(&twin, question)), shown(&answer(&frame, question)), "seed {seed} {question}");
+    }
+    assert_eq!(answer(&frame, "count(*) by file_name").rows(), 3);
+    let typed = FileScan::new(folder.path().join("ipc/g=0/x")).with_type("i", ColumnType::Utf8).open();
+    assert!(typed.unwrap_err().to_string().contains("state the types"));
+}
+
+#[test]
+fn parquet_is_found_by_its_content_and_may_lie_in_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = std::fs::read("testdata/parquet/alltypes_plain.parquet").unwrap();
+    let path = write(folder.path(), "g=7/x.csv", &bytes);
+    let frame = scan(&path).unwrap();
+    let found = answer(&frame, "count(*) as n, max(g) as g by file_name");
+    assert_eq!(found.value(0, "g").unwrap(), Value::Int64(7));
+    assert_eq!(answer(&frame, "id where g = 8").rows(), 0);
+    let csv = write(folder.path(), "g=8/x.csv", "id\n1\n");
+    assert_eq!(scan([path, csv]).unwrap_err().kind(), ErrorKind::Unsupported);
+}

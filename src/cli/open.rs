@@ -20,7 +20,19 @@ fn csv_only(input: &Input) -> Option<&'static str> {
         ("--quote", input.quote.is_some()),
         ("--null", input.null.is_some()),
         ("--encoding", input.encoding.is_some()),
+        ("--header", input.header),
         ("--no-header", input.no_header),
+        ("--escape", input.escape.is_some()),
+        ("--comment", input.comment.is_some()),
+        ("--skip-rows", input.skip_rows.is_some()),
+        ("--decimal", input.decimal.is_some()),
+        ("--thousands", input.thousands.is_some()),
+        ("--line-end", input.line_end.is_some()),
+        ("--date-format", !input.date_format.is_empty()),
+        ("--invalid-bytes", input.invalid_bytes.is_some()),
+        ("--columns", input.columns.is_some()),
+        ("--file-options", !input.file_options.is_empty()),
+        ("--no-sniff", input.no_sniff),
     ];
     given.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
 }

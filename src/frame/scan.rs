@@ -4,8 +4,7 @@ use super::lazy::LazyFrame;
 use super::open::open_csv;
 use crate::error::{Error, Result};
 use crate::source::csv::{
-    ColumnPolicy, CsvOptions, DateFormats, Encoding, FileRule, InvalidBytes, LineEnd, MalformedPolicy,
-    NullTokens,
+    ColumnPolicy, CsvOptions, DateFormats, Encoding, FileRule, InvalidBytes, LineEnd, MalformedPolicy, NullTokens,
 };
 use crate::source::paths::{IntoPaths, expand};
 use crate::types::ColumnType;

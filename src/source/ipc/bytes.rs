@@ -19,7 +19,7 @@ pub(super) struct FileBytes {
 impl FileBytes {
     /// The bytes of `input`, the file at `path`; mapped if `map` and the file has any.
     pub(super) fn new(input: InputFile, path: &Path, map: bool) -> Result<Self> {
-        if !map || input.length() == 0 {
+        if !map || input.is_stream() || input.length() == 0 {
             return Ok(FileBytes { input, mapped: None });
         }
         let file = File::open(path).map_err(|error| Error::io(path, &error))?;

@@ -223,7 +223,9 @@ fn a_flipped_byte_is_an_error_or_another_value_and_never_a_panic() {
                     let mut damaged = whole.clone();
                     damaged[at] ^= flip;
                     std::fs::write(&path, &damaged).unwrap();
-                    errors += usize::from(survey(&path, "max(i) as i, max(t) as t, max(v) as v, count(k) as k, max(`s.b`)").is_none());
+                    errors += usize::from(
+                        survey(&path, "max(i) as i, max(t) as t, max(v) as v, count(k) as k, max(`s.b`)").is_none(),
+                    );
                 }
             }
             assert!(errors > 20, "{errors}");

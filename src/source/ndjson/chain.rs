@@ -3,10 +3,10 @@
 //! A piece was read from behind its first line end. The text before that belongs to what the piece before left over
 //! (the *carry*) and is read when both are there.
 
+use super::count_newlines;
 use super::reader::{ReadText, Reader};
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Place, Result};
-use super::count_newlines;
 use crate::source::decompress::{Cell, Piece, TextStream};
 use crate::source::{Committed, CommittedRows, Locate, PartitionId, Reject, ScanScratch, SourceBatch};
 use std::collections::BTreeMap;

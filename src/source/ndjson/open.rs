@@ -1,12 +1,12 @@
 //! Opening a set of NDJSON files: keys and types from samples of every file.
 
 use super::column::{shown, value_type};
+use super::count_newlines;
 use super::keys::{GrowingTree, Node};
 use super::record::{Value, Visitor, read_record};
 use super::shorten;
 use super::source::NdjsonOptions;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
-use super::count_newlines;
 use crate::source::decompress::{TextFile, TextSample};
 use crate::source::input::InputCounters;
 use crate::types::ColumnType;

@@ -1,12 +1,12 @@
 //! From text that begins at a record's start to batches of the columns wanted.
 
 use super::column::{column, shown, value_type};
+use super::count_newlines;
 use super::keys::{KeyTree, Node};
 use super::record::{Broken, Kind, Value, Visitor, read_record};
 use super::shorten;
 use crate::batch::{Batch, Mask, Positions, RowOrigin};
 use crate::error::{Error, ErrorKind, Result};
-use super::count_newlines;
 use crate::source::decompress::Cell;
 use crate::source::{Misfit, Remedy, RowFilter, SourceBatch};
 use crate::types::ColumnType;

@@ -76,7 +76,7 @@ impl NdjsonScan {
         };
         let scans = source.files.iter().enumerate().map(scan).collect();
         let read = source.files.iter().enumerate().filter(|(at, _)| !skipped(*at));
-        let stored_bytes = read.map(|(_, file)| file.text.input().length()).sum();
+        let stored_bytes = read.map(|(_, file)| file.text.input().known_length().unwrap_or(0)).sum();
         request.piece_bytes = request.piece_bytes.min(MAX_PIECE_BYTES);
         NdjsonScan {
             source,

@@ -145,14 +145,15 @@ impl Source for NdjsonSource {
         let mut partitions = Vec::new();
         for file in self.files.iter() {
             let input = file.text.input();
+            let length = input.known_length().unwrap_or(1);
             let step = match file.text.format() {
                 Compression::Plain => piece_bytes.max(1) as u64,
-                _ => input.length().max(1),
+                _ => length.max(1),
             };
-            let starts = (0..input.length()).step_by(usize::try_from(step).unwrap_or(usize::MAX));
+            let starts = (0..length).step_by(usize::try_from(step).unwrap_or(usize::MAX));
             partitions.extend(starts.map(|start| PartitionInfo {
                 file: Arc::clone(input.name()),
-                stored_bytes: start..(start + step).min(input.length()),
+                stored_bytes: start..(start + step).min(length),
             }));
         }
         partitions
