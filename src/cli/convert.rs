@@ -47,9 +47,9 @@ fn chosen(all: &LazyFrame, rows: &Rows) -> Result<LazyFrame, Error> {
         frame = frame.sort_by(parse_question(&question)?.sort);
         frame.plan().map_err(|error| underline(error, text, 0..text.len()))?;
     }
-    if !rows.columns.is_empty() {
-        frame = frame.select(rows.columns.clone());
-        let list = rows.columns.join(",");
+    if !rows.select.is_empty() {
+        frame = frame.select(rows.select.clone());
+        let list = rows.select.join(",");
         frame.plan().map_err(|error| underline(error, &list, 0..list.len()))?;
     }
     Ok(frame)

@@ -91,6 +91,11 @@ impl fmt::Debug for InputFile {
     }
 }
 
+/// How the input at `path` is called in messages.
+pub(crate) fn shown_name(path: &Path) -> String {
+    if path.as_os_str() == STDIN_WORD { STDIN_NAME.to_owned() } else { path.display().to_string() }
+}
+
 impl InputFile {
     /// Opens the file at `path`, or standard input if that is `-`. The length of a file is taken now and holds for the
     /// whole run; a pipe or a device is read when its bytes are wanted, and stored.
@@ -98,12 +103,11 @@ impl InputFile {
     /// # Errors
     /// `Io` when it cannot be opened or is a directory.
     pub fn open(path: &Path, counters: &Arc<InputCounters>) -> Result<Self> {
-        let (name, file, again): (Arc<str>, _, _) = if path.as_os_str() == STDIN_WORD {
-            let (file, again) = take_stdin()?;
-            (STDIN_NAME.into(), file, again)
+        let name: Arc<str> = shown_name(path).into();
+        let (file, again) = if path.as_os_str() == STDIN_WORD {
+            take_stdin()?
         } else {
-            let file = File::open(path).map_err(|error| io_error(path, &error))?;
-            (path.display().to_string().into(), file, Some(path))
+            (File::open(path).map_err(|error| io_error(path, &error))?, Some(path))
         };
         let metadata = file.metadata().map_err(|error| io_error(&*name, &error))?;
         if metadata.is_dir() {

@@ -1,6 +1,6 @@
 //! From what the user names (files, globs, directories, lists) to a list of input files in a fixed order.
 
-use super::input::{STDIN_WORD, io_error};
+use super::input::{STDIN_WORD, io_error, shown_name};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -98,7 +98,7 @@ impl<T: Into<PathBuf>, const N: usize> IntoPaths for [T; N] {
 ///
 /// # Errors
 /// `Io` for a missing file, `NoInput` for a glob or directory without matches, each with the nearest name that exists;
-/// `Name` for a pipe that is named twice.
+/// `Syntax` for a pipe that is named twice.
 pub fn expand(words: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for word in words {
@@ -140,9 +140,12 @@ fn refuse_twice(files: &[PathBuf]) -> Result<()> {
         }
         let pipe = (metadata.dev(), metadata.ino());
         if seen.contains(&pipe) {
-            return Err(Error::new(ErrorKind::Name, "is named twice, but what comes through it can be read only once")
-                .in_file(&file.display().to_string())
-                .hint("store it in a file to read it twice"));
+            return Err(Error::new(
+                ErrorKind::Syntax,
+                "is named twice, but what comes through it can be read only once",
+            )
+            .in_file(&shown_name(file))
+            .hint("store it in a file to read it twice"));
         }
         seen.push(pipe);
     }
@@ -244,7 +247,7 @@ mod tests {
     fn standard_input_and_pipes_are_named_once() {
         assert_eq!(expand(&["-".into()]).unwrap(), [PathBuf::from("-")]);
         let error = expand(&["-".into(), "-".into()]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Name);
+        assert_eq!(error.kind(), ErrorKind::Syntax);
         assert!(error.message().contains("twice"), "{error}");
     }
 

@@ -15,7 +15,7 @@ says otherwise.
 Examples:
   outcrop convert 'data/*.csv.bz2' --to flights.parquet
   outcrop convert data --to by-year --partition-by Year --compression zstd:9
-  outcrop convert data --to late.csv.gz --where 'ArrDelay > 60' --columns Origin,Dest,ArrDelay
+  outcrop convert data --to late.csv.gz --where 'ArrDelay > 60' --select Origin,Dest,ArrDelay
   outcrop convert data --to delays.arrow -q 'mean(ArrDelay) as delay by Origin, Dest sort delay desc'";
 
 /// Flags of `convert`.
@@ -40,7 +40,7 @@ pub(crate) struct Rows {
     pub(crate) condition: Option<String>,
     /// Only these columns, in this order [default: all]
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
-    pub(crate) columns: Vec<String>,
+    pub(crate) select: Vec<String>,
     /// Sorted by these keys, such as 'Year, ArrDelay desc' (in memory) [default: input order]
     #[arg(long, value_name = "KEYS", allow_hyphen_values = true)]
     pub(crate) sort_by: Option<String>,
@@ -50,7 +50,7 @@ pub(crate) struct Rows {
         long = "ask",
         value_name = "QUESTION",
         allow_hyphen_values = true,
-        conflicts_with_all = ["condition", "columns", "sort_by"]
+        conflicts_with_all = ["condition", "select", "sort_by"]
     )]
     pub(crate) question: Option<String>,
 }

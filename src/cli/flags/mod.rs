@@ -25,7 +25,7 @@ pub(crate) const SCHEDULER_VARIABLE: &str = "OUTCROP_SCHEDULER";
 
 const AFTER_HELP: &str = "\
 Files are CSV or TSV, plain or compressed with bzip2, gzip or zstd (told by their content, not by their name). A quoted \
-pattern ('data/*.csv.bz2') and a directory work too.
+pattern ('data/*.csv.bz2'), a directory, - for standard input and named pipes work too.
 
 Example:
   outcrop ask 'data/*.csv.bz2' -q 'min(DepDelay)' -q 'mean(ArrDelay) by Year'
@@ -177,7 +177,7 @@ pub(crate) struct Questions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct Input {
-    /// Files, patterns and directories
+    /// Files, patterns, directories, pipes, - for standard input
     #[arg(required = true, value_name = "FILES", help_heading = None)]
     pub(crate) files: Vec<String>,
     /// Types of columns that are not to be guessed, such as 'TailNum=utf8,Distance=float64'

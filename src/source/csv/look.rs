@@ -181,7 +181,7 @@ fn read_header(
                 Error::new(ErrorKind::Limit, message).hint("is this CSV? --quote and --delimiter state the dialect"),
             ));
         }
-        sample_bytes *= 4;
+        sample_bytes = (sample_bytes * 4).min(options.max_record_bytes.saturating_add(1));
         *samples = read_samples(text, sample_bytes, sampled)?;
     }
 }

@@ -9,7 +9,7 @@ use super::look::{FieldGuess, First, Looked, look_at};
 use super::options::{CsvOptions, MalformedPolicy};
 use crate::error::{Error, ErrorKind, Place, Result, did_you_mean};
 use crate::source::decompress::TextFile;
-use crate::source::input::InputCounters;
+use crate::source::input::{InputCounters, shown_name};
 use crate::types::ColumnType;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -60,7 +60,7 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
     let mut warnings = Warnings::default();
     for (path, looked) in paths.iter().zip(look_at_all(paths, options, counters)) {
         let Some(looked) = looked? else {
-            warnings.others.push(format!("{}: the file is empty and was left out", path.display()));
+            warnings.others.push(format!("{}: the file is empty and was left out", shown_name(path)));
             continue;
         };
         let name = Arc::clone(looked.text.input().name());
@@ -79,7 +79,7 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
         files.push(csv_file(looked, map));
     }
     if files.is_empty() {
-        let name = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+        let name = paths.first().map(|path| shown_name(path)).unwrap_or_default();
         return Err(Error::new(ErrorKind::NoInput, "the file is empty: it has no header and no records").in_file(&name));
     }
     for file in &mut files {

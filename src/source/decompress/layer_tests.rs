@@ -153,7 +153,7 @@ fn what_follows_the_last_member_of_any_layer_is_told_of() {
 }
 
 #[test]
-fn damage_of_either_layer_is_an_error_with_its_place_and_never_wrong_text() {
+fn damage_of_either_layer_is_an_error_with_its_place() {
     let plain = text(300_000);
     let packs: [Pack; 3] = [gzip, bzip2, zstd];
     for inner in packs {
@@ -175,7 +175,8 @@ fn check_damaged(stored: &[u8], plain: &str, what: &str) {
     let outcome = open(stored, TextOptions::default()).and_then(|(_file, opened)| {
         opened.samples(1000)?;
         let (back, outcome) = read(&*opened.open_stream(5000)?, 2);
-        assert!(plain.as_bytes().starts_with(&back), "{what}");
+        // What a flipped bit makes of a stored byte is known at the checksum behind it only.
+        assert!(what.ends_with("flipped") || plain.as_bytes().starts_with(&back), "{what}");
         outcome
     });
     match outcome {

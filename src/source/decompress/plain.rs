@@ -28,11 +28,19 @@ impl PlainStream {
 
 impl TextStream for PlainStream {
     fn next(&self, scratch: &mut Scratch, _wait: bool) -> Result<Next> {
-        let due = self.next_ordinal.load(Ordering::Relaxed).saturating_add(1).saturating_mul(self.piece_bytes);
-        if !self.input.is_ready(due, PATIENCE) {
-            return Ok(Next::Busy);
+        let mut ordinal = self.next_ordinal.load(Ordering::Relaxed);
+        loop {
+            if !self.input.is_ready(ordinal.saturating_add(1).saturating_mul(self.piece_bytes), PATIENCE) {
+                return Ok(Next::Busy);
+            }
+            // Taken only once it has come: who waited inside could not be stopped.
+            let taken =
+                self.next_ordinal.compare_exchange_weak(ordinal, ordinal + 1, Ordering::Relaxed, Ordering::Relaxed);
+            match taken {
+                Ok(_) => break,
+                Err(now) => ordinal = now,
+            }
         }
-        let ordinal = self.next_ordinal.fetch_add(1, Ordering::Relaxed);
         let at = ordinal.saturating_mul(self.piece_bytes);
         let count = self.input.available(at, usize::try_from(self.piece_bytes).unwrap_or(usize::MAX))?;
         if count == 0 {

@@ -47,6 +47,12 @@ impl TextOptions {
             return Err(unsupported("UTF-32"));
         }
         let declared = self.encoding.filter(|encoding| !encoding.is_ascii_compatible());
+        // Line ends alone have zeros in UTF-16.
+        let is_utf_16 = declared.is_some_and(|encoding| encoding == UTF_16LE || encoding == UTF_16BE);
+        if is_utf_16 && head.len() > 1 && head.is_ascii() && !head.contains(&0) {
+            let message = "the text is ASCII, not UTF-16 as was declared";
+            return Err(Error::new(ErrorKind::Malformed, message).hint("leave out --encoding"));
+        }
         let found = match head {
             [0xFF, 0xFE, ..] => Some(UTF_16LE),
             [0xFE, 0xFF, ..] => Some(UTF_16BE),
@@ -110,7 +116,7 @@ mod tests {
             (b"a\0,\0b\0\n\0", None, Some("UTF-16LE")),
             (b"\0a\0,\0b\0\n", None, Some("UTF-16BE")),
             (b"a\0,\0b\0\n\0", Some("utf-8"), None),
-            (b"a,b\n", Some("utf-16"), Some("UTF-16LE")),
+            (b"a\0,\0b\0\n\0", Some("utf-16"), Some("UTF-16LE")),
             (b"a,b\n", Some("iso-2022-jp"), Some("ISO-2022-JP")),
             (b"a,b\n", Some("shift_jis"), None),
             (b"\0\0\0\0\0\0\0\0", None, None),

@@ -111,6 +111,7 @@ impl TextFile {
     }
 
     /// The stored file.
+    #[expect(clippy::misnamed_getters, reason = "what the layers inside are read from is nobody else's business")]
     pub fn input(&self) -> &Arc<InputFile> {
         &self.stored
     }
@@ -262,7 +263,7 @@ impl TextFile {
 
 /// Several files in one are no table.
 fn refuse_archive(text: &[u8]) -> Result<()> {
-    if text.get(257..262) == Some(b"ustar") {
+    if text.get(257..262) == Some(b"ustar") && text[..257].contains(&0) {
         let hint = "unpack it first, or read one file of it: tar -xOf archive.tar.gz table.csv | outcrop … -";
         return Err(Error::new(ErrorKind::Unsupported, "this is a tar archive, not a table").hint(hint));
     }

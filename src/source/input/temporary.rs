@@ -98,9 +98,9 @@ fn unlinked_in(directory: &Path) -> io::Result<Unlinked> {
 /// Whether files in `directory` take memory: then storing a stream there defeats its purpose.
 #[cfg(target_os = "linux")]
 fn is_in_memory(directory: &Path) -> bool {
-    const TMPFS: i64 = 0x0102_1994;
-    const RAMFS: i64 = 0x8584_58f6;
-    rustix::fs::statfs(directory).is_ok_and(|place| [TMPFS, RAMFS].contains(&(place.f_type as i64 & 0xffff_ffff)))
+    const TMPFS: rustix::fs::FsWord = 0x0102_1994;
+    const RAMFS: rustix::fs::FsWord = 0x8584_58f6_u32 as rustix::fs::FsWord;
+    rustix::fs::statfs(directory).is_ok_and(|place| [TMPFS, RAMFS].contains(&place.f_type))
 }
 
 #[cfg(not(target_os = "linux"))]
