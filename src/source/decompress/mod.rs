@@ -12,6 +12,7 @@
 
 mod ahead;
 mod bzip2;
+mod cells;
 mod format;
 mod gzip;
 mod lz4;
@@ -30,6 +31,8 @@ mod layer_tests;
 #[cfg(test)]
 mod tests;
 
+pub use cells::Cell;
+pub(crate) use cells::{cells_within, positions_of};
 pub use format::Format;
 pub use text_encoding::{InvalidText, TextOptions};
 pub use text_file::{TextFile, TextSample};
@@ -52,15 +55,6 @@ pub struct Piece {
     pub damage: Option<Error>,
     /// Stored bytes that this piece accounts for, for progress.
     pub stored_bytes: u64,
-}
-
-/// From `at` on (byte offset in the piece's text) a record's position is `base + (offset − at)`; see `RowId`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cell {
-    /// Byte offset in the piece's text.
-    pub at: usize,
-    /// Position of that byte.
-    pub base: u64,
 }
 
 /// What [`TextStream::next`] has to offer.

@@ -177,7 +177,7 @@ impl FileReader {
 }
 
 /// The array under these names, null where a struct around it is.
-fn at_path(batch: &RecordBatch, path: &[String]) -> Result<ArrayRef> {
+pub(in crate::source) fn at_path(batch: &RecordBatch, path: &[String]) -> Result<ArrayRef> {
     let missing = || Error::internal(format!("the decoder delivers no column `{}`", path.join(".")));
     let (root, rest) = path.split_first().ok_or_else(missing)?;
     let mut array = Arc::clone(batch.column_by_name(root).ok_or_else(missing)?);

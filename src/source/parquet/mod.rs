@@ -17,16 +17,16 @@
 
 mod candidates;
 mod chunks;
-mod columns;
-mod convert;
+pub(super) mod columns;
+pub(super) mod convert;
 mod fragments;
-mod guard;
+pub(super) mod guard;
 mod open;
 mod prune;
 mod read;
 mod rows;
 mod scan;
-mod schema;
+pub(super) mod schema;
 mod source;
 mod statistics;
 
