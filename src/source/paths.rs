@@ -172,7 +172,7 @@ fn expand_directory(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     if found.is_empty() {
         return Err(Error::new(
             ErrorKind::NoInput,
-            "the directory holds no files of a known ending (.csv, .tsv, .ndjson, .parquet, .arrow, …)",
+            "the directory holds no .csv or .tsv files, plain or compressed, nor .parquet, .arrow or .ndjson",
         )
         .in_file(&directory.display().to_string())
         .hint("name the files, or quote a glob such as 'data/*.txt'"));

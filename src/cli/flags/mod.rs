@@ -24,7 +24,7 @@ pub(crate) use values::{Part, TypeOverride};
 pub(crate) const SCHEDULER_VARIABLE: &str = "OUTCROP_SCHEDULER";
 
 const AFTER_HELP: &str = "\
-Files are CSV or TSV, plain or compressed with bzip2, gzip or zstd (told by their content, not by their name). A quoted \
+Files are CSV, TSV or NDJSON, plain or compressed, Parquet or Arrow IPC (told by their content, not by their name). A quoted \
 pattern ('data/*.csv.bz2'), a directory, - for standard input and named pipes work too.
 
 Example:

@@ -165,6 +165,14 @@ impl Source for ConstantColumns {
         }
     }
 
+    fn explain_schema(&self) -> Option<String> {
+        self.inner.explain_schema()
+    }
+
+    fn recoding(&self) -> &'static str {
+        self.inner.recoding()
+    }
+
     fn untold_sample_seconds(&self) -> f64 {
         self.inner.untold_sample_seconds()
     }
