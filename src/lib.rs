@@ -51,7 +51,7 @@ pub mod cli;
 
 pub use error::{Error, Result};
 pub use expr::{col, lit};
-pub use frame::{DataFrame, LazyFrame, Runner, compute, scan_csv, scan_parquet};
+pub use frame::{DataFrame, LazyFrame, Runner, compute, scan, scan_csv, scan_parquet};
 
 /// The Arrow version whose types stand in this crate's interface.
 pub use arrow;

@@ -8,6 +8,7 @@
 mod convert;
 pub(crate) mod flags;
 pub(crate) mod messages;
+mod open;
 pub(crate) mod progress;
 pub(crate) mod render;
 mod run;

@@ -5,13 +5,14 @@ use super::flags::{
     Ask, Cli, Command, Count, Explain, Form, Head, Input, Output, Questions, Run, SCHEDULER_VARIABLE, Schema, Stats,
 };
 use super::messages::{Stop, conclude, warn};
+use super::open::open_any;
 use super::progress::Progress;
 use super::render::{Answer, Format, Layout, Renderer, write_answers};
 use super::stats;
 use crate::error::{Error, ErrorKind};
 use crate::exec::{RunOptions, RunStatistics, flows_through, stream};
 use crate::expr::count_rows;
-use crate::frame::{CsvScan, DataFrame, LazyFrame, ParquetScan, Runner, Write as FileWrite};
+use crate::frame::{CsvScan, DataFrame, LazyFrame, Runner, Write as FileWrite};
 use crate::plan::{LogicalPlan, explain};
 use crate::source::CancelToken;
 use crate::source::csv::{DateFormats, Encoding};
@@ -25,7 +26,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
 use clap::Parser;
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -73,10 +74,6 @@ fn stop_on_interrupt(cancel: &CancelToken) {
 }
 
 pub(super) fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
-    let files = expand(&input.files.as_slice().into_paths())?;
-    if files.iter().all(|file| is_parquet(file)) {
-        return ParquetScan::new(files).open();
-    }
     let mut scan = CsvScan::new(input.files.as_slice());
     if input.no_sniff {
         scan = scan.sniff(false);
@@ -140,7 +137,7 @@ pub(super) fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
         scan = scan.with_type(&given.column, given.column_type);
     }
     // A type for a column that does not exist is a slip of the keys like one in a question.
-    scan.open().map_err(|error| {
+    open_any(scan, input).map_err(|error| {
         let given = input.types.iter().find(|given| error.message().contains(&format!("`{}`", given.column)));
         match given {
             Some(given) if error.kind() == ErrorKind::Name => {
@@ -150,12 +147,6 @@ pub(super) fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
             _ => error,
         }
     })
-}
-
-/// Whether a file begins as Parquet files do.
-fn is_parquet(path: &Path) -> bool {
-    let mut magic = [0; 4];
-    path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"PAR1"
 }
 
 /// The texts of the questions, each checked for syntax.

@@ -125,7 +125,7 @@ impl Drop for BatchStream {
 /// # Errors
 /// The `Name` and `Type` errors of the plan. Errors of the data come as the last item.
 pub fn stream(plan: LogicalPlan, mut options: RunOptions, hold_bytes: usize) -> Result<BatchStream> {
-    let schema = plan.schema()?;
+    let schema = plan.answer_schema()?;
     let (sender, receiver) = sync_channel(AHEAD);
     let cancel = options.cancel.child();
     options.cancel = cancel.clone();

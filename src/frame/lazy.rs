@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::exec::{BatchStream, RunOptions, stream};
 use crate::expr::{Expr, col};
 use crate::plan::{AggregateSelect, BatchFunction, LogicalPlan, SortKey, explain};
+use crate::source::constants::visible_schema;
 use crate::source::{PartitionInfo, Source};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -88,12 +89,12 @@ impl LazyFrame {
         self.plan.as_ref().map_err(Clone::clone)
     }
 
-    /// Names and types of the columns.
+    /// Names and types of the columns, without the virtual `file_name`.
     ///
     /// # Errors
     /// The first wrong name or type of the verbs so far.
     pub fn schema(&self) -> Result<SchemaRef> {
-        self.plan()?.schema()
+        self.plan()?.answer_schema()
     }
 
     fn then(&self, verb: impl FnOnce(Arc<LogicalPlan>) -> Result<LogicalPlan>) -> Self {
@@ -120,7 +121,7 @@ impl LazyFrame {
         let added = columns.into_exprs();
         self.then(|input| {
             let schema = input.schema()?;
-            let mut columns: Vec<Expr> = schema.fields().iter().map(|field| col(field.name().as_str())).collect();
+            let mut columns: Vec<Expr> = visible_names(&schema);
             for column in added {
                 let name = column.output_name();
                 match columns.iter().position(|known| known.output_name() == name) {
@@ -246,7 +247,11 @@ fn ungrouped(select: Vec<Expr>) -> AggregateSelect {
 
 /// All columns in place of `*`.
 pub(crate) fn expand_wildcards(columns: Vec<Expr>, schema: &SchemaRef) -> Vec<Expr> {
-    let all = || schema.fields().iter().map(|field| col(field.name().as_str()));
-    let expand = |column: Expr| if column == Expr::Wildcard { all().collect() } else { vec![column] };
+    let expand = |column: Expr| if column == Expr::Wildcard { visible_names(schema) } else { vec![column] };
     columns.into_iter().flat_map(expand).collect()
+}
+
+/// What `*` stands for.
+pub(crate) fn visible_names(schema: &SchemaRef) -> Vec<Expr> {
+    visible_schema(schema).fields().iter().map(|field| col(field.name().as_str())).collect()
 }

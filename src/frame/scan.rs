@@ -1,15 +1,14 @@
 //! From files to a described table.
 
 use super::lazy::LazyFrame;
+use super::open::open_csv;
 use crate::error::{Error, Result};
 use crate::source::csv::{
-    ColumnPolicy, CsvOptions, CsvSource, DateFormats, Encoding, FileRule, InvalidBytes, LineEnd, MalformedPolicy,
-    NullTokens,
+    ColumnPolicy, CsvOptions, DateFormats, Encoding, FileRule, InvalidBytes, LineEnd, MalformedPolicy, NullTokens,
 };
 use crate::source::paths::{IntoPaths, expand};
 use crate::types::ColumnType;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// The table in CSV files: paths, globs (sorted by name) or directories, each file plain, bzip2, gzip or zstd.
 ///
@@ -25,8 +24,8 @@ pub fn scan_csv(paths: impl IntoPaths) -> Result<LazyFrame> {
 /// [`CsvSource::decisions`] say what was decided and why.
 #[derive(Clone, Debug)]
 pub struct CsvScan {
-    paths: Vec<PathBuf>,
-    options: CsvOptions,
+    pub(super) paths: Vec<PathBuf>,
+    pub(super) options: CsvOptions,
     failed: Option<Error>,
 }
 
@@ -232,10 +231,15 @@ impl CsvScan {
     /// As [`scan_csv`]; `Unsupported` for a dialect or encoding that cannot be read; `Name` for a type of no column;
     /// `Syntax` for a pattern of [`CsvScan::for_files`] that is none.
     pub fn open(self) -> Result<LazyFrame> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
         let files = expand(&self.paths)?;
-        Ok(LazyFrame::from_source(Arc::new(CsvSource::open(&files, self.options)?)))
+        self.open_files(files, true)
+    }
+
+    /// The table in these files, with the keys of their folders if `hive`.
+    pub(super) fn open_files(self, files: Vec<PathBuf>, hive: bool) -> Result<LazyFrame> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => open_csv(&files, self.options, hive),
+        }
     }
 }

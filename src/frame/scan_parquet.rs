@@ -1,15 +1,15 @@
 //! From Parquet files to a described table.
 
 use super::lazy::LazyFrame;
+use super::open::with_constants;
 use crate::error::Result;
 use crate::source::parquet::ParquetSource;
 use crate::source::paths::{IntoPaths, expand};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// The table in Parquet files: paths, globs (sorted by name) or directories.
 ///
-/// Reads the footer of every file, nothing more. The files need the same columns, in any order; a field of a struct is
+/// Reads the footer of every file, nothing more. Bytes that are not UTF-8 are shown as `\xNN`. The files need the same columns, in any order; a field of a struct is
 /// a column `struct.field`, and of a list its length can be asked for, as `list.length`.
 ///
 /// # Errors
@@ -45,6 +45,6 @@ impl ParquetScan {
     /// As [`scan_parquet`].
     pub fn open(self) -> Result<LazyFrame> {
         let files = expand(&self.paths)?;
-        Ok(LazyFrame::from_source(Arc::new(ParquetSource::open(&files, self.footer_threads)?)))
+        with_constants(&files, true, Vec::new(), |_| ParquetSource::open(&files, self.footer_threads))
     }
 }

@@ -3,6 +3,7 @@
 use super::{LogicalPlan, SinkSpec, Stage, StageInput, Step};
 use crate::error::Result;
 use crate::expr::Expr;
+use crate::source::constants::visible_columns;
 use std::fmt::Write;
 
 /// Logical plans, then passes: which stages share a scan of which columns, in how many partitions.
@@ -48,7 +49,8 @@ fn write_pass(text: &mut String, number: usize, members: &[(usize, Stage)], piec
         partitions.iter().map(|partition| partition.stored_bytes.end - partition.stored_bytes.start).sum();
     let _ = writeln!(text, "pass {number}: {}", source.describe());
     let _ = writeln!(text, "  partitions: about {} over {stored} stored bytes", partitions.len());
-    let _ = writeln!(text, "  columns: {} of {}: {}", union.len(), schema.fields().len(), names.join(", "));
+    let all = visible_columns(&schema).len();
+    let _ = writeln!(text, "  columns: {} of {all}: {}", union.len(), names.join(", "));
     for (question, stage) in members {
         let _ = writeln!(text, "  question {question}: {}", words(stage));
     }

@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggregateCall, Expr};
 use crate::source::Source;
+use crate::source::constants::visible_schema;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::collections::HashSet;
@@ -82,7 +83,8 @@ pub enum LogicalPlan {
 }
 
 impl LogicalPlan {
-    /// The columns of this table; checks all names and types below on the way.
+    /// The columns that expressions over this table can name, virtual ones included; checks all names and types below
+    /// on the way.
     ///
     /// # Errors
     /// `Name` and `Type` errors of the expressions.
@@ -124,6 +126,14 @@ impl LogicalPlan {
             }
             LogicalPlan::Limit { input, .. } => input.schema(),
         }
+    }
+
+    /// The columns of the answer: those of [`LogicalPlan::schema`] without virtual ones.
+    ///
+    /// # Errors
+    /// As [`LogicalPlan::schema`].
+    pub fn answer_schema(&self) -> Result<SchemaRef> {
+        Ok(visible_schema(&self.schema()?))
     }
 
     /// The source at the bottom.

@@ -4,6 +4,7 @@ use super::logical::call_type;
 use super::{AggregateColumn, LogicalPlan, SinkSpec, SortColumn, SortKey, Stage, StageInput, Step};
 use crate::error::Result;
 use crate::expr::{BoundExpr, Expr};
+use crate::source::constants::visible_columns;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 /// # Errors
 /// The `Name` and `Type` errors of [`LogicalPlan::schema`].
 pub fn lower(plan: &LogicalPlan) -> Result<Vec<Stage>> {
-    let output = plan.schema()?;
+    let output = plan.answer_schema()?;
     let mut chain = Vec::new();
     flatten(plan, &mut chain);
     let source = plan.source();
@@ -81,7 +82,9 @@ fn columns_read(chain: &[&LogicalPlan], schema: &Schema) -> Result<Vec<usize>> {
             LogicalPlan::Map { .. } => break,
         }
     }
-    Ok((0..schema.fields().len()).collect())
+    // Virtual columns are read only when they are named.
+    names.extend(visible_columns(schema).into_iter().map(|column| Arc::from(schema.field(column).name().as_str())));
+    indices(&names, schema)
 }
 
 fn indices(names: &BTreeSet<Arc<str>>, schema: &Schema) -> Result<Vec<usize>> {
@@ -109,6 +112,7 @@ impl Builder {
                 self.project(bound, names.collect());
             }
             LogicalPlan::Map { function, schema, .. } => {
+                self.drop_virtual()?;
                 self.steps.push(Step::Map(function.clone(), Arc::clone(schema)));
                 self.schema = Arc::clone(schema);
             }
@@ -190,7 +194,21 @@ impl Builder {
         self.stages.push(Stage { input, steps, sink, schema });
     }
 
+    /// Virtual columns that were named on the way are not part of what is delivered.
+    fn drop_virtual(&mut self) -> Result<()> {
+        let visible = visible_columns(&self.schema);
+        if visible.len() == self.schema.fields().len() {
+            return Ok(());
+        }
+        let names: Vec<String> = visible.iter().map(|&column| self.schema.field(column).name().clone()).collect();
+        let columns: Vec<Expr> = names.iter().map(|name| Expr::Column(Arc::from(name.as_str()))).collect();
+        let bound = self.bind_all(&columns)?;
+        self.project(bound, names);
+        Ok(())
+    }
+
     fn finish(mut self, output: SchemaRef) -> Result<Vec<Stage>> {
+        self.drop_virtual()?;
         if !self.steps.is_empty() || self.stages.is_empty() {
             self.cut(SinkSpec::Collect { limit: None }, output);
         }

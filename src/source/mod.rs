@@ -11,10 +11,14 @@
 //!   one batch ends and the next begins.
 //! - Within a file, commits come in input order; files advance independently.
 
+pub mod constants;
 pub mod csv;
 pub mod decompress;
+pub mod detect;
 pub mod input;
+pub mod ipc;
 pub mod memory;
+pub mod ndjson;
 pub mod parquet;
 pub mod paths;
 

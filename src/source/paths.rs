@@ -167,14 +167,8 @@ fn missing(word: &Path, error: &std::io::Error) -> Error {
 }
 
 fn expand_directory(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = std::fs::read_dir(directory).map_err(|error| io_error(directory, &error))?;
     let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| io_error(directory, &error))?.path();
-        if is_table_name(&path) && path.is_file() {
-            found.push(path);
-        }
-    }
+    search(directory, &mut found)?;
     if found.is_empty() {
         return Err(Error::new(
             ErrorKind::NoInput,
@@ -185,6 +179,24 @@ fn expand_directory(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     }
     found.sort();
     files.append(&mut found);
+    Ok(())
+}
+
+/// The files of a directory, and of its folders named `key=value`.
+fn search(directory: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = std::fs::read_dir(directory).map_err(|error| io_error(directory, &error))?;
+    for entry in entries {
+        let path = entry.map_err(|error| io_error(directory, &error))?.path();
+        if path.is_dir() {
+            let is_key = path.file_name().is_some_and(|name| name.to_string_lossy().contains('='));
+            // A link may lead back to a folder above it, which would be searched for ever.
+            if is_key && !path.is_symlink() {
+                search(&path, found)?;
+            }
+        } else if is_table_name(&path) && path.is_file() {
+            found.push(path);
+        }
+    }
     Ok(())
 }
 

@@ -2,9 +2,9 @@
 
 use super::question::{Question, parse_question};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{BinaryOp, Expr, Literal, col};
+use crate::expr::{BinaryOp, Expr, Literal};
 use crate::frame::LazyFrame;
-use crate::frame::expand_wildcards;
+use crate::frame::{expand_wildcards, visible_names};
 use crate::plan::{AggregateSelect, LogicalPlan, SortKey, aliased, replace_names};
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -112,7 +112,7 @@ fn rows(
         return Err(Error::new(ErrorKind::Syntax, "`having` filters groups, and this question has none")
             .hint("use `where` to filter rows"));
     }
-    let all = schema.fields().iter().map(|field| col(field.name().as_str())).eq(select.iter().cloned());
+    let all = visible_names(schema) == select;
     let project = |input: Arc<LogicalPlan>, columns: Vec<Expr>| match all {
         true => input,
         false => Arc::new(LogicalPlan::Project { input, columns }),

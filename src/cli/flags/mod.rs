@@ -12,6 +12,7 @@ mod values;
 use crate::error::Result;
 use crate::exec::Scheduler;
 use crate::source::csv::{ColumnPolicy, FileRule, InvalidBytes, LineEnd, MalformedPolicy};
+use crate::source::detect::InputFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use convert::{Convert, Rows, WriteFlags, WriteFormat};
 pub(crate) use output::{Form, Output};
@@ -23,7 +24,7 @@ pub(crate) use values::{Part, TypeOverride};
 pub(crate) const SCHEDULER_VARIABLE: &str = "OUTCROP_SCHEDULER";
 
 const AFTER_HELP: &str = "\
-Files are CSV or TSV, plain or compressed with bzip2, gzip or zstd (told by their content, not by their name). A quoted \
+Files are CSV, TSV or NDJSON, plain or compressed, Parquet or Arrow IPC (told by their content, not by their name). A quoted \
 pattern ('data/*.csv.bz2'), a directory, - for standard input and named pipes work too.
 
 Example:
@@ -258,6 +259,12 @@ pub(crate) struct Input {
     /// What is not given is as RFC 4180 has it (commas, double quotes, a header) and not told from samples
     #[arg(long)]
     pub(crate) no_sniff: bool,
+    /// The format of the files [default: told by their content]
+    #[arg(long, value_name = "csv|ndjson|parquet|ipc", value_parser = values::input_format)]
+    pub(crate) input_format: Option<InputFormat>,
+    /// Folders named KEY=VALUE are not columns
+    #[arg(long)]
+    pub(crate) no_hive: bool,
 }
 
 /// How the work is done, and what is said of it.

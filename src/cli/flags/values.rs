@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::exec::Scheduler;
 use crate::source::csv::{self, ColumnPolicy, DateFormats, FileRule, InvalidBytes, LineEnd, MalformedPolicy};
+use crate::source::detect::InputFormat;
 use crate::types::ColumnType;
 use crate::write::Compression;
 use std::str::FromStr;
@@ -102,6 +103,14 @@ pub(super) fn encoding(label: &str) -> Result<String, String> {
 /// A policy for malformed records by its name.
 pub(super) fn malformed(name: &str) -> Result<MalformedPolicy, String> {
     MalformedPolicy::parse(name).map_err(|error| error.to_string())
+}
+
+/// A format of input files by its name.
+pub(super) fn input_format(name: &str) -> Result<InputFormat, String> {
+    InputFormat::parse(name).map_err(|error| match error.hint_text() {
+        Some(hint) => format!("{}; {hint}", error.message()),
+        None => error.message().to_string(),
+    })
 }
 
 /// A scheduler by its name.

@@ -9,7 +9,7 @@ use super::record::{Malformed, MalformedKind};
 use super::take::{Aside, Counted, Long, Overlong, Rules, Span, Trouble};
 use crate::batch::{Batch, Mask, Positions, RowOrigin};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::source::decompress::Cell;
+use crate::source::decompress::{Cell, positions_of};
 use crate::source::{Misfit, Recoded, Reject, Remedy, RowFilter, SourceBatch};
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter;
@@ -271,17 +271,6 @@ fn mask_of(rows: &[u32], length: usize) -> BooleanArray {
 
 fn positions(starts: impl Iterator<Item = u32>, cells: &[Cell]) -> Arc<[u64]> {
     positions_of(starts.map(|start| start as usize), cells).collect()
-}
-
-/// Row positions of records that start at `starts`, ascending offsets into the text of `cells`.
-pub(super) fn positions_of(starts: impl Iterator<Item = usize>, cells: &[Cell]) -> impl Iterator<Item = u64> {
-    let mut cell = 0;
-    starts.map(move |start| {
-        while cells.get(cell + 1).is_some_and(|next| next.at <= start) {
-            cell += 1;
-        }
-        cells.get(cell).map_or(start as u64, |cell| cell.base + (start - cell.at) as u64)
-    })
 }
 
 /// A field for a message: at most 60 characters.

@@ -8,7 +8,7 @@
 //! A record that spans many pieces is looked at again only when the carry has doubled, so that it costs time in
 //! proportion to its length.
 
-use super::batches::{ReadText, Reader, Tally, describe, positions_of};
+use super::batches::{ReadText, Reader, Tally, describe};
 use super::index::RecordIndex;
 use super::open::place_in;
 use super::options::MalformedPolicy;
@@ -17,7 +17,7 @@ use super::split::count_lines;
 use super::take::{Counted, LINE_END_BYTES, Long, Overlong, Rules, Span, Trouble};
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::source::decompress::{Cell, Piece, TextStream};
+use crate::source::decompress::{Cell, Piece, TextStream, cells_within, positions_of};
 use crate::source::{Committed, CommittedRows, Locate, Named, PartitionId, Reject, ScanScratch, SourceBatch};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -374,20 +374,6 @@ impl Chain {
         out.push(Committed { error: Some(error), ..Committed::new(id, self.sequence, nothing) });
         self.sequence += 1;
     }
-}
-
-/// The cells of `text[from..to]`, moved so that `from` lies at `to_offset`.
-fn cells_within(cells: &[Cell], from: usize, to: usize, to_offset: usize) -> Vec<Cell> {
-    let mut within: Vec<Cell> = Vec::new();
-    for cell in cells.iter().filter(|cell| cell.at < to || cell.at == from) {
-        if cell.at <= from {
-            within.clear();
-            within.push(Cell { at: to_offset, base: cell.base + (from - cell.at) as u64 });
-        } else {
-            within.push(Cell { at: cell.at - from + to_offset, base: cell.base });
-        }
-    }
-    within
 }
 
 /// Text whose rows can be found again.

@@ -24,12 +24,12 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 /// A column as the engine takes it.
-pub(super) struct Converted {
-    pub(super) array: ArrayRef,
+pub(in crate::source) struct Converted {
+    pub(in crate::source) array: ArrayRef,
     /// Rows whose value fits no type, and the value; they are null in `array`.
-    pub(super) misfits: Vec<(usize, String)>,
+    pub(in crate::source) misfits: Vec<(usize, String)>,
     /// Nanoseconds were cut off.
-    pub(super) cut: bool,
+    pub(in crate::source) cut: bool,
 }
 
 impl From<ArrayRef> for Converted {
@@ -41,7 +41,7 @@ impl From<ArrayRef> for Converted {
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// The engine's values for those of `array`, as type `wanted`, to which the file's own type widens.
-pub(super) fn convert(array: &ArrayRef, meaning: Meaning, wanted: ColumnType) -> Result<Converted> {
+pub(in crate::source) fn convert(array: &ArrayRef, meaning: Meaning, wanted: ColumnType) -> Result<Converted> {
     let own = match meaning {
         Meaning::Lengths => Converted::from(lengths(array)?),
         Meaning::Uuids => Converted::from(uuids(array)),

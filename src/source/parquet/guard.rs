@@ -6,7 +6,7 @@ use parquet::errors::ParquetError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What can go wrong in the decoder, as it tells.
-pub(super) trait Failure {
+pub(in crate::source) trait Failure {
     /// An error of ours that came back through the decoder, or else what the decoder says.
     fn told(self) -> Result<Error, String>;
 }
@@ -34,7 +34,7 @@ impl Failure for arrow::error::ArrowError {
 }
 
 /// Runs `decode`; a panic or an error in it becomes a `Malformed` error about `what` of this file.
-pub(super) fn guarded<T, E: Failure>(
+pub(in crate::source) fn guarded<T, E: Failure>(
     input: &InputFile,
     what: impl FnOnce() -> String,
     decode: impl FnOnce() -> Result<T, E>,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// What the array that the decoder delivers means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(in crate::source) enum Meaning {
     /// Its values, by its Arrow type.
     Values,
     /// Its values, 16 bytes each, are UUIDs.
@@ -157,7 +157,7 @@ fn holds_map(data_type: &DataType) -> bool {
 const INTEGER_DIGITS: u8 = 18;
 
 /// The engine's type for values of an Arrow type, or what they are.
-pub(super) fn column_type(data_type: &DataType) -> Result<ColumnType, String> {
+pub(in crate::source) fn column_type(data_type: &DataType) -> Result<ColumnType, String> {
     use DataType as D;
     Ok(match data_type {
         D::Null => ColumnType::Null,

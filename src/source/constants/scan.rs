@@ -1,0 +1,171 @@
+//! A scan of the inner source, with the constants added and without the files that they rule out.
+
+use super::filter::{Columns, InnerFilter, files_wanted, repeated};
+use super::{ConstantColumns, Origin};
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::source::{
+    Committed, CommittedRows, PartitionId, Read, RowFilter, Scan, ScanRequest, ScanScratch, SourceBatch, Ticket,
+};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Starts a scan of the inner source.
+pub(super) fn start(source: &ConstantColumns, request: ScanRequest) -> Result<Box<dyn Scan>> {
+    let schema = Arc::new(source.schema.project(&request.columns)?);
+    let origins: Vec<Origin> = request.columns.iter().map(|&column| source.origins[column]).collect();
+    let inner_columns: Vec<usize> = origins
+        .iter()
+        .filter_map(|origin| match origin {
+            Origin::Inner(at) => Some(*at),
+            Origin::Constant(_) => None,
+        })
+        .collect();
+    if inner_columns.len() == origins.len() {
+        return source.inner.scan(ScanRequest { columns: inner_columns, ..request });
+    }
+    let mut outer_of = Vec::with_capacity(inner_columns.len());
+    let mut inner_of = vec![None; origins.len()];
+    let mut parts = Vec::with_capacity(origins.len());
+    for (column, origin) in origins.iter().enumerate() {
+        parts.push(match origin {
+            Origin::Inner(_) => {
+                inner_of[column] = Some(outer_of.len());
+                outer_of.push(column);
+                Part::Inner(outer_of.len() - 1)
+            }
+            Origin::Constant(at) => Part::Constant(Arc::clone(&source.constants[*at].values)),
+        });
+    }
+    let files = source.inner.files().len();
+    let mut skip: Vec<bool> = vec![false; files];
+    let mut told_by_caller = vec![false; files];
+    if let Some(given) = &request.skip {
+        told_by_caller.iter_mut().zip(given.iter()).for_each(|(skip, given)| *skip = *given);
+        skip.clone_from(&told_by_caller);
+    }
+    let mut filter: Option<Arc<dyn RowFilter>> = None;
+    if let Some(outer) = &request.filter {
+        let columns = Columns { origins: &origins, constants: &source.constants, schema: &schema };
+        for (skip, wanted) in skip.iter_mut().zip(files_wanted(&**outer, &columns, files)) {
+            *skip |= !wanted;
+        }
+        let read: Vec<u32> = (0..files as u32).filter(|&file| !skip[file as usize]).collect();
+        filter = InnerFilter::new(Arc::clone(outer), &columns, &inner_of, &read)
+            .map(|inner| Arc::new(inner) as Arc<dyn RowFilter>);
+    }
+    // The caller tells of the files that it skips itself.
+    let skipped: Vec<bool> = skip.iter().zip(&told_by_caller).map(|(skip, told)| *skip && !told).collect();
+    let skip = skip.contains(&true).then(|| Arc::from(skip));
+    let inner = source.inner.scan(ScanRequest { columns: inner_columns, filter, skip, ..request })?;
+    Ok(Box::new(ConstantScan { inner, schema, parts, outer_of, skipped, begun: AtomicBool::new(false) }))
+}
+
+/// Where a column of a batch comes from.
+enum Part {
+    /// This column of the inner batch.
+    Inner(usize),
+    /// The file's value among these.
+    Constant(ArrayRef),
+}
+
+struct ConstantScan {
+    inner: Box<dyn Scan>,
+    schema: SchemaRef,
+    parts: Vec<Part>,
+    /// For each column of the inner request, which column of the request it is.
+    outer_of: Vec<usize>,
+    /// By ordinal, the files that this scan leaves out and must tell of.
+    skipped: Vec<bool>,
+    begun: AtomicBool,
+}
+
+impl ConstantScan {
+    fn complete(&self, mut source: SourceBatch) -> Result<SourceBatch> {
+        let Batch { records, origin } = source.batch;
+        let missing = || Error::internal("a batch lacks a column or names a file that is not there");
+        let array = |part: &Part| match part {
+            Part::Inner(at) => records.columns().get(*at).cloned().ok_or_else(missing),
+            Part::Constant(values) => repeated(values, origin.file, records.num_rows()).ok_or_else(missing),
+        };
+        let arrays = self.parts.iter().map(array).collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(records.num_rows()));
+        let records = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)?;
+        source.batch = Batch { records, origin };
+        source.misfits.iter_mut().for_each(|misfit| misfit.column = self.outer_of[misfit.column]);
+        source.recoded.iter_mut().for_each(|field| field.column = self.outer_of[field.column]);
+        Ok(source)
+    }
+
+    fn complete_all(&self, batches: Vec<SourceBatch>) -> Result<Vec<SourceBatch>> {
+        batches.into_iter().map(|batch| self.complete(batch)).collect()
+    }
+
+    /// What the inner scan tells, and behind the end of each file the skipped ones that follow it: so that nobody who
+    /// waits for the files before them has to tell of them himself.
+    fn told(&self, committed: Vec<Committed>) -> Vec<Committed> {
+        let mut out = Vec::with_capacity(committed.len());
+        for mut item in committed {
+            let rows = match item.rows {
+                CommittedRows::AsRead => Ok(CommittedRows::AsRead),
+                CommittedRows::Instead(batches) => self.complete_all(batches).map(CommittedRows::Instead),
+                CommittedRows::Between(batches) => self.complete_all(batches).map(CommittedRows::Between),
+            };
+            item.rows = rows.unwrap_or_else(|error| {
+                item.error = Some(error);
+                CommittedRows::Instead(Vec::new())
+            });
+            let done = item.file_done.then_some(item.id.file);
+            out.push(item);
+            if let Some(file) = done {
+                self.tell_skipped(file as usize + 1, &mut out);
+            }
+        }
+        out
+    }
+
+    /// Tells of the skipped files from this one up to the next that is read.
+    fn tell_skipped(&self, from: usize, out: &mut Vec<Committed>) {
+        for file in (from..self.skipped.len()).take_while(|&file| self.skipped[file]) {
+            let id = PartitionId { file: file as u32, ordinal: 0 };
+            let nothing = CommittedRows::Between(Vec::new());
+            out.push(Committed { file_done: true, ..Committed::new(id, 0, nothing) });
+        }
+    }
+}
+
+impl Scan for ConstantScan {
+    fn read(&self, scratch: &mut ScanScratch, wait: bool) -> Result<Read> {
+        if !self.begun.swap(true, Ordering::Relaxed) {
+            let mut first = Vec::new();
+            self.tell_skipped(0, &mut first);
+            if !first.is_empty() {
+                return Ok(Read::Committed(first));
+            }
+        }
+        Ok(match self.inner.read(scratch, wait)? {
+            Read::Partition(ticket, batches) => Read::Partition(ticket, self.complete_all(batches)?),
+            Read::Committed(committed) => Read::Committed(self.told(committed)),
+            Read::Busy => Read::Busy,
+            Read::End => Read::End,
+        })
+    }
+
+    fn commit(&self, ticket: Ticket) -> Vec<Committed> {
+        self.told(self.inner.commit(ticket))
+    }
+
+    fn stop_from(&self, file: u32) {
+        self.inner.stop_from(file);
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        self.inner.progress()
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.inner.bytes_read()
+    }
+}

@@ -1,0 +1,230 @@
+//! A set of Arrow IPC files as a [`Source`].
+
+use super::bytes::FileBytes;
+use super::columns::FileColumns;
+use super::index::FileIndex;
+use super::scan::IpcScan;
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::refuse_name;
+use crate::source::input::{InputCounters, InputFile};
+use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
+use crate::types::ColumnType;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+/// How Arrow IPC files are read.
+#[derive(Clone, Debug)]
+pub struct IpcOptions {
+    /// Whether files are mapped into memory, without copies; they must then not change while they are read. Default
+    /// true.
+    pub memory_map: bool,
+    /// Files opened at the same time. Default: the cores available to the process.
+    pub threads: usize,
+}
+
+impl Default for IpcOptions {
+    fn default() -> Self {
+        IpcOptions { memory_map: true, threads: std::thread::available_parallelism().map_or(1, usize::from) }
+    }
+}
+
+/// A file that has been indexed.
+#[derive(Debug)]
+pub(super) struct IpcFile {
+    pub(super) bytes: Arc<FileBytes>,
+    pub(super) index: Arc<FileIndex>,
+    pub(super) columns: FileColumns,
+    /// For each column of the source, where it stands among those of the file.
+    pub(super) map: Vec<usize>,
+}
+
+impl IpcFile {
+    pub(super) fn name(&self) -> &Arc<str> {
+        self.bytes.input.name()
+    }
+}
+
+/// A set of Arrow IPC files or streams with the same columns, in any order.
+pub struct IpcSource {
+    pub(super) files: Arc<[IpcFile]>,
+    /// Names and types of the columns.
+    pub(super) columns: Arc<[(String, ColumnType)]>,
+    schema: SchemaRef,
+    counters: Arc<InputCounters>,
+    /// Bytes of mapped files that were touched.
+    touched: Arc<AtomicU64>,
+    /// Bytes read that the statistics of some run have told of.
+    told: Arc<AtomicU64>,
+    /// Microseconds spent on opening that the statistics of no run have told of.
+    open_micros: AtomicU64,
+}
+
+impl fmt::Debug for IpcSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IpcSource").field("files", &self.describe()).field("schema", &self.schema).finish()
+    }
+}
+
+impl IpcSource {
+    /// Opens the files at `paths` and finds out where their record batches lie.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, is cut short or contradicts itself; columns that differ.
+    pub fn open(paths: &[PathBuf], options: IpcOptions) -> Result<Self> {
+        let start = Instant::now();
+        let counters = Arc::new(InputCounters::default());
+        let mut files = open_all(paths, &options, &counters)?;
+        let columns = unify(&mut files)?;
+        let field = |(name, column_type): &(String, ColumnType)| Field::new(name, column_type.arrow(), true);
+        let refused = files.iter().flat_map(|file| &file.columns.refused);
+        let notes: HashMap<String, String> = refused.map(|(name, what)| refuse_name(name, what)).collect();
+        let schema = Schema::new_with_metadata(columns.iter().map(field).collect::<Vec<_>>(), notes);
+        Ok(IpcSource {
+            files: files.into(),
+            columns: columns.into(),
+            schema: Arc::new(schema),
+            counters,
+            touched: Arc::default(),
+            told: Arc::default(),
+            open_micros: AtomicU64::new(start.elapsed().as_micros() as u64),
+        })
+    }
+}
+
+fn open_all(paths: &[PathBuf], options: &IpcOptions, counters: &Arc<InputCounters>) -> Result<Vec<IpcFile>> {
+    let slots: Vec<OnceLock<Result<IpcFile>>> = paths.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(path), Some(slot)) = (paths.get(at), slots.get(at)) else { break };
+            // Nobody else has this number.
+            let _ = slot.set(open_file(path, options, counters));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..options.threads.clamp(1, paths.len().max(1)) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let missing = || Err(Error::internal("a file was never opened"));
+    slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(missing)).collect()
+}
+
+fn open_file(path: &Path, options: &IpcOptions, counters: &Arc<InputCounters>) -> Result<IpcFile> {
+    let bytes = FileBytes::new(InputFile::open(path, counters)?, path, options.memory_map)?;
+    let index = FileIndex::of(&bytes)?;
+    bytes.input.close();
+    let columns = FileColumns::of(&index.schema);
+    Ok(IpcFile { bytes: Arc::new(bytes), index: Arc::new(index), columns, map: Vec::new() })
+}
+
+/// The columns of the first file, each as wide as any file needs it; every file must have the same ones.
+fn unify(files: &mut [IpcFile]) -> Result<Vec<(String, ColumnType)>> {
+    let Some(first) = files.first() else { return Ok(Vec::new()) };
+    let first_name = Arc::clone(first.name());
+    let mut columns: Vec<(String, ColumnType)> =
+        first.columns.columns.iter().map(|column| (column.name.clone(), column.column_type)).collect();
+    for file in files {
+        let own = &file.columns.columns;
+        let differs = |text: String| {
+            file.bytes
+                .input
+                .error(ErrorKind::Malformed, text)
+                .hint("files read together need the same columns, in any order")
+        };
+        let places: HashMap<&str, usize> =
+            own.iter().enumerate().map(|(at, column)| (column.name.as_str(), at)).collect();
+        let mut map = Vec::with_capacity(columns.len());
+        for (name, column_type) in &mut columns {
+            let Some(&at) = places.get(name.as_str()) else {
+                return Err(differs(format!("there is no column `{name}`, which {first_name} has")));
+            };
+            let here = own[at].column_type;
+            let both = column_type.unify(here);
+            let is_text = |one: ColumnType| matches!(one, ColumnType::Utf8 | ColumnType::Null);
+            if both == ColumnType::Utf8 && !(is_text(*column_type) && is_text(here)) {
+                return Err(differs(format!("the column `{name}` is {here} here and {column_type} in {first_name}")));
+            }
+            *column_type = both;
+            map.push(at);
+        }
+        if let Some(extra) = own.iter().find(|column| !columns.iter().any(|(name, _)| *name == column.name)) {
+            return Err(differs(format!("the column `{}` is not in {first_name}", extra.name)));
+        }
+        file.map = map;
+    }
+    Ok(columns)
+}
+
+impl Source for IpcSource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn describe(&self) -> String {
+        match &*self.files {
+            [only] => only.name().to_string(),
+            [first, .., last] => format!("{} files, {} … {}", self.files.len(), first.name(), last.name()),
+            [] => "no files".to_owned(),
+        }
+    }
+
+    fn key(&self) -> String {
+        let names: Vec<String> = self.files().iter().map(ToString::to_string).collect();
+        format!("ipc {names:?}")
+    }
+
+    fn files(&self) -> Vec<Arc<str>> {
+        self.files.iter().map(|file| Arc::clone(file.name())).collect()
+    }
+
+    fn untold_sample_seconds(&self) -> f64 {
+        self.open_micros.swap(0, Ordering::Relaxed) as f64 / 1e6
+    }
+
+    /// One a record batch; a scan may cut large ones further.
+    fn partitions(&self, _piece_bytes: usize) -> Vec<PartitionInfo> {
+        let of_file = |file: &IpcFile| {
+            let name = Arc::clone(file.name());
+            let info = move |place: super::index::Place| PartitionInfo {
+                file: Arc::clone(&name),
+                stored_bytes: place.at..place.at + place.bytes(),
+            };
+            file.index.batches.iter().map(|batch| info(batch.place)).collect::<Vec<_>>()
+        };
+        self.files.iter().flat_map(of_file).collect()
+    }
+
+    fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>> {
+        let (touched, told) = (Arc::clone(&self.touched), Arc::clone(&self.told));
+        let counted = Counted { counters: Arc::clone(&self.counters), touched, told };
+        Ok(Box::new(IpcScan::new(Arc::clone(&self.files), &self.columns, request, counted)))
+    }
+
+    /// Types stand in the files.
+    fn widened(&self, _columns: &[(usize, ColumnType)]) -> Option<Arc<dyn Source>> {
+        None
+    }
+}
+
+/// Counts bytes: those read, and those of mapped files that were touched.
+pub(super) struct Counted {
+    counters: Arc<InputCounters>,
+    pub(super) touched: Arc<AtomicU64>,
+    told: Arc<AtomicU64>,
+}
+
+impl Counted {
+    /// Bytes since the last call, by whatever run.
+    pub(super) fn untold_bytes(&self) -> u64 {
+        let now = self.counters.bytes_read() + self.touched.load(Ordering::Relaxed);
+        now.saturating_sub(self.told.fetch_max(now, Ordering::Relaxed))
+    }
+}

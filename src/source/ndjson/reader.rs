@@ -1,0 +1,272 @@
+//! From text that begins at a record's start to batches of the columns wanted.
+
+use super::column::{column, shown, value_type};
+use super::count_newlines;
+use super::keys::{KeyTree, Node};
+use super::record::{Broken, Kind, Value, Visitor, read_record};
+use super::shorten;
+use crate::batch::{Batch, Mask, Positions, RowOrigin};
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::decompress::{Cell, positions_of};
+use crate::source::{Misfit, Remedy, RowFilter, SourceBatch};
+use crate::types::ColumnType;
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::filter;
+use arrow::datatypes::SchemaRef;
+use memchr::memchr;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What a file's records become.
+pub(super) struct Reader {
+    pub(super) file: u32,
+    pub(super) tree: Arc<KeyTree>,
+    /// For each column of the source, which of the columns wanted it is.
+    pub(super) wanted: Vec<Option<usize>>,
+    /// Type of each column wanted, and whether the user gave it.
+    pub(super) types: Vec<(ColumnType, bool)>,
+    pub(super) schema: SchemaRef,
+    pub(super) filter: Option<Arc<dyn RowFilter>>,
+    pub(super) batch_bytes: usize,
+    /// Malformed lines are set aside instead of ending the reading.
+    pub(super) skips_malformed: bool,
+    pub(super) max_record_bytes: usize,
+}
+
+/// The records of a text.
+#[derive(Default)]
+pub(super) struct ReadText {
+    pub(super) batches: Vec<SourceBatch>,
+    /// Offset behind the last line that was read.
+    pub(super) tail: usize,
+    /// A line stands there that is too long.
+    pub(super) too_long: bool,
+    /// What stands there, if it is malformed and not to be set aside.
+    pub(super) malformed: Option<Broken>,
+    /// Malformed lines that were set aside.
+    pub(super) rejected: Vec<(Range<usize>, Broken)>,
+    pub(super) records: u64,
+    /// Line ends between the start and the tail.
+    pub(super) newlines: u64,
+    pub(super) unknown: Unknown,
+}
+
+/// Keys that are no columns, since no sample showed them.
+#[derive(Default)]
+pub(super) struct Unknown {
+    /// Offset of the record that has the first, and the key.
+    pub(super) first: Option<(usize, String)>,
+    /// Records that have any.
+    pub(super) records: u64,
+}
+
+/// A filter that keeps more than this share of rows is not worth compacting for.
+const COMPACT_BELOW: f64 = 0.75;
+
+/// Rows in the making.
+#[derive(Default)]
+struct Rows {
+    starts: Vec<u32>,
+    /// Row by row, one value a column wanted.
+    values: Vec<Value>,
+}
+
+struct RowVisitor<'a> {
+    reader: &'a Reader,
+    row: &'a mut [Value],
+    unknown: Option<Range<usize>>,
+}
+
+impl Visitor for RowVisitor<'_> {
+    #[inline]
+    fn value(&mut self, node: Node, entry: usize, key: Range<usize>, value: Value) {
+        match self.reader.tree.column(node, entry) {
+            Some(column) => {
+                if let Some(wanted) = self.reader.wanted[column] {
+                    self.row[wanted] = value;
+                }
+            }
+            None if value.kind == Kind::Null => {}
+            // A plain value where samples had objects only.
+            None => self.unknown(node, key),
+        }
+    }
+
+    fn unknown(&mut self, _node: Node, key: Range<usize>) {
+        self.unknown.get_or_insert(key);
+    }
+}
+
+impl Reader {
+    /// Reads the complete lines of `text` from offset `from`, a line's start, on; the last needs no end if `at_end`.
+    pub(super) fn read(&self, text: &[u8], from: usize, cells: &[Cell], at_end: bool) -> Result<ReadText> {
+        let width = self.types.len();
+        let mut read = ReadText { tail: from, ..ReadText::default() };
+        let mut rows = Rows::default();
+        let mut batch_start = from;
+        let mut valid_to = valid_up_to(text, from);
+        while read.tail < text.len() {
+            let start = read.tail;
+            let (end, next) = match memchr(b'\n', &text[start..]) {
+                Some(length) => (start + length, start + length + 1),
+                None if at_end => (text.len(), text.len()),
+                None => break,
+            };
+            if end - start > self.max_record_bytes {
+                read.too_long = true;
+                break;
+            }
+            if text[start..end].trim_ascii().is_empty() {
+                read.tail = next;
+                continue;
+            }
+            rows.values.resize((rows.starts.len() + 1) * width, Value::default());
+            let at = rows.starts.len() * width;
+            let mut visitor = RowVisitor { reader: self, row: &mut rows.values[at..], unknown: None };
+            let outcome = match valid_to < end {
+                true => Err(Broken { at: valid_to, what: "this is not UTF-8" }),
+                false => read_record(text, start..end, &mut &*self.tree, &mut visitor),
+            };
+            match outcome {
+                Ok(()) => {
+                    if let Some(key) = visitor.unknown {
+                        read.unknown.records += 1;
+                        read.unknown.first.get_or_insert_with(|| {
+                            (start, String::from_utf8_lossy(text.get(key).unwrap_or_default()).into_owned())
+                        });
+                    }
+                    rows.starts.push(start as u32);
+                    read.records += 1;
+                }
+                Err(broken) => {
+                    rows.values.truncate(at);
+                    if !self.skips_malformed {
+                        read.malformed = Some(broken);
+                        break;
+                    }
+                    read.rejected.push((start..end, broken));
+                    if valid_to < end {
+                        valid_to = valid_up_to(text, next);
+                    }
+                }
+            }
+            read.tail = next;
+            if read.tail - batch_start >= self.batch_bytes {
+                self.flush(&mut rows, text, cells, &mut read.batches)?;
+                batch_start = read.tail;
+            }
+        }
+        self.flush(&mut rows, text, cells, &mut read.batches)?;
+        read.newlines = count_newlines(&text[from..read.tail]);
+        Ok(read)
+    }
+
+    fn flush(&self, rows: &mut Rows, text: &[u8], cells: &[Cell], batches: &mut Vec<SourceBatch>) -> Result<()> {
+        if !rows.starts.is_empty() {
+            batches.push(self.batch(rows, text, cells)?);
+        }
+        rows.starts.clear();
+        rows.values.clear();
+        Ok(())
+    }
+
+    fn batch(&self, rows: &Rows, text: &[u8], cells: &[Cell]) -> Result<SourceBatch> {
+        let all = rows.starts.len();
+        let mut columns: Vec<Option<ArrayRef>> = vec![None; self.types.len()];
+        let mut misfits = Vec::new();
+        let mut kept: Option<Vec<u32>> = None;
+        if let Some(row_filter) = &self.filter {
+            let filter_columns = row_filter.columns();
+            for &column in filter_columns {
+                columns[column] = Some(self.column(rows, None, text, column, &mut misfits));
+            }
+            let arrays = filter_columns.iter().filter_map(|&column| columns[column].clone()).collect();
+            let options = RecordBatchOptions::new().with_row_count(Some(all));
+            let schema = Arc::new(self.schema.project(filter_columns)?);
+            let seen = RecordBatch::try_new_with_options(schema, arrays, &options)?;
+            kept = row_filter.keep(&seen).and_then(|mask| rows_kept(&mask, &misfits));
+            if let Some(kept) = &kept {
+                let mut mask = vec![false; all];
+                kept.iter().for_each(|&row| mask[row as usize] = true);
+                let mask = BooleanArray::from(mask);
+                for column in columns.iter_mut().flatten() {
+                    *column = filter(column, &mask)?;
+                }
+                let place = |row: usize| kept.partition_point(|&kept| (kept as usize) < row);
+                misfits.iter_mut().for_each(|misfit| misfit.row = place(misfit.row));
+            }
+        }
+        for (at, column) in columns.iter_mut().enumerate() {
+            if column.is_none() {
+                *column = Some(self.column(rows, kept.as_deref(), text, at, &mut misfits));
+            }
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(kept.as_ref().map_or(all, Vec::len)));
+        let arrays = columns.into_iter().flatten().collect();
+        let records = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)?;
+        let positions = match &kept {
+            None => positions(rows.starts.iter().copied(), cells),
+            Some(kept) => positions(kept.iter().map(|&row| rows.starts[row as usize]), cells),
+        };
+        misfits.sort_by_key(|misfit| misfit.row);
+        let origin = RowOrigin { file: self.file, positions: Positions::Listed(positions) };
+        Ok(SourceBatch { batch: Batch { records, origin }, misfits, recoded: Vec::new() })
+    }
+
+    fn column(&self, rows: &Rows, kept: Option<&[u32]>, text: &[u8], at: usize, misfits: &mut Vec<Misfit>) -> ArrayRef {
+        let width = self.types.len();
+        let (column_type, declared) = self.types[at];
+        let value = |row: usize| rows.values[row * width + at];
+        let (array, unfit) = match kept {
+            None => column((0..rows.starts.len()).map(value), text, column_type, declared),
+            Some(kept) => column(kept.iter().map(|&row| value(row as usize)), text, column_type, declared),
+        };
+        for row in unfit {
+            let value = value(kept.map_or(row, |kept| kept[row] as usize));
+            misfits.push(self.misfit(row, at, &value, text));
+        }
+        array
+    }
+
+    fn misfit(&self, row: usize, at: usize, value: &Value, text: &[u8]) -> Misfit {
+        let (column_type, declared) = self.types[at];
+        let shown = shorten(&shown(value, text));
+        let name = self.schema.field(at).name();
+        let remedy = if declared {
+            let message = format!("the value is not {column_type}, the type given for its column");
+            let error = Error::new(ErrorKind::Value, message).hint(format!("--types {name}=utf8 keeps it as text"));
+            Remedy::Fail(error.with_place(|place| {
+                place.column = Some(name.as_str().into());
+                place.value = Some(shown.clone());
+            }))
+        } else {
+            let wider = column_type.unify(value_type(value, text));
+            // A value that its own type cannot hold is kept as text.
+            Remedy::Widen(if wider == column_type { ColumnType::Utf8 } else { wider })
+        };
+        Misfit { row, column: at, text: shown, remedy }
+    }
+}
+
+/// Where the text from `from` on ceases to be UTF-8.
+fn valid_up_to(text: &[u8], from: usize) -> usize {
+    match std::str::from_utf8(text.get(from..).unwrap_or_default()) {
+        Ok(_) => text.len(),
+        Err(error) => from + error.valid_up_to(),
+    }
+}
+
+/// The rows to keep, when few enough to be worth it. Rows with misfits stay: whether those concern a question is for
+/// the question to tell.
+fn rows_kept(mask: &BooleanArray, misfits: &[Misfit]) -> Option<Vec<u32>> {
+    if mask.true_count() as f64 > COMPACT_BELOW * mask.len() as f64 {
+        return None;
+    }
+    let mut keep: Vec<bool> = (0..mask.len()).map(|row| mask.is_valid_and_true(row)).collect();
+    misfits.iter().for_each(|misfit| keep[misfit.row] = true);
+    Some((0..mask.len() as u32).filter(|&row| keep[row as usize]).collect())
+}
+
+fn positions(starts: impl Iterator<Item = u32>, cells: &[Cell]) -> Arc<[u64]> {
+    positions_of(starts.map(|start| start as usize), cells).collect()
+}

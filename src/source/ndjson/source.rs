@@ -1,0 +1,178 @@
+//! A set of NDJSON files as a [`Source`].
+
+use super::keys::KeyTree;
+use super::open::{NdjsonColumn, NdjsonFile, open};
+use super::scan::NdjsonScan;
+use crate::error::Result;
+use crate::source::csv::{CsvOptions, MalformedPolicy};
+use crate::source::decompress::Format as Compression;
+use crate::source::input::InputCounters;
+use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
+use crate::types::ColumnType;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// How NDJSON text is to be read.
+#[derive(Clone, Debug)]
+pub struct NdjsonOptions {
+    /// Types given by the user, by column name. A value that does not fit such a type is an error. A name that no sample
+    /// shows becomes a column.
+    pub types: Vec<(String, ColumnType)>,
+    /// What becomes of a line that is not a JSON object. `Pad` does as `Skip`. Default: an error.
+    pub malformed: MalformedPolicy,
+    /// A record longer than so many bytes is an error rather than a use of memory. Default 64 MiB.
+    pub max_record_bytes: usize,
+    /// Files whose samples are read at the same time. Default: the cores available to the process.
+    pub sample_threads: usize,
+}
+
+impl Default for NdjsonOptions {
+    fn default() -> Self {
+        NdjsonOptions::from(&CsvOptions::default())
+    }
+}
+
+/// What CSV and NDJSON have in common.
+impl From<&CsvOptions> for NdjsonOptions {
+    fn from(options: &CsvOptions) -> Self {
+        NdjsonOptions {
+            types: options.types.clone(),
+            malformed: options.malformed,
+            max_record_bytes: options.max_record_bytes,
+            sample_threads: options.sample_threads,
+        }
+    }
+}
+
+/// A set of NDJSON files, each plain or compressed.
+#[derive(Clone)]
+pub struct NdjsonSource {
+    pub(super) files: Arc<[NdjsonFile]>,
+    pub(super) columns: Vec<NdjsonColumn>,
+    pub(super) tree: Arc<KeyTree>,
+    schema: SchemaRef,
+    pub(super) options: Arc<NdjsonOptions>,
+    warnings: Arc<[String]>,
+    counters: Arc<InputCounters>,
+    /// Bytes read that the statistics of some run have told of.
+    bytes_told: Arc<AtomicU64>,
+    /// Microseconds spent on samples that the statistics of no run have told of.
+    sample_micros: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for NdjsonSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NdjsonSource").field("files", &self.describe()).field("schema", &self.schema).finish()
+    }
+}
+
+impl NdjsonSource {
+    /// Opens the files at `paths` and infers keys and types from samples of each.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, an unknown compression, a damaged beginning, a JSON array instead of lines.
+    pub fn open(paths: &[PathBuf], options: NdjsonOptions) -> Result<Self> {
+        let start = Instant::now();
+        let counters = Arc::new(InputCounters::default());
+        let opened = open(paths, &options, &counters)?;
+        let paths = opened.columns.iter().enumerate();
+        let tree = KeyTree::of(paths.flat_map(|(at, column)| column.paths.iter().map(move |path| (at, path))));
+        Ok(NdjsonSource {
+            files: opened.files.into(),
+            schema: schema_of(&opened.columns),
+            columns: opened.columns,
+            tree: Arc::new(tree),
+            options: Arc::new(options),
+            warnings: opened.warnings.into(),
+            counters,
+            bytes_told: Arc::new(AtomicU64::new(0)),
+            sample_micros: Arc::new(AtomicU64::new(start.elapsed().as_micros() as u64)),
+        })
+    }
+
+    /// Bytes read since the last call, by whatever run.
+    pub(super) fn untold_bytes(&self) -> u64 {
+        let now = self.counters.bytes_read();
+        now.saturating_sub(self.bytes_told.fetch_max(now, Ordering::Relaxed))
+    }
+}
+
+fn schema_of(columns: &[NdjsonColumn]) -> SchemaRef {
+    let field = |column: &NdjsonColumn| Field::new(&column.name, column.column_type.arrow(), true);
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
+}
+
+impl Source for NdjsonSource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn describe(&self) -> String {
+        let name = |file: &NdjsonFile| file.text.input().name().to_string();
+        match &*self.files {
+            [only] => name(only),
+            [first, .., last] => format!("{} files, {} … {}", self.files.len(), name(first), name(last)),
+            [] => "no files".to_owned(),
+        }
+    }
+
+    fn key(&self) -> String {
+        let names: Vec<String> = self.files.iter().map(|file| file.text.input().name().to_string()).collect();
+        format!("ndjson {names:?} {:?} {:?}", self.options, self.columns)
+    }
+
+    fn files(&self) -> Vec<Arc<str>> {
+        self.files.iter().map(|file| Arc::clone(file.text.input().name())).collect()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.to_vec()
+    }
+
+    fn why_text(&self, column: usize) -> Option<String> {
+        self.columns.get(column)?.why_text.clone()
+    }
+
+    fn untold_sample_seconds(&self) -> f64 {
+        self.sample_micros.swap(0, Ordering::Relaxed) as f64 / 1e6
+    }
+
+    fn partitions(&self, piece_bytes: usize) -> Vec<PartitionInfo> {
+        let mut partitions = Vec::new();
+        for file in self.files.iter() {
+            let input = file.text.input();
+            let length = input.known_length().unwrap_or(1);
+            let step = match file.text.format() {
+                Compression::Plain => piece_bytes.max(1) as u64,
+                _ => length.max(1),
+            };
+            let starts = (0..length).step_by(usize::try_from(step).unwrap_or(usize::MAX));
+            partitions.extend(starts.map(|start| PartitionInfo {
+                file: Arc::clone(input.name()),
+                stored_bytes: start..(start + step).min(length),
+            }));
+        }
+        partitions
+    }
+
+    fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>> {
+        Ok(Box::new(NdjsonScan::new(self.clone(), request)))
+    }
+
+    fn widened(&self, columns: &[(usize, ColumnType)]) -> Option<Arc<dyn Source>> {
+        let mut wider = self.clone();
+        for (at, needed) in columns {
+            let column = wider.columns.get_mut(*at)?;
+            if column.declared {
+                return None;
+            }
+            column.column_type = column.column_type.unify(*needed);
+        }
+        wider.schema = schema_of(&wider.columns);
+        Some(Arc::new(wider))
+    }
+}
