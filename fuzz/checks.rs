@@ -67,8 +67,7 @@ pub(crate) fn csv_split(data: &[u8]) {
 /// Opening (dialect, header, types) and reading a CSV file: the same rows, counts and errors however it is cut.
 pub(crate) fn csv_scan(data: &[u8]) {
     let Some((&policy, text)) = data.split_first() else { return };
-    let malformed =
-        [MalformedPolicy::Error, MalformedPolicy::Skip, MalformedPolicy::Pad][usize::from(policy) % 3];
+    let malformed = [MalformedPolicy::Error, MalformedPolicy::Skip, MalformedPolicy::Pad][usize::from(policy) % 3];
     let file = stored(text);
     let options = CsvOptions { malformed, max_record_bytes: 1 << 16, ..CsvOptions::default() };
     let open = || outcrop::source::csv::CsvSource::open(&[file.path().to_owned()], options.clone());

@@ -229,6 +229,7 @@ fn answer(
 ) -> Result<(), Stop> {
     if output.output.is_some() {
         refuse_overwriting(output, frames.len(), &expand(&input.files.as_slice().into_paths())?)?;
+        refuse_one_target(output, frames.len(), run)?;
     }
     let form = output.form(io::stdout().is_terminal(), frames.len())?;
     let progress = progress_of(run);
@@ -341,6 +342,21 @@ fn write_file(path: &str, format: Format, codec: Codec, answers: &[Answer<'_>]) 
     let partial = Partial::file(Path::new(path)).map_err(failed)?;
     partial.handle().and_then(|mut file| file.write_all(&bytes)).map_err(failed)?;
     partial.commit(true).map_err(failed)
+}
+
+/// Refuses to write an answer and the rejects to the same file.
+fn refuse_one_target(output: &Output, answers: usize, run: &Run) -> Result<(), Error> {
+    let (Some(path), Some(rejects)) = (&output.output, &run.rejects) else { return Ok(()) };
+    let resolved = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        (std::fs::canonicalize(folder).ok(), path.file_name().map(ToOwned::to_owned))
+    };
+    let target = |number: usize| PathBuf::from(path.replace("{}", &number.to_string()));
+    if (1..=answers).any(|number| resolved(&target(number)) == resolved(rejects)) {
+        let message = format!("--output and --rejects both name {}", rejects.display());
+        return Err(Error::new(ErrorKind::Syntax, message).hint("name another file"));
+    }
+    Ok(())
 }
 
 /// Refuses to write an answer over a file that is read.

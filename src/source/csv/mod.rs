@@ -25,6 +25,12 @@
 //!   crate drops it);
 //! - a comment line that ends with the file is no record (in the crate it is, with one empty field);
 //! - a record with too few or too many fields is malformed (as in the crate, unless it is told to be flexible).
+//!
+//! # Malformed records
+//! They are an error, or set aside (see [`MalformedPolicy`]). A record with the wrong number of fields goes as a whole.
+//! Where quotes are broken, its end is anyone's guess: its first line is set aside, and the next line begins a record.
+//! A record longer than the limit loses its first line in the same way; its other lines, up to the limit, are read one
+//! by one.
 
 mod batches;
 mod chain;
