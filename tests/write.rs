@@ -10,6 +10,7 @@ use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, SchemaRef};
 use common::{Random, compress, random_csv};
 use outcrop::error::ErrorKind;
+use outcrop::frame::scan_parquet;
 use outcrop::frame::{CsvScan, LazyFrame, Runner, Write};
 use outcrop::source::memory::MemorySource;
 use outcrop::types::ColumnType;
@@ -180,7 +181,11 @@ fn every_format_reads_back_exactly() {
             let options = options.bloom_filters([" i ", "a, \"text\""]);
             Runner::new().write(&written, path("a.parquet"), options).unwrap();
             assert_same(&batch, &read_parquet(&path("a.parquet")));
+            assert_same(&batch, &collected(&scan_parquet(path("a.parquet")).unwrap()));
         }
+        // A columnar file as the input of a pass that writes.
+        scan_parquet(path("a.parquet")).unwrap().write_ipc(path("again.arrow")).unwrap();
+        assert_same(&batch, &read_ipc(&path("again.arrow")));
         for codec in [Codec::None, Codec::Zstd, Codec::Lz4] {
             let options = WriteOptions::new(FileFormat::Ipc).compression(codec).sync(false);
             Runner::new().write(&written, path("a.arrow"), options).unwrap();
