@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 /// The splitter: every engine, cut or whole, finds the same records, and so does the `csv` crate in valid text.
-pub fn csv_split(data: &[u8]) {
+pub(crate) fn csv_split(data: &[u8]) {
     let Some((&[delimiter, quote, fields], text)) = data.split_first_chunk::<3>() else { return };
     let delimiter = b",;\t|"[usize::from(delimiter) % 4];
     let quote = [Some(b'"'), Some(b'\''), None][usize::from(quote) % 3];
@@ -65,7 +65,7 @@ pub fn csv_split(data: &[u8]) {
 }
 
 /// Opening (dialect, header, types) and reading a CSV file: the same rows, counts and errors however it is cut.
-pub fn csv_scan(data: &[u8]) {
+pub(crate) fn csv_scan(data: &[u8]) {
     let Some((&policy, text)) = data.split_first() else { return };
     let malformed =
         [MalformedPolicy::Error, MalformedPolicy::Skip, MalformedPolicy::Pad][usize::from(policy) % 3];
@@ -85,7 +85,7 @@ pub fn csv_scan(data: &[u8]) {
 }
 
 /// The bzip2 chain beside the `bzip2` crate: the same text; damage is an error for both, or ends our text early.
-pub fn bzip2(data: &[u8]) {
+pub(crate) fn bzip2(data: &[u8]) {
     let framed = [&b"BZh1"[..], data].concat();
     let mut theirs = Vec::new();
     let judged = bzip2::read::MultiBzDecoder::new(&framed[..]).take(1 << 24).read_to_end(&mut theirs);
@@ -102,7 +102,7 @@ pub fn bzip2(data: &[u8]) {
 }
 
 /// gzip and zstd (told by the first byte, so that both are tried) beside their crates, and whatever the rest looks like.
-pub fn compressed(data: &[u8]) {
+pub(crate) fn compressed(data: &[u8]) {
     const MOST: u64 = 1 << 24;
     let mut theirs = Vec::new();
     let judged = match data {
@@ -122,7 +122,7 @@ pub fn compressed(data: &[u8]) {
 }
 
 /// Any bytes as a Parquet file: an error or rows, never a panic.
-pub fn parquet(data: &[u8]) {
+pub(crate) fn parquet(data: &[u8]) {
     let file = stored(data);
     if let Ok(frame) = outcrop::scan_parquet(file.path()) {
         drop(Runner::new().threads(1).run::<_, outcrop::DataFrame>(frame));

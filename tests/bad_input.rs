@@ -223,7 +223,7 @@ fn table(records: usize) -> String {
 fn truncated_streams_never_give_an_answer() {
     let folder = Folder::new();
     let text = table(30_000);
-    for ending in ["csv.bz2", "csv.gz", "csv.zst"] {
+    for ending in ["csv.bz2", "csv.gz", "csv.zst", "csv.xz", "csv.lz4"] {
         let mut random = Random::new(1);
         let stored = compress(text.as_bytes(), ending, &mut random);
         for cut in [stored.len() / 2, stored.len() - 1, stored.len() - 5, stored.len() - 11] {
@@ -238,7 +238,7 @@ fn truncated_streams_never_give_an_answer() {
 fn flipped_bits_never_give_a_wrong_answer() {
     let folder = Folder::new();
     let text = table(3_000);
-    for ending in ["csv.bz2", "csv.gz", "csv.zst"] {
+    for ending in ["csv.bz2", "csv.gz", "csv.zst", "csv.xz", "csv.lz4"] {
         let whole = {
             let mut random = Random::new(3);
             let mut encoded = compress(text.as_bytes(), ending, &mut random);
@@ -276,7 +276,7 @@ fn flipped_bits_never_give_a_wrong_answer() {
 #[test]
 fn empty_streams_hold_no_records_and_garbage_after_the_end_is_ignored_with_a_warning() {
     let folder = Folder::new();
-    for ending in ["csv.bz2", "csv.gz", "csv.zst"] {
+    for ending in ["csv.bz2", "csv.gz", "csv.zst", "csv.xz", "csv.lz4"] {
         let mut random = Random::new(5);
         let empty = compress(b"", ending, &mut Random::new(2));
         let mut stored = empty.clone();

@@ -310,3 +310,155 @@ fn an_interrupt_ends_the_program_soon_with_130_and_leaves_nothing_behind() {
     assert!(interrupted.elapsed().as_secs_f64() < 2.0, "half a second is the promise, a busy machine gets more");
     assert_eq!(std::fs::read_dir(&answers).unwrap().count(), 0);
 }
+
+#[test]
+fn convert_writes_what_the_ending_says_and_ask_does_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let air = "testdata/airline/2001.csv.bz2";
+    let starts = |name: &str, magic: &[u8]| std::fs::read(path(name)).unwrap().starts_with(magic);
+    stdout_of(&[
+        "convert",
+        air,
+        "--to",
+        &path("a.parquet"),
+        "--to",
+        &path("a.csv.gz"),
+        "--where",
+        "ArrDelay > 60",
+        "--select",
+        "Origin,Dest,ArrDelay",
+        "--sort-by",
+        "ArrDelay desc, Origin",
+    ]);
+    assert!(starts("a.parquet", b"PAR1") && starts("a.csv.gz", &[0x1f, 0x8b]));
+    let question = "Origin, Dest, ArrDelay where ArrDelay > 60 sort ArrDelay desc, Origin";
+    let expected = stdout_of(&["ask", air, "-q", question, "--format", "csv"]);
+    assert_eq!(stdout_of(&["ask", &path("a.csv.gz"), "-q", "*", "--format", "csv"]), expected);
+    assert_eq!(stdout_of(&["convert", &path("a.csv.gz"), "--to", "-"]), expected);
+    stdout_of(&["ask", air, "-q", question, "-o", &path("b.parquet")]);
+    assert!(std::fs::read(path("a.parquet")).unwrap() == std::fs::read(path("b.parquet")).unwrap());
+    stdout_of(&["ask", air, "-q", question, "-q", "count(*) as n", "-o", &path("q{}.arrow")]);
+    assert!(starts("q1.arrow", b"ARROW1") && starts("q2.arrow", b"ARROW1"));
+    stdout_of(&["ask", air, "-q", "count(*) as n", "-o", &path("n.json.zst")]);
+    assert!(starts("n.json.zst", &[0x28, 0xb5, 0x2f, 0xfd]));
+    stdout_of(&["schema", air, "-o", &path("schema.parquet")]);
+    let stream = outcrop(&["convert", air, "--to", "-", "--format", "arrow"]).stdout;
+    let rows: usize = arrow::ipc::reader::StreamReader::try_new(&stream[..], None)
+        .unwrap()
+        .map(|batch| batch.unwrap().num_rows())
+        .sum();
+    assert_eq!(format!("count\n{rows}\n"), stdout_of(&["count", air, "--format", "csv"]));
+}
+
+#[test]
+fn convert_partitions_into_folders_and_counts_what_it_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("by-month");
+    let arguments = [
+        "convert",
+        AIR,
+        "--to",
+        out.to_str().unwrap(),
+        "--partition-by",
+        "Year,Month",
+        "--select",
+        "Year,Month,ArrDelay",
+        "--stats=json",
+    ];
+    let output = outcrop(&arguments);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let statistics: Value = serde_json::from_str(stderr.trim().lines().last().unwrap()).unwrap();
+    assert_eq!(statistics["rows_written"], 128_790);
+    assert_eq!(statistics["passes"], 1);
+    assert!(out.join("Year=2001/Month=9/part-0.parquet").is_file());
+    let again = outcrop(&arguments);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("--overwrite"));
+    stdout_of(&[
+        "convert",
+        AIR,
+        "--to",
+        out.to_str().unwrap(),
+        "--partition-by",
+        "Year",
+        "--select",
+        "Year,ArrDelay",
+        "--overwrite",
+        "--format",
+        "csv",
+    ]);
+    assert!(out.join("Year=2001/part-0.csv").is_file() && !out.join("Year=2001/Month=9").exists());
+}
+
+#[test]
+fn names_that_tell_no_format_and_formats_that_do_not_fit_are_slips_of_the_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let file = "testdata/airline/carriers.csv";
+    for arguments in [
+        &["ask", file, "-q", "*", "-o", &path("a.xlsx")][..],
+        &["ask", file, "-q", "*", "-o", &path("a")],
+        &["ask", file, "-q", "*", "-q", "count(*)", "-o", &path("a.parquet")],
+        &["convert", file, "--to", &path("a")],
+        &["convert", file, "--to", &path("a.parquet"), "--format", "csv"],
+        &["convert", file, "--to", &path("a.csv"), "--compression", "zsdt"],
+        &["convert", file, "--to", &path("a.csv"), "--where", "Cod = 'a'"],
+        &["convert", file, "--to", &path("a.csv"), "--select", "Code,Descr"],
+        &["convert", file, "--to", &path("a.csv"), "--sort-by", "Cod desc"],
+        &["convert", file, "--to", file],
+    ] {
+        let output = outcrop(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_one_clear_error_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.csv");
+    std::fs::write(&input, "a,b\n".to_owned() + &"12345,text of some length\n".repeat(100_000)).unwrap();
+    let out = folder.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    let device = outcrop(&["ask", input.to_str().unwrap(), "-q", "*", "-o", "/dev/full"]);
+    assert_eq!(device.status.code(), Some(1));
+    for target in ["a.csv", "a.arrow"] {
+        // A file may not grow beyond 100 KiB; the signal that would end the process is ignored.
+        let script = format!(
+            "trap '' XFSZ; ulimit -f 100; exec {:?} convert {:?} --to {:?}",
+            assert_cmd::cargo::cargo_bin("outcrop"),
+            input,
+            out.join(target)
+        );
+        let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("cannot write") && stderr.contains(target), "{stderr}");
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn an_interrupt_leaves_no_folder_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("big.csv");
+    std::fs::write(&input, "a,b,c\n".to_owned() + &"12345,text of some length,0.25\n".repeat(1_000_000)).unwrap();
+    let answers = folder.path().join("answers");
+    std::fs::create_dir(&answers).unwrap();
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("outcrop"))
+        .args(["convert", input.to_str().unwrap(), "--partition-by", "a", "--format", "csv", "--compression", "xz:9"])
+        .arg("--to")
+        .arg(answers.join("a"))
+        .arg("--to")
+        .arg(answers.join("b"))
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    assert!(child.try_wait().unwrap().is_none(), "still at work");
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(std::fs::read_dir(&answers).unwrap().count(), 0);
+}

@@ -53,7 +53,7 @@ fn write_set(folder: &std::path::Path, random: &mut Random, files: usize, record
     let mut paths = Vec::new();
     for file in 0..files {
         let text = random_csv(random, records);
-        let ending = ["csv", "csv.bz2", "csv.gz", "csv.zst"][random.below(4)];
+        let ending = ["csv", "csv.bz2", "csv.gz", "csv.zst", "csv.xz", "csv.lz4"][random.below(6)];
         let path = folder.join(format!("{file}.{ending}"));
         std::fs::write(&path, compress(&text, ending, random)).unwrap();
         paths.push(path);

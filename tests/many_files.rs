@@ -9,7 +9,7 @@ use common::{Random, compress};
 fn a_set_may_have_more_files_than_a_process_may_open() {
     let folder = tempfile::tempdir().unwrap();
     for at in 0..120 {
-        let ending = ["csv", "csv.bz2", "csv.gz", "csv.zst"][at % 4];
+        let ending = ["csv", "csv.bz2", "csv.gz", "csv.zst", "csv.xz", "csv.lz4"][at % 6];
         let stored = compress(format!("i\n{at}\n").as_bytes(), ending, &mut Random::new(at as u64));
         std::fs::write(folder.path().join(format!("{at}.{ending}")), stored).unwrap();
     }

@@ -251,7 +251,7 @@ fn a_type_that_only_an_unsampled_file_contradicts_is_widened_on_the_way() {
         folder.file(&format!("{at}.csv"), if at == 4 { "k,v\nx,2.5\n" } else { "k,v\nx,1\n" });
     }
     let arguments = ["ask", "*.csv", "-q", "sum(v) as s", "--format", "csv", "--sample-files", "3"];
-    assert_eq!(answer(&folder, &arguments).0, if (0..9).len() == 9 { "s\n10.5\n" } else { "" });
+    assert_eq!(answer(&folder, &arguments), ("s\n10.5\n".to_owned(), String::new()));
     let arguments = ["ask", "*.csv", "-q", "sum(v) as s", "--format", "csv", "--sample-files", "2"];
     let (table, warnings) = answer(&folder, &arguments);
     assert_eq!(table, "s\n10.5\n");

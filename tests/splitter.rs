@@ -2,9 +2,10 @@
 
 use outcrop::source::csv::fields::unquote;
 use outcrop::source::csv::{
-    Dialect, Engine, Format, Limits, LineEnd, Malformed, MalformedKind, RecordIndex, Split, guess_record_start,
-    parse_header, split, split_with,
+    ColumnSpec, DateFormat, Dialect, Engine, Format, Limits, LineEnd, Malformed, MalformedKind, RecordIndex, Split,
+    guess_record_start, parse_column, parse_header, split, split_with,
 };
+use outcrop::types::ColumnType;
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
@@ -307,6 +308,20 @@ fn guesses_hold_nearly_everywhere_in_quoted_text() {
 }
 
 #[test]
+fn guesses_hold_nearly_everywhere_in_escaped_and_commented_text() {
+    let rows = "7,\"a \\\"long\\\" text, with a \\\\\nand a second line\",\"NA\",x\r\n# it's \"odd, isn't it\r\n";
+    let text: String = rows.repeat(40);
+    let dialect = Dialect::default().with_escape(Some(b'\\')).unwrap().with_comment(Some(b'#')).unwrap();
+    for line_end in [LineEnd::Newline, LineEnd::CarriageReturn] {
+        let text = if line_end == LineEnd::Newline { text.clone() } else { text.replace("\r\n", "\r") };
+        let cuts = text.len() - 3 * rows.len();
+        let valid = Valid { text: text.into_bytes(), dialect: dialect.with_line_end(line_end), fields: 4 };
+        let held = (0..cuts).filter(|&cut| stitched(&valid, cut).1).count();
+        assert!(held * 100 >= cuts * 90, "{held} of {cuts} guesses held");
+    }
+}
+
+#[test]
 fn csv_spectrum() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/csv-spectrum");
     let mut cases = 0;
@@ -354,7 +369,7 @@ fn accepted(text: &str, fields: usize) -> Records {
 #[test]
 fn difference_an_unterminated_quote_is_malformed() {
     let text = "a,b\nc,\"d\ne,f\n";
-    let expected = Malformed { start: 4, at: 6, next: 13, record: 1, kind: MalformedKind::UnterminatedQuote };
+    let expected = Malformed { start: 4, at: 6, next: 9, record: 1, kind: MalformedKind::UnterminatedQuote };
     assert_eq!(trouble(text, 2), expected);
     assert_eq!(judge(text.as_bytes(), &Dialect::default())[1], [&b"c"[..], b"d\ne,f\n"]);
     // Until the file ends, the quote may yet be closed.
@@ -498,6 +513,15 @@ fn a_hundred_thousand_columns_are_split_and_read() {
     let (index, end) = split_all(Engine::best(), text.as_bytes(), &Dialect::default(), columns, true);
     assert_eq!((index.records(), end.malformed), (3, None));
     assert!(index.bytes_held() < 8 * text.len(), "{} bytes", index.bytes_held());
+    let spec = |index| ColumnSpec {
+        index,
+        column_type: ColumnType::Int64,
+        declared: false,
+        date_format: DateFormat::default(),
+    };
+    let format = Format::default();
+    let read = |column| parse_column(text.as_bytes(), &index, None, &spec(column), &format).array;
+    assert!((0..columns).all(|column| read(column).len() == 3 && read(column).null_count() == 0));
     let header = parse_header(line.as_bytes(), &Format::default(), true, true).unwrap().unwrap();
     assert_eq!((header.names.len(), header.renamed.len()), (columns, columns - 2));
 }

@@ -90,6 +90,10 @@ pub(super) fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
     if let Some(quote) = input.quote {
         scan = scan.quote(quote.0);
     }
+    if let Some(policy) = input.malformed {
+        scan = scan.malformed(policy);
+    }
+    scan = scan.repeated_headers(!input.keep_headers);
     if let Some(escape) = input.escape {
         scan = scan.escape(escape.0);
     }
@@ -181,6 +185,7 @@ pub(super) fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>)
     if let Some(bytes) = run.batch_bytes {
         options.batch_bytes = bytes.get();
     }
+    options.rejects.clone_from(&run.rejects);
     if !run.quiet {
         let bar = Arc::clone(progress);
         options.on_warning =

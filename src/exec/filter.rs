@@ -124,7 +124,7 @@ mod tests {
     fn comparisons_are_read_from_both_sides_and_through_and() {
         let filter = col("i").gt(lit(3)).and(lit("x").gt_eq(col("t")));
         let expected = [(4, Test::Gt(Literal::Int64(3))), (7, Test::LtEq(Literal::Utf8("x".into())))];
-        assert_eq!(of(&[filter.clone()]), expected);
+        assert_eq!(of(std::slice::from_ref(&filter)), expected);
         assert_eq!(of(&[col("i").gt(lit(3)), lit("x").gt_eq(col("t"))]), expected);
         assert_eq!(of(&[col("i").lt(lit(2.5))]), [(4, Test::Lt(Literal::Float64(2.5)))]);
         assert_eq!(of(&[col("t").is_null()]), [(7, Test::IsNull)]);

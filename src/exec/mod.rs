@@ -17,6 +17,7 @@ mod options;
 mod outcome;
 mod output;
 mod pass;
+mod rejects;
 mod run;
 mod sink;
 mod statistics;

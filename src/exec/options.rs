@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::memory::Budget;
 use crate::source::CancelToken;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where the work of a pass is done.
@@ -72,6 +73,10 @@ pub struct RunOptions {
     pub batch_bytes: usize,
     /// Stops the run from outside.
     pub cancel: CancelToken,
+    /// Where records that were set aside, and values for which a question did without a record, are written as CSV,
+    /// with file, line, byte, column, reason and the record as it stands there (bytes that are not UTF-8 as `\xE9`).
+    /// The rows are in input order. The file appears when the run has ended well. Default: nowhere.
+    pub rejects: Option<PathBuf>,
     /// The memory account. Default: counts without a limit.
     pub budget: Budget,
     /// Told of warnings. Default: nobody (they also come back with the result).
@@ -89,6 +94,7 @@ impl Default for RunOptions {
             piece_bytes: 1 << 20,
             batch_bytes: 1 << 18,
             cancel: CancelToken::new(),
+            rejects: None,
             budget: Budget::unlimited(),
             on_warning: None,
             on_progress: None,

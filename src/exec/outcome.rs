@@ -273,6 +273,8 @@ impl StageOutcome {
     fn note_misfit(&mut self, misfit: StageMisfit, locate: Option<&dyn Locate>) {
         match misfit.remedy {
             Remedy::Fail(error) => self.fail(misfit.row, || error, locate),
+            // Told of by the stage itself.
+            Remedy::Reject(_) => {}
             Remedy::Widen(wider) => {
                 let key = (misfit.column, wider);
                 if self.misfits.get(&key).is_some_and(|known| known.row <= misfit.row) {

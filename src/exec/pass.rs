@@ -4,6 +4,7 @@ use super::filter::any_stage;
 use super::options::{RunOptions, Scheduler, Warning};
 use super::outcome::{FirstMisfit, PassOutcome, Verdict};
 use super::output::Gate;
+use super::rejects::{Rejects, Wants};
 use super::run::tell;
 use super::sink::{self, Materialised, Sink};
 use super::statistics::RunStatistics;
@@ -11,13 +12,13 @@ use super::work::PassStage;
 use super::worker::{Shared, Worker, lock};
 use crate::batch::RowId;
 use crate::error::{Error, Place, Result};
-use crate::plan::{Stage, StageInput};
+use crate::plan::{SinkSpec, Stage, StageInput};
 use crate::source::{ScanRequest, Source};
 use crate::types::ColumnType;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// What a pass found for one stage.
@@ -30,6 +31,14 @@ pub(super) enum StageEnd {
     Again,
     /// The first error in input order.
     Failed(RowId, Error),
+}
+
+/// What a pass found for all stages, and what it set aside.
+pub(super) struct PassEnd {
+    pub(super) stages: Vec<StageEnd>,
+    pub(super) rejects: Rejects,
+    /// One a stage: for which rows its result stands.
+    pub(super) wants: Vec<Wants>,
 }
 
 /// How far a pass came.
@@ -55,7 +64,7 @@ pub(super) fn run_pass(
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
     gates: &mut [Option<Gate<'_>>],
-) -> Result<Vec<StageEnd>> {
+) -> Result<PassEnd> {
     let (stages, told): (Vec<Stage>, Vec<bool>) = stages.into_iter().map(|run| (run.stage, run.recodings_told)).unzip();
     let columns = union(&stages);
     let maps: Vec<Vec<usize>> = stages.iter().map(|stage| positions(stage, &columns)).collect();
@@ -76,12 +85,14 @@ pub(super) fn run_pass(
     let scan = source.scan(request)?;
     let of_pass = |((stage, map), recodings_told)| PassStage { stage, map, recodings_told };
     let stages: Vec<PassStage> = stages.into_iter().zip(maps).zip(told).map(of_pass).collect();
+    let any_limit = stages.iter().any(|stage| matches!(stage.stage.sink, SinkSpec::Collect { limit: Some(_) }));
     let shared = Shared {
         scan: &*scan,
         stages: &stages,
         options,
         pass_number: statistics.passes + 1,
         outcome: Mutex::new(PassOutcome::new(&stages)),
+        rejects: Mutex::new(Rejects::new(options, &columns, stages.len(), any_limit)),
         pending: Mutex::new(HashMap::new()),
         stop: AtomicBool::new(false),
         partitions: AtomicU64::new(0),
@@ -108,12 +119,23 @@ pub(super) fn run_pass(
         report_recoded(count, &place, source.recoding(), options, statistics, warnings);
     }
     let mut ends = Vec::with_capacity(stages.len());
+    let mut wants = Vec::with_capacity(stages.len());
     for (at, sink) in finished.drain(..).enumerate() {
-        ends.push(end(&outcome, at, sink, &columns)?);
+        let filled_by = sink.filled_by();
+        let end = end(&outcome, at, sink, &columns)?;
+        wants.push(match (&end, &stages[at].stage.sink, filled_by) {
+            (StageEnd::Done(..), SinkSpec::Collect { limit: Some(0) }, _) => Wants::Nothing,
+            (StageEnd::Done(..), _, None) => Wants::All,
+            (StageEnd::Done(..), _, Some(row)) => Wants::UpTo(row),
+            _ => Wants::Nothing,
+        });
+        ends.push(end);
     }
     statistics.peak_held_bytes = statistics.peak_held_bytes.max(options.budget.peak_bytes() as u64);
     statistics.seconds.finish += start.elapsed().as_secs_f64();
-    Ok(ends)
+    drop(outcome);
+    let rejects = shared.rejects.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(PassEnd { stages: ends, rejects, wants })
 }
 
 fn end(outcome: &PassOutcome, at: usize, sink: Box<dyn Sink>, columns: &[usize]) -> Result<StageEnd> {

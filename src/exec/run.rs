@@ -3,7 +3,8 @@
 use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
 use super::output::{Gate, RowOutput, cannot_begin_again};
-use super::pass::{Reading, StageEnd, StageToRun, run_pass};
+use super::pass::{PassEnd, Reading, StageEnd, StageToRun, run_pass};
+use super::rejects::{self, PassRejects};
 use super::sink::Materialised;
 use super::statistics::RunStatistics;
 use super::stream::flow;
@@ -41,6 +42,8 @@ pub struct RunOutput {
 /// A question on its way.
 struct Question<'a> {
     plan: LogicalPlan,
+    /// The key of its source before any types were widened.
+    input: String,
     /// Where its rows go instead of into an answer.
     output: Option<&'a dyn RowOutput>,
     /// They have gone there.
@@ -73,6 +76,7 @@ pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], optio
     let question = |(at, plan): (usize, &LogicalPlan)| {
         Ok(Question {
             plan: plan.clone(),
+            input: plan.source().key(),
             output: outputs.get(at).copied().flatten(),
             poured: false,
             stages: lower(plan)?,
@@ -83,14 +87,17 @@ pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], optio
         })
     };
     let mut questions = plans.iter().enumerate().map(question).collect::<Result<Vec<_>>>()?;
+    rejects::refuse_overwriting(options.rejects.as_deref(), plans.iter().map(LogicalPlan::source))?;
     tell_of_inputs(&questions, options, &mut warnings);
+    let mut set_aside = Vec::new();
     while let Some(members) = next_pass(&questions) {
-        scan_pass(&mut questions, &members, options, &mut statistics, &mut warnings)?;
+        set_aside.push(scan_pass(&mut questions, &members, options, &mut statistics, &mut warnings)?);
     }
     for question in &mut questions {
         finish(question, options, &mut statistics, &mut warnings)?;
         pour(question, options, &mut statistics, &mut warnings)?;
     }
+    rejects::finish(&set_aside, options, &mut statistics, &mut warnings)?;
     statistics.rows_kept = questions.iter().map(|question| question.kept).collect();
     statistics.seconds.wall = start.elapsed().as_secs_f64();
     let answer = |question: Question<'_>| {
@@ -138,8 +145,9 @@ fn scan_pass(
     options: &RunOptions,
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
-) -> Result<()> {
+) -> Result<PassRejects> {
     let source = Arc::clone(questions[members[0]].plan.source());
+    let input = questions[members[0]].input.clone();
     let first_stage = |&at: &usize| StageToRun {
         stage: questions[at].stages[0].clone(),
         recodings_told: questions[at].recodings_told,
@@ -147,7 +155,8 @@ fn scan_pass(
     let stages = members.iter().map(first_stage).collect();
     let bytes_before = statistics.bytes_read;
     let mut gates = members.iter().map(|&at| gate(&questions[at])).collect::<Result<Vec<_>>>()?;
-    let ends = run_pass(&source, stages, options, statistics, warnings, &mut gates)?;
+    let PassEnd { stages: ends, rejects, wants } =
+        run_pass(&source, stages, options, statistics, warnings, &mut gates)?;
     if members.iter().any(|&at| questions[at].repeated) {
         statistics.passes_repeated += 1;
         statistics.bytes_reread += statistics.bytes_read - bytes_before;
@@ -179,7 +188,7 @@ fn scan_pass(
             first_error = Some((row, error));
         }
     }
-    first_error.map_or(Ok(()), |(_, error)| Err(error))
+    first_error.map_or(Ok(PassRejects { input, source, rejects, wants }), |(_, error)| Err(error))
 }
 
 /// Lowers a question again over wider types.
@@ -214,7 +223,7 @@ fn finish(
         let columns = (0..before.schema.fields().len()).collect();
         let source: Arc<dyn Source> = Arc::new(MemorySource::new(before.schema, before.batches));
         stage.input = StageInput::Scan { source: Arc::clone(&source), columns };
-        for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut [])? {
+        for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut [])?.stages {
             match end {
                 StageEnd::Done(result, _) => question.result = Some(result),
                 StageEnd::Failed(_, error) => return Err(error),
@@ -263,7 +272,7 @@ fn pour(
     let stage = Stage { input, steps: Vec::new(), sink, schema: Arc::clone(&schema) };
     output.begin(&schema)?;
     let mut gates = [Some(Gate::new(output))];
-    for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut gates)? {
+    for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut gates)?.stages {
         match end {
             StageEnd::Done(result, _) => question.result = Some(result),
             StageEnd::Failed(_, error) => return Err(error),

@@ -15,8 +15,17 @@ pub struct RunStatistics {
     pub bytes_stored: u64,
     /// Partitions committed.
     pub partitions: u64,
-    /// Records committed, rows of intermediate results not counted.
+    /// Records committed in all passes, without those set aside and rows of intermediate results.
     pub records_read: u64,
+    /// Malformed records that were set aside. Like the next three, counted once however many passes there were, and
+    /// up to the last row wanted where every question has a limit.
+    pub records_rejected: u64,
+    /// Records that had too few fields and were filled up with nulls, or lost surplus fields that were empty.
+    pub records_padded: u64,
+    /// Records that repeat the header and were passed over.
+    pub headers_repeated: u64,
+    /// Values that do not fit a type or encoding given by the user, so that questions did without their records.
+    pub values_rejected: u64,
     /// For each question, the rows that reached its first sink.
     pub rows_kept: Vec<u64>,
     /// Fields that were not UTF-8 and were read as windows-1252.

@@ -1,10 +1,11 @@
 //! What one partition means to one stage, found out before the partition is certain.
 
 use super::filter::leading_filters;
+use super::rejects::RejectedValue;
 use crate::batch::{Batch, Mask, RowId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Stage, Step};
-use crate::source::{Remedy, SourceBatch};
+use crate::source::{Misfit, Remedy, SourceBatch};
 use arrow::array::BooleanArray;
 use std::sync::Arc;
 
@@ -70,6 +71,8 @@ pub(super) struct StageWork {
     pub(super) failure: Option<(Option<RowId>, Error)>,
     /// Values that the stage reads and that do not fit, in row order.
     pub(super) misfits: Vec<StageMisfit>,
+    /// Values for which the stage does without a row, in row order.
+    pub(super) rejected: Vec<RejectedValue>,
 }
 
 /// A value that a stage reads and that does not fit its column.
@@ -92,9 +95,15 @@ fn evaluate(stage: &PassStage, batches: &[SourceBatch]) -> StageWork {
                 return work;
             }
         };
-        let batch = Batch { records, origin: source.batch.origin.clone() };
-        if !source.misfits.is_empty() {
-            note_misfits(stage, source, &mut work.misfits);
+        let mut batch = Batch { records, origin: source.batch.origin.clone() };
+        if let Some(kept) = note_misfits(stage, source, &mut work) {
+            batch = match batch.filter(&kept) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    work.failure = Some((None, error));
+                    return work;
+                }
+            };
         }
         match apply(&stage.stage.steps, &batch) {
             Ok(None) => {}
@@ -148,18 +157,31 @@ fn locate(steps: &[Step], batch: &Batch, error: Error, kept: &mut Vec<Batch>) ->
     (Some(batch.origin.row_id(good)), error)
 }
 
-fn note_misfits(stage: &PassStage, source: &SourceBatch, misfits: &mut Vec<StageMisfit>) {
+/// Notes values that the stage reads and that do not fit; the rows to keep, if the stage does without some. Other misfits
+/// of a row that it does without do not matter to it.
+fn note_misfits(stage: &PassStage, source: &SourceBatch, work: &mut StageWork) -> Option<BooleanArray> {
     let mut concern = Concern::new(stage, source);
-    for misfit in &source.misfits {
-        if concern.is(misfit.row, misfit.column) {
-            misfits.push(StageMisfit {
-                row: source.batch.origin.row_id(misfit.row),
-                column: misfit.column,
-                text: misfit.text.clone(),
-                remedy: misfit.remedy.clone(),
-            });
+    let concerning = source.misfits.iter().filter(|misfit| concern.is(misfit.row, misfit.column));
+    let (rejected, others): (Vec<&Misfit>, Vec<&Misfit>) =
+        concerning.partition(|misfit| matches!(misfit.remedy, Remedy::Reject(_)));
+    let mut kept = vec![true; if rejected.is_empty() { 0 } else { source.batch.rows() }];
+    for misfit in rejected {
+        if let Remedy::Reject(reason) = &misfit.remedy {
+            kept[misfit.row] = false;
+            let (row, text) = (source.batch.origin.row_id(misfit.row), misfit.text.clone());
+            let (column, reason) = (misfit.column, Arc::clone(reason));
+            work.rejected.push(RejectedValue { row, column, text, reason });
         }
     }
+    for misfit in others.into_iter().filter(|misfit| kept.get(misfit.row) != Some(&false)) {
+        work.misfits.push(StageMisfit {
+            row: source.batch.origin.row_id(misfit.row),
+            column: misfit.column,
+            text: misfit.text.clone(),
+            remedy: misfit.remedy.clone(),
+        });
+    }
+    (!kept.is_empty()).then(|| BooleanArray::from(kept))
 }
 
 /// Which fields of a batch a stage reads: those of its columns, but for rows that a leading filter which does not read

@@ -3,6 +3,7 @@
 use super::options::{Progress, RunOptions, Warning};
 use super::outcome::PassOutcome;
 use super::output::{Gate, Passage, gate_of};
+use super::rejects::Rejects;
 use super::sink::Sink;
 use super::statistics::StageSeconds;
 
@@ -21,6 +22,7 @@ pub(super) struct Shared<'a> {
     pub(super) options: &'a RunOptions,
     pub(super) pass_number: u64,
     pub(super) outcome: Mutex<PassOutcome>,
+    pub(super) rejects: Mutex<Rejects>,
     /// Evaluated partitions that wait for their commit.
     pub(super) pending: Mutex<HashMap<PartitionId, PartitionWork>>,
     pub(super) stop: AtomicBool,
@@ -129,10 +131,11 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn absorb(&mut self, item: Committed, locate: Option<&dyn Locate>) -> Result<()> {
+    fn absorb(&mut self, mut item: Committed, locate: Option<&dyn Locate>) -> Result<()> {
         let shared = self.shared;
         let pending = || lock(&shared.pending).remove(&item.id);
-        let work = match item.rows {
+        let rows = std::mem::replace(&mut item.rows, CommittedRows::AsRead);
+        let mut work = match rows {
             CommittedRows::AsRead => {
                 shared.partitions.fetch_add(1, Ordering::Relaxed);
                 pending().ok_or_else(|| Error::internal("a partition was committed that nobody read"))?
@@ -145,9 +148,11 @@ impl<'a> Worker<'a> {
             CommittedRows::Between(batches) => self.evaluate_all(&batches),
         };
         shared.records.fetch_add(item.records, Ordering::Relaxed);
-        if let Some(warning) = item.warning {
+        if let Some(warning) = item.warning.take() {
             self.warn(Warning(warning));
         }
+        let values: Vec<_> = work.stages.iter_mut().map(|stage| std::mem::take(&mut stage.rejected)).collect();
+        lock(&shared.rejects).note(&mut item, &values, locate)?;
         let recoded = work.recoded;
         let mut stages = work.stages;
         // A stand-in for a value that does not fit must not go out; rows before an error may.

@@ -9,6 +9,7 @@ use crate::exec::{Progress, RunOptions, RunStatistics, Scheduler, Warning, run};
 use crate::memory::Budget;
 use crate::plan::LogicalPlan;
 use crate::source::CancelToken;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Something that can be computed.
@@ -251,6 +252,13 @@ impl Runner {
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
         self.options.budget = budget;
+        self
+    }
+
+    /// Where records and values that were set aside are written as CSV, see [`RunOptions::rejects`]. Default: nowhere.
+    #[must_use]
+    pub fn rejects(mut self, path: impl Into<PathBuf>) -> Self {
+        self.options.rejects = Some(path.into());
         self
     }
 

@@ -142,13 +142,6 @@ impl CsvScan {
         self
     }
 
-    /// What becomes of malformed records. Default: an error.
-    #[must_use]
-    pub fn malformed(mut self, policy: MalformedPolicy) -> Self {
-        self.options.malformed = policy;
-        self
-    }
-
     /// Files of which samples are read for types, spread evenly over the set, the first and the last included; of the
     /// others only the header is read. Default 100.
     #[must_use]
@@ -197,6 +190,24 @@ impl CsvScan {
     #[must_use]
     pub fn with_type(mut self, column: impl Into<String>, column_type: ColumnType) -> Self {
         self.options.types.push((column.into(), column_type));
+        self
+    }
+
+    /// What becomes of a record that breaks the grammar or has too few or too many fields, and of a value that does not
+    /// fit a type or encoding given here. Default: an error.
+    ///
+    /// A record whose quotes are broken costs its first line; reading goes on at the next. A value that does not fit
+    /// sets its record aside for the questions that read it, and for no other.
+    #[must_use]
+    pub fn malformed(mut self, policy: MalformedPolicy) -> Self {
+        self.options.malformed = policy;
+        self
+    }
+
+    /// Whether records that stand in a file as its header does are passed over and counted. Default true.
+    #[must_use]
+    pub fn repeated_headers(mut self, passed_over: bool) -> Self {
+        self.options.repeated_headers = passed_over;
         self
     }
 

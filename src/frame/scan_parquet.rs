@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// The table in Parquet files: paths, globs (sorted by name) or directories.
 ///
-/// Reads the footer of every file, nothing more. The files need the same columns, in any order; a field of a struct is
+/// Reads the footer of every file, nothing more. Bytes that are not UTF-8 are shown as `\xNN`. The files need the same columns, in any order; a field of a struct is
 /// a column `struct.field`, and of a list its length can be asked for, as `list.length`.
 ///
 /// # Errors

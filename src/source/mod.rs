@@ -261,6 +261,9 @@ pub enum Remedy {
     Widen(ColumnType),
     /// The type or encoding was declared: this error, its place still to be added.
     Fail(Error),
+    /// The type or encoding was declared, and the user chose to do without such records: the question does without the
+    /// row, for this reason.
+    Reject(Arc<str>),
 }
 
 /// A field that was read as windows-1252.
@@ -292,10 +295,19 @@ pub struct Committed {
     pub warning: Option<String>,
     /// Records set aside among these rows, in input order.
     pub rejects: Vec<Reject>,
-    /// Records among these rows that were too short and were filled up with nulls.
-    pub padded: u64,
+    /// Records among these rows that were too short and were filled up with nulls, or lost empty surplus fields.
+    pub padded: Named,
     /// Records that repeat the header and were passed over.
-    pub repeated_headers: u64,
+    pub repeated_headers: Named,
+}
+
+/// Records of one kind, ascending.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// The position that the row of each has or would have, see [`RowId`].
+    pub positions: Vec<u64>,
+    /// Where the first of them stands.
+    pub first: Option<Place>,
 }
 
 impl Committed {
@@ -311,8 +323,8 @@ impl Committed {
             file_done: false,
             warning: None,
             rejects: Vec::new(),
-            padded: 0,
-            repeated_headers: 0,
+            padded: Named::default(),
+            repeated_headers: Named::default(),
         }
     }
 }
@@ -320,6 +332,8 @@ impl Committed {
 /// A record that was set aside because the user chose so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
+    /// The position that its row would have, see [`RowId`].
+    pub position: u64,
     /// Where it stands: file, line, byte, and the column, if it is one value that does not fit.
     pub place: Place,
     /// What is wrong with it.
@@ -342,6 +356,12 @@ pub enum CommittedRows {
 pub trait Locate: Send {
     /// The place of the row, without a column.
     fn place(&self, row: RowId) -> Place;
+
+    /// The places of rows, ascending, and their records as they stand in the file, without line ends; an empty text
+    /// where a record is not text of its own.
+    fn records(&self, rows: &[RowId]) -> Vec<(Place, Vec<u8>)> {
+        rows.iter().map(|&row| (self.place(row), Vec::new())).collect()
+    }
 
     /// Gives memory that is not needed any more back to a worker.
     fn recycle(self: Box<Self>, scratch: &mut ScanScratch);

@@ -97,20 +97,20 @@ impl FromStr for Compression {
             }
         })?;
         let levels = match codec {
-            Codec::Gzip => 0..=9,
-            Codec::Zstd => 1..=22,
-            Codec::Bzip2 => 1..=9,
-            Codec::Xz => 0..=9,
-            Codec::Brotli => 0..=11,
-            Codec::None | Codec::Lz4 | Codec::Snappy => 1..=0,
+            Codec::Gzip | Codec::Xz => Some(0..=9),
+            Codec::Zstd => Some(1..=22),
+            Codec::Bzip2 => Some(1..=9),
+            Codec::Brotli => Some(0..=11),
+            Codec::None | Codec::Lz4 | Codec::Snappy => None,
         };
         let level = level.map(|level| {
-            let number = level.parse().ok().filter(|level| levels.contains(level));
+            let number =
+                level.parse().ok().filter(|level| levels.as_ref().is_some_and(|levels| levels.contains(level)));
             number.ok_or_else(|| {
                 let error = Error::new(ErrorKind::Name, format!("{codec} has no level {level}"));
-                match levels.is_empty() {
-                    true => error.hint(format!("{codec} has no levels")),
-                    false => error.hint(format!("levels are {} to {}", levels.start(), levels.end())),
+                match &levels {
+                    None => error.hint(format!("{codec} has no levels")),
+                    Some(levels) => error.hint(format!("levels are {} to {}", levels.start(), levels.end())),
                 }
             })
         });

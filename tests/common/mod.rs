@@ -113,6 +113,17 @@ pub fn compress(text: &[u8], ending: &str, random: &mut Random) -> Vec<u8> {
                 encoder.finish().unwrap();
             }
             "csv.zst" => stored.extend(zstd::encode_all(part, 1).unwrap()),
+            "csv.xz" => {
+                let mut encoder = liblzma::write::XzEncoder::new(&mut stored, 0);
+                encoder.write_all(part).unwrap();
+                encoder.finish().unwrap();
+            }
+            "csv.lz4" => {
+                let info = lz4_flex::frame::FrameInfo::new().content_checksum(true);
+                let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, &mut stored);
+                encoder.write_all(part).unwrap();
+                encoder.finish().unwrap();
+            }
             _ => stored.extend_from_slice(part),
         }
     }

@@ -11,7 +11,7 @@ mod values;
 
 use crate::error::Result;
 use crate::exec::Scheduler;
-use crate::source::csv::{ColumnPolicy, FileRule, InvalidBytes, LineEnd};
+use crate::source::csv::{ColumnPolicy, FileRule, InvalidBytes, LineEnd, MalformedPolicy};
 use crate::source::detect::InputFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use convert::{Convert, Rows, WriteFlags, WriteFormat};
@@ -229,6 +229,16 @@ pub(crate) struct Input {
     /// With an encoding given, a byte that does not decode is an error.
     #[arg(long, value_name = "LABEL", value_parser = values::encoding)]
     pub(crate) encoding: Option<String>,
+    /// What becomes of records that are broken or have too few or too many fields [default: error]
+    ///
+    /// skip: they are set aside and counted. pad: those with too few fields are filled up with nulls, surplus fields that
+    /// are empty are dropped, and the others are set aside. With both, a value that does not fit --types or --encoding
+    /// sets its record aside for the questions that read it.
+    #[arg(long, value_name = "error|skip|pad", value_parser = values::malformed)]
+    pub(crate) malformed: Option<MalformedPolicy>,
+    /// Read records that repeat the header as data, instead of passing them over
+    #[arg(long)]
+    pub(crate) keep_headers: bool,
     /// What becomes of bytes that the encoding given does not have [default: error]
     #[arg(long, value_name = "error|replace", value_parser = values::invalid_bytes)]
     pub(crate) invalid_bytes: Option<InvalidBytes>,
@@ -267,6 +277,9 @@ pub(crate) struct Run {
     /// Who does the work; answers are the same [default: $OUTCROP_SCHEDULER, else threads]
     #[arg(long, value_name = "threads|synchronous", value_parser = values::scheduler)]
     scheduler: Option<Scheduler>,
+    /// Write the records that were set aside to FILE, as CSV with file, line, byte, column, reason and record
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
     /// Print the statistics of the run on stderr at the end, for people or for programs
     #[arg(long, value_name = "text|json", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
     pub(crate) stats: Option<Stats>,

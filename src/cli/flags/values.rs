@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::exec::Scheduler;
-use crate::source::csv::{self, ColumnPolicy, DateFormats, FileRule, InvalidBytes, LineEnd};
+use crate::source::csv::{self, ColumnPolicy, DateFormats, FileRule, InvalidBytes, LineEnd, MalformedPolicy};
 use crate::source::detect::InputFormat;
 use crate::types::ColumnType;
 use crate::write::Compression;
@@ -98,6 +98,11 @@ pub(super) fn encoding(label: &str) -> Result<String, String> {
         Some(_) => Ok(label.to_string()),
         None => Err("no such encoding; utf-8, latin1, windows-1252 and shift_jis are some".to_string()),
     }
+}
+
+/// A policy for malformed records by its name.
+pub(super) fn malformed(name: &str) -> Result<MalformedPolicy, String> {
+    MalformedPolicy::parse(name).map_err(|error| error.to_string())
 }
 
 /// A format of input files by its name.

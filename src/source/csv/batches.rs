@@ -4,12 +4,13 @@ use super::column::{ColumnSpec, Misfit as FieldMisfit, MisfitKind, parse_column}
 use super::fields::Format;
 use super::index::RecordIndex;
 use super::infer::widened_type;
-use super::record::Malformed;
-use super::split::{Limits, split};
+use super::options::MalformedPolicy;
+use super::record::{Malformed, MalformedKind};
+use super::take::{Aside, Counted, Long, Overlong, Rules, Span, Trouble};
 use crate::batch::{Batch, Mask, Positions, RowOrigin};
-use crate::error::{Error, ErrorKind, Result};
-use crate::source::decompress::Cell;
-use crate::source::{Misfit, Recoded, Remedy, RowFilter, SourceBatch};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::source::decompress::{Cell, positions_of};
+use crate::source::{Misfit, Recoded, Reject, Remedy, RowFilter, SourceBatch};
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter;
 use arrow::datatypes::SchemaRef;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 /// What a file's records become.
 pub(super) struct Reader {
     pub(super) file: u32,
-    pub(super) fields: usize,
+    pub(super) rules: Rules,
     pub(super) format: Format,
     /// One a column wanted.
     pub(super) specs: Vec<ColumnSpec>,
@@ -28,48 +29,87 @@ pub(super) struct Reader {
 }
 
 /// The records of a text.
+#[derive(Default)]
 pub(super) struct ReadText {
     pub(super) batches: Vec<SourceBatch>,
     /// Offset behind the last complete record.
     pub(super) tail: usize,
-    /// What stands there, if it is malformed.
+    /// What stands there, if it is malformed and that is an error.
     pub(super) malformed: Option<Malformed>,
-    pub(super) records: u64,
-    /// Line ends between the start and the tail.
-    pub(super) newlines: u64,
+    /// What stands there is longer than a record may be, and that is an error or was not to be dealt with.
+    pub(super) too_long: bool,
+    /// What the batches cannot tell.
+    pub(super) tally: Tally,
 }
+
+/// Records and lines between the start and the tail of a text. Places within are relative: the number of bytes and of
+/// line ends before them.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// Records in batches, or turned away by the filter.
+    pub(super) records: u64,
+    pub(super) newlines: u64,
+    pub(super) rejects: Vec<Reject>,
+    pub(super) padded: Counted,
+    pub(super) repeated_headers: Counted,
+}
+
+/// So much is kept of a record that is set aside for its length.
+const LONG_SHOWN_BYTES: usize = 64 << 10;
 
 /// A filter that keeps more than this share of rows is not worth compacting for.
 const COMPACT_BELOW: f64 = 0.75;
 
 impl Reader {
-    /// Reads the complete records of `text` from offset `from`, a record's start, on.
+    /// Reads the records of `span`, as far as they are complete.
     pub(super) fn read(
         &self,
-        text: &[u8],
-        from: usize,
+        span: Span<'_>,
         cells: &[Cell],
-        at_end: bool,
         index: &mut RecordIndex,
+        mut overlong: Option<(u64, &mut Overlong)>,
     ) -> Result<ReadText> {
-        let mut read = ReadText { batches: Vec::new(), tail: from, malformed: None, records: 0, newlines: 0 };
-        let limits = Limits { bytes: self.batch_bytes, records: usize::MAX };
-        while read.tail < text.len() {
+        let mut read = ReadText { tail: span.from, ..ReadText::default() };
+        while read.tail < span.until {
             index.clear();
-            let part = split(text, read.tail, &self.format.dialect, self.fields, at_end, limits, index);
-            read.records += index.records() as u64;
-            read.newlines += index.newlines();
+            let long = match &mut overlong {
+                None => Long::Stop,
+                Some((base, overlong)) => Long::Pass(*base, overlong),
+            };
+            let taken = self.rules.take(Span { from: read.tail, ..span }, self.batch_bytes, index, long);
+            let before = Before { start: span.from, lines: read.tally.newlines };
+            let reject = |aside| self.reject(span.text, aside, &before, cells);
+            read.tally.rejects.extend(taken.aside.iter().map(reject));
+            read.tally.padded.join(taken.padded, before.lines);
+            read.tally.repeated_headers.join(taken.repeated, before.lines);
+            read.tally.records += index.records() as u64;
+            read.tally.newlines += taken.lines;
             if index.records() > 0 {
-                read.batches.push(self.batch(text, index, cells)?);
+                read.batches.push(self.batch(span.text, index, cells)?);
             }
-            let stuck = part.consumed == read.tail;
-            read.tail = part.consumed;
-            read.malformed = part.malformed;
-            if stuck || part.malformed.is_some() {
+            let stuck = taken.consumed == read.tail;
+            read.tail = taken.consumed;
+            read.malformed = taken.malformed;
+            read.too_long = taken.too_long;
+            if stuck || read.malformed.is_some() || read.too_long {
                 break;
             }
         }
         Ok(read)
+    }
+
+    fn reject(&self, text: &[u8], aside: &Aside, before: &Before, cells: &[Cell]) -> Reject {
+        let place = Place {
+            line: Some(before.lines + aside.lines),
+            byte: Some((aside.start - before.start) as u64),
+            ..Place::default()
+        };
+        let position = positions_of(std::iter::once(aside.start), cells).next().unwrap_or_default();
+        let end = match aside.trouble {
+            Trouble::TooLong(_) => aside.end.min(aside.start + LONG_SHOWN_BYTES),
+            Trouble::Malformed(_) => aside.end,
+        };
+        Reject { position, place, reason: describe(aside.trouble).0, raw: text[aside.start..end].to_vec() }
     }
 
     fn batch(&self, text: &[u8], index: &RecordIndex, cells: &[Cell]) -> Result<SourceBatch> {
@@ -134,7 +174,14 @@ impl Reader {
                 place.value = Some(shown.clone());
             })
         };
+        let sets_aside = self.rules.malformed != MalformedPolicy::Error;
         let remedy = match misfit.kind {
+            MisfitKind::Encoding if sets_aside => {
+                Remedy::Reject("the field is not valid in the declared encoding".into())
+            }
+            MisfitKind::Type if spec.declared && sets_aside => {
+                Remedy::Reject(format!("the value is not {}, the type given for its column", spec.column_type).into())
+            }
             MisfitKind::Encoding => Remedy::Fail(located(
                 Error::new(ErrorKind::Value, "the field is not valid in the declared encoding")
                     .hint("--encoding states another, without it such fields are read as windows-1252, and --invalid-bytes replace replaces such bytes"),
@@ -151,6 +198,39 @@ impl Reader {
         Misfit { row: misfit.row, column: at, text: shown, remedy }
     }
 }
+
+/// What precedes the text of one call of [`Rules::take`] in a longer text.
+struct Before {
+    /// Where the longer text was begun.
+    start: usize,
+    /// Line ends since then.
+    lines: u64,
+}
+
+/// What is wrong with a record, and what to try.
+pub(super) fn describe(trouble: Trouble) -> (String, &'static str) {
+    match trouble {
+        Trouble::Malformed(MalformedKind::TooFew { found }) => {
+            (format!("the record has {found} fields, too few"), RAGGED)
+        }
+        Trouble::Malformed(MalformedKind::TooMany { found }) => {
+            (format!("the record has {found} fields, too many"), RAGGED)
+        }
+        Trouble::Malformed(MalformedKind::UnterminatedQuote) => {
+            ("a quote is opened here and never closed".to_owned(), UNQUOTED)
+        }
+        Trouble::Malformed(MalformedKind::TextAfterQuote) => ("text follows a closing quote".to_owned(), DOUBLED),
+        Trouble::TooLong(most) => (format!("a record is longer than {most} bytes"), UNCLOSED),
+    }
+}
+
+const RAGGED: &str = "every record needs as many fields as the header; look for a stray delimiter, quote or line end, \
+    and in a gzip or zstd file for damage (gzip -t, zstd -t); --malformed skip sets such records aside";
+const UNQUOTED: &str = "--quote none reads quotes as text; --malformed skip sets such records aside";
+const DOUBLED: &str = "inside quotes a quote is written twice; --quote none reads quotes as text; --malformed skip sets \
+    such records aside";
+const UNCLOSED: &str = "is a quote never closed? --quote none reads quotes as text; --malformed skip sets such records \
+    aside";
 
 /// Misfits and recoded fields of a batch in the making.
 #[derive(Default)]
@@ -189,18 +269,8 @@ fn mask_of(rows: &[u32], length: usize) -> BooleanArray {
     BooleanArray::from(mask)
 }
 
-/// Row positions of records that start at `starts`, ascending offsets into the text of `cells`.
 fn positions(starts: impl Iterator<Item = u32>, cells: &[Cell]) -> Arc<[u64]> {
-    let mut cell = 0;
-    starts
-        .map(|start| {
-            let start = start as usize;
-            while cells.get(cell + 1).is_some_and(|next| next.at <= start) {
-                cell += 1;
-            }
-            cells.get(cell).map_or(start as u64, |cell| cell.base + (start - cell.at) as u64)
-        })
-        .collect()
+    positions_of(starts.map(|start| start as usize), cells).collect()
 }
 
 /// A field for a message: at most 60 characters.

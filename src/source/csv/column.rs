@@ -15,6 +15,7 @@ use super::strings::{INLINE_BYTES, StringViews, ascii_view};
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, NullArray, PrimitiveArray, new_null_array};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
+use arrow::compute::nullif;
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use std::ops::Range;
 use std::sync::Arc;
@@ -136,7 +137,31 @@ pub fn parse_column(
             .primitives::<TimestampMicrosecondType>(|start, end| parse_timestamp(&text[start..end]), parse_timestamp),
         ColumnType::Utf8 => column.strings(),
     };
-    Parsed { array, misfits: column.misfits, recoded: column.recoded }
+    let parsed = Parsed { array, misfits: column.misfits, recoded: column.recoded };
+    // An empty field of the text means the same as one that is missing, unless only the latter is null.
+    if index.padded.is_empty() || format.nulls.contains(b"") {
+        parsed
+    } else {
+        without_missing(parsed, index, rows, spec)
+    }
+}
+
+/// The column with nulls where a padded record lacks the field.
+fn without_missing(mut parsed: Parsed, index: &RecordIndex, rows: Option<&[u32]>, spec: &ColumnSpec) -> Parsed {
+    let lacks = |record: u32| {
+        let found = index.padded.binary_search_by_key(&record, |&(padded, _)| padded);
+        found.is_ok_and(|at| index.padded[at].1 as usize <= spec.index)
+    };
+    let mask: BooleanArray = match rows {
+        Some(rows) => rows.iter().map(|&record| Some(lacks(record))).collect(),
+        None => (0..index.records() as u32).map(|record| Some(lacks(record))).collect(),
+    };
+    parsed.misfits.retain(|misfit| !mask.value(misfit.row));
+    if mask.true_count() > 0 && !parsed.array.data_type().is_null() {
+        // Every other type has nulls.
+        parsed.array = nullif(&parsed.array, &mask).unwrap_or_else(|_| Arc::clone(&parsed.array));
+    }
+    parsed
 }
 
 /// Whether the field is a null token; may decline where the slow reading would not.

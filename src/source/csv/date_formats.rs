@@ -161,8 +161,8 @@ impl DateFormats {
             return None;
         }
         let fits = COMMON.iter().enumerate().filter_map(|(bit, &way)| Some((self.type_in(way, text)?, 1 << bit)));
-        let (types, bits): (Vec<ColumnType>, Vec<u64>) = fits.unzip();
-        Some((*types.first()?, DateWays(bits.into_iter().fold(0, |bits, bit| bits | bit))))
+        fits.map(|(column_type, bit)| (column_type, DateWays(bit)))
+            .reduce(|(column_type, ways), (_, way)| (column_type, ways.or(way)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::dialect::Dialect;
 use super::record::{after_line, next_quote, scan_record};
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
 /// How much text speaks for or against a hypothesis.
 const EVIDENCE_BYTES: usize = 16 << 10;
@@ -48,7 +48,7 @@ impl Hypothesis {
     }
 
     /// How many more of the next records are plausible than are not, and how many are. An odd number of quotes in a
-    /// record means that one stands inside a field, which is allowed but rare, unless quotes can be escaped.
+    /// record, escaped ones left out, means that one stands inside a field, which is allowed but rare.
     fn support(self, text: &[u8], quote: u8, dialect: &Dialect, fields: usize) -> (i64, i64) {
         let stop = self.start.saturating_add(EVIDENCE_BYTES).min(text.len());
         let (mut at, mut good, mut bad) = (self.start, 0, self.odd);
@@ -57,12 +57,8 @@ impl Hypothesis {
                 break;
             };
             let right_shape = record.fields == fields || record.blank && fields > 1 || record.comment;
-            let paired = || {
-                record.comment
-                    || dialect.escape().is_some()
-                    || memchr_iter(quote, &text[at..record.next]).count().is_multiple_of(2)
-            };
-            if right_shape && record.trouble.is_none() && paired() {
+            let paired = || count_quotes(&text[at..record.next], quote, dialect.escape()).is_multiple_of(2);
+            if right_shape && record.trouble.is_none() && (record.comment || paired()) {
                 good += 1;
             } else {
                 bad += 1;
@@ -71,6 +67,16 @@ impl Hypothesis {
         }
         (good - bad, good)
     }
+}
+
+/// Number of quotes that are not escaped.
+fn count_quotes(text: &[u8], quote: u8, escape: Option<u8>) -> usize {
+    let (mut at, mut count) = (0, 0);
+    while let Some(distance) = text.get(at..).and_then(|rest| next_quote(rest, quote, escape)) {
+        at += distance + 1;
+        count += 1;
+    }
+    count
 }
 
 /// The end of the quoted field inside which the text begins: after the first quote that is not doubled and stands

@@ -26,6 +26,8 @@ pub struct Header {
     pub renamed: Vec<Renamed>,
     /// Number of names that were read as windows-1252.
     pub recoded: u64,
+    /// The record as it stands in the file, without its line end; empty if there is no header.
+    pub raw: Vec<u8>,
     /// Offset of the first data record.
     pub data_start: usize,
 }
@@ -65,7 +67,7 @@ pub(super) fn parse_header_at(
     };
     if !has_header {
         let names = (1..=record.fields).map(|number| format!("column_{number}")).collect();
-        return Ok(Some(Header { names, renamed: Vec::new(), recoded: 0, data_start: first }));
+        return Ok(Some(Header { names, renamed: Vec::new(), recoded: 0, raw: Vec::new(), data_start: first }));
     }
     let place = |at: usize| Place {
         line: Some(1 + super::count_lines(&text[..at], &format.dialect)),
@@ -95,7 +97,8 @@ pub(super) fn parse_header_at(
         at = end as usize + 1;
     }
     let (names, renamed) = distinct(given);
-    Ok(Some(Header { names, renamed, recoded, data_start: record.next }))
+    let raw = text[start..at - 1].to_vec();
+    Ok(Some(Header { names, renamed, recoded, raw, data_start: record.next }))
 }
 
 /// Makes names distinct and not empty without giving any column a name that the file gives another.

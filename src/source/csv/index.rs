@@ -5,7 +5,8 @@ use std::ops::Range;
 /// Record starts and field ends of a run of records, as offsets into the text they were split from.
 ///
 /// Invariants: `ends` holds exactly `fields` entries a record; field 0 begins at the record's start, any other field
-/// one byte after the end of the field before it; offsets ascend and lie within the text.
+/// one byte after the end of the field before it; offsets ascend and lie within the text. Fields that a padded record
+/// lacks are empty and end where it ends.
 #[derive(Clone, Debug, Default)]
 pub struct RecordIndex {
     pub(super) fields: usize,
@@ -13,6 +14,8 @@ pub struct RecordIndex {
     pub(super) ends: Vec<u32>,
     pub(super) quotes: bool,
     pub(super) newlines: u64,
+    /// Records that were padded, ascending, and how many fields they have in the text.
+    pub(super) padded: Vec<(u32, u32)>,
     /// The last split met a malformed record, and others may follow: fast scans would be wasted on them.
     pub(super) careful: bool,
 }
@@ -27,6 +30,7 @@ impl RecordIndex {
     pub fn clear(&mut self) {
         self.starts.clear();
         self.ends.clear();
+        self.padded.clear();
         self.quotes = false;
         self.newlines = 0;
     }
@@ -49,6 +53,32 @@ impl RecordIndex {
         self.starts[record] as usize
     }
 
+    /// Offset at which record `record` ends, its line end excluded; surplus fields that were dropped are not counted.
+    pub(super) fn end(&self, record: usize) -> usize {
+        self.ends[(record + 1) * self.fields - 1] as usize
+    }
+
+    /// Drops the records from number `records` on, none of which is padded.
+    pub(super) fn truncate(&mut self, records: usize) {
+        self.starts.truncate(records);
+        self.ends.truncate(records * self.fields);
+    }
+
+    /// Drops these records, ascending; none at or behind the first is padded.
+    pub(super) fn remove(&mut self, records: &[usize]) {
+        let Some(&first) = records.first() else { return };
+        let mut gone = records.iter().peekable();
+        let mut kept = first;
+        for record in first..self.records() {
+            if gone.next_if_eq(&&record).is_none() {
+                self.starts[kept] = self.starts[record];
+                self.ends.copy_within(record * self.fields..(record + 1) * self.fields, kept * self.fields);
+                kept += 1;
+            }
+        }
+        self.truncate(kept);
+    }
+
     /// Offsets at which the records start.
     pub fn starts(&self) -> &[u32] {
         &self.starts
@@ -61,8 +91,10 @@ impl RecordIndex {
     #[inline]
     pub fn field(&self, record: usize, field: usize) -> Range<usize> {
         let at = record * self.fields + field;
-        let start = if field == 0 { self.starts[record] } else { self.ends[at - 1] + 1 };
-        start as usize..self.ends[at] as usize
+        let end = self.ends[at];
+        // The field before a missing one ends where that ends.
+        let start = if field == 0 { self.starts[record] } else { (self.ends[at - 1] + 1).min(end) };
+        start as usize..end as usize
     }
 
     /// Whether any field may be quoted; when false, no byte of the records is a quote at the start of a field.
@@ -79,6 +111,6 @@ impl RecordIndex {
     /// Bytes of memory held. At most 4 bytes a field and 4 a record are in use; text of nothing but line ends in one
     /// column so needs 8 times its size, airline text about 1.3 times.
     pub fn bytes_held(&self) -> usize {
-        (self.starts.capacity() + self.ends.capacity()) * size_of::<u32>()
+        (self.starts.capacity() + self.ends.capacity() + 2 * self.padded.capacity()) * size_of::<u32>()
     }
 }

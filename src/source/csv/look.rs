@@ -259,7 +259,8 @@ fn observe(sample: &TextSample, header: &Header, format: &Format, file: &str, gu
     }
     let step = index.records().div_ceil(SAMPLE_RECORDS).max(1);
     for (field, guess) in guesses.iter_mut().enumerate() {
-        for record in (0..index.records()).step_by(step) {
+        let repeats_header = |&record: &usize| sample.text[index.start(record)..index.end(record)] == header.raw;
+        for record in (0..index.records()).step_by(step).filter(|record| fields == 1 || !repeats_header(record)) {
             let range = index.field(record, field);
             let raw = &sample.text[range.clone()];
             let why = || {

@@ -47,6 +47,8 @@ pub mod number;
 pub mod number_style;
 mod open;
 mod options;
+#[cfg(test)]
+mod policy_tests;
 pub mod record;
 mod scan;
 #[cfg(test)]
@@ -57,6 +59,7 @@ pub mod sniff;
 mod source;
 pub mod split;
 mod strings;
+mod take;
 
 pub use column::{ColumnSpec, Misfit, MisfitKind, Parsed, parse_column};
 pub use date_formats::{DateFormat, DateFormats};

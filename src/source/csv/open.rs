@@ -26,6 +26,8 @@ pub(super) struct CsvFile {
     pub(super) fields: usize,
     /// For each column of the schema, the number of its field, if the file has it.
     pub(super) map: Vec<Option<usize>>,
+    /// The header as it stands in the file, without its line end.
+    pub(super) header: Option<Arc<[u8]>>,
     /// Where the data begin in the text.
     pub(super) data_start: usize,
     /// Line ends before that.
@@ -96,7 +98,8 @@ fn csv_file(looked: Looked, map: Vec<Option<usize>>) -> CsvFile {
     let decision = FileDecision::new(&looked);
     let Looked { text, sniffed, malformed, header, header_lines, .. } = looked;
     let (fields, data_start) = (header.names.len(), header.data_start);
-    CsvFile { text, format: sniffed.format, malformed, fields, map, data_start, header_lines, decision }
+    let header = Some(header.raw).filter(|raw| !raw.is_empty()).map(Arc::from);
+    CsvFile { text, format: sniffed.format, malformed, fields, map, header, data_start, header_lines, decision }
 }
 
 /// A file whose head shows no decimal mark has that of the others that do, if they agree.

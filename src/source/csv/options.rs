@@ -48,7 +48,11 @@ pub struct CsvOptions {
     pub columns: ColumnPolicy,
     /// What becomes of a record that breaks the grammar or has too few or too many fields. Default: an error.
     pub malformed: MalformedPolicy,
-    /// A record longer than so many bytes is an error rather than a use of memory. Default 64 MiB.
+    /// Whether records that stand in the file as its header does are passed over and counted, as concatenated files
+    /// have them. Not in files of one column. Default true.
+    pub repeated_headers: bool,
+    /// A record longer than so many bytes is malformed, rather than a use of memory: an error, or set aside.
+    /// Default 64 MiB.
     pub max_record_bytes: usize,
     /// Files whose samples are read at the same time. Default: the cores available to the process.
     pub sample_threads: usize,
@@ -79,6 +83,7 @@ impl Default for CsvOptions {
             types: Vec::new(),
             columns: ColumnPolicy::Error,
             malformed: MalformedPolicy::Error,
+            repeated_headers: true,
             max_record_bytes: 64 << 20,
             sample_threads: std::thread::available_parallelism().map_or(1, usize::from),
             sample_files: 100,

@@ -29,7 +29,8 @@ pub struct Malformed {
     pub start: usize,
     /// Offset of the trouble: the opening quote, the byte after the closing quote; else the record's first byte.
     pub at: usize,
-    /// Offset after the record and its line end: where to go on when it is set aside.
+    /// Where to go on when it is set aside: after the record and its line end; if its quotes are broken, and with them
+    /// what tells where it ends, after its first line.
     pub next: usize,
     /// How many records stood in the index before it.
     pub record: usize,
@@ -42,7 +43,7 @@ pub struct Malformed {
 pub(super) struct Scanned {
     /// Number of fields.
     pub(super) fields: usize,
-    /// Offset after the record and its line end.
+    /// Offset after the record and its line end; after its first line, if its quotes are broken.
     pub(super) next: usize,
     /// Nothing but a line end.
     pub(super) blank: bool,
@@ -50,7 +51,7 @@ pub(super) struct Scanned {
     pub(super) comment: bool,
     /// Whether a field starts with a quote.
     pub(super) quotes: bool,
-    /// The first breach of the grammar and its offset.
+    /// The first breach of the grammar and its offset; what stands behind it is not looked at.
     pub(super) trouble: Option<(usize, MalformedKind)>,
 }
 
@@ -79,13 +80,19 @@ pub(super) fn scan_record(
             match after_closing_quote(text, at, dialect.escape()) {
                 Some(after) if after < text.len() || at_end => {
                     at = after;
-                    if !ends_field(text, at, dialect) && record.trouble.is_none() {
-                        record.trouble = Some((at, MalformedKind::TextAfterQuote));
+                    if !ends_field(text, at, dialect) {
+                        ends.truncate(mark);
+                        // A carriage return may yet be followed by its line feed.
+                        let is_cut = text[at..] == *b"\r" && !at_end;
+                        let next = after_line(text, start, dialect).or(at_end.then_some(text.len()));
+                        let trouble = Some((at, MalformedKind::TextAfterQuote));
+                        return next.filter(|_| !is_cut).map(|next| Scanned { next, trouble, ..record });
                     }
                 }
                 None if at_end => {
-                    record.trouble = Some((at, MalformedKind::UnterminatedQuote));
-                    at = text.len();
+                    ends.truncate(mark);
+                    let next = after_line(text, start, dialect).unwrap_or(text.len());
+                    return Some(Scanned { next, trouble: Some((at, MalformedKind::UnterminatedQuote)), ..record });
                 }
                 _ => {
                     ends.truncate(mark);

@@ -1,13 +1,14 @@
 //! A scan over a set of CSV files: pieces of text to whoever asks, committed file by file.
 
-use super::batches::Reader;
-use super::chain::{Chain, PieceRead};
+use super::batches::{Reader, Tally};
+use super::chain::{Chain, MAX_RECORD_BYTES, PieceRead};
 use super::column::ColumnSpec;
 use super::guess::guess_record_start;
 use super::index::RecordIndex;
 use super::open::{CsvColumn, CsvFile};
 use super::options::CsvOptions;
 use super::source::untold_bytes;
+use super::take::{Rules, Span};
 use crate::error::Result;
 use crate::source::decompress::{Next, Piece, TextStream};
 use crate::source::input::InputCounters;
@@ -73,7 +74,13 @@ impl CsvScan {
             };
             let reader = Reader {
                 file: at as u32,
-                fields: file.fields,
+                rules: Rules {
+                    dialect: file.format.dialect,
+                    fields: file.fields,
+                    malformed: file.malformed,
+                    header: file.header.clone().filter(|_| options.repeated_headers && file.fields > 1),
+                    max_record_bytes: options.max_record_bytes.min(MAX_RECORD_BYTES),
+                },
                 format: file.format.clone(),
                 specs: request.columns.iter().zip(&wanted).map(spec).collect(),
                 schema: Arc::clone(&schema),
@@ -81,7 +88,7 @@ impl CsvScan {
                 batch_bytes: request.batch_bytes,
             };
             let name = Arc::clone(file.text.input().name());
-            let mut chain = Chain::new(name, file.data_start, file.header_lines, options.max_record_bytes);
+            let mut chain = Chain::new(name, file.data_start, file.header_lines);
             // Nothing is asked of a file that has been closed.
             chain.closed = skipped(at);
             FileScan { reader, stream: OnceLock::new(), chain: Mutex::new(chain), committed: Condvar::new() }
@@ -157,17 +164,18 @@ impl CsvScan {
         let data_start = self.files[file].data_start;
         let start = match piece.ordinal {
             0 => Some(data_start).filter(|&start| start <= piece.text.len()),
-            _ => guess_record_start(&piece.text, &reader.format.dialect, reader.fields),
+            _ => guess_record_start(&piece.text, &reader.rules.dialect, reader.rules.fields),
         };
         let mut index = scratch.reader.take().and_then(|kept| kept.downcast::<RecordIndex>().ok()).unwrap_or_default();
         let id = PartitionId { file: file as u32, ordinal: piece.ordinal };
-        let mut read = PieceRead { start, tail: piece.text.len(), malformed: None, records: 0, newlines: 0, piece };
+        let mut read = PieceRead { start, tail: piece.text.len(), malformed: None, tally: Tally::default(), piece };
         let mut batches = Vec::new();
         if let Some(start) = start {
-            let text = reader.read(&read.piece.text, start, &read.piece.cells, false, &mut index)?;
-            (read.tail, read.malformed) = (text.tail, text.malformed);
-            (read.records, read.newlines) = (text.records, text.newlines);
-            batches = text.batches;
+            let text = &read.piece.text;
+            let span = Span { text, from: start, until: text.len(), at_end: false };
+            let found = reader.read(span, &read.piece.cells, &mut index, None)?;
+            (read.tail, read.malformed, read.tally) = (found.tail, found.malformed, found.tally);
+            batches = found.batches;
         }
         scratch.reader = Some(index);
         scratch.times.parse += begin.elapsed().as_secs_f64();

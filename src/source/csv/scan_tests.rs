@@ -1,23 +1,24 @@
 //! The chain under a scripted stream: cuts anywhere, commits in any order, calls that overlap the end, text replaced
 //! or damaged at its confirmation. Each record comes once, in order, at its place, and the file ends once.
 
-use super::batches::Reader;
+use super::batches::{Reader, Tally};
 use super::chain::{Chain, PieceRead};
 use super::column::ColumnSpec;
 use super::fields::Format;
 use super::guess::guess_record_start;
 use super::index::RecordIndex;
-use super::options::CsvOptions;
+use super::options::{CsvOptions, MalformedPolicy};
 use super::source::CsvSource;
+use super::take::{Rules, Span};
 use crate::batch::Batch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::decompress::{Cell, Next, Piece, Scratch, TextStream};
 use crate::source::{
-    CancelToken, Committed, CommittedRows, PartitionId, Read, Scan, ScanRequest, ScanScratch, Source, SourceBatch,
-    Ticket,
+    CancelToken, Committed, CommittedRows, Named, PartitionId, Read, Reject, Scan, ScanRequest, ScanScratch, Source,
+    SourceBatch, Ticket,
 };
 use crate::types::ColumnType;
-use arrow::array::AsArray;
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,7 +42,7 @@ fn text() -> String {
 }
 
 /// A row as it came: its fields, its position, and the byte, line and record that its place says.
-type Row = (String, u64, u64, u64, u64);
+pub(super) type Row = (String, u64, u64, u64, u64);
 
 /// The rows that are right.
 fn truth() -> Vec<Row> {
@@ -64,7 +65,7 @@ enum Fate {
 }
 
 /// Hands out the pieces of a text cut at given places, and confirms them as told.
-struct Script {
+pub(super) struct Script {
     next: Mutex<VecDeque<Next>>,
     fates: HashMap<u64, Fate>,
     finish: Result<Option<String>>,
@@ -72,7 +73,7 @@ struct Script {
 
 impl Script {
     /// `cuts` ascend; equal ones make empty pieces.
-    fn new(text: &[u8], cuts: &[usize]) -> Self {
+    pub(super) fn new(text: &[u8], cuts: &[usize]) -> Self {
         let bounds: Vec<usize> = [0].into_iter().chain(cuts.iter().copied()).chain([text.len()]).collect();
         let piece = |(ordinal, bounds): (usize, &[usize])| {
             Next::Piece(Piece {
@@ -134,10 +135,10 @@ impl TextStream for Script {
 }
 
 /// Numbers that look random (a linear congruential generator; its high bits are the better ones).
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound
     }
@@ -149,7 +150,13 @@ fn reader(batch_bytes: usize) -> Reader {
     let field = |name: &str| Field::new(name, DataType::Utf8View, true);
     Reader {
         file: 0,
-        fields: 2,
+        rules: Rules {
+            dialect: Format::default().dialect,
+            fields: 2,
+            malformed: MalformedPolicy::Error,
+            header: Some(HEADER.trim_end().as_bytes().into()),
+            max_record_bytes: 1 << 20,
+        },
         format: Format::default(),
         specs: vec![column(0), column(1)],
         schema: Arc::new(Schema::new(vec![field("long\nname"), field("v")])),
@@ -160,13 +167,16 @@ fn reader(batch_bytes: usize) -> Reader {
 
 /// What came of a file.
 #[derive(Debug, Default)]
-struct Told {
-    rows: Vec<Row>,
-    records: u64,
+pub(super) struct Told {
+    pub(super) rows: Vec<Row>,
+    pub(super) records: u64,
     next_sequence: u64,
-    files_done: usize,
-    error: Option<Error>,
+    pub(super) files_done: usize,
+    pub(super) error: Option<Error>,
     warning: Option<String>,
+    pub(super) rejects: Vec<Reject>,
+    pub(super) padded: Vec<Named>,
+    pub(super) headers: Vec<Named>,
 }
 
 impl Told {
@@ -187,14 +197,21 @@ impl Told {
         };
         for Batch { records, origin } in batches.into_iter().map(|source| source.batch) {
             for row in 0..records.num_rows() {
-                let field = |column: usize| records.column(column).as_string_view().value(row).to_owned();
+                let field = |column: &ArrayRef| match column.is_null(row) {
+                    true => "∅".to_owned(),
+                    false => column.as_string_view().value(row).to_owned(),
+                };
                 let id = origin.row_id(row);
                 let place = item.locate.as_ref().expect("rows have places").place(id);
                 let [byte, line, record] = [place.byte, place.line, place.record].map(Option::unwrap_or_default);
-                self.rows.push((format!("{}|{}", field(0), field(1)), id.position, byte, line, record));
+                let fields: Vec<String> = records.columns().iter().map(field).collect();
+                self.rows.push((fields.join("|"), id.position, byte, line, record));
             }
         }
         self.records += item.records;
+        self.rejects.extend(item.rejects);
+        self.padded.push(item.padded);
+        self.headers.push(item.repeated_headers);
         self.files_done += usize::from(item.file_done);
         self.error = item.error;
         self.warning = item.warning.or(self.warning.take());
@@ -202,7 +219,7 @@ impl Told {
 }
 
 /// Workers of one file whose calls, reads and commits interleave by dice, in the steps that a scan takes.
-struct Interleaving {
+pub(super) struct Interleaving {
     chain: Chain,
     reader: Reader,
     script: Script,
@@ -210,14 +227,23 @@ struct Interleaving {
     waiting: Vec<PieceRead>,
     provisional: BTreeMap<u64, Vec<SourceBatch>>,
     told: Told,
+    skip: usize,
 }
 
 impl Interleaving {
     fn run(script: Script, batch_bytes: usize, dice: &mut Dice) -> Told {
-        let chain = Chain::new(Arc::from("f.csv"), HEADER.len(), 2, 1 << 20);
-        let (reader, told) = (reader(batch_bytes), Told::default());
+        Interleaving::over(script, reader(batch_bytes), HEADER, dice)
+    }
+
+    pub(super) fn over(script: Script, reader: Reader, header: &str, dice: &mut Dice) -> Told {
+        let (skip, lines) = (header.len(), header.matches('\n').count() as u64);
+        let mut chain = Chain::new(Arc::from("f.csv"), skip, lines);
+        if dice.below(2) == 0 {
+            chain.patient_from = dice.below(20);
+        }
+        let told = Told::default();
         let (calls, waiting, provisional) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let mut all = Interleaving { chain, reader, script, calls, waiting, provisional, told };
+        let mut all = Interleaving { chain, reader, script, calls, waiting, provisional, told, skip };
         loop {
             let may_call = !all.chain.closed && !all.chain.ended && all.calls.len() < 3;
             match dice.below(3) {
@@ -259,17 +285,17 @@ impl Interleaving {
 
     fn read(&mut self, piece: Piece) {
         let start = match piece.ordinal {
-            0 => Some(HEADER.len()).filter(|&start| start <= piece.text.len()),
-            _ => guess_record_start(&piece.text, &self.reader.format.dialect, self.reader.fields),
+            0 => Some(self.skip).filter(|&start| start <= piece.text.len()),
+            _ => guess_record_start(&piece.text, &self.reader.rules.dialect, self.reader.rules.fields),
         };
         let ordinal = piece.ordinal;
-        let mut read = PieceRead { start, tail: piece.text.len(), malformed: None, records: 0, newlines: 0, piece };
+        let mut read = PieceRead { start, tail: piece.text.len(), malformed: None, tally: Tally::default(), piece };
         let mut batches = Vec::new();
         if let Some(start) = start {
             let (text, cells) = (&read.piece.text, &read.piece.cells);
-            let found = self.reader.read(text, start, cells, false, &mut RecordIndex::new()).unwrap();
-            (read.tail, read.malformed) = (found.tail, found.malformed);
-            (read.records, read.newlines) = (found.records, found.newlines);
+            let span = Span { text, from: start, until: text.len(), at_end: false };
+            let found = self.reader.read(span, cells, &mut RecordIndex::new(), None).unwrap();
+            (read.tail, read.malformed, read.tally) = (found.tail, found.malformed, found.tally);
             batches = found.batches;
         }
         self.provisional.insert(ordinal, batches);

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::types::ColumnType;
 
 /// The names of options, as flags and SQL have them.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "delimiter",
     "quote",
     "escape",
@@ -24,6 +24,7 @@ const KEYS: [&str; 19] = [
     "encoding",
     "invalid-bytes",
     "malformed",
+    "keep-headers",
     "columns",
     "types",
     "sniff",
@@ -57,6 +58,7 @@ impl CsvOptions {
             "encoding" => self.encoding = Encoding::from_label(value)?,
             "invalid-bytes" => self.invalid_bytes = InvalidBytes::parse(value)?,
             "malformed" => self.malformed = MalformedPolicy::parse(value)?,
+            "keep-headers" => self.repeated_headers = !truth(&key, value)?,
             "columns" => self.columns = ColumnPolicy::parse(value)?,
             "types" => {
                 let (column, name) = value.rsplit_once('=').ok_or_else(|| wrong(&key, value, "COLUMN=TYPE"))?;

@@ -132,13 +132,14 @@ impl Source for CsvSource {
         let mut partitions = Vec::new();
         for file in self.files.iter() {
             let input = file.text.input();
-            // Text compressed by bzip2 is some five times as long as it is stored; gzip and zstd inflate from the front.
+            // Text compressed by bzip2 is some five times as long as it is stored; the others inflate from the front, and
+            // which of them have units that stand alone is seen when they are read.
             let length = input.known_length().unwrap_or(1);
             let step = match file.text.format() {
                 _ if !file.text.is_seekable() => length.max(1),
                 Compression::Plain => piece_bytes as u64,
                 Compression::Bzip2 => (900_000 / 5) as u64,
-                Compression::Gzip | Compression::Zstd => length.max(1),
+                Compression::Gzip | Compression::Zstd | Compression::Xz | Compression::Lz4 => length.max(1),
             };
             let starts = (0..length).step_by(usize::try_from(step.max(1)).unwrap_or(usize::MAX));
             partitions.extend(starts.map(|start| PartitionInfo {

@@ -1,6 +1,13 @@
 //! gzip: members one after another, each with a header and a checksum.
+//!
+//! Members of bgzip say how long they are. Of others, the beginning of the next one is guessed from its first bytes,
+//! as long as it is near; a wrong guess shows in a member that does not end there.
 
-use super::sequential::{Decode, StoredReader};
+mod members;
+
+use super::Scratch;
+use super::ahead::Units;
+use super::sequential::{Decode, Step, StoredReader};
 use super::trailing::{Trailing, skip_rest, warning};
 use flate2::bufread::GzDecoder;
 use std::io::{self, Read};
@@ -9,10 +16,11 @@ const MEMBER_START: [u8; 3] = [0x1f, 0x8b, 0x08];
 
 enum State {
     Member(Box<GzDecoder<StoredReader>>),
+    Between(StoredReader),
     /// After the last member.
     Over(StoredReader, Trailing),
-    /// Only while one of the others is made from its predecessor.
-    Between,
+    /// Only while one of the others is made from its predecessor, or after a panic.
+    Lost,
 }
 
 /// The text of all members of a gzip file.
@@ -22,37 +30,51 @@ pub(super) struct Gzip {
 
 impl Gzip {
     pub(super) fn new(reader: StoredReader) -> Self {
-        Gzip { state: State::Member(Box::new(GzDecoder::new(reader))) }
+        Gzip { state: State::Between(reader) }
+    }
+
+    fn begin_member(&mut self, mut reader: StoredReader) -> io::Result<()> {
+        let is_member = match reader.at_byte() {
+            0 => Ok(true),
+            _ => reader.peek(MEMBER_START.len()).and_then(follows_member),
+        };
+        match is_member {
+            Ok(true) => self.state = State::Member(Box::new(GzDecoder::new(reader))),
+            Ok(false) => {
+                let trailing = skip_rest(&mut reader, &MEMBER_START);
+                self.state = State::Over(reader, *trailing.as_ref().unwrap_or(&Trailing::default()));
+                trailing?;
+            }
+            Err(error) => {
+                self.state = State::Over(reader, Trailing::default());
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 }
 
 impl Decode for Gzip {
     const FORMAT: &'static str = "gzip";
 
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<Step> {
         loop {
-            let State::Member(decoder) = &mut self.state else { return Ok(0) };
-            let count = decoder.read(into)?;
-            if count > 0 || into.is_empty() {
-                return Ok(count);
-            }
-            let State::Member(decoder) = std::mem::replace(&mut self.state, State::Between) else { return Ok(0) };
-            let mut reader = decoder.into_inner();
-            let is_member = match reader.peek(MEMBER_START.len()) {
-                Ok(next) => follows_member(next),
-                Err(error) => Err(error),
-            };
-            match is_member {
-                Ok(true) => self.state = State::Member(Box::new(GzDecoder::new(reader))),
-                Ok(false) => {
-                    let trailing = skip_rest(&mut reader, &MEMBER_START);
-                    self.state = State::Over(reader, *trailing.as_ref().unwrap_or(&Trailing::default()));
-                    trailing?;
+            match std::mem::replace(&mut self.state, State::Lost) {
+                State::Member(mut decoder) => {
+                    let outcome = decoder.read(into);
+                    if let Ok(0) = outcome {
+                        self.state = State::Between(decoder.into_inner());
+                        return Ok(Step::UnitEnd);
+                    }
+                    self.state = State::Member(decoder);
+                    return outcome.map(Step::Text);
                 }
-                Err(error) => {
-                    self.state = State::Over(reader, Trailing::default());
-                    return Err(error);
+                State::Between(reader) => self.begin_member(reader)?,
+                State::Over(reader, trailing) => {
+                    self.state = State::Over(reader, trailing);
+                    return Ok(Step::End);
                 }
+                State::Lost => return Err(io::Error::other("the decoder gave up")),
             }
         }
     }
@@ -60,8 +82,8 @@ impl Decode for Gzip {
     fn stored(&mut self) -> Option<&mut StoredReader> {
         match &mut self.state {
             State::Member(decoder) => Some(decoder.get_mut()),
-            State::Over(reader, _) => Some(reader),
-            State::Between => None,
+            State::Between(reader) | State::Over(reader, _) => Some(reader),
+            State::Lost => None,
         }
     }
 
@@ -71,6 +93,17 @@ impl Decode for Gzip {
             State::Over(_, trailing) => warning(trailing.bytes_before_padding, trailing.from, "gzip member"),
             _ => None,
         }
+    }
+
+    fn detach(&mut self, wanted_text: usize) -> io::Result<Option<Units>> {
+        match &mut self.state {
+            State::Between(reader) => members::cut_run(reader, wanted_text),
+            _ => Ok(None),
+        }
+    }
+
+    fn decode_apart(stored: &[u8], max_text: usize, scratch: &mut Scratch, text: &mut Vec<u8>) -> bool {
+        members::inflate(stored, max_text, scratch, text).is_some()
     }
 }
 

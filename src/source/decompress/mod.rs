@@ -1,7 +1,8 @@
 //! From stored bytes to text, one file at a time, on many threads.
 //!
 //! **Problem.** A bzip2 file has independent blocks at unaligned bit positions that can only be guessed from a magic
-//! number; plain text can be cut anywhere; gzip and zstd inflate from the front. The reader above wants one thing:
+//! number; plain text can be cut anywhere; gzip, zstd, xz and lz4 inflate from the front, but for files of many members,
+//! frames or blocks. The reader above wants one thing:
 //! pieces of text in order, produced in parallel.
 //! **Idea.** A [`TextStream`] hands out *pieces*. Any worker may call [`TextStream::next`] at any time and gets a
 //! piece with an ordinal: its text is *provisional*. Pieces are then confirmed one by one, in ordinal order, by
@@ -9,9 +10,12 @@
 //! **Invariants.** Confirmed pieces, concatenated, are exactly the decompressed file; an error is reported only from
 //! `confirm`, `finish`, or, for failing reads, `next`; no piece is lost or repeated; text is bounded in size.
 
+mod ahead;
 mod bzip2;
+mod cells;
 mod format;
 mod gzip;
+mod lz4;
 mod nested;
 mod plain;
 mod sequential;
@@ -19,6 +23,7 @@ mod text_encoding;
 mod text_file;
 mod trailing;
 mod transcode;
+mod xz;
 mod zstd;
 
 #[cfg(test)]
@@ -26,6 +31,8 @@ mod layer_tests;
 #[cfg(test)]
 mod tests;
 
+pub use cells::Cell;
+pub(crate) use cells::{cells_within, positions_of};
 pub use format::Format;
 pub use text_encoding::{InvalidText, TextOptions};
 pub use text_file::{TextFile, TextSample};
@@ -48,15 +55,6 @@ pub struct Piece {
     pub damage: Option<Error>,
     /// Stored bytes that this piece accounts for, for progress.
     pub stored_bytes: u64,
-}
-
-/// From `at` on (byte offset in the piece's text) a record's position is `base + (offset − at)`; see `RowId`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cell {
-    /// Byte offset in the piece's text.
-    pub at: usize,
-    /// Position of that byte.
-    pub base: u64,
 }
 
 /// What [`TextStream::next`] has to offer.

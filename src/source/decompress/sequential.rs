@@ -1,12 +1,17 @@
-//! Formats that inflate from the front only: one decoder behind a lock, beside which other workers parse.
+//! Formats that inflate from the front: one decoder behind a lock, beside which other workers parse.
+//!
+//! Where a file has small units that stand alone, workers decode them ahead ([`super::ahead`]). That is an accelerator
+//! and no more: a unit that does not decode to exactly what it should is decoded again from the front, in its turn, so
+//! that text and errors are those of the decoder behind the lock, whatever the number of workers.
 
+use super::ahead::{Ahead, Front, Units, decode_units};
 use super::{Cell, Next, Piece, Scratch, TextStream};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::source::input::InputFile;
 use std::io::{self, BufRead, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// How long a worker waits for a slow pipe before it looks whether it shall stop.
@@ -29,6 +34,55 @@ pub(super) struct StoredReader {
 impl StoredReader {
     pub(super) fn new(input: Arc<InputFile>, keeps_head: bool) -> Self {
         StoredReader { input, buffer: vec![], used: 0, read_to: 0, error: None, keeps_head, is_over: false }
+    }
+
+    /// The stored file.
+    pub(super) fn input(&self) -> &Arc<InputFile> {
+        &self.input
+    }
+
+    /// Fills `into` from stored byte `at` on, as far as the file reaches, and stays where it is.
+    pub(super) fn look_at<'a>(&self, at: u64, into: &'a mut [u8]) -> io::Result<&'a [u8]> {
+        let failed = |_| io::Error::other("reading failed");
+        let count = self.input.available(at, into.len()).map_err(failed)?;
+        let into = &mut into[..count];
+        let start = self.read_to - self.buffer.len() as u64;
+        let held = at.checked_sub(start).and_then(|from| self.buffer.get(usize::try_from(from).ok()?..)?.get(..count));
+        match held {
+            Some(held) => into.copy_from_slice(held),
+            None => self.input.read_at(at, into).map_err(failed)?,
+        }
+        Ok(into)
+    }
+
+    /// Goes on at stored byte `at`, which lies in the file or at its end.
+    pub(super) fn seek(&mut self, at: u64) {
+        let start = self.read_to - self.buffer.len() as u64;
+        match at.checked_sub(start).map(usize::try_from) {
+            Some(Ok(used)) if used <= self.buffer.len() => self.used = used,
+            _ => {
+                self.buffer.clear();
+                self.used = 0;
+                self.read_to = at;
+                self.is_over = self.input.known_length() == Some(at);
+            }
+        }
+        if self.is_over && self.used == self.buffer.len() {
+            self.settle();
+        }
+    }
+
+    /// Passes over `count` bytes; an error if there are fewer.
+    pub(super) fn skip(&mut self, mut count: u64) -> io::Result<()> {
+        while count > 0 {
+            let step = usize::try_from(count).unwrap_or(usize::MAX).min(self.fill_buf()?.len());
+            if step == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.consume(step);
+            count -= step as u64;
+        }
+        Ok(())
     }
 
     /// Offset of the next stored byte.
@@ -64,12 +118,21 @@ impl StoredReader {
         self.read_to += fresh as u64;
         self.is_over = fresh < READ_BYTES || self.input.known_length() == Some(self.read_to);
         if self.is_over {
-            self.input.close();
-            if !self.keeps_head {
-                self.input.release_head();
-            }
+            self.settle();
         }
         Ok(())
+    }
+
+    fn settle(&self) {
+        self.input.close();
+        if !self.keeps_head {
+            self.input.release_head();
+        }
+    }
+
+    /// Forgets an error of reading, which comes up again if it matters.
+    fn forget_error(&mut self) {
+        self.error = None;
     }
 }
 
@@ -100,23 +163,58 @@ impl BufRead for StoredReader {
     }
 }
 
+/// What a call of [`Decode::read`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// So many bytes of text, at least one.
+    Text(usize),
+    /// A member, frame or stream has ended; another may follow.
+    UnitEnd,
+    /// Nothing follows.
+    End,
+}
+
 /// A decoder that gives text from the front to the back.
 pub(super) trait Decode: Send {
     /// Name of the format, for messages.
     const FORMAT: &'static str;
 
-    /// Decodes some bytes into `into`; zero at the end of the last member.
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
+    /// Decodes some bytes into `into`, which is not empty.
+    fn read(&mut self, into: &mut [u8]) -> io::Result<Step>;
 
     /// The stored file; `None` when a panic of the decoder has lost it.
     fn stored(&mut self) -> Option<&mut StoredReader>;
 
-    /// A warning about what followed the last member.
+    /// A warning about what followed the last unit.
     fn warning(&self) -> Option<String>;
+
+    /// Takes units that stand alone, of about `wanted_text` bytes of text in all, if such follow; called at the
+    /// beginning and behind the end of a unit.
+    fn detach(&mut self, wanted_text: usize) -> io::Result<Option<Units>> {
+        let _ = wanted_text;
+        Ok(None)
+    }
+
+    /// Decodes one unit behind what `text` holds. False when anything at all is odd about it, or its text is longer
+    /// than the `max_text` bytes that [`Decode::detach`] gave it; what has been added to `text` is void then.
+    fn decode_apart(stored: &[u8], max_text: usize, scratch: &mut Scratch, text: &mut Vec<u8>) -> bool {
+        let _ = (stored, max_text, scratch, text);
+        false
+    }
+
+    /// Goes back to the unit at `at_byte`, which was detached; it is due for [`Decode::read`].
+    fn restart(&mut self, at_byte: u64) {
+        if let Some(stored) = self.stored() {
+            stored.seek(at_byte);
+        }
+    }
 }
 
 struct State<D> {
     decoder: D,
+    ahead: Ahead,
+    /// Whether the decoder stands between units and has not been asked for some to be detached there.
+    may_detach: bool,
     next_ordinal: u64,
     text_offset: u64,
     is_over: bool,
@@ -126,6 +224,29 @@ impl<D: Decode> State<D> {
     fn at_byte(&mut self) -> u64 {
         self.decoder.stored().map_or(0, |stored| stored.at_byte())
     }
+
+    fn detach(&mut self, wanted_text: usize) -> Option<Units> {
+        let detached = catch_unwind(AssertUnwindSafe(|| self.decoder.detach(wanted_text)));
+        self.may_detach = matches!(detached, Ok(Ok(Some(_))));
+        match detached {
+            Ok(Ok(units)) => units,
+            _ => {
+                // Reading goes on in order and comes across the same trouble.
+                if let Some(stored) = self.decoder.stored() {
+                    stored.forget_error();
+                }
+                None
+            }
+        }
+    }
+
+    fn piece(&mut self, text: Vec<u8>, damage: Option<Error>, stored_bytes: u64) -> Piece {
+        let cells = vec![Cell { at: 0, base: self.text_offset }];
+        let ordinal = self.next_ordinal;
+        self.next_ordinal += 1;
+        self.text_offset += text.len() as u64;
+        Piece { ordinal, text, cells, claim: Box::new(()), damage, stored_bytes }
+    }
 }
 
 /// One file in a format that inflates from the front.
@@ -133,17 +254,40 @@ pub(super) struct SequentialStream<D> {
     input: Arc<InputFile>,
     piece_bytes: usize,
     state: Mutex<State<D>>,
+    /// Units that were decoded apart have come in.
+    settled: Condvar,
+    works_ahead: bool,
     /// Stored bytes without which the decoder will wait.
     wanted_to: AtomicU64,
 }
 
 impl<D: Decode> SequentialStream<D> {
-    pub(super) fn new(input: Arc<InputFile>, piece_bytes: usize, decoder: D) -> Self {
-        let state = Mutex::new(State { decoder, next_ordinal: 0, text_offset: 0, is_over: false });
-        SequentialStream { input, piece_bytes: piece_bytes.max(1), state, wanted_to: AtomicU64::new(READ_BYTES as u64) }
+    /// `works_ahead` says whether units that stand alone, if the file has such, are decoded apart.
+    pub(super) fn new(input: Arc<InputFile>, piece_bytes: usize, works_ahead: bool, decoder: D) -> Self {
+        let state = State {
+            decoder,
+            ahead: Ahead::new(Arc::clone(input.counters())),
+            may_detach: works_ahead,
+            next_ordinal: 0,
+            text_offset: 0,
+            is_over: false,
+        };
+        SequentialStream {
+            input,
+            piece_bytes: piece_bytes.max(1),
+            state: Mutex::new(state),
+            settled: Condvar::new(),
+            works_ahead,
+            wanted_to: AtomicU64::new(READ_BYTES as u64),
+        }
     }
 
-    /// Fills `text` up to the length of a piece, or to the end, or to the damage that is returned.
+    fn lock(&self) -> MutexGuard<'_, State<D>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fills `text` up to the length of a piece, or to the end, to units that can be decoded apart, or to the damage
+    /// that is returned.
     fn fill(&self, state: &mut State<D>, text: &mut Vec<u8>) -> Option<Error> {
         text.resize(self.piece_bytes, 0);
         let mut filled = 0;
@@ -154,30 +298,75 @@ impl<D: Decode> SequentialStream<D> {
             // The decoder is not used again after a panic, so it may be left in any state.
             let step = catch_unwind(AssertUnwindSafe(|| state.decoder.read(&mut text[filled..])));
             let failure = match step {
-                Ok(Ok(0)) => {
-                    state.is_over = true;
-                    break None;
-                }
-                Ok(Ok(count)) => {
+                Ok(Ok(Step::Text(count))) => {
                     filled += count;
                     continue;
                 }
+                Ok(Ok(Step::UnitEnd)) => {
+                    if self.works_ahead
+                        && let Some(units) = state.detach(self.piece_bytes)
+                    {
+                        state.ahead.put_waiting(units);
+                        break None;
+                    }
+                    continue;
+                }
+                Ok(Ok(Step::End)) => {
+                    state.is_over = true;
+                    break None;
+                }
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => "the file ends too early".to_owned(),
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "the decoder gave up".to_owned(),
+                Ok(Err(error)) => Some(error),
+                Err(_) => None,
             };
             state.is_over = true;
-            let stored = state.decoder.stored();
-            let at = stored.as_ref().map_or(self.input.length(), |stored| stored.at_byte());
-            break Some(stored.and_then(|stored| stored.error.take()).unwrap_or_else(|| {
-                self.input
-                    .damage(at, format!("the {} data are damaged or cut before this byte: {failure}", D::FORMAT))
-                    .hint("copy or download the file again")
-            }));
+            break Some(self.damage(state, failure));
         };
         text.truncate(filled);
         damage
+    }
+
+    /// The error for a decoder that failed, or panicked.
+    fn damage(&self, state: &mut State<D>, failure: Option<io::Error>) -> Error {
+        let stored = state.decoder.stored();
+        let at = stored.as_ref().map_or(self.input.length(), |stored| stored.at_byte());
+        if let Some(error) = stored.and_then(|stored| stored.error.take()) {
+            return error;
+        }
+        let (kind, what) = match failure {
+            None => (ErrorKind::Malformed, "the decoder gave up".to_owned()),
+            Some(error) => match error.kind() {
+                io::ErrorKind::UnexpectedEof => (ErrorKind::Malformed, "the file ends too early".to_owned()),
+                io::ErrorKind::OutOfMemory => (ErrorKind::Limit, error.to_string()),
+                io::ErrorKind::Unsupported => (ErrorKind::Unsupported, error.to_string()),
+                _ => (ErrorKind::Malformed, error.to_string()),
+            },
+        };
+        let (message, hint) = match kind {
+            ErrorKind::Malformed => (
+                format!("the {} data are damaged or cut before this byte: {what}", D::FORMAT),
+                "copy or download the file again",
+            ),
+            _ => (what, "decompress the file with its own tool, or compress it anew with common settings"),
+        };
+        self.input.error(kind, message).with_place(|place| place.byte = Some(at)).hint(hint)
+    }
+
+    /// The next piece from the decoder behind the lock; `None` when it has come to units to be decoded apart, or to
+    /// the end.
+    fn next_in_order(&self, state: &mut State<D>, scratch: &mut Scratch) -> Option<Piece> {
+        let mut text = scratch.spare_text.pop().unwrap_or_default();
+        state.may_detach = false;
+        let stored_before = state.at_byte();
+        let damage = self.fill(state, &mut text);
+        if text.is_empty() && damage.is_none() {
+            scratch.spare_text.push(text);
+            return None;
+        }
+        self.wanted_to.store(state.at_byte() + READ_BYTES as u64, Ordering::Relaxed);
+        // Units that are waiting have been read, but account for their bytes themselves.
+        let stored_to = state.ahead.waiting_at().unwrap_or_else(|| state.at_byte());
+        Some(state.piece(text, damage, stored_to.saturating_sub(stored_before)))
     }
 }
 
@@ -189,31 +378,44 @@ impl<D: Decode> TextStream for SequentialStream<D> {
         let mut state = match self.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::WouldBlock) if !wait => return Ok(Next::Busy),
-            Err(TryLockError::WouldBlock) => self.state.lock().unwrap_or_else(PoisonError::into_inner),
+            Err(TryLockError::WouldBlock) => self.lock(),
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
         };
-        if state.is_over {
-            return Ok(Next::End);
+        loop {
+            match state.ahead.front() {
+                Front::Text => {
+                    let (text, stored_bytes) = state.ahead.cut(self.piece_bytes, &mut scratch.spare_text);
+                    return Ok(Next::Piece(state.piece(text, None, stored_bytes)));
+                }
+                Front::Failed { at_byte } => {
+                    state.ahead.clear();
+                    state.decoder.restart(at_byte);
+                    state.may_detach = false;
+                    continue;
+                }
+                Front::None if state.is_over => return Ok(Next::End),
+                Front::None | Front::Taken => {}
+            }
+            let mut work = state.ahead.take_waiting();
+            if work.is_none() && state.may_detach && state.ahead.has_room() {
+                work = state.detach(self.piece_bytes).map(|units| state.ahead.put(units));
+            }
+            if let Some((id, units)) = work {
+                drop(state);
+                let decoded = decode_units::<D>(&units, scratch);
+                state = self.lock();
+                state.ahead.settle(id, decoded);
+                self.settled.notify_all();
+            } else if state.ahead.is_empty() {
+                if let Some(piece) = self.next_in_order(&mut state, scratch) {
+                    return Ok(Next::Piece(piece));
+                }
+            } else if wait {
+                state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            } else {
+                return Ok(Next::Busy);
+            }
         }
-        let mut text = scratch.spare_text.pop().unwrap_or_default();
-        let stored_before = state.at_byte();
-        let damage = self.fill(&mut state, &mut text);
-        if text.is_empty() && damage.is_none() {
-            scratch.spare_text.push(text);
-            return Ok(Next::End);
-        }
-        self.wanted_to.store(state.at_byte() + READ_BYTES as u64, Ordering::Relaxed);
-        let piece = Piece {
-            ordinal: state.next_ordinal,
-            cells: vec![Cell { at: 0, base: state.text_offset }],
-            claim: Box::new(()),
-            damage,
-            stored_bytes: state.at_byte().saturating_sub(stored_before),
-            text,
-        };
-        state.next_ordinal += 1;
-        state.text_offset += piece.text.len() as u64;
-        Ok(Next::Piece(piece))
     }
 
     fn confirm(&self, piece: &mut Piece) -> Result<bool> {
@@ -221,7 +423,7 @@ impl<D: Decode> TextStream for SequentialStream<D> {
     }
 
     fn finish(&self) -> Result<Option<String>> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.lock();
         Ok(state.decoder.warning().map(|warning| format!("{}: {warning}", self.input.name())))
     }
 }

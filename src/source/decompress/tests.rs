@@ -6,7 +6,7 @@ use crate::source::input::{DEFAULT_CACHE_BYTES, InputCounters};
 use std::io::Write;
 use std::sync::Arc;
 
-fn text(length: usize) -> Vec<u8> {
+pub(super) fn text(length: usize) -> Vec<u8> {
     let mut state = 3u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -15,32 +15,50 @@ fn text(length: usize) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
-fn gzip(text: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
     encoder.write_all(text).unwrap();
     encoder.finish().unwrap()
 }
 
-fn zstd(text: &[u8]) -> Vec<u8> {
+pub(super) fn zstd(text: &[u8]) -> Vec<u8> {
     let mut encoder = ::zstd::stream::write::Encoder::new(vec![], 1).unwrap();
     encoder.include_checksum(true).unwrap();
     encoder.write_all(text).unwrap();
     encoder.finish().unwrap()
 }
 
-fn bzip2(text: &[u8]) -> Vec<u8> {
+pub(super) fn bzip2(text: &[u8]) -> Vec<u8> {
     let mut encoder = ::bzip2::write::BzEncoder::new(vec![], ::bzip2::Compression::new(1));
     encoder.write_all(text).unwrap();
     encoder.finish().unwrap()
 }
 
-struct Stored {
-    _file: tempfile::NamedTempFile,
-    counters: Arc<InputCounters>,
-    text_file: TextFile,
+pub(super) fn xz(text: &[u8]) -> Vec<u8> {
+    let mut encoder = liblzma::write::XzEncoder::new(vec![], 1);
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
 }
 
-fn stored(bytes: &[u8]) -> Stored {
+pub(super) fn lz4(text: &[u8]) -> Vec<u8> {
+    let info = lz4_flex::frame::FrameInfo::new().content_checksum(true).block_size(lz4_flex::frame::BlockSize::Max64KB);
+    let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, vec![]);
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub(super) type Pack = fn(&[u8]) -> Vec<u8>;
+
+/// Formats that have units one after another, by name.
+pub(super) const SEQUENTIAL: [(Pack, &str); 4] = [(gzip, "gzip"), (zstd, "zstd"), (xz, "xz"), (lz4, "lz4")];
+
+pub(super) struct Stored {
+    _file: tempfile::NamedTempFile,
+    pub(super) counters: Arc<InputCounters>,
+    pub(super) text_file: TextFile,
+}
+
+pub(super) fn stored(bytes: &[u8]) -> Stored {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
     let counters = Arc::new(InputCounters::default());
@@ -48,7 +66,7 @@ fn stored(bytes: &[u8]) -> Stored {
     Stored { _file: file, counters, text_file }
 }
 
-fn read(stream: &dyn TextStream, stored_length: u64) -> (Vec<u8>, Result<Option<String>, Error>) {
+pub(super) fn read(stream: &dyn TextStream, stored_length: u64) -> (Vec<u8>, Result<Option<String>, Error>) {
     let (mut scratch, mut text, mut stored_bytes, mut ordinal) = (Scratch::default(), vec![], 0, 0);
     loop {
         match stream.next(&mut scratch, true) {
@@ -71,14 +89,14 @@ fn read(stream: &dyn TextStream, stored_length: u64) -> (Vec<u8>, Result<Option<
     (text, stream.finish())
 }
 
-fn decode(bytes: &[u8]) -> (Vec<u8>, Result<Option<String>, Error>) {
+pub(super) fn decode(bytes: &[u8]) -> (Vec<u8>, Result<Option<String>, Error>) {
     read(&*stored(bytes).text_file.open_stream(1000).unwrap(), bytes.len() as u64)
 }
 
 #[test]
 fn members_and_frames_in_any_number_are_one_text() {
     let (one, two) = (text(100_000), text(777));
-    for pack in [|text: &[u8]| text.to_vec(), gzip, zstd, bzip2] {
+    for pack in [|text: &[u8]| text.to_vec(), gzip, zstd, bzip2, xz, lz4] {
         for parts in [&[][..], &[&one[..]], &[&one, &two], &[&two, b"", &one, b""]] {
             let bytes: Vec<u8> = parts.iter().flat_map(|part| pack(part)).collect();
             let (back, outcome) = decode(&bytes);
@@ -92,7 +110,7 @@ fn members_and_frames_in_any_number_are_one_text() {
 
 #[test]
 fn positions_are_offsets_in_the_text() {
-    for pack in [|text: &[u8]| text.to_vec(), gzip, zstd] {
+    for pack in [|text: &[u8]| text.to_vec(), gzip, zstd, xz, lz4] {
         let stored = stored(&pack(&text(3500)));
         let stream = stored.text_file.open_stream(1000).unwrap();
         let (mut scratch, mut bases) = (Scratch::default(), vec![]);
@@ -104,14 +122,15 @@ fn positions_are_offsets_in_the_text() {
 }
 
 #[test]
-fn cut_or_flipped_gzip_and_zstd_give_an_error_with_its_place_and_never_wrong_text() {
+fn cut_or_flipped_files_give_an_error_with_its_place_and_never_wrong_text() {
     let (one, two) = (text(150), text(60));
     let all = [&one[..], &two].concat();
-    for (pack, format) in [(gzip as fn(&[u8]) -> Vec<u8>, "gzip"), (zstd, "zstd")] {
+    for (pack, format) in SEQUENTIAL {
+        let magic_bytes = if format == "xz" { 6 } else { 4 };
         let first = pack(&one).len();
         let bytes = [pack(&one), pack(&two)].concat();
         // One or no byte of the magic is not enough to tell the format.
-        for length in 4..bytes.len() {
+        for length in magic_bytes..bytes.len() {
             let (back, outcome) = decode(&bytes[..length]);
             assert!(all.starts_with(&back));
             if length == first {
@@ -122,7 +141,7 @@ fn cut_or_flipped_gzip_and_zstd_give_an_error_with_its_place_and_never_wrong_tex
             assert_eq!(error.kind(), ErrorKind::Malformed);
             assert!(error.place().file.is_some() && error.place().byte.is_some() && error.message().contains(format));
         }
-        for bit in 32..bytes.len() * 8 {
+        for bit in magic_bytes * 8..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             let (back, outcome) = decode(&flipped);
@@ -130,6 +149,28 @@ fn cut_or_flipped_gzip_and_zstd_give_an_error_with_its_place_and_never_wrong_tex
             assert!(outcome.is_err() || back == all, "{format} bit {bit}");
         }
     }
+}
+
+#[test]
+fn garbage_behind_xz_and_lz4_is_a_warning_unless_it_may_be_damaged_data() {
+    for (pack, format, near) in
+        [(xz as Pack, "xz stream", &b"\xfd7zXY\0...."[..]), (lz4, "lz4 frame", b"\x04\x22\x4c\x18....")]
+    {
+        let good = pack(&text(500));
+        for garbage in [&b"garbage"[..], b"\n", b"\0\0\0", &[7; 300_000]] {
+            let (back, outcome) = decode(&[&good[..], garbage].concat());
+            assert_eq!(back, text(500));
+            let due = format!("{} bytes after the last {format}, from byte {} on", garbage.len(), good.len());
+            assert!(outcome.unwrap().unwrap().contains(&due));
+        }
+        for lost in [near, &good[..3], &[b"garbage ", &good[..]].concat()] {
+            let (back, outcome) = decode(&[&good[..], lost].concat());
+            assert_eq!(back, text(500));
+            assert!(outcome.unwrap_err().place().byte >= Some(good.len() as u64), "{lost:?}");
+        }
+    }
+    // Padding of xz is of whole fours.
+    assert_eq!(decode(&[xz(&text(500)), vec![0; 4000], xz(&text(7)), vec![0; 8]].concat()).1.unwrap(), None);
 }
 
 #[test]
@@ -174,7 +215,7 @@ fn no_file_stays_open_after_sampling_or_after_a_pass() {
         handles.filter_map(|handle| std::fs::read_link(handle.path()).ok()).filter(|to| to.starts_with(&folder)).count()
     };
     let counters = Arc::default();
-    for pack in [|text: &[u8]| text.to_vec(), gzip, zstd, bzip2] {
+    for pack in [|text: &[u8]| text.to_vec(), gzip, zstd, bzip2, xz, lz4] {
         // One that is kept whole by sampling, and one that is sampled in the middle too.
         for length in [1000, 12 << 20] {
             let path = folder.path().join("file");
@@ -228,7 +269,7 @@ fn other_workers_are_told_that_the_sequential_decoder_is_busy() {
 #[test]
 fn sampling_and_then_reading_fetches_every_byte_once() {
     let text = text(900_000);
-    for pack in [|text: &[u8]| text.to_vec(), gzip, zstd, bzip2] {
+    for pack in [|text: &[u8]| text.to_vec(), gzip, zstd, bzip2, xz, lz4] {
         let bytes = pack(&text);
         let stored = stored(&bytes);
         let sample = stored.text_file.sample_head(150_000).unwrap();
@@ -283,8 +324,8 @@ fn damage_behind_the_first_block_leaves_a_sample() {
 #[test]
 fn formats_that_are_not_read_name_file_and_format() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), b"\xfd7zXZ\0\0\0\0").unwrap();
-    let Err(error) = TextFile::open(file.path(), &Arc::default()) else { panic!("xz is not read") };
-    assert!(error.place().file.is_some() && error.message().contains("xz"));
+    std::fs::write(file.path(), b"7z\xbc\xaf\x27\x1c\0\0\0\0").unwrap();
+    let Err(error) = TextFile::open(file.path(), &Arc::default()) else { panic!("7z is not read") };
+    assert!(error.place().file.is_some() && error.message().contains("7z"));
     assert_eq!(stored(b"").text_file.format(), Format::Plain);
 }

@@ -3,11 +3,13 @@
 use super::bzip2::{Bzip2Stream, KeptBlocks, decode_near};
 use super::format::Format;
 use super::gzip::Gzip;
+use super::lz4::Lz4;
 use super::nested::{MAX_LAYERS, Watched, inside};
 use super::plain::PlainStream;
 use super::sequential::{SequentialStream, StoredReader};
 use super::text_encoding::{TextEncoding, TextOptions};
 use super::transcode::Transcoded;
+use super::xz::Xz;
 use super::zstd::Zstd;
 use super::{Next, Scratch, TextStream};
 use crate::error::{Error, ErrorKind, Result};
@@ -154,18 +156,23 @@ impl TextFile {
         })
     }
 
-    fn open_as(&self, piece_bytes: usize, is_sample: bool) -> Result<Box<dyn TextStream>> {
+    /// The text as it is stored; for a sample, nothing is decoded ahead and what is read is kept.
+    pub(super) fn open_as(&self, piece_bytes: usize, is_sample: bool) -> Result<Box<dyn TextStream>> {
         let input = Arc::clone(&self.input);
         let reader = || StoredReader::new(Arc::clone(&self.input), is_sample);
+        // To look for units means to wait for what is not there yet, in a pipe.
+        let works_ahead = !is_sample && self.input.known_length().is_some();
         Ok(match self.format {
             Format::Plain => Box::new(PlainStream::new(input, piece_bytes)),
             Format::Bzip2 if is_sample => Box::new(Bzip2Stream::sample(input, Arc::clone(&self.kept))?),
             Format::Bzip2 => Box::new(Bzip2Stream::new(input, Arc::clone(&self.kept))?),
-            Format::Gzip => Box::new(SequentialStream::new(input, piece_bytes, Gzip::new(reader()))),
+            Format::Gzip => Box::new(SequentialStream::new(input, piece_bytes, works_ahead, Gzip::new(reader()))),
             Format::Zstd => {
                 let decoder = Zstd::new(reader()).map_err(|error| Error::io(&**self.input.name(), &error))?;
-                Box::new(SequentialStream::new(input, piece_bytes, decoder))
+                Box::new(SequentialStream::new(input, piece_bytes, works_ahead, decoder))
             }
+            Format::Xz => Box::new(SequentialStream::new(input, piece_bytes, works_ahead, Xz::new(reader()))),
+            Format::Lz4 => Box::new(SequentialStream::new(input, piece_bytes, works_ahead, Lz4::new(reader()))),
         })
     }
 

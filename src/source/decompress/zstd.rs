@@ -1,6 +1,10 @@
 //! Zstandard: frames one after another, skippable ones among them.
 
-use super::sequential::{Decode, StoredReader};
+mod frames;
+
+use super::Scratch;
+use super::ahead::Units;
+use super::sequential::{Decode, Step, StoredReader};
 use super::trailing::{Trailing, skip_rest, warning};
 use ::zstd::stream::raw::{self, Operation};
 use std::io::{self, BufRead};
@@ -8,10 +12,17 @@ use std::io::{self, BufRead};
 const FRAME_START: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The low half of its first byte is free.
 const SKIPPABLE_START: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
+/// The length of a frame to be skipped has no checksum: what it leads to is not taken for garbage.
+const NO_FRAME: &str = "no frame begins where a frame to be skipped ends";
+/// What the decoder needs first.
+const FIRST_BYTES: usize = 5;
+/// What a frame may ask to be held in memory, as `zstd` has it unless told otherwise.
+const MAX_WINDOW_BYTES: u64 = 128 << 20;
 
 enum State {
-    InFrame,
     BetweenFrames,
+    InFrame,
+    FrameEnd,
     Over(Trailing),
 }
 
@@ -20,21 +31,35 @@ pub(super) struct Zstd {
     decoder: raw::Decoder<'static>,
     reader: StoredReader,
     state: State,
+    /// Stored bytes that the decoder asks for.
+    wanted: usize,
+    /// Whether the frame, or the one before, is one to be skipped.
+    is_skippable: bool,
 }
 
 impl Zstd {
     pub(super) fn new(reader: StoredReader) -> io::Result<Self> {
-        Ok(Zstd { decoder: raw::Decoder::new()?, reader, state: State::InFrame })
+        Ok(Zstd { decoder: raw::Decoder::new()?, reader, state: State::BetweenFrames, wanted: 0, is_skippable: false })
     }
 
     /// Decodes some bytes of the frame, maybe none.
     fn read_frame(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let stored = self.reader.fill_buf()?;
         let is_at_end = stored.is_empty();
-        let status = self.decoder.run_on_buffers(stored, into)?;
+        // No more than the decoder asks for, a block at a time, so that an error is known to lie in it.
+        let stored = &stored[..stored.len().min(self.wanted)];
+        let status = match self.decoder.run_on_buffers(stored, into) {
+            Ok(status) => status,
+            Err(error) => {
+                let count = stored.len();
+                self.reader.consume(count);
+                return Err(error);
+            }
+        };
         self.reader.consume(status.bytes_read);
+        self.wanted = status.remaining;
         if status.remaining == 0 {
-            self.state = State::BetweenFrames;
+            self.state = State::FrameEnd;
         } else if is_at_end && status.bytes_written == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -42,9 +67,23 @@ impl Zstd {
     }
 
     fn pass_to_next_frame(&mut self) -> io::Result<()> {
-        self.state = if follows_frame(self.reader.peek(FRAME_START.len())?)? {
+        let is_first = self.reader.at_byte() == 0;
+        let next = self.reader.peek(FRAME_START.len())?;
+        self.state = if is_first || follows_frame(next)? {
+            self.is_skippable = !next.starts_with(&FRAME_START);
+            let window_bytes = frames::window_bytes(self.reader.peek(frames::MAX_HEADER_BYTES)?);
+            if let Some(bytes) = window_bytes.filter(|&bytes| bytes > MAX_WINDOW_BYTES) {
+                let (needed, allowed) = (bytes.div_ceil(1 << 20), MAX_WINDOW_BYTES >> 20);
+                let message = format!(
+                    "the zstd frame needs a window of {needed} MiB, and no more than {allowed} MiB are allowed"
+                );
+                return Err(io::Error::new(io::ErrorKind::OutOfMemory, message));
+            }
             self.decoder.reinit()?;
+            self.wanted = FIRST_BYTES;
             State::InFrame
+        } else if self.is_skippable && !next.is_empty() {
+            return Err(io::Error::other(NO_FRAME));
         } else {
             State::Over(skip_rest(&mut self.reader, &FRAME_START)?)
         };
@@ -55,18 +94,19 @@ impl Zstd {
 impl Decode for Zstd {
     const FORMAT: &'static str = "zstd";
 
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if into.is_empty() {
-            return Ok(0);
-        }
+    fn read(&mut self, into: &mut [u8]) -> io::Result<Step> {
         loop {
             match self.state {
-                State::Over(_) => return Ok(0),
+                State::Over(_) => return Ok(Step::End),
                 State::BetweenFrames => self.pass_to_next_frame()?,
                 State::InFrame => match self.read_frame(into)? {
                     0 => {}
-                    count => return Ok(count),
+                    count => return Ok(Step::Text(count)),
                 },
+                State::FrameEnd => {
+                    self.state = State::BetweenFrames;
+                    return Ok(Step::UnitEnd);
+                }
             }
         }
     }
@@ -81,6 +121,28 @@ impl Decode for Zstd {
             State::Over(trailing) => warning(trailing.bytes, trailing.from, "zstd frame"),
             _ => None,
         }
+    }
+
+    fn detach(&mut self, wanted_text: usize) -> io::Result<Option<Units>> {
+        match self.state {
+            State::BetweenFrames => {
+                let run = frames::cut_run(&mut self.reader, wanted_text)?;
+                if let Some(run) = &run {
+                    self.is_skippable = run.last_stored().is_some_and(|frame| !frame.starts_with(&FRAME_START));
+                }
+                Ok(run)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn decode_apart(stored: &[u8], max_text: usize, scratch: &mut Scratch, text: &mut Vec<u8>) -> bool {
+        frames::decode(stored, max_text, scratch, text).is_some()
+    }
+
+    fn restart(&mut self, at_byte: u64) {
+        self.state = State::BetweenFrames;
+        self.reader.seek(at_byte);
     }
 }
 

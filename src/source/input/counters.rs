@@ -13,6 +13,8 @@ pub struct InputCounters {
     cache_used: AtomicU64,
     cache_limit: u64,
     spool: SpoolPlace,
+    /// Text that has been decoded ahead of its turn and not been handed out.
+    ahead: AtomicU64,
 }
 
 impl Default for InputCounters {
@@ -29,6 +31,7 @@ impl InputCounters {
             cache_used: AtomicU64::new(0),
             cache_limit,
             spool: SpoolPlace::default(),
+            ahead: AtomicU64::new(0),
         }
     }
 
@@ -60,5 +63,18 @@ impl InputCounters {
 
     pub(crate) fn give_back(&self, bytes: usize) {
         self.cache_used.fetch_sub(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes of text that all files hold decoded ahead of their turn.
+    pub(crate) fn ahead(&self) -> u64 {
+        self.ahead.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn book_ahead(&self, bytes: u64) {
+        self.ahead.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn give_back_ahead(&self, bytes: u64) {
+        self.ahead.fetch_sub(bytes, Ordering::Relaxed);
     }
 }

@@ -2,8 +2,8 @@
 //! for, as `list.length`.
 
 use crate::error::Result;
+use crate::source::parquet::columns::at_path;
 use crate::source::parquet::convert::{Converted, convert};
-use crate::source::parquet::read::at_path;
 use crate::source::parquet::schema::{Meaning, column_type};
 use crate::types::ColumnType;
 use arrow::array::RecordBatch;

@@ -7,7 +7,7 @@ use super::count_newlines;
 use super::reader::{ReadText, Reader};
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::source::decompress::{Cell, Piece, TextStream};
+use crate::source::decompress::{Cell, Piece, TextStream, cells_within, positions_of};
 use crate::source::{Committed, CommittedRows, Locate, PartitionId, Reject, ScanScratch, SourceBatch};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -204,6 +204,7 @@ impl Chain {
         self.before.records += read.records;
         let place = TextPlace { name: Arc::clone(&self.name), told, before };
         let rejects = read.rejected.iter().map(|(line, broken)| Reject {
+            position: positions_of(std::iter::once(line.start), &place.told.cells).next().unwrap_or_default(),
             place: place.of_offset(line.start, broken.at),
             reason: broken.what.to_owned(),
             raw: place.told.text.get(line.clone()).unwrap_or_default().trim_ascii_end().to_vec(),
@@ -287,20 +288,6 @@ impl Chain {
 }
 
 const MALFORMED: &str = "every line must be one JSON object; in a compressed file look for damage";
-
-/// The cells of `text[from..to]`, moved so that `from` lies at `to_offset`.
-fn cells_within(cells: &[Cell], from: usize, to: usize, to_offset: usize) -> Vec<Cell> {
-    let mut within: Vec<Cell> = Vec::new();
-    for cell in cells.iter().filter(|cell| cell.at < to || cell.at == from) {
-        if cell.at <= from {
-            within.clear();
-            within.push(Cell { at: to_offset, base: cell.base + (from - cell.at) as u64 });
-        } else {
-            within.push(Cell { at: cell.at - from + to_offset, base: cell.base });
-        }
-    }
-    within
-}
 
 /// Text whose rows can be found again.
 struct TextPlace {

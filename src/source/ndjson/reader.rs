@@ -7,7 +7,7 @@ use super::record::{Broken, Kind, Value, Visitor, read_record};
 use super::shorten;
 use crate::batch::{Batch, Mask, Positions, RowOrigin};
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::decompress::Cell;
+use crate::source::decompress::{Cell, positions_of};
 use crate::source::{Misfit, Remedy, RowFilter, SourceBatch};
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
@@ -267,16 +267,6 @@ fn rows_kept(mask: &BooleanArray, misfits: &[Misfit]) -> Option<Vec<u32>> {
     Some((0..mask.len() as u32).filter(|&row| keep[row as usize]).collect())
 }
 
-/// Row positions of records that start at `starts`, ascending offsets into the text of `cells`.
 fn positions(starts: impl Iterator<Item = u32>, cells: &[Cell]) -> Arc<[u64]> {
-    let mut cell = 0;
-    starts
-        .map(|start| {
-            let start = start as usize;
-            while cells.get(cell + 1).is_some_and(|next| next.at <= start) {
-                cell += 1;
-            }
-            cells.get(cell).map_or(start as u64, |cell| cell.base + (start - cell.at) as u64)
-        })
-        .collect()
+    positions_of(starts.map(|start| start as usize), cells).collect()
 }

@@ -4,7 +4,7 @@
 //! between. Reading should touch only what a question needs, on all cores, also when the file is one giant row group;
 //! and a file that lies about itself must end in an error, never in a panic or in unbounded memory.
 //! **Idea.** The footers are read when the source is opened ([`open`]) and give the schema ([`schema`]). A scan strikes
-//! out row groups and pages that no question can want ([`prune`]), cuts the rest into *fragments* of some hundred
+//! out row groups and pages that no question can want ([`candidates`]), cuts the rest into *fragments* of some hundred
 //! thousand rows ([`fragments`]), and gives each to one worker, which reads it batch after batch ([`read`]): the columns
 //! of the filter first, the others for the rows that pass. Decoding is the `parquet` crate's; what its arrays mean to
 //! the engine is in [`convert`].
@@ -15,13 +15,16 @@
 //!   two fragments ([`chunks`]).
 //! - Whatever third-party code does with hostile bytes ends in a located error ([`guard`]).
 
+mod candidates;
 mod chunks;
+pub(super) mod columns;
 pub(super) mod convert;
 mod fragments;
 pub(super) mod guard;
 mod open;
 mod prune;
-pub(super) mod read;
+mod read;
+mod rows;
 mod scan;
 pub(super) mod schema;
 mod source;

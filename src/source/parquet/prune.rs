@@ -1,11 +1,10 @@
-//! Which row groups and pages a filter cannot want: by their minima and maxima, then by Bloom filters.
+//! Whether a row group or page may hold a value that passes a test.
 
 use super::statistics::{Bound, Known};
 use crate::expr::Literal;
 use crate::source::Test;
 use crate::types::ColumnType;
 use std::cmp::Ordering;
-use std::ops::Range;
 
 /// Whether some value may pass the test, given what is known of them. `column_type` is that of the source's column.
 pub(super) fn is_possible(test: &Test, known: &Known, column_type: ColumnType) -> bool {
@@ -54,35 +53,6 @@ fn compare(bound: Option<&Bound>, literal: &Literal, column_type: ColumnType) ->
     }
 }
 
-/// Rows that lie in both lists of ascending, disjoint ranges.
-pub(super) fn intersect(a: &[Range<u64>], b: &[Range<u64>]) -> Vec<Range<u64>> {
-    let mut both = Vec::new();
-    let (mut a, mut b) = (a.iter().cloned().peekable(), b.iter().cloned().peekable());
-    while let (Some(one), Some(other)) = (a.peek(), b.peek()) {
-        let (start, end) = (one.start.max(other.start), one.end.min(other.end));
-        if start < end {
-            both.push(start..end);
-        }
-        if one.end <= other.end { drop(a.next()) } else { drop(b.next()) }
-    }
-    both
-}
-
-/// Rows that lie in either of two lists, as ascending, disjoint ranges.
-pub(super) fn unite(a: Vec<Range<u64>>, b: Vec<Range<u64>>) -> Vec<Range<u64>> {
-    let mut all = [a, b].concat();
-    all.retain(|range| range.start < range.end);
-    all.sort_by_key(|range| range.start);
-    let mut united: Vec<Range<u64>> = Vec::with_capacity(all.len());
-    for range in all {
-        match united.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => united.push(range),
-        }
-    }
-    united
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,11 +97,5 @@ mod tests {
         assert!(!is_possible(&Test::Eq(Literal::Date(9)), &days, ColumnType::Date));
         assert!(!is_possible(&Test::Eq(Literal::Float64(4.5)), &days, ColumnType::Int64));
         assert!(is_possible(&Test::GtEq(Literal::Float64(3.5)), &days, ColumnType::Int64));
-    }
-
-    #[test]
-    fn ranges_meet_and_unite() {
-        assert_eq!(intersect(&[0..10, 20..30], &[5..25, 28..40]), [5..10, 20..25, 28..30]);
-        assert_eq!(unite(vec![0..10, 20..30], vec![10..12, 29..40, 50..50]), [0..12, 20..40]);
     }
 }

@@ -1,8 +1,9 @@
 //! A scan over Parquet files: fragments to whoever asks, their partitions committed in file order.
 
+use super::columns::FileReader;
 use super::fragments::{plan, stored_bytes, wanted_leaves};
 use super::open::{ParquetFile, SourceColumn};
-use super::read::{FileReader, FragmentReader, PartitionRead};
+use super::read::{FragmentReader, PartitionRead};
 use crate::batch::RowId;
 use crate::error::{Error, Place, Result};
 use crate::source::input::InputCounters;
@@ -118,7 +119,7 @@ impl ParquetScan {
     fn next_fragment(&self) -> Next {
         loop {
             let file = self.cursor().0;
-            if file >= self.files.len() || self.is_stopped(file) || self.request.cancel.is_cancelled() {
+            if file >= self.files.len() || self.is_stopped(file) {
                 return Next::End;
             }
             if is_skipped(&self.request, file) {
@@ -132,7 +133,7 @@ impl ParquetScan {
                 Ok(_) | Err(_) => continue,
             };
             if !self.wait_for_room(file) {
-                return Next::End;
+                return Next::Stopped;
             }
             let mut cursor = self.cursor();
             let (now, fragment) = *cursor;
@@ -141,7 +142,7 @@ impl ParquetScan {
             }
             *cursor = if fragment + 1 < reader.fragments().len() { (file, fragment + 1) } else { (file + 1, 0) };
             self.bytes_handed_out.fetch_add(reader.fragments()[fragment].stored_bytes, Ordering::Relaxed);
-            return Next::Fragment(FragmentReader::new(reader, fragment));
+            return Next::Fragment(Box::new(FragmentReader::new(reader, fragment)));
         }
     }
 
@@ -181,7 +182,7 @@ impl ParquetScan {
 
     fn read_partition(
         &self,
-        mut fragment: FragmentReader,
+        mut fragment: Box<FragmentReader>,
         scratch: &mut ScanScratch,
     ) -> Result<(Ticket, Vec<SourceBatch>)> {
         let start = Instant::now();
@@ -191,7 +192,7 @@ impl ParquetScan {
         scratch.times.parse += start.elapsed().as_secs_f64();
         let PartitionRead { batches, records, last } = read?;
         if !last {
-            scratch.reader = Some(Box::new(fragment));
+            scratch.reader = Some(fragment);
         }
         let waiting = Waiting { records, last_of_fragment: last };
         let id = PartitionId { file: file as u32, ordinal };
@@ -236,8 +237,10 @@ impl ParquetScan {
 }
 
 enum Next {
-    Fragment(FragmentReader),
+    Fragment(Box<FragmentReader>),
     Committed(Vec<Committed>),
+    /// The scan was stopped or cancelled; the worker finds out which.
+    Stopped,
     End,
 }
 
@@ -251,7 +254,7 @@ impl Scan for ParquetScan {
         if let Some(fragment) = kept
             && !self.is_stopped(fragment.file())
         {
-            let (ticket, batches) = self.read_partition(*fragment, scratch)?;
+            let (ticket, batches) = self.read_partition(fragment, scratch)?;
             return Ok(Read::Partition(ticket, batches));
         }
         Ok(match self.next_fragment() {
@@ -260,6 +263,7 @@ impl Scan for ParquetScan {
                 Read::Partition(ticket, batches)
             }
             Next::Committed(committed) => Read::Committed(committed),
+            Next::Stopped => Read::Busy,
             Next::End => Read::End,
         })
     }

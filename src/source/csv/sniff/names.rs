@@ -3,6 +3,7 @@
 use super::kinds::{Kind, kind, of_column};
 use super::reading::Reading;
 use crate::source::csv::fields::Format;
+use std::ops::Range;
 
 /// Whether the first record of the table is its header, and why.
 ///
@@ -13,6 +14,10 @@ pub(super) fn has_header(reading: &Reading, text: &[u8], format: &Format) -> (bo
     let Some((first, data)) = reading.rows.split_first() else {
         return (true, "nothing speaks against it".to_owned());
     };
+    // A header that comes again is no value.
+    let raw = |row: &[Range<usize>]| row.iter().map(|range| &text[range.clone()]).collect::<Vec<_>>();
+    let data: Vec<_> = data.iter().filter(|row| raw(row) != raw(first)).cloned().collect();
+    let data = data.as_slice();
     let mut values = 0;
     let mut names = 0;
     let mut repeated = false;

@@ -1,0 +1,164 @@
+//! The file of rejects: CSV, one line a record or value, in input order.
+//!
+//! Columns: `file`, `line` and `byte` where the record begins, `column` if it is one value that does not fit, `reason`,
+//! and `record`, the record as it stands in the file without its line end. Bytes that are not UTF-8 are written `\xE9`;
+//! file and byte lead to the original.
+
+use crate::error::{Error, ErrorKind, Place, Result};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// The names of the columns.
+const HEADER: &[u8] = b"file,line,byte,column,reason,record\n";
+
+/// Between the two lies the name of the column, which the pass need not know.
+const COLUMN_MARK: u8 = 0;
+
+/// A line without its column, which [`RejectsFile::write`] puts where it belongs.
+pub(super) fn line(place: &Place, reason: &str, record: &[u8]) -> Vec<u8> {
+    let mut line = Vec::with_capacity(record.len() + reason.len() + 64);
+    field(&mut line, place.file.as_deref().unwrap_or_default().as_bytes(), false);
+    for number in [place.line, place.byte] {
+        line.push(b',');
+        line.extend(number.map(|number| number.to_string().into_bytes()).unwrap_or_default());
+    }
+    line.push(b',');
+    let at = line.len() as u32;
+    line.push(COLUMN_MARK);
+    line.push(b',');
+    field(&mut line, reason.as_bytes(), false);
+    line.push(b',');
+    field(&mut line, record, true);
+    line.push(b'\n');
+    line.extend_from_slice(&at.to_le_bytes());
+    line
+}
+
+fn field(line: &mut Vec<u8>, text: &[u8], always_quoted: bool) {
+    if !always_quoted && !text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+        escape(line, text);
+        return;
+    }
+    line.push(b'"');
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'"', rest) {
+        escape(line, &rest[..=at]);
+        line.push(b'"');
+        rest = &rest[at + 1..];
+    }
+    escape(line, rest);
+    line.push(b'"');
+}
+
+fn escape(line: &mut Vec<u8>, text: &[u8]) {
+    for chunk in text.utf8_chunks() {
+        line.extend_from_slice(chunk.valid().as_bytes());
+        for byte in chunk.invalid() {
+            line.extend_from_slice(format!("\\x{byte:02X}").as_bytes());
+        }
+    }
+}
+
+/// A file in the making; nothing stands under its name before it is complete.
+pub(super) struct RejectsFile {
+    path: PathBuf,
+    /// Written to first, then renamed; `None` where the path is no regular file.
+    partial: Option<PathBuf>,
+    out: BufWriter<File>,
+}
+
+impl RejectsFile {
+    pub(super) fn create(path: &Path) -> Result<Self> {
+        let known = std::fs::metadata(path).ok();
+        let failed = |error: std::io::Error| cannot_write(path, &error);
+        let (partial, file) = if known.is_some_and(|known| !known.is_file()) {
+            (None, File::options().write(true).open(path).map_err(failed)?)
+        } else {
+            let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+            let mut partial = target.into_os_string();
+            partial.push(format!(".partial-{}", std::process::id()));
+            let file = File::create(&partial).map_err(failed)?;
+            (Some(PathBuf::from(partial)), file)
+        };
+        let mut file = RejectsFile { path: path.to_path_buf(), partial, out: BufWriter::with_capacity(1 << 16, file) };
+        file.put(HEADER)?;
+        Ok(file)
+    }
+
+    /// Writes a line made by [`line`], of a value in `column`.
+    pub(super) fn write(&mut self, line: &[u8], column: Option<&str>) -> Result<()> {
+        let Some((line, at)) = line.split_last_chunk::<4>() else { return Ok(()) };
+        let at = (u32::from_le_bytes(*at) as usize).min(line.len().saturating_sub(1));
+        let mut name = Vec::new();
+        field(&mut name, column.unwrap_or_default().as_bytes(), false);
+        self.put(&line[..at])?;
+        self.put(&name)?;
+        self.put(&line[at + 1..])
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.out.write_all(bytes).map_err(|error| cannot_write(&self.path, &error))
+    }
+
+    /// Puts the file in its place.
+    pub(super) fn finish(mut self) -> Result<()> {
+        let flushed = self.out.flush();
+        let done = match self.partial.take() {
+            None => flushed,
+            Some(partial) => flushed.and_then(|()| {
+                let target = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+                std::fs::rename(&partial, target).inspect_err(|_| drop(std::fs::remove_file(&partial)))
+            }),
+        };
+        done.map_err(|error| cannot_write(&self.path, &error))
+    }
+}
+
+impl Drop for RejectsFile {
+    fn drop(&mut self) {
+        if let Some(partial) = &self.partial {
+            // It was given up; whatever was written of it is of no use.
+            let _ = std::fs::remove_file(partial);
+        }
+    }
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot write the rejects: {error}")).in_file(&path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_csv_whatever_the_record_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rejects.csv");
+        let place = |file: &str| Place { file: Some(file.into()), line: Some(7), byte: Some(90), ..Place::default() };
+        let mut file = RejectsFile::create(&path).unwrap();
+        file.write(&line(&place("a,b.csv"), "too few", b"1,\"x\ny\"\"\",\xE9\0"), None).unwrap();
+        file.write(&line(&place("c.csv"), "no, \"x\" is none", b""), Some("the \"x\", y")).unwrap();
+        assert!(!path.exists());
+        file.finish().unwrap();
+        let rows: Vec<Vec<String>> = csv::Reader::from_path(&path)
+            .unwrap()
+            .records()
+            .map(|row| row.unwrap().iter().map(str::to_owned).collect())
+            .collect();
+        assert_eq!(rows[0], ["a,b.csv", "7", "90", "", "too few", "1,\"x\ny\"\"\",\\xE9\0"]);
+        assert_eq!(rows[1], ["c.csv", "7", "90", "the \"x\", y", "no, \"x\" is none", ""]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_given_up_leaves_what_stood_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rejects.csv");
+        std::fs::write(&path, "old").unwrap();
+        drop(RejectsFile::create(&path).unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,214 @@
+//! Records and values set aside: counted once a run, told of in one warning, and written to a file if asked for.
+//!
+//! **Problem.** Passes overlap: a question that runs again over wider types meets the same records again, and one with
+//! a limit wants only those before its last row; yet each record counts once, whoever met it first.
+//! **Idea.** While a pass runs, what it sets aside goes into a [`Log`] in input order, with the stages it concerns.
+//! When the run is over, the logs of all passes over an input are merged by row, and what concerns a stage that kept
+//! its result counts. A pass whose stages want every row needs no log of records that only count.
+//! **Invariant.** Counts, warnings and file depend on the inputs and the questions alone.
+
+mod file;
+mod log;
+mod merge;
+
+use super::options::RunOptions;
+use crate::batch::RowId;
+use crate::error::{Place, Result};
+use crate::source::{Committed, Locate, Named};
+use log::Log;
+pub(super) use merge::{PassRejects, Wants, finish, refuse_overwriting};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Why a row is named: what was done with its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cause {
+    /// The record was set aside.
+    Record,
+    /// A question did without it for its value in this column of the source.
+    Value(u32),
+    /// It was padded.
+    Padded,
+    /// It repeats the header.
+    Header,
+}
+
+/// What a record counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Record,
+    Value,
+    Padded,
+    Header,
+}
+
+impl Cause {
+    fn class(self) -> Class {
+        match self {
+            Cause::Record => Class::Record,
+            Cause::Value(_) => Class::Value,
+            Cause::Padded => Class::Padded,
+            Cause::Header => Class::Header,
+        }
+    }
+
+    /// As a number that sorts alike.
+    fn code(self) -> u64 {
+        match self {
+            Cause::Record => 0,
+            Cause::Value(column) => 1 + u64::from(column),
+            Cause::Padded => 1 << 33,
+            Cause::Header => 1 << 34,
+        }
+    }
+
+    fn of_code(code: u64) -> Self {
+        match code {
+            0 => Cause::Record,
+            code if code == 1 << 33 => Cause::Padded,
+            code if code == 1 << 34 => Cause::Header,
+            code => Cause::Value((code - 1) as u32),
+        }
+    }
+}
+
+/// The first record of a class that concerns a set of stages.
+#[derive(Clone, Debug)]
+struct First {
+    row: RowId,
+    place: Place,
+    reason: String,
+}
+
+/// A value for which a stage does without a row.
+#[derive(Clone, Debug)]
+pub(super) struct RejectedValue {
+    pub(super) row: RowId,
+    /// Index into the columns of the pass.
+    pub(super) column: usize,
+    pub(super) text: String,
+    pub(super) reason: Arc<str>,
+}
+
+/// The rejects of a pass under way.
+pub(super) struct Rejects {
+    log: Log,
+    /// A file wants the records themselves.
+    with_records: bool,
+    /// Some stage may want less than everything, so that it must be known where each record stands.
+    logs_all: bool,
+    /// Sets of stages that entries of the log concern; the first is all of them.
+    sets: Vec<Vec<usize>>,
+    /// What is not in the log, by class.
+    unlogged: BTreeMap<Class, u64>,
+    /// By class and set.
+    firsts: BTreeMap<(Class, usize), First>,
+    /// The columns of the pass, as indices into the source's.
+    columns: Vec<usize>,
+}
+
+/// One line of the log in the making.
+struct Entry {
+    position: u64,
+    cause: Cause,
+    set: usize,
+    body: Vec<u8>,
+}
+
+impl Rejects {
+    pub(super) fn new(options: &RunOptions, columns: &[usize], stages: usize, any_limit: bool) -> Self {
+        let beside = options.rejects.as_deref().and_then(|path| Some(path.parent()?.to_path_buf()));
+        Rejects {
+            log: Log::new(beside.unwrap_or_else(std::env::temp_dir)),
+            with_records: options.rejects.is_some(),
+            logs_all: any_limit || options.rejects.is_some(),
+            sets: vec![(0..stages).collect()],
+            unlogged: BTreeMap::new(),
+            firsts: BTreeMap::new(),
+            columns: columns.to_vec(),
+        }
+    }
+
+    /// What the commit of a partition set aside, and `values` for each stage.
+    pub(super) fn note(
+        &mut self,
+        item: &mut Committed,
+        values: &[Vec<RejectedValue>],
+        locate: Option<&dyn Locate>,
+    ) -> Result<()> {
+        let file = item.id.file;
+        let mut entries = Vec::new();
+        let (padded, headers) = (std::mem::take(&mut item.padded), std::mem::take(&mut item.repeated_headers));
+        self.note_named(file, Cause::Padded, padded, &mut entries);
+        self.note_named(file, Cause::Header, headers, &mut entries);
+        for reject in std::mem::take(&mut item.rejects) {
+            let row = RowId { file, position: reject.position };
+            self.note_first(Class::Record, 0, row, || (reject.place.clone(), reject.reason.clone()));
+            if self.logs_all {
+                let body = self.with_records.then(|| file::line(&reject.place, &reject.reason, &reject.raw));
+                let position = reject.position;
+                entries.push(Entry { position, cause: Cause::Record, set: 0, body: body.unwrap_or_default() });
+            } else {
+                *self.unlogged.entry(Class::Record).or_default() += 1;
+            }
+        }
+        if values.iter().any(|values| !values.is_empty()) {
+            self.note_values(values, locate, &mut entries);
+        }
+        entries.sort_by_key(|entry| (entry.position, entry.cause));
+        let mut bytes = Vec::new();
+        for Entry { position, cause, set, body } in entries {
+            log::write(&mut bytes, position, cause.code(), set as u32, &body);
+        }
+        self.log.add(file, item.sequence, bytes)
+    }
+
+    fn note_named(&mut self, file: u32, cause: Cause, named: Named, entries: &mut Vec<Entry>) {
+        let Some(&position) = named.positions.first() else { return };
+        let place = || (named.first.clone().unwrap_or_default(), String::new());
+        self.note_first(cause.class(), 0, RowId { file, position }, place);
+        if self.logs_all {
+            entries.extend(named.positions.iter().map(|&position| Entry { position, cause, set: 0, body: Vec::new() }));
+        } else {
+            *self.unlogged.entry(cause.class()).or_default() += named.positions.len() as u64;
+        }
+    }
+
+    fn note_values(&mut self, values: &[Vec<RejectedValue>], locate: Option<&dyn Locate>, entries: &mut Vec<Entry>) {
+        let mut concerned: BTreeMap<(RowId, usize), (Vec<usize>, &RejectedValue)> = BTreeMap::new();
+        for (stage, values) in values.iter().enumerate() {
+            for value in values {
+                concerned.entry((value.row, value.column)).or_insert_with(|| (Vec::new(), value)).0.push(stage);
+            }
+        }
+        let mut rows: Vec<RowId> = concerned.keys().map(|(row, _)| *row).collect();
+        rows.dedup();
+        let records = locate.filter(|_| self.with_records).map(|locate| locate.records(&rows)).unwrap_or_default();
+        for ((row, column), (stages, value)) in concerned {
+            let set = self.set(stages);
+            let named = |place: Place| Place { value: Some(value.text.clone()), ..place };
+            self.note_first(Class::Value, set, row, || {
+                let place = locate.map(|locate| locate.place(row)).unwrap_or_default();
+                (Place { record: None, ..named(place) }, value.reason.to_string())
+            });
+            let at = rows.binary_search(&row).ok().and_then(|at| records.get(at));
+            let column = self.columns.get(column).copied().unwrap_or_default() as u32;
+            let body = at.map(|(place, raw)| file::line(place, &value.reason, raw)).unwrap_or_default();
+            entries.push(Entry { position: row.position, cause: Cause::Value(column), set, body });
+        }
+    }
+
+    fn set(&mut self, stages: Vec<usize>) -> usize {
+        self.sets.iter().position(|known| *known == stages).unwrap_or_else(|| {
+            self.sets.push(stages);
+            self.sets.len() - 1
+        })
+    }
+
+    fn note_first(&mut self, class: Class, set: usize, row: RowId, tell: impl FnOnce() -> (Place, String)) {
+        if self.firsts.get(&(class, set)).is_none_or(|known| row < known.row) {
+            let (place, reason) = tell();
+            self.firsts.insert((class, set), First { row, place, reason });
+        }
+    }
+}

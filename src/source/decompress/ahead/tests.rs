@@ -1,0 +1,226 @@
+//! Decoding ahead gives what decoding in order gives, whatever the file and whoever decodes.
+
+use super::MAX_TEXT_APART;
+use crate::error::Error;
+use crate::source::decompress::tests::{Pack, SEQUENTIAL, Stored, gzip, stored, text, xz, zstd};
+use crate::source::decompress::{Next, Piece, Scratch, TextStream};
+use std::sync::Mutex;
+
+/// As bgzip does: members of at most `member_text` bytes that say how long they are stored, and an empty one.
+fn bgzip(text: &[u8], member_text: usize) -> Vec<u8> {
+    let member = |text: &[u8]| {
+        let extra = b"BC\x02\0\0\0".to_vec();
+        let mut encoder = flate2::GzBuilder::new().extra(extra).write(vec![], flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, text).unwrap();
+        let mut member = encoder.finish().unwrap();
+        let length = (member.len() - 1) as u16;
+        member[16..18].copy_from_slice(&length.to_le_bytes());
+        member
+    };
+    text.chunks(member_text).chain([&b""[..]]).flat_map(member).collect()
+}
+
+/// As `xz --block-size` does.
+fn xz_blocks(text: &[u8], block_text: usize) -> Vec<u8> {
+    use liblzma::stream::{Action, Check, Stream};
+    let mut encoder = Stream::new_easy_encoder(0, Check::Crc32).unwrap();
+    let mut bytes = Vec::with_capacity(text.len() + 100_000);
+    for block in text.chunks(block_text) {
+        encoder.process_vec(block, &mut bytes, Action::FullFlush).unwrap();
+    }
+    encoder.process_vec(b"", &mut bytes, Action::Finish).unwrap();
+    bytes
+}
+
+/// As pzstd does: before each frame, one to be skipped that says how long it is stored.
+fn pzstd(text: &[u8], frame_text: usize) -> Vec<u8> {
+    let frame = |text: &[u8]| {
+        let frame = zstd(text);
+        [b"\x50\x2a\x4d\x18\x04\0\0\0", &(frame.len() as u32).to_le_bytes()[..], &frame].concat()
+    };
+    text.chunks(frame_text).flat_map(frame).collect()
+}
+
+fn in_parts(pack: Pack, text: &[u8], part_text: usize) -> Vec<u8> {
+    text.chunks(part_text).flat_map(pack).collect()
+}
+
+/// Files of many units, of every kind.
+fn files(text: &[u8], unit_text: usize) -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("gzip", in_parts(gzip, text, unit_text)),
+        ("bgzip", bgzip(text, unit_text)),
+        ("zstd", in_parts(zstd, text, unit_text)),
+        ("pzstd", pzstd(text, unit_text)),
+        ("xz streams", in_parts(xz, text, unit_text)),
+        ("xz blocks", xz_blocks(text, unit_text)),
+    ]
+}
+
+/// What reading a file came to: its text, and the error or the warning at the end.
+type Outcome = (Vec<u8>, Result<Option<String>, Error>);
+
+fn read(stream: &dyn TextStream, workers: usize) -> Outcome {
+    let (pieces, failure) = (Mutex::new(Vec::<Piece>::new()), Mutex::new(None));
+    let work = |wait: bool| {
+        let mut scratch = Scratch::default();
+        loop {
+            match stream.next(&mut scratch, wait) {
+                Ok(Next::Piece(piece)) => pieces.lock().unwrap().push(piece),
+                Ok(Next::Busy) => assert!(!wait),
+                Ok(Next::End) => break,
+                Err(error) => {
+                    *failure.lock().unwrap() = Some(error);
+                    break;
+                }
+            }
+        }
+    };
+    if workers == 1 {
+        work(true);
+    } else {
+        std::thread::scope(|scope| (0..workers).for_each(|at| drop(scope.spawn(move || work(at % 2 == 0)))));
+    }
+    let mut pieces = pieces.into_inner().unwrap();
+    pieces.sort_by_key(|piece| piece.ordinal);
+    let mut text = vec![];
+    for (at, piece) in pieces.iter_mut().enumerate() {
+        assert_eq!((piece.ordinal, piece.cells[0].base), (at as u64, text.len() as u64));
+        let confirmed = stream.confirm(piece);
+        text.extend_from_slice(&piece.text);
+        if let Err(error) = confirmed {
+            return (text, Err(error));
+        }
+    }
+    (text, failure.into_inner().unwrap().map_or_else(|| stream.finish(), Err))
+}
+
+fn in_order(file: &Stored, piece_bytes: usize) -> Outcome {
+    read(&*file.text_file.open_as(piece_bytes, true).unwrap(), 1)
+}
+
+fn ahead(file: &Stored, piece_bytes: usize, workers: usize) -> Outcome {
+    read(&*file.text_file.open_stream(piece_bytes).unwrap(), workers)
+}
+
+#[test]
+fn units_decoded_by_many_workers_are_one_text_in_order() {
+    let text = text(3_000_000);
+    for unit_text in [64_000, 700_000] {
+        for (name, bytes) in files(&text, unit_text.min(if cfg!(miri) { 100 } else { unit_text })) {
+            if name == "bgzip" && unit_text > 65_280 {
+                continue;
+            }
+            let file = stored(&bytes);
+            for (piece_bytes, workers) in [(100_000, 1), (100_000, 4), (1 << 20, 2), (1 << 24, 3)] {
+                let (back, outcome) = ahead(&file, piece_bytes, workers);
+                assert!(back == text, "{name} {unit_text} {piece_bytes} {workers}");
+                assert_eq!(outcome.unwrap(), None);
+                assert_eq!(file.counters.ahead(), 0, "what was held is given back");
+            }
+        }
+    }
+}
+
+#[test]
+fn several_workers_hold_units_at_the_same_time() {
+    let text = text(3_000_000);
+    for (name, bytes) in files(&text, 60_000) {
+        let file = stored(&bytes);
+        let stream = file.text_file.open_stream(100_000).unwrap();
+        stream.next(&mut Scratch::default(), true).unwrap();
+        assert!(file.counters.ahead() > 0, "{name} is decoded by runs");
+        drop(stream);
+        assert_eq!(file.counters.ahead(), 0);
+    }
+}
+
+#[test]
+fn damage_anywhere_gives_the_text_and_the_error_of_decoding_in_order() {
+    let text = text(1000);
+    for (name, bytes) in files(&text, 350) {
+        let magic_bytes = if name.starts_with("xz") { 6 } else { 4 };
+        let check = |bytes: &[u8], is_cut: bool, what: &dyn Fn() -> String| {
+            let file = stored(bytes);
+            let (workers, piece_bytes) = (1 + bytes.len() % 2, 250);
+            let (back, outcome) = ahead(&file, piece_bytes, workers);
+            assert!(outcome.is_err() || back == text || is_cut, "{name} {}", what());
+            // The checksum of a unit comes behind its text, so text in which bits have flipped may come before the error.
+            assert!(!is_cut || text.starts_with(&back), "{name} {}", what());
+            if name == "xz blocks" || name == "xz streams" {
+                // Read by blocks where the indexes are whole, by streams where they are not: the words differ.
+                return;
+            }
+            let due = in_order(&file, piece_bytes);
+            // What a decoder has written when it fails is lost; how much that is depends on where its pieces start.
+            assert!(back.starts_with(&due.0) || due.0.starts_with(&back), "{name} {}", what());
+            assert_eq!(format!("{outcome:?}"), format!("{:?}", due.1), "{name} {}", what());
+        };
+        for length in magic_bytes..bytes.len() {
+            check(&bytes[..length], true, &|| format!("cut to {length}"));
+        }
+        for bit in (magic_bytes * 8..bytes.len() * 8).step_by(3) {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            check(&flipped, false, &|| format!("bit {bit} flipped"));
+        }
+    }
+}
+
+#[test]
+fn a_false_magic_in_gzip_data_costs_time_but_no_text() {
+    // Stored blocks of deflate hold the text as it is, and the text is full of headers of members.
+    let mut header = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
+    let mut members = gzip(&text(40_000));
+    let mut due = text(40_000);
+    for _ in 0..3 {
+        header.extend_from_slice(b"text, no member\n");
+        let lies = header.repeat(3000);
+        let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::none());
+        std::io::Write::write_all(&mut encoder, &lies).unwrap();
+        members.extend(encoder.finish().unwrap());
+        members.extend(gzip(&text(1000)));
+        due.extend(lies);
+        due.extend(text(1000));
+    }
+    let file = stored(&members);
+    for workers in [1, 3] {
+        let (back, outcome) = ahead(&file, 50_000, workers);
+        assert!(back == due);
+        outcome.unwrap();
+    }
+}
+
+#[test]
+fn a_unit_with_much_text_is_read_in_order_in_small_pieces() {
+    let zeros = vec![b'0'; MAX_TEXT_APART + 1];
+    let small = text(1000);
+    for (pack, name) in SEQUENTIAL {
+        let bytes = [pack(&small), pack(&zeros), pack(&small), pack(&small)].concat();
+        let file = stored(&bytes);
+        let stream = file.text_file.open_stream(1 << 20).unwrap();
+        let (mut scratch, mut text_bytes, mut longest) = (Scratch::default(), 0, 0);
+        while let Next::Piece(mut piece) = stream.next(&mut scratch, true).unwrap() {
+            assert!(file.counters.ahead() < 1 << 20);
+            longest = longest.max(piece.text.len());
+            text_bytes += piece.text.len();
+            stream.confirm(&mut piece).unwrap();
+            scratch.spare_text.push(piece.text);
+        }
+        assert_eq!((stream.finish().unwrap(), text_bytes), (None, zeros.len() + 3 * small.len()), "{name}");
+        assert!(longest <= 3 << 19, "{name}: {longest}");
+    }
+}
+
+#[test]
+fn a_length_that_lies_is_never_allocated_for() {
+    // ISIZE of gzip, the content size of zstd, the index of xz.
+    let small = text(300);
+    let mut lying = [gzip(&small), gzip(&small), gzip(&small)].concat();
+    let first = gzip(&small).len();
+    lying[first - 4..first].copy_from_slice(&u32::MAX.to_le_bytes());
+    let file = stored(&lying);
+    let stream = file.text_file.open_stream(1000).unwrap();
+    let Next::Piece(mut piece) = stream.next(&mut Scratch::default(), true).unwrap() else { panic!("there is text") };
+    assert!(piece.text.capacity() < 1 << 20 && stream.confirm(&mut piece).is_err());
+}
