@@ -1,8 +1,8 @@
 //! Arrow IPC files and streams: the same rows however they are stored and cut; damage is located, and nothing panics.
 
 use outcrop::arrow::array::{
-    Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
-    StringViewArray, StructArray, TimestampNanosecondArray, UInt64Array,
+    Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray, StringViewArray,
+    StructArray, TimestampNanosecondArray, UInt64Array,
 };
 use outcrop::arrow::datatypes::{Field, Int32Type, Int64Type};
 use outcrop::arrow::ipc::CompressionType;
