@@ -32,7 +32,7 @@ fn usual(kind: ColumnType, row: usize) -> String {
         Float64 => format!("{}.{}", row % 77, row % 8),
         Date => format!("{}-0{}-1{}", 1990 + row % 20, 1 + row % 9, row % 10),
         Timestamp => format!("{}-0{}-1{} 0{}:30:00", 1990 + row % 20, 1 + row % 9, row % 10, row % 7),
-        Boolean => (row % 3 == 0).to_string(),
+        Boolean => (row.is_multiple_of(3)).to_string(),
         Null | Utf8 => "NA".to_owned(),
     }
 }

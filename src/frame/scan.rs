@@ -21,7 +21,7 @@ pub fn scan_csv(paths: impl IntoPaths) -> Result<LazyFrame> {
 }
 
 /// [`scan_csv`] with options. What is not given is told from samples; `outcrop schema --explain` and
-/// [`CsvSource::decisions`] say what was decided and why.
+/// [`CsvSource::decisions`](crate::source::csv::CsvSource::decisions) say what was decided and why.
 #[derive(Clone, Debug)]
 pub struct CsvScan {
     pub(super) paths: Vec<PathBuf>,

@@ -3,7 +3,7 @@
 //! A set may have more files than a process may open, so a file is open only between its first read and
 //! `InputFile::close`, which every sample and every pass calls behind its last read; a later read opens it again.
 //!
-//! What cannot be read twice (a pipe, a device) is stored on its way ([`spool`]), and then is a file like any other but
+//! What cannot be read twice (a pipe, a device) is stored on its way (`spool`), and then is a file like any other but
 //! for its length, which is not known before its end: ask [`InputFile::available`] where that matters. The text of a
 //! compression around another one is stored in the same way, and made anew when it is needed again.
 //!

@@ -31,8 +31,9 @@ fn unfinished() -> MutexGuard<'static, Unfinished> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes what is being written; nothing can be begun or completed after. For a process that is about to end.
-pub(crate) fn remove_unfinished() {
+/// Removes what is being written; nothing can be begun or completed after. For a process that is about to
+/// end, from its signal handler say.
+pub fn remove_unfinished() {
     let mut unfinished = unfinished();
     unfinished.closed = true;
     for path in unfinished.paths.drain(..) {

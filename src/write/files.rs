@@ -140,7 +140,7 @@ pub(super) fn writing(name: &str, error: &io::Error) -> Error {
 }
 
 /// Whether writing failed because nobody reads any more.
-pub(crate) fn is_closed_pipe(error: &Error) -> bool {
+pub fn is_closed_pipe(error: &Error) -> bool {
     error.kind() == ErrorKind::Io && error.message() == CLOSED_PIPE
 }
 

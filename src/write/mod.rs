@@ -28,8 +28,12 @@ mod parquet;
 mod pipeline;
 pub(crate) mod text;
 
-pub(crate) use atomic::{Partial, remove_unfinished};
-pub(crate) use files::is_closed_pipe;
+#[cfg(feature = "cli")]
+pub(crate) use atomic::Partial;
+pub use atomic::remove_unfinished;
+pub use files::is_closed_pipe;
+pub(crate) use options::refuse_inputs;
+#[cfg(feature = "cli")]
+pub(crate) use options::without_compression;
 pub use options::{Codec, Compression, FileFormat, WriteOptions};
-pub(crate) use options::{refuse_inputs, without_compression};
 pub use output::{FileOutput, Finished, Target, Written};

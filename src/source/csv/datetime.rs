@@ -14,7 +14,7 @@ pub fn parse_date(text: &[u8]) -> Option<i32> {
 
 /// Microseconds since 1970-01-01T00:00:00 of a date, or of a date and a time of day: `YYYY-MM-DD`, then optionally
 /// `T` or a space, `HH:MM`, optionally `:SS`, optionally a point and one to nine digits, optionally a time zone as in
-/// [`zone_micros`], which is taken off: with a zone, the moment is that of UTC. Digits beyond the sixth are cut off;
+/// `zone_micros`, which is taken off: with a zone, the moment is that of UTC. Digits beyond the sixth are cut off;
 /// there are no leap seconds. `None` for anything else.
 pub fn parse_timestamp(text: &[u8]) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;

@@ -480,7 +480,7 @@ impl Taker<'_, '_> {
         if self.rules.repeats_header(&text[raw.clone()]) && good {
             self.taken.repeated.add(raw.start, self.taken.lines);
             good = false;
-        } else if !good && !(blank && fields > 1) {
+        } else if !(good || blank && fields > 1) {
             match self.rules.malformed {
                 MalformedPolicy::Error => {
                     self.index.ends.truncate(ends_before);

@@ -2,9 +2,9 @@
 //!
 //! **Problem.** The bytes of an Arrow file are the columns; reading them should cost no copy, on all cores, also when
 //! all rows are one record batch; and a file that lies about itself must end in an error.
-//! **Idea.** When it is opened, a file is indexed ([`index`]): where its record batches and dictionaries lie, by the
+//! **Idea.** When it is opened, a file is indexed (`index`): where its record batches and dictionaries lie, by the
 //! footer, or for a stream by walking from message to message, which makes one of the other. The file is mapped into
-//! memory ([`bytes`]) and arrays are views of it. A record batch is decoded once and handed out in slices of rows.
+//! memory (`bytes`) and arrays are views of it. A record batch is decoded once and handed out in slices of rows.
 //! **Invariants.**
 //! - The position of a row is its number in the file.
 //! - Every offset, length and text is validated before it is used; sizes of compressed buffers are checked before

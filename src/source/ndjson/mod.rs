@@ -3,8 +3,8 @@
 //! **Problem.** The same as of CSV: text comes in pieces cut anywhere and must become typed columns on all cores; but
 //! each record names its own columns, in any order, and may leave some out.
 //! **Idea.** A line end is never part of a JSON string, so it always ends a record: a piece is read from behind its
-//! first line end on, and there is nothing to guess. One strict reading of a record ([`record`]) finds the places of the
-//! values of the columns wanted ([`keys`]); columns are made of those places ([`column`]) as CSV's are of fields.
+//! first line end on, and there is nothing to guess. One strict reading of a record (`record`) finds the places of the
+//! values of the columns wanted (`keys`); columns are made of those places ([`column`]) as CSV's are of fields.
 //! **Invariants.** Every line is checked whole, whatever is asked; a value that does not fit its column is reported,
 //! never dropped; a key that no sample showed is warned of, never dropped in silence.
 //!

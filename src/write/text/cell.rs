@@ -92,6 +92,7 @@ impl Value<'_> {
 }
 
 /// Whether columns of this type stand flush right.
+#[cfg(feature = "cli")]
 pub(crate) fn is_number(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Int64 | DataType::Float64)
 }

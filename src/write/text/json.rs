@@ -13,7 +13,8 @@ pub(crate) struct Json {
 }
 
 impl Json {
-    /// Rows in one array.
+    /// Rows in one array, as the program prints them.
+    #[cfg(feature = "cli")]
     pub(crate) fn array(schema: &Schema, out: &mut Vec<u8>) -> Self {
         out.push(b'[');
         Json { array: true, ..Json::lines(schema) }
@@ -56,6 +57,7 @@ impl Json {
     }
 
     /// Appends what comes after the last row.
+    #[cfg(feature = "cli")]
     pub(crate) fn end(&mut self, out: &mut Vec<u8>) {
         if self.array {
             out.extend_from_slice(if self.first { b"]\n" } else { b"\n]\n" });

@@ -9,7 +9,9 @@ mod delimited;
 mod encoder;
 mod json;
 
-pub(crate) use cell::{Column, Value, is_number};
+#[cfg(feature = "cli")]
+pub(crate) use cell::is_number;
+pub(crate) use cell::{Column, Value};
 pub(crate) use compress::compress;
 pub(crate) use delimited::Csv;
 pub(super) use encoder::TextEncoder;
