@@ -337,7 +337,7 @@ pub struct Reject {
     /// Where it stands: file, line, byte, and the column, if it is one value that does not fit.
     pub place: Place,
     /// What is wrong with it.
-    pub reason: String,
+    pub reason: Arc<str>,
     /// The record as it stands in the file, without its line end.
     pub raw: Vec<u8>,
 }

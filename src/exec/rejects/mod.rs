@@ -77,7 +77,7 @@ impl Cause {
 struct First {
     row: RowId,
     place: Place,
-    reason: String,
+    reason: Arc<str>,
 }
 
 /// A value for which a stage does without a row.
@@ -141,16 +141,19 @@ impl Rejects {
         let (padded, headers) = (std::mem::take(&mut item.padded), std::mem::take(&mut item.repeated_headers));
         self.note_named(file, Cause::Padded, padded, &mut entries);
         self.note_named(file, Cause::Header, headers, &mut entries);
-        for reject in std::mem::take(&mut item.rejects) {
-            let row = RowId { file, position: reject.position };
-            self.note_first(Class::Record, 0, row, || (reject.place.clone(), reject.reason.clone()));
-            if self.logs_all {
+        let rejects = std::mem::take(&mut item.rejects);
+        if let Some(first) = rejects.first() {
+            let row = RowId { file, position: first.position };
+            self.note_first(Class::Record, 0, row, || (first.place.clone(), Arc::clone(&first.reason)));
+        }
+        if self.logs_all {
+            entries.extend(rejects.iter().map(|reject| {
                 let body = self.with_records.then(|| file::line(&reject.place, &reject.reason, &reject.raw));
                 let position = reject.position;
-                entries.push(Entry { position, cause: Cause::Record, set: 0, body: body.unwrap_or_default() });
-            } else {
-                *self.unlogged.entry(Class::Record).or_default() += 1;
-            }
+                Entry { position, cause: Cause::Record, set: 0, body: body.unwrap_or_default() }
+            }));
+        } else if !rejects.is_empty() {
+            *self.unlogged.entry(Class::Record).or_default() += rejects.len() as u64;
         }
         if values.iter().any(|values| !values.is_empty()) {
             self.note_values(values, locate, &mut entries);
@@ -165,7 +168,7 @@ impl Rejects {
 
     fn note_named(&mut self, file: u32, cause: Cause, named: Named, entries: &mut Vec<Entry>) {
         let Some(&position) = named.positions.first() else { return };
-        let place = || (named.first.clone().unwrap_or_default(), String::new());
+        let place = || (named.first.clone().unwrap_or_default(), Arc::from(""));
         self.note_first(cause.class(), 0, RowId { file, position }, place);
         if self.logs_all {
             entries.extend(named.positions.iter().map(|&position| Entry { position, cause, set: 0, body: Vec::new() }));
@@ -189,7 +192,7 @@ impl Rejects {
             let named = |place: Place| Place { value: Some(value.text.clone()), ..place };
             self.note_first(Class::Value, set, row, || {
                 let place = locate.map(|locate| locate.place(row)).unwrap_or_default();
-                (Place { record: None, ..named(place) }, value.reason.to_string())
+                (Place { record: None, ..named(place) }, Arc::clone(&value.reason))
             });
             let at = rows.binary_search(&row).ok().and_then(|at| records.get(at));
             let column = self.columns.get(column).copied().unwrap_or_default() as u32;
@@ -205,7 +208,7 @@ impl Rejects {
         })
     }
 
-    fn note_first(&mut self, class: Class, set: usize, row: RowId, tell: impl FnOnce() -> (Place, String)) {
+    fn note_first(&mut self, class: Class, set: usize, row: RowId, tell: impl FnOnce() -> (Place, Arc<str>)) {
         if self.firsts.get(&(class, set)).is_none_or(|known| row < known.row) {
             let (place, reason) = tell();
             self.firsts.insert((class, set), First { row, place, reason });

@@ -70,6 +70,7 @@ impl Reader {
         mut overlong: Option<(u64, &mut Overlong)>,
     ) -> Result<ReadText> {
         let mut read = ReadText { tail: span.from, ..ReadText::default() };
+        let mut reasons = Vec::new();
         while read.tail < span.until {
             index.clear();
             let long = match &mut overlong {
@@ -78,7 +79,7 @@ impl Reader {
             };
             let taken = self.rules.take(Span { from: read.tail, ..span }, self.batch_bytes, index, long);
             let before = Before { start: span.from, lines: read.tally.newlines };
-            let reject = |aside| self.reject(span.text, aside, &before, cells);
+            let reject = |aside| self.reject(span.text, aside, &before, cells, &mut reasons);
             read.tally.rejects.extend(taken.aside.iter().map(reject));
             read.tally.padded.join(taken.padded, before.lines);
             read.tally.repeated_headers.join(taken.repeated, before.lines);
@@ -98,7 +99,15 @@ impl Reader {
         Ok(read)
     }
 
-    fn reject(&self, text: &[u8], aside: &Aside, before: &Before, cells: &[Cell]) -> Reject {
+    /// `reasons` are those in use, so that equal ones are made once.
+    fn reject(
+        &self,
+        text: &[u8],
+        aside: &Aside,
+        before: &Before,
+        cells: &[Cell],
+        reasons: &mut Vec<(Trouble, Arc<str>)>,
+    ) -> Reject {
         let place = Place {
             line: Some(before.lines + aside.lines),
             byte: Some((aside.start - before.start) as u64),
@@ -109,7 +118,13 @@ impl Reader {
             Trouble::TooLong(_) => aside.end.min(aside.start + LONG_SHOWN_BYTES),
             Trouble::Malformed(_) => aside.end,
         };
-        Reject { position, place, reason: describe(aside.trouble).0, raw: text[aside.start..end].to_vec() }
+        let known = reasons.iter().find(|(trouble, _)| *trouble == aside.trouble).map(|(_, reason)| Arc::clone(reason));
+        let reason = known.unwrap_or_else(|| {
+            let reason: Arc<str> = describe(aside.trouble).0.into();
+            reasons.push((aside.trouble, Arc::clone(&reason)));
+            reason
+        });
+        Reject { position, place, reason, raw: text[aside.start..end].to_vec() }
     }
 
     fn batch(&self, text: &[u8], index: &RecordIndex, cells: &[Cell]) -> Result<SourceBatch> {

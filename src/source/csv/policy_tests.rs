@@ -251,7 +251,7 @@ fn found(told: &Told) -> Expected {
     let reject = |reject: &crate::source::Reject| {
         let (byte, line) = (reject.place.byte.unwrap(), reject.place.line.unwrap());
         assert_eq!(reject.position, byte);
-        (byte, line, reject.reason.clone(), reject.raw.clone())
+        (byte, line, reject.reason.to_string(), reject.raw.clone())
     };
     let positions = |named: &[crate::source::Named]| {
         for named in named {

@@ -14,13 +14,17 @@ use super::options::MalformedPolicy;
 use super::record::{Malformed, MalformedKind, Scanned, after_line, begins_comment, scan_record};
 use super::simd::{Engine, separators};
 use super::split::{Limits, count_lines, split_with};
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use std::sync::Arc;
 
 /// The usual window of text.
 const WINDOW: usize = 64 << 10;
 /// The least that a window holds where a batch ends.
 const LEAST_WINDOW: usize = 4 << 10;
+/// So many regular records are taken at once.
+const RUN_RECORDS: usize = 32;
+/// Quotes further apart than this are looked for one by one.
+const SPARSE_BYTES: usize = 512;
 /// A line end takes up to two bytes, which do not count as the record's.
 pub(super) const LINE_END_BYTES: usize = 2;
 
@@ -154,6 +158,9 @@ impl Rules {
             long,
             taken,
             separators: Vec::new(),
+            unquoted: Dialect::new(self.dialect.delimiter(), None)
+                .ok()
+                .map(|dialect| dialect.with_line_end(self.dialect.line_end())),
             broken: None,
         };
         taker.run();
@@ -230,6 +237,8 @@ struct Taker<'a, 'b> {
     long: Long<'b>,
     taken: Taken,
     separators: Vec<u32>,
+    /// The dialect without quotes, if that is one.
+    unquoted: Option<Dialect>,
     /// The last broken record: lines that end before this offset cannot close a quote that they open, for this reason.
     broken: Option<(usize, Trouble)>,
 }
@@ -243,11 +252,18 @@ impl Taker<'_, '_> {
         }
     }
 
+    /// Whether something is left here of a record that was too long.
+    fn overlong_left(&self) -> bool {
+        match &self.long {
+            Long::Pass(base, overlong) => {
+                overlong.discarding || overlong.lines_until > base + self.taken.consumed as u64
+            }
+            Long::Stop => false,
+        }
+    }
+
     fn step(&mut self) -> Step {
-        let at = self.taken.consumed;
-        if let Long::Pass(base, overlong) = &self.long
-            && (overlong.discarding || overlong.lines_until > base + at as u64)
-        {
+        if self.overlong_left() {
             return self.remains();
         }
         if self.engine != Engine::Scalar && !self.rough {
@@ -318,20 +334,64 @@ impl Taker<'_, '_> {
 
     /// Text with exceptions: separators first, then records of any number of fields.
     fn rough(&mut self) -> Step {
-        let Span { text, .. } = self.span;
         let at = self.taken.consumed;
-        if begins_comment(text, at, &self.rules.dialect) {
+        if begins_comment(self.span.text, at, &self.rules.dialect) {
             return self.precise();
         }
+        let end = at.saturating_add(WINDOW.min(self.cap - at).max(LEAST_WINDOW)).min(self.span.text.len());
+        let mut list = std::mem::take(&mut self.separators);
+        let step = match (self.rules.dialect.quote(), &self.unquoted) {
+            (Some(quote), Some(_)) => {
+                let quotes = memchr_iter(quote, &self.span.text[at..end]).count();
+                if quotes * SPARSE_BYTES > end - at { self.quoted(&mut list) } else { self.sparse(end, &mut list) }
+            }
+            _ => self.quoted(&mut list),
+        };
+        self.separators = list;
+        step
+    }
+
+    /// A window with few quotes: every record that holds one is read byte by byte, the others know nothing of quotes.
+    fn sparse(&mut self, end: usize, list: &mut Vec<u32>) -> Step {
+        let (text, at) = (self.span.text, self.taken.consumed);
+        let (Some(quote), Some(unquoted)) = (self.rules.dialect.quote(), self.unquoted) else { return self.precise() };
+        list.clear();
+        separators(self.engine, &text[at..end], at as u32, &unquoted, list);
+        let mut first = 0;
+        while self.taken.consumed < self.cap.min(end) {
+            let start = self.taken.consumed;
+            let next_quote = memchr(quote, &text[start..end]).map_or(end, |distance| start + distance);
+            first = self.walk(list, first, next_quote, false);
+            let stuck = self.taken.consumed;
+            if stuck >= self.cap {
+                break;
+            }
+            if next_quote == end && stuck > at {
+                // The window ends amid a record.
+                break;
+            }
+            if let Step::Stop = self.precise() {
+                return Step::Stop;
+            }
+            let behind = |separator: &u32| (*separator as usize) < self.taken.consumed;
+            first += list.get(first..).map_or(0, |rest| rest.iter().take_while(|separator| behind(separator)).count());
+            if self.overlong_left() {
+                break;
+            }
+        }
+        Step::On
+    }
+
+    /// A window with quotes: the vectors tell inside from outside.
+    fn quoted(&mut self, list: &mut Vec<u32>) -> Step {
+        let (text, at) = (self.span.text, self.taken.consumed);
         let mut window = WINDOW.min(self.cap - at).max(LEAST_WINDOW);
         loop {
             let end = at.saturating_add(window).min(text.len());
-            let mut list = std::mem::take(&mut self.separators);
             list.clear();
-            let seen = separators(self.engine, &text[at..end], at as u32, &self.rules.dialect, &mut list);
+            let seen = separators(self.engine, &text[at..end], at as u32, &self.rules.dialect, list);
             // Where the text turns out odd, the separators before are right nevertheless.
-            self.walk(&list, seen.quotes || seen.odd);
-            self.separators = list;
+            self.walk(list, 0, end, seen.quotes || seen.odd);
             if seen.odd || self.taken.consumed == at && end == text.len() {
                 return if self.taken.consumed < self.cap { self.precise() } else { Step::On };
             }
@@ -342,35 +402,41 @@ impl Taker<'_, '_> {
         }
     }
 
-    /// Takes the records whose separators are listed.
-    fn walk(&mut self, list: &[u32], quotes: bool) {
+    /// Takes records that end before `before`, whose separators are listed from `first` on; returns the first that is
+    /// left.
+    fn walk(&mut self, list: &[u32], mut first: usize, before: usize, quotes: bool) -> usize {
         let text = self.span.text;
         let (fields, dialect) = (self.rules.fields, &self.rules.dialect);
         let line_end = dialect.line_end().byte();
         let is_line_end = |&separator: &u32| text[separator as usize] == line_end;
-        let mut first = 0;
+        self.index.quotes |= quotes;
+        // So many records are taken one by one, since they were no run.
+        let mut singly = 0;
         while self.taken.consumed < self.cap {
             let start = self.taken.consumed;
-            let usual = first + fields - 1;
-            let has_usual = |end: &&u32| is_line_end(end) && memchr(line_end, &text[start..**end as usize]).is_none();
-            let last = match list.get(usual).filter(has_usual) {
-                Some(_) => usual,
-                None => match list.get(first..).and_then(|rest| rest.iter().position(is_line_end)) {
-                    Some(distance) => first + distance,
-                    None => return,
-                },
-            };
+            if singly == 0 {
+                match self.take_run(list, first, before) {
+                    Ok(records) => {
+                        first += records * fields;
+                        singly = usize::from(records < RUN_RECORDS);
+                    }
+                    Err(records) => singly = records,
+                }
+                continue;
+            }
+            singly -= 1;
+            let Some(distance) = list.get(first..).and_then(|rest| rest.iter().position(is_line_end)) else { break };
+            let last = first + distance;
             let stop = list[last] as usize;
             let end = stop - usize::from(stop > start && text[stop - 1] == b'\r');
-            if end - start > self.rules.max_record_bytes || begins_comment(text, start, dialect) {
-                return;
+            if stop >= before || end - start > self.rules.max_record_bytes || begins_comment(text, start, dialect) {
+                break;
             }
             let ends_before = self.index.ends.len();
             self.index.ends.extend_from_slice(&list[first..last.min(first + fields)]);
             if last < first + fields {
                 self.index.ends.push(end as u32);
             }
-            self.index.quotes |= quotes;
             let lines = if quotes { count_lines(&text[start..=stop], dialect) } else { 1 };
             let found = last + 1 - first;
             self.judge(ends_before, found, found == 1 && end == start, start..end);
@@ -378,6 +444,52 @@ impl Taker<'_, '_> {
             self.taken.consumed = stop + 1;
             first = last + 1;
         }
+        first
+    }
+
+    /// Takes records without exceptions, as long as one follows the other: how many. An error if so many seemed to be
+    /// such, but a line end lies within.
+    fn take_run(&mut self, list: &[u32], first: usize, before: usize) -> Result<usize, usize> {
+        let text = self.span.text;
+        let (rules, run_start) = (self.rules, self.taken.consumed);
+        if rules.dialect.comment().is_some() {
+            return Err(1);
+        }
+        let line_end = rules.dialect.line_end().byte();
+        // Whatever is as long as the header is looked at one by one.
+        let header = rules.header.as_ref().map(|header| header.len());
+        let most = BYTE_ORDER_MARK.len() + LINE_END_BYTES;
+        let (mut start, mut records) = (run_start, 0);
+        for record in list.get(first..).unwrap_or_default().chunks_exact(rules.fields).take(RUN_RECORDS) {
+            let end = record[rules.fields - 1] as usize;
+            let length = end - start;
+            let like_header = header.is_some_and(|header| length.wrapping_sub(header) <= most);
+            let ends_run = start >= self.cap || end >= before || length > rules.max_record_bytes;
+            if text[end] != line_end || like_header || ends_run {
+                break;
+            }
+            start = end + 1;
+            records += 1;
+        }
+        if records == 0 {
+            return Ok(0);
+        }
+        if count_lines(&text[run_start..start], &rules.dialect) != records as u64 {
+            return Err(records);
+        }
+        let ends_before = self.index.ends.len();
+        self.index.ends.extend_from_slice(&list[first..first + records * rules.fields]);
+        let mut start = run_start;
+        for record in self.index.ends[ends_before..].chunks_exact_mut(rules.fields) {
+            let end = &mut record[rules.fields - 1];
+            let next = *end as usize + 1;
+            *end -= u32::from(next - 1 > start && text[next - 2] == b'\r');
+            self.index.starts.push(start as u32);
+            start = next;
+        }
+        self.taken.lines += records as u64;
+        self.taken.consumed = start;
+        Ok(records)
     }
 
     /// One record, byte by byte.

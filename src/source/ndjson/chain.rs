@@ -206,7 +206,7 @@ impl Chain {
         let rejects = read.rejected.iter().map(|(line, broken)| Reject {
             position: positions_of(std::iter::once(line.start), &place.told.cells).next().unwrap_or_default(),
             place: place.of_offset(line.start, broken.at),
-            reason: broken.what.to_owned(),
+            reason: broken.what.into(),
             raw: place.told.text.get(line.clone()).unwrap_or_default().trim_ascii_end().to_vec(),
         });
         let rejects = rejects.collect();
