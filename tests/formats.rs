@@ -434,6 +434,25 @@ fn a_late_key_is_warned_of_and_can_be_declared() {
 }
 
 #[test]
+fn the_name_that_a_late_key_is_warned_of_under_is_the_one_that_declares_it() {
+    let before = "{\"o\":{\"a\":1},\"b\":\"x\"}\n".repeat(30_000);
+    for (last, name) in [
+        ("{\"o\":{\"late\":5}}\n", "o.late"),
+        ("{\"o.late\":5}\n", "o.late"),
+        ("{\"o\":{\"a\":1,\"l\\u0061te\":5}}\n", "o.late"),
+    ] {
+        let (folder, frame) = ndjson(&[&before, last, &before].concat());
+        let run: Run<DataFrame> = Runner::new().run(frame.ask("count(*) as n").unwrap()).unwrap();
+        let warnings: Vec<String> = run.warnings.iter().map(ToString::to_string).collect();
+        assert!(warnings.iter().any(|warning| warning.contains(&format!("--types {name}=utf8"))), "{warnings:?}");
+        let declared = FileScan::new(folder.path().join("x.ndjson")).with_type(name, ColumnType::Int64).open().unwrap();
+        let question = declared.ask(&format!("sum(`{name}`) as s")).unwrap();
+        let run: Run<DataFrame> = Runner::new().run(question).unwrap();
+        assert_eq!((run.value.value(0, "s").unwrap(), run.warnings.len()), (Value::Int64(5), 0), "{last}");
+    }
+}
+
+#[test]
 fn malformed_lines_are_located_errors_wherever_they_stand_and_however_the_text_is_cut() {
     for bad in ["{\"a\":1,}", "{\"a\":tru}", "nonsense", "7", "{\"a\":1} {\"a\":2}", "{\"b\":\"\u{1}\"}", "{\"a\""] {
         for lines in [0, 1, 50, 3000] {

@@ -454,6 +454,27 @@ fn a_condition_that_may_fail_is_asked_before_what_stands_behind_it_prunes() {
 }
 
 #[test]
+fn a_null_in_a_condition_settles_it_so_that_pruning_hides_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let a: ArrayRef = Arc::new(Int64Array::from(vec![None, None, Some(1), Some(1)]));
+    let b: ArrayRef = Arc::new(Int64Array::from(vec![i64::MAX, 1, 2, 3]));
+    let batch = RecordBatch::try_from_iter([("a", a), ("b", b)]).unwrap();
+    for rows in [2, 4] {
+        let path = folder.path().join(format!("groups_of_{rows}.parquet"));
+        write(&path, &batch, WriterProperties::builder().set_max_row_group_row_count(Some(rows)).build());
+        for question in [
+            "count() as n where a = 1 and b + 1 > 0",
+            "count() as n where a is not null and a = 1 and (b + 1 > 0 and a < 5)",
+            "count() as n where a > 0 and a = 1 and b + 1 > 0",
+        ] {
+            let frame = scan_parquet([&path]).unwrap();
+            let found = frame.ask(question).unwrap().collect().unwrap();
+            assert_eq!(found.value(0, "n").unwrap(), Value::Int64(2), "{question}, row groups of {rows} rows");
+        }
+    }
+}
+
+#[test]
 fn fields_of_structs_are_columns_and_lists_say_what_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("nested.parquet");

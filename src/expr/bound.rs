@@ -155,13 +155,14 @@ impl BoundExpr {
         self.value(&Input { columns: batch.columns(), rows })?.into_array(rows)
     }
 
-    /// Which rows of `batch` pass; null is kept and counts as not passing.
+    /// Which rows of `batch` pass; null is kept and counts as not passing. What is joined by `and` is asked from left to
+    /// right, each of the rows only that have passed so far: so a row that is left out unseen, for one of these is known
+    /// not to be true of it, would have met no error behind.
     ///
     /// # Errors
     /// As [`BoundExpr::evaluate`]; `Internal` when this is not Boolean.
     pub fn evaluate_mask(&self, batch: &RecordBatch) -> Result<BooleanArray> {
-        let rows = batch.num_rows();
-        self.value(&Input { columns: batch.columns(), rows })?.into_booleans(rows)
+        self.mask(&Input { columns: batch.columns(), rows: batch.num_rows() })
     }
 
     pub(super) fn value(&self, input: &Input<'_>) -> Result<Value> {

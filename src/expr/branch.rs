@@ -5,8 +5,9 @@
 
 use super::bound::{BoundExpr, booleans};
 use super::value::{Assembly, Input, Value};
-use crate::error::Result;
-use arrow::array::{Array, ArrayRef, UInt32Array, new_null_array};
+use crate::batch::Mask;
+use crate::error::{Error, Result};
+use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array, new_null_array};
 use arrow::compute::kernels::boolean;
 use arrow::compute::take;
 use std::collections::BTreeSet;
@@ -111,6 +112,30 @@ impl BoundExpr {
             open = rest;
         }
         Ok(Value::Array(column.finish()?))
+    }
+
+    /// Which rows pass. Unlike the value of `a and b`, which is false or null, it is settled where `a` is null.
+    pub(super) fn mask(&self, input: &Input<'_>) -> Result<BooleanArray> {
+        let mut passing: Option<BooleanArray> = None;
+        for conjunct in self.conjuncts() {
+            let own = match &passing {
+                Some(before) if conjunct.can_fail => {
+                    let open: Vec<u32> =
+                        all_rows(input).into_iter().filter(|&row| before.is_valid_and_true(row as usize)).collect();
+                    let mut column = Assembly::nulls(&self.data_type(), input.rows);
+                    fill(&mut column, conjunct.part(input, &open)?, &open);
+                    Value::Array(column.finish()?)
+                }
+                _ => conjunct.value(input)?,
+            };
+            let own = own.into_booleans(input.rows)?;
+            passing = Some(match passing {
+                Some(before) => boolean::and_kleene(&before, &own)?,
+                None => own,
+            });
+        }
+        // There is always one conjunct at least.
+        passing.ok_or_else(|| Error::internal("a condition of no parts"))
     }
 
     /// `a and b` (`deciding` false) or `a or b` (`deciding` true): a row where `a` is `deciding` does not ask `b`.

@@ -6,7 +6,7 @@ use super::ndjson::is_json_object;
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -92,10 +92,8 @@ fn detect(path: &Path, before: Option<InputFormat>) -> Result<Option<InputFormat
     if !metadata.is_file() || metadata.len() == 0 {
         return Ok(None);
     }
-    let mut head = Vec::new();
-    let file = File::open(path).map_err(|error| Error::io(path, &error))?;
-    file.take(8).read_to_end(&mut head).map_err(|error| Error::io(path, &error))?;
-    if let Some(format) = by_magic(&head, metadata.len()) {
+    let (head, tail) = ends(path).map_err(|error| Error::io(path, &error))?;
+    if let Some(format) = by_magic(&head, tail) {
         return Ok(Some(format));
     }
     if head.starts_with(b"BZh") && matches!(before, Some(InputFormat::Csv | InputFormat::Ndjson)) {
@@ -110,10 +108,26 @@ fn detect(path: &Path, before: Option<InputFormat>) -> Result<Option<InputFormat
     by_text(&sample.text, sample.is_end).map(Some).map_err(|error| error.in_file(text.input().name()))
 }
 
-/// Formats that are not text. `length` is that of the whole file.
-fn by_magic(head: &[u8], length: u64) -> Option<InputFormat> {
-    // Parquet begins and ends with `PAR1`, which might also begin the name of a column: a page header follows.
-    if head.starts_with(b"PAR1") && length >= 12 && head.get(4).is_some_and(|byte| !byte.is_ascii_graphic()) {
+/// The first bytes of a file, and the last four; those of a short file count for both.
+fn ends(path: &Path) -> std::io::Result<(Vec<u8>, [u8; 4])> {
+    let mut file = File::open(path)?;
+    let (mut head, mut tail) = (Vec::new(), [0; 4]);
+    Read::by_ref(&mut file).take(8).read_to_end(&mut head)?;
+    if head.len() >= tail.len() {
+        file.seek(SeekFrom::End(-(tail.len() as i64)))?;
+        file.read_exact(&mut tail)?;
+    }
+    Ok((head, tail))
+}
+
+/// Formats that are not text, by the first bytes of a file and its last.
+fn by_magic(head: &[u8], tail: [u8; 4]) -> Option<InputFormat> {
+    // `PAR1`, or `PARE` where the footer is encrypted, stand at both ends; but they might also begin the name of a
+    // column, and a file that was cut short has lost its end. Then a page header follows, which is no text.
+    let magic = head.first_chunk::<4>().filter(|magic| [b"PAR1", b"PARE"].contains(magic));
+    let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    if magic.is_some_and(|magic| (*magic == tail && head.len() >= 8) || head.get(4).is_some_and(|byte| !is_text(byte)))
+    {
         return Some(InputFormat::Parquet);
     }
     let continued = head.starts_with(&[0xFF; 4]) && head.len() >= 8;
@@ -162,10 +176,22 @@ mod tests {
 
     #[test]
     fn magic_bytes_that_begin_a_header_are_text() {
-        assert_eq!(by_magic(b"PAR1,PAR2", 100), None);
-        assert_eq!(by_magic(b"PAR1\x15\x04\x15\0", 100), Some(InputFormat::Parquet));
-        assert_eq!(by_magic(b"ARROW1,x", 100), None);
-        assert_eq!(by_magic(b"ARROW1\0\0", 100), Some(InputFormat::Ipc));
-        assert_eq!(by_magic(b"\xFF\xFF\xFF\xFF\x10\0\0\0", 100), Some(InputFormat::Ipc));
+        let parquet = Some(InputFormat::Parquet);
+        for (head, tail, format) in [
+            (&b"PAR1,PAR"[..], b"1,2\n", None),
+            (b"PAR1\n1\n2", b"\n3\n4", None),
+            (b"PAR1 x,b", b"1,2\n", None),
+            (b"PAR1", b"PAR1", None),
+            (b"PAR1\x15\x04\x15\0", b"PAR1", parquet),
+            (b"PAR1\x15\x04\x15\0", b"cut!", parquet),
+            // An encrypted column begins with its length, which may be any byte.
+            (b"PAR1,\0\0\0", b"PAR1", parquet),
+            (b"PARE,\0\0\0", b"PARE", parquet),
+            (b"ARROW1,x", b"1,2\n", None),
+            (b"ARROW1\0\0", b"ROW1", Some(InputFormat::Ipc)),
+            (b"\xFF\xFF\xFF\xFF\x10\0\0\0", b"\0\0\0\0", Some(InputFormat::Ipc)),
+        ] {
+            assert_eq!(by_magic(head, *tail), format, "{}", head.escape_ascii());
+        }
     }
 }

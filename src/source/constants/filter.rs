@@ -5,12 +5,12 @@ use crate::batch::Mask;
 use crate::expr::Literal;
 use crate::source::{Condition, RowFilter, Test};
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Datum, Float64Array, Int64Array, RecordBatch, RecordBatchOptions,
-    Scalar, StringViewArray, TimestampMicrosecondArray, UInt32Array,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Datum, Float64Array, Int64Array, RecordBatch,
+    RecordBatchOptions, Scalar, StringViewArray, TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::compute::kernels::cmp;
 use arrow::compute::{cast, is_not_null, is_null, or_kleene, take};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Float64Type, SchemaRef};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -107,7 +107,14 @@ fn compare(value: &ArrayRef, literal: &Literal, comparison: Comparison) -> Optio
         (DataType::Float64, DataType::Int64) => (Arc::clone(value), cast(&constant, &DataType::Float64).ok()?),
         _ => return None,
     };
-    comparison(&left, &Scalar::new(right)).ok()
+    comparison(&ordered(left), &Scalar::new(ordered(right))).ok()
+}
+
+/// The values in the order in which questions compare them: both zeros are one, and so are all NaN.
+fn ordered(values: ArrayRef) -> ArrayRef {
+    let Some(doubles) = values.as_primitive_opt::<Float64Type>() else { return values };
+    let one = |value: f64| if value.is_nan() { f64::NAN } else { value + 0.0 };
+    Arc::new(doubles.unary::<_, Float64Type>(one))
 }
 
 /// A column of the filter.

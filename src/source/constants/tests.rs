@@ -118,3 +118,27 @@ fn widening_reaches_the_column_below() {
     assert_ne!(wider.key(), source.key());
     assert!(source.widened(&[(2, ColumnType::Float64)]).is_none(), "a constant fits its type");
 }
+
+#[test]
+fn a_file_of_negative_zero_is_wanted_where_zero_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for value in ["-0.0", "0.5", "NaN"] {
+        let path = folder.path().join(format!("k={value}"));
+        std::fs::create_dir(&path).unwrap();
+        paths.push(path.join("x.csv"));
+        std::fs::write(&paths[paths.len() - 1], "a,b\n1,1\n").unwrap();
+    }
+    let inner = CsvSource::open(&paths, CsvOptions::default()).unwrap();
+    let source = ConstantColumns::new(Arc::new(inner), true, &[]).unwrap();
+    let zero = Literal::Float64(0.0);
+    for (test, expected) in [
+        (Test::Eq(zero.clone()), vec![0]),
+        (Test::OneOf(vec![zero.clone()]), vec![0]),
+        (Test::GtEq(zero.clone()), vec![0, 1, 2]),
+        (Test::Lt(zero), vec![]),
+    ] {
+        let (rows, _) = read(&source, vec![vec![Condition { column: 2, test: test.clone() }]]);
+        assert_eq!(rows, expected, "{test:?}");
+    }
+}

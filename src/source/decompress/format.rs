@@ -20,16 +20,18 @@ pub enum Format {
 }
 
 /// Formats that are recognised in order to refuse them by name, rather than to read them as text.
-const REFUSED: [(&[u8], &str); 8] = [
+const REFUSED: [(&[u8], &str); 6] = [
     (b"\x02\x21\x4c\x18", "lz4-compressed in the legacy frame format"),
     (b"LZIP\x01", "lzip-compressed"),
     (b"PK\x03\x04", "a zip archive"),
     (b"PK\x05\x06", "a zip archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"\x1f\x9d", "compressed by `compress`"),
-    (b"PAR1\x15", "Parquet"),
-    (b"ARROW1\0", "Arrow IPC"),
 ];
+
+/// Formats that are read, but not as text: what comes through a pipe is looked at too late to choose its reader.
+const COLUMNAR: [(&[u8], &str, &str); 3] =
+    [(b"PAR1\x15", "Parquet", "parquet"), (b"ARROW1\0", "Arrow IPC", "ipc"), (&[0xFF; 4], "Arrow IPC", "ipc")];
 
 impl Format {
     /// The format of a file that begins with `head`. Thirteen bytes suffice, but where the file begins with frames to be
@@ -38,6 +40,12 @@ impl Format {
     /// # Errors
     /// `Unsupported` for a compression or container that is known but not read.
     pub fn detect(head: &[u8]) -> Result<Self> {
+        if let Some((_, name, option)) = COLUMNAR.iter().find(|(magic, ..)| head.starts_with(magic)) {
+            return Err(Error::new(ErrorKind::Unsupported, format!("the input is {name}, and was to be read as text"))
+                .hint(format!(
+                    "decompress it first if it is compressed; read it from a pipe with --input-format {option}"
+                )));
+        }
         let refused = REFUSED.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, name)| *name);
         if let Some(name) = refused.or_else(|| looks_like_lzma(head).then_some("lzma-compressed (.lzma)")) {
             return Err(Error::new(ErrorKind::Unsupported, format!("the file is {name}, which is not supported"))
@@ -135,6 +143,18 @@ mod tests {
                 head[bit / 8] ^= 0x80 >> (bit % 8);
                 assert_eq!(Format::detect(&head).unwrap(), Format::Bzip2, "bit {bit}");
             }
+        }
+    }
+
+    #[test]
+    fn columnar_formats_are_no_text_and_the_hint_says_how_a_pipe_is_read() {
+        for (head, option) in [
+            (&b"PAR1\x15\x04\x15\0"[..], "--input-format parquet"),
+            (b"ARROW1\0\0", "--input-format ipc"),
+            (b"\xFF\xFF\xFF\xFF\xA8\0\0\0", "--input-format ipc"),
+        ] {
+            let error = Format::detect(head).unwrap_err();
+            assert!(error.kind() == ErrorKind::Unsupported && error.hint_text().unwrap().contains(option), "{error}");
         }
     }
 

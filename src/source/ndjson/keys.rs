@@ -67,6 +67,23 @@ impl KeyTree {
         self.nodes[node.0].entries[entry].column
     }
 
+    /// The keys that lead to an object. It is searched for: nobody asks but to tell of a key.
+    pub(super) fn path(&self, node: Node) -> Vec<String> {
+        let mut path = Vec::new();
+        let mut below = node;
+        let parent = |below: Node| {
+            let holds = |entry: &&Entry| entry.child == Some(below);
+            let mut nodes = self.nodes.iter().enumerate();
+            nodes.find_map(|(at, object)| Some((Node(at), object.entries.iter().find(holds)?)))
+        };
+        while let Some((above, entry)) = parent(below) {
+            path.push(String::from_utf8_lossy(&entry.key).into_owned());
+            below = above;
+        }
+        path.reverse();
+        path
+    }
+
     fn known(&self, node: Node, key: &[u8], expected: usize) -> Option<usize> {
         let object = &self.nodes[node.0];
         match object.entries.get(expected) {

@@ -111,7 +111,11 @@ fn declare(columns: &mut Vec<NdjsonColumn>, types: &[(String, ColumnType)]) -> R
             let message = format!("a type is given for `{name}`, but there is no such column");
             return Err(Error::new(ErrorKind::Name, message).hint(format!("did you mean `{near}`?")));
         } else {
-            let paths = vec![name.split('.').map(str::to_owned).collect()];
+            // A name with dots may be that of one key too.
+            let mut paths = vec![vec![name.clone()]];
+            if name.contains('.') {
+                paths.push(name.split('.').map(str::to_owned).collect());
+            }
             let column_type = *column_type;
             columns.push(NdjsonColumn { name: name.clone(), paths, column_type, declared: true, why_text: None });
         }

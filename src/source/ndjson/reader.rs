@@ -3,7 +3,7 @@
 use super::column::{column, shown, value_type};
 use super::count_newlines;
 use super::keys::{KeyTree, Node};
-use super::record::{Broken, Kind, Value, Visitor, read_record};
+use super::record::{Broken, Kind, Value, Visitor, read_record, unescape};
 use super::shorten;
 use crate::batch::{Batch, Mask, Positions, RowOrigin};
 use crate::error::{Error, ErrorKind, Result};
@@ -54,7 +54,7 @@ pub(super) struct ReadText {
 /// Keys that are no columns, since no sample showed them.
 #[derive(Default)]
 pub(super) struct Unknown {
-    /// Offset of the record that has the first, and the key.
+    /// Offset of the record that has the first, and the name that it would have as a column.
     pub(super) first: Option<(usize, String)>,
     /// Records that have any.
     pub(super) records: u64,
@@ -74,7 +74,8 @@ struct Rows {
 struct RowVisitor<'a> {
     reader: &'a Reader,
     row: &'a mut [Value],
-    unknown: Option<Range<usize>>,
+    /// The first key that is no column: of which object, and where.
+    unknown: Option<(Node, Range<usize>)>,
 }
 
 impl Visitor for RowVisitor<'_> {
@@ -92,8 +93,8 @@ impl Visitor for RowVisitor<'_> {
         }
     }
 
-    fn unknown(&mut self, _node: Node, key: Range<usize>) {
-        self.unknown.get_or_insert(key);
+    fn unknown(&mut self, node: Node, key: Range<usize>) {
+        self.unknown.get_or_insert((node, key));
     }
 }
 
@@ -129,10 +130,12 @@ impl Reader {
             };
             match outcome {
                 Ok(()) => {
-                    if let Some(key) = visitor.unknown {
+                    if let Some((node, key)) = visitor.unknown {
                         read.unknown.records += 1;
                         read.unknown.first.get_or_insert_with(|| {
-                            (start, String::from_utf8_lossy(text.get(key).unwrap_or_default()).into_owned())
+                            let mut path = self.tree.path(node);
+                            path.push(unescape(text.get(key).unwrap_or_default()));
+                            (start, path.join("."))
                         });
                     }
                     rows.starts.push(start as u32);

@@ -2,7 +2,8 @@
 //!
 //! The decoder walks a column chunk in small steps: a page header, its page, the next header. A chunk of moderate size
 //! is therefore fetched whole at its first use and shared by all fragments of its row group; a larger one is fetched in
-//! windows as one reader advances. Where pages are listed in an offset index, just the pages wanted are fetched.
+//! windows as one reader advances. Where pages are listed in an offset index, just the pages wanted are fetched. What is
+//! kept goes with the last fragment of its row group, so that a scan holds the row groups under way and no others.
 
 use crate::error::{Error, ErrorKind};
 use crate::source::input::InputFile;
@@ -11,7 +12,8 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 use std::io::Read;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A window into a chunk that is too large to be kept whole.
 const WINDOW_BYTES: usize = 1 << 20;
@@ -44,16 +46,37 @@ struct Chunk {
 pub(super) struct Chunks {
     input: Arc<InputFile>,
     chunks: Vec<Chunk>,
+    /// Fragments that have not been read to their end.
+    fragments: AtomicUsize,
 }
 
 impl Chunks {
-    /// The chunks in these byte ranges, which lie within the file.
-    pub(super) fn new(input: Arc<InputFile>, ranges: impl IntoIterator<Item = (Range<u64>, Fetch)>) -> Self {
+    /// The chunks in these byte ranges, which lie within the file, for so many fragments.
+    pub(super) fn new(
+        input: Arc<InputFile>,
+        ranges: impl IntoIterator<Item = (Range<u64>, Fetch)>,
+        fragments: usize,
+    ) -> Self {
         let chunk = |(range, fetch): (Range<u64>, Fetch)| {
             let kept = Mutex::new((range.start, Bytes::new()));
             Chunk { range, fetch, kept }
         };
-        Chunks { input, chunks: ranges.into_iter().map(chunk).collect() }
+        Chunks { input, chunks: ranges.into_iter().map(chunk).collect(), fragments: AtomicUsize::new(fragments) }
+    }
+
+    /// A fragment will not be read any further; behind the last of them nothing is kept.
+    pub(super) fn leave(&self) {
+        if self.fragments.fetch_sub(1, Ordering::AcqRel) == 1 {
+            for chunk in &self.chunks {
+                *chunk.kept() = (chunk.range.start, Bytes::new());
+            }
+        }
+    }
+
+    /// Bytes kept.
+    #[cfg(test)]
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.kept().1.len()).sum()
     }
 
     fn bytes(&self, range: Range<u64>) -> Result<Bytes> {
@@ -66,6 +89,10 @@ impl Chunks {
 }
 
 impl Chunk {
+    fn kept(&self) -> MutexGuard<'_, (u64, Bytes)> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn bytes(&self, input: &InputFile, range: Range<u64>) -> Result<Bytes> {
         let before = match self.fetch {
             Fetch::Pages { dictionary_bytes } => self.range.start + dictionary_bytes,
@@ -74,7 +101,7 @@ impl Chunk {
         if range.end > before {
             return fetch(input, range);
         }
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         let kept_end = kept.0 + kept.1.len() as u64;
         if kept.0 <= range.start && range.end <= kept_end {
             let start = (range.start - kept.0) as usize;
@@ -121,7 +148,7 @@ pub(super) struct ChunkSource(pub(super) Arc<Chunks>);
 impl ChunkSource {
     /// All of a file, nothing kept.
     pub(super) fn of_file(input: &Arc<InputFile>) -> Self {
-        ChunkSource(Arc::new(Chunks::new(Arc::clone(input), [])))
+        ChunkSource(Arc::new(Chunks::new(Arc::clone(input), [], 0)))
     }
 }
 

@@ -181,12 +181,17 @@ impl Planner<'_> {
             ranges.push((range, fetch));
         }
         let stored: u64 = ranges.iter().map(|(range, _)| range.end - range.start).sum();
-        let chunks = Arc::new(Chunks::new(Arc::clone(&self.file.input), ranges));
         // Several readers of one window would each fetch all of the chunk.
         let step = if windowed || self.leaves.is_empty() { in_all } else { cells * CELL_ROWS };
-        let fragment = |start: u64| {
+        let starts = (0..in_all.div_ceil(step.max(1))).map(|at| at * step);
+        let pieces = starts.map(|start| {
             let own = start..(start + step).min(in_all);
             let wanted = intersect(rows, std::slice::from_ref(&own));
+            (own, wanted)
+        });
+        let pieces: Vec<_> = pieces.filter(|(_, wanted)| !wanted.is_empty()).collect();
+        let chunks = Arc::new(Chunks::new(Arc::clone(&self.file.input), ranges, pieces.len()));
+        let fragment = |(own, wanted): (Range<u64>, Vec<Range<u64>>)| {
             let share = u128::from(stored) * u128::from(own.end - own.start) / u128::from(in_all.max(1));
             Fragment {
                 row_group,
@@ -197,7 +202,6 @@ impl Planner<'_> {
                 row_bytes,
             }
         };
-        let starts = (0..in_all.div_ceil(step.max(1))).map(|at| at * step);
-        starts.map(fragment).filter(|fragment| !fragment.wanted.is_empty()).collect()
+        pieces.into_iter().map(fragment).collect()
     }
 }

@@ -11,6 +11,10 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Of a fragment that may take more than so many bytes, all columns are read side by side: its filter could keep every
+/// row, and what it reads of them is held until the other columns have been read.
+const LATE_BYTES: u64 = 256 << 20;
+
 /// What is delivered of a fragment at a time.
 pub(super) struct PartitionRead {
     pub(super) batches: Vec<SourceBatch>,
@@ -57,7 +61,7 @@ impl FragmentReader {
         FragmentReader { reader, fragment, piece: 0, state: State::New, told, sparse: false }
     }
 
-    /// Reads the next partition.
+    /// Ordinal of its file.
     pub(super) fn file(&self) -> usize {
         self.reader.file()
     }
@@ -92,7 +96,10 @@ impl FragmentReader {
     fn start(&mut self, reader: &FileReader, fragment: &Fragment, batch_rows: u64) -> Result<State> {
         let all: Vec<usize> = (0..reader.columns.len()).collect();
         let rows = fragment.wanted.clone();
-        let Some(filter) = reader.filter.as_ref().filter(|filter| !filter.columns().is_empty()) else {
+        let is_late = |filter: &&Arc<dyn RowFilter>| {
+            !filter.columns().is_empty() && fragment.row_bytes.saturating_mul(count(&rows)) <= LATE_BYTES
+        };
+        let Some(filter) = reader.filter.as_ref().filter(is_late) else {
             return Ok(State::All(Columns::new(reader, fragment, all, rows, batch_rows)));
         };
         let first = filter.columns().to_vec();
@@ -182,6 +189,13 @@ impl FragmentReader {
         };
         let origin = RowOrigin { file: reader.file as u32, positions };
         Ok(SourceBatch { batch: Batch { records, origin }, misfits: part.misfits, recoded: Vec::new() })
+    }
+}
+
+/// Read to its end or not, what is kept for it can go.
+impl Drop for FragmentReader {
+    fn drop(&mut self) {
+        self.reader.fragments()[self.fragment].chunks.leave();
     }
 }
 

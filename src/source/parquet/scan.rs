@@ -306,3 +306,53 @@ impl Locate for RowPlace {
 
     fn recycle(self: Box<Self>, _scratch: &mut ScanScratch) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::CancelToken;
+    use crate::source::parquet::open::open;
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::WriterProperties;
+
+    #[test]
+    fn chunks_are_let_go_behind_the_last_fragment_of_their_row_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.parquet");
+        let values: ArrayRef = Arc::new(Int64Array::from_iter_values(0..300_000));
+        let batch = RecordBatch::try_from_iter([("a", values)]).unwrap();
+        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(100_000)).build();
+        let file = std::fs::File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+
+        let counters = Arc::new(InputCounters::default());
+        let opened = open(&[path], &counters, 1).unwrap();
+        let request = ScanRequest {
+            columns: vec![0],
+            filter: None,
+            skip: None,
+            workers: 1,
+            piece_bytes: 1 << 20,
+            batch_bytes: 1 << 16,
+            cancel: CancelToken::new(),
+        };
+        let (files, columns) = (opened.files.into(), opened.columns.into());
+        let scan = ParquetScan::new(files, columns, request, counters, Arc::default());
+        let mut scratch = ScanScratch::default();
+        let (mut rows, mut most_kept) = (0, 0);
+        while let Read::Partition(ticket, batches) = scan.read(&mut scratch, true).unwrap() {
+            rows += batches.iter().map(|batch| batch.batch.rows()).sum::<usize>();
+            scan.commit(ticket);
+            let reader = scan.reader(0).as_ref().unwrap();
+            let kept = reader.fragments().iter().filter(|fragment| fragment.chunks.kept_bytes() > 0);
+            let mut row_groups: Vec<usize> = kept.map(|fragment| fragment.row_group).collect();
+            row_groups.dedup();
+            most_kept = most_kept.max(row_groups.len());
+        }
+        let kept: usize = scan.reader(0).as_ref().unwrap().fragments().iter().map(|one| one.chunks.kept_bytes()).sum();
+        assert_eq!((rows, most_kept, kept), (300_000, 1, 0));
+    }
+}
