@@ -52,6 +52,9 @@ fn field(line: &mut Vec<u8>, text: &[u8], always_quoted: bool) {
 }
 
 fn escape(line: &mut Vec<u8>, text: &[u8]) {
+    if std::str::from_utf8(text).is_ok() {
+        return line.extend_from_slice(text);
+    }
     for chunk in text.utf8_chunks() {
         line.extend_from_slice(chunk.valid().as_bytes());
         for byte in chunk.invalid() {

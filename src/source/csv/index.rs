@@ -16,6 +16,8 @@ pub struct RecordIndex {
     pub(super) newlines: u64,
     /// Records that were padded, ascending, and how many fields they have in the text.
     pub(super) padded: Vec<(u32, u32)>,
+    /// Scratch memory for whoever fills the index.
+    pub(super) separators: Vec<u32>,
     /// The last split met a malformed record, and others may follow: fast scans would be wasted on them.
     pub(super) careful: bool,
 }
@@ -111,6 +113,7 @@ impl RecordIndex {
     /// Bytes of memory held. At most 4 bytes a field and 4 a record are in use; text of nothing but line ends in one
     /// column so needs 8 times its size, airline text about 1.3 times.
     pub fn bytes_held(&self) -> usize {
-        (self.starts.capacity() + self.ends.capacity() + 2 * self.padded.capacity()) * size_of::<u32>()
+        (self.starts.capacity() + self.ends.capacity() + 2 * self.padded.capacity() + self.separators.capacity())
+            * size_of::<u32>()
     }
 }

@@ -14,7 +14,7 @@ use super::options::MalformedPolicy;
 use super::record::{Malformed, MalformedKind, Scanned, after_line, begins_comment, scan_record};
 use super::simd::{Engine, separators};
 use super::split::{Limits, count_lines, split_with};
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 use std::sync::Arc;
 
 /// The usual window of text.
@@ -23,7 +23,7 @@ const WINDOW: usize = 64 << 10;
 const LEAST_WINDOW: usize = 4 << 10;
 /// So many regular records are taken at once.
 const RUN_RECORDS: usize = 32;
-/// Quotes further apart than this are looked for one by one.
+/// Records with quotes that are further apart than this are read one by one.
 const SPARSE_BYTES: usize = 512;
 /// A line end takes up to two bytes, which do not count as the record's.
 pub(super) const LINE_END_BYTES: usize = 2;
@@ -157,7 +157,7 @@ impl Rules {
             index,
             long,
             taken,
-            separators: Vec::new(),
+            sparse_quotes: true,
             unquoted: Dialect::new(self.dialect.delimiter(), None)
                 .ok()
                 .map(|dialect| dialect.with_line_end(self.dialect.line_end())),
@@ -236,9 +236,10 @@ struct Taker<'a, 'b> {
     index: &'b mut RecordIndex,
     long: Long<'b>,
     taken: Taken,
-    separators: Vec<u32>,
     /// The dialect without quotes, if that is one.
     unquoted: Option<Dialect>,
+    /// Few records of this batch hold quotes.
+    sparse_quotes: bool,
     /// The last broken record: lines that end before this offset cannot close a quote that they open, for this reason.
     broken: Option<(usize, Trouble)>,
 }
@@ -338,44 +339,37 @@ impl Taker<'_, '_> {
         if begins_comment(self.span.text, at, &self.rules.dialect) {
             return self.precise();
         }
-        let end = at.saturating_add(WINDOW.min(self.cap - at).max(LEAST_WINDOW)).min(self.span.text.len());
-        let mut list = std::mem::take(&mut self.separators);
-        let step = match (self.rules.dialect.quote(), &self.unquoted) {
-            (Some(quote), Some(_)) => {
-                let quotes = memchr_iter(quote, &self.span.text[at..end]).count();
-                if quotes * SPARSE_BYTES > end - at { self.quoted(&mut list) } else { self.sparse(end, &mut list) }
-            }
-            _ => self.quoted(&mut list),
-        };
-        self.separators = list;
+        let mut list = std::mem::take(&mut self.index.separators);
+        let step = if self.sparse_quotes { self.sparse(&mut list) } else { self.quoted(&mut list) };
+        self.index.separators = list;
         step
     }
 
     /// A window with few quotes: every record that holds one is read byte by byte, the others know nothing of quotes.
-    fn sparse(&mut self, end: usize, list: &mut Vec<u32>) -> Step {
+    fn sparse(&mut self, list: &mut Vec<u32>) -> Step {
         let (text, at) = (self.span.text, self.taken.consumed);
-        let (Some(quote), Some(unquoted)) = (self.rules.dialect.quote(), self.unquoted) else { return self.precise() };
+        let Some(unquoted) = self.unquoted else { return self.precise() };
+        let end = at.saturating_add(WINDOW.min(self.cap - at).max(LEAST_WINDOW)).min(text.len());
         list.clear();
         separators(self.engine, &text[at..end], at as u32, &unquoted, list);
-        let mut first = 0;
+        let (mut first, mut alone) = (0, 0);
         while self.taken.consumed < self.cap.min(end) {
             let start = self.taken.consumed;
-            let next_quote = memchr(quote, &text[start..end]).map_or(end, |distance| start + distance);
-            first = self.walk(list, first, next_quote, false);
-            let stuck = self.taken.consumed;
-            if stuck >= self.cap {
-                break;
-            }
-            if next_quote == end && stuck > at {
-                // The window ends amid a record.
+            let find = |quote| memchr(quote, &text[start..end]).map(|distance| start + distance);
+            let next_quote = self.rules.dialect.quote().and_then(find);
+            first = self.walk(list, first, next_quote.unwrap_or(end), false);
+            if self.taken.consumed >= self.cap || next_quote.is_none() && self.taken.consumed > at {
+                // What is left of the window is the beginning of a record.
                 break;
             }
             if let Step::Stop = self.precise() {
                 return Step::Stop;
             }
-            let behind = |separator: &u32| (*separator as usize) < self.taken.consumed;
-            first += list.get(first..).map_or(0, |rest| rest.iter().take_while(|separator| behind(separator)).count());
-            if self.overlong_left() {
+            let behind = |separator: &&u32| (**separator as usize) < self.taken.consumed;
+            first += list.get(first..).map_or(0, |rest| rest.iter().take_while(behind).count());
+            alone += 1;
+            self.sparse_quotes = alone * SPARSE_BYTES <= self.taken.consumed - at + LEAST_WINDOW;
+            if self.overlong_left() || !self.sparse_quotes {
                 break;
             }
         }
