@@ -4,7 +4,7 @@ use super::filter::any_stage;
 use super::options::{RunOptions, Scheduler, Warning};
 use super::outcome::{FirstMisfit, PassOutcome, Verdict};
 use super::output::Gate;
-use super::rejects::{Rejects, Wants};
+use super::rejects::{Keeping, Rejects, Wants};
 use super::run::tell;
 use super::sink::{self, Materialised, Sink};
 use super::statistics::RunStatistics;
@@ -86,13 +86,15 @@ pub(super) fn run_pass(
     let of_pass = |((stage, map), recodings_told)| PassStage { stage, map, recodings_told };
     let stages: Vec<PassStage> = stages.into_iter().zip(maps).zip(told).map(of_pass).collect();
     let any_limit = stages.iter().any(|stage| matches!(stage.stage.sink, SinkSpec::Collect { limit: Some(_) }));
+    let keeping = Keeping::new(options, any_limit);
     let shared = Shared {
         scan: &*scan,
         stages: &stages,
         options,
         pass_number: statistics.passes + 1,
         outcome: Mutex::new(PassOutcome::new(&stages)),
-        rejects: Mutex::new(Rejects::new(options, &columns, stages.len(), any_limit)),
+        keeping,
+        rejects: Mutex::new(Rejects::new(options, &columns, stages.len(), keeping)),
         pending: Mutex::new(HashMap::new()),
         stop: AtomicBool::new(false),
         partitions: AtomicU64::new(0),

@@ -3,7 +3,7 @@
 use super::options::{Progress, RunOptions, Warning};
 use super::outcome::PassOutcome;
 use super::output::{Gate, Passage, gate_of};
-use super::rejects::Rejects;
+use super::rejects::{Found, Keeping, Rejects};
 use super::sink::Sink;
 use super::statistics::StageSeconds;
 
@@ -22,6 +22,7 @@ pub(super) struct Shared<'a> {
     pub(super) options: &'a RunOptions,
     pub(super) pass_number: u64,
     pub(super) outcome: Mutex<PassOutcome>,
+    pub(super) keeping: Keeping,
     pub(super) rejects: Mutex<Rejects>,
     /// Evaluated partitions that wait for their commit.
     pub(super) pending: Mutex<HashMap<PartitionId, PartitionWork>>,
@@ -152,7 +153,8 @@ impl<'a> Worker<'a> {
             self.warn(Warning(warning));
         }
         let values: Vec<_> = work.stages.iter_mut().map(|stage| std::mem::take(&mut stage.rejected)).collect();
-        lock(&shared.rejects).note(&mut item, &values, locate)?;
+        let found = Found::of(&mut item, values, locate, shared.keeping);
+        lock(&shared.rejects).note(item.id.file, item.sequence, found, locate)?;
         let recoded = work.recoded;
         let mut stages = work.stages;
         // A stand-in for a value that does not fit must not go out; rows before an error may.

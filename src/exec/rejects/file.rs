@@ -21,7 +21,9 @@ pub(super) fn line(place: &Place, reason: &str, record: &[u8]) -> Vec<u8> {
     field(&mut line, place.file.as_deref().unwrap_or_default().as_bytes(), false);
     for number in [place.line, place.byte] {
         line.push(b',');
-        line.extend(number.map(|number| number.to_string().into_bytes()).unwrap_or_default());
+        if let Some(number) = number {
+            line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        }
     }
     line.push(b',');
     let at = line.len() as u32;

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// More than this goes to the temporary file.
-const HELD_BYTES: usize = 8 << 20;
+const HELD_BYTES: usize = 16 << 20;
 
 /// Bytes of an entry before its body: position, cause, set of stages, length of the body.
 const HEAD_BYTES: usize = 8 + 8 + 4 + 4;

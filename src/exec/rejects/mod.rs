@@ -14,7 +14,7 @@ mod merge;
 use super::options::RunOptions;
 use crate::batch::RowId;
 use crate::error::{Place, Result};
-use crate::source::{Committed, Locate, Named};
+use crate::source::{Committed, Locate, Named, Reject};
 use log::Log;
 pub(super) use merge::{PassRejects, Wants, finish, refuse_overwriting};
 use std::collections::BTreeMap;
@@ -93,9 +93,6 @@ pub(super) struct RejectedValue {
 /// The rejects of a pass under way.
 pub(super) struct Rejects {
     log: Log,
-    /// A file wants the records themselves.
-    with_records: bool,
-    /// Some stage may want less than everything, so that it must be known where each record stands.
     logs_all: bool,
     /// Sets of stages that entries of the log concern; the first is all of them.
     sets: Vec<Vec<usize>>,
@@ -107,6 +104,93 @@ pub(super) struct Rejects {
     columns: Vec<usize>,
 }
 
+/// What a commit set aside, put together without holding up other workers.
+pub(super) struct Found {
+    /// Lines of the log for records that were set aside, if they are wanted.
+    records: Vec<Entry>,
+    /// How many there are, and the first.
+    rejects: u64,
+    first: Option<Reject>,
+    padded: Named,
+    headers: Named,
+    values: Vec<FoundValue>,
+}
+
+/// A value, the stages that do without its row, and its line for the file.
+struct FoundValue {
+    value: RejectedValue,
+    stages: Vec<usize>,
+    body: Vec<u8>,
+}
+
+/// What of rejects must be kept until the end.
+#[derive(Clone, Copy)]
+pub(super) struct Keeping {
+    /// A file wants the records themselves.
+    bodies: bool,
+    /// It must be known where each record stands.
+    all: bool,
+}
+
+impl Keeping {
+    pub(super) fn new(options: &RunOptions, any_limit: bool) -> Self {
+        Keeping { bodies: options.rejects.is_some(), all: any_limit || options.rejects.is_some() }
+    }
+}
+
+impl Found {
+    /// What was set aside of a commit, and `values` for each stage.
+    pub(super) fn of(
+        item: &mut Committed,
+        values: Vec<Vec<RejectedValue>>,
+        locate: Option<&dyn Locate>,
+        keeping: Keeping,
+    ) -> Self {
+        let mut rejects = std::mem::take(&mut item.rejects);
+        let line = |reject: &Reject| Entry {
+            position: reject.position,
+            cause: Cause::Record,
+            set: 0,
+            body: if keeping.bodies { file::line(&reject.place, &reject.reason, &reject.raw) } else { Vec::new() },
+        };
+        let records = if keeping.all { rejects.iter().map(line).collect() } else { Vec::new() };
+        let any_value = values.iter().any(|values| !values.is_empty());
+        Found {
+            records,
+            rejects: rejects.len() as u64,
+            first: (!rejects.is_empty()).then(|| rejects.swap_remove(0)),
+            padded: std::mem::take(&mut item.padded),
+            headers: std::mem::take(&mut item.repeated_headers),
+            values: if any_value { FoundValue::all(values, locate.filter(|_| keeping.bodies)) } else { Vec::new() },
+        }
+    }
+}
+
+impl FoundValue {
+    fn all(values: Vec<Vec<RejectedValue>>, locate: Option<&dyn Locate>) -> Vec<Self> {
+        let mut found: BTreeMap<(RowId, usize), FoundValue> = BTreeMap::new();
+        for (stage, values) in values.into_iter().enumerate() {
+            for value in values {
+                let key = (value.row, value.column);
+                let new = || FoundValue { value, stages: Vec::new(), body: Vec::new() };
+                found.entry(key).or_insert_with(new).stages.push(stage);
+            }
+        }
+        if let Some(locate) = locate {
+            let mut rows: Vec<RowId> = found.keys().map(|(row, _)| *row).collect();
+            rows.dedup();
+            let records = locate.records(&rows);
+            for ((row, _), found) in &mut found {
+                let record = rows.binary_search(row).ok().and_then(|at| records.get(at));
+                if let Some((place, raw)) = record {
+                    found.body = file::line(place, &found.value.reason, raw);
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+}
+
 /// One line of the log in the making.
 struct Entry {
     position: u64,
@@ -116,12 +200,11 @@ struct Entry {
 }
 
 impl Rejects {
-    pub(super) fn new(options: &RunOptions, columns: &[usize], stages: usize, any_limit: bool) -> Self {
+    pub(super) fn new(options: &RunOptions, columns: &[usize], stages: usize, keeping: Keeping) -> Self {
         let beside = options.rejects.as_deref().and_then(|path| Some(path.parent()?.to_path_buf()));
         Rejects {
             log: Log::new(beside.unwrap_or_else(std::env::temp_dir)),
-            with_records: options.rejects.is_some(),
-            logs_all: any_limit || options.rejects.is_some(),
+            logs_all: keeping.all,
             sets: vec![(0..stages).collect()],
             unlogged: BTreeMap::new(),
             firsts: BTreeMap::new(),
@@ -129,41 +212,33 @@ impl Rejects {
         }
     }
 
-    /// What the commit of a partition set aside, and `values` for each stage.
-    pub(super) fn note(
-        &mut self,
-        item: &mut Committed,
-        values: &[Vec<RejectedValue>],
-        locate: Option<&dyn Locate>,
-    ) -> Result<()> {
-        let file = item.id.file;
-        let mut entries = Vec::new();
-        let (padded, headers) = (std::mem::take(&mut item.padded), std::mem::take(&mut item.repeated_headers));
-        self.note_named(file, Cause::Padded, padded, &mut entries);
-        self.note_named(file, Cause::Header, headers, &mut entries);
-        let rejects = std::mem::take(&mut item.rejects);
-        if let Some(first) = rejects.first() {
+    /// Notes what was found of the commit `sequence` of `file`.
+    pub(super) fn note(&mut self, file: u32, sequence: u64, found: Found, locate: Option<&dyn Locate>) -> Result<()> {
+        let mut entries = found.records;
+        self.note_named(file, Cause::Padded, found.padded, &mut entries);
+        self.note_named(file, Cause::Header, found.headers, &mut entries);
+        if let Some(first) = &found.first {
             let row = RowId { file, position: first.position };
             self.note_first(Class::Record, 0, row, || (first.place.clone(), Arc::clone(&first.reason)));
         }
-        if self.logs_all {
-            entries.extend(rejects.iter().map(|reject| {
-                let body = self.with_records.then(|| file::line(&reject.place, &reject.reason, &reject.raw));
-                let position = reject.position;
-                Entry { position, cause: Cause::Record, set: 0, body: body.unwrap_or_default() }
-            }));
-        } else if !rejects.is_empty() {
-            *self.unlogged.entry(Class::Record).or_default() += rejects.len() as u64;
+        if !self.logs_all && found.rejects > 0 {
+            *self.unlogged.entry(Class::Record).or_default() += found.rejects;
         }
-        if values.iter().any(|values| !values.is_empty()) {
-            self.note_values(values, locate, &mut entries);
+        for FoundValue { value, stages, body } in found.values {
+            let (set, row) = (self.set(stages), value.row);
+            self.note_first(Class::Value, set, row, || {
+                let place = locate.map(|locate| locate.place(row)).unwrap_or_default();
+                (Place { record: None, value: Some(value.text), ..place }, value.reason)
+            });
+            let column = self.columns.get(value.column).copied().unwrap_or_default() as u32;
+            entries.push(Entry { position: row.position, cause: Cause::Value(column), set, body });
         }
         entries.sort_by_key(|entry| (entry.position, entry.cause));
         let mut bytes = Vec::new();
         for Entry { position, cause, set, body } in entries {
             log::write(&mut bytes, position, cause.code(), set as u32, &body);
         }
-        self.log.add(file, item.sequence, bytes)
+        self.log.add(file, sequence, bytes)
     }
 
     fn note_named(&mut self, file: u32, cause: Cause, named: Named, entries: &mut Vec<Entry>) {
@@ -174,30 +249,6 @@ impl Rejects {
             entries.extend(named.positions.iter().map(|&position| Entry { position, cause, set: 0, body: Vec::new() }));
         } else {
             *self.unlogged.entry(cause.class()).or_default() += named.positions.len() as u64;
-        }
-    }
-
-    fn note_values(&mut self, values: &[Vec<RejectedValue>], locate: Option<&dyn Locate>, entries: &mut Vec<Entry>) {
-        let mut concerned: BTreeMap<(RowId, usize), (Vec<usize>, &RejectedValue)> = BTreeMap::new();
-        for (stage, values) in values.iter().enumerate() {
-            for value in values {
-                concerned.entry((value.row, value.column)).or_insert_with(|| (Vec::new(), value)).0.push(stage);
-            }
-        }
-        let mut rows: Vec<RowId> = concerned.keys().map(|(row, _)| *row).collect();
-        rows.dedup();
-        let records = locate.filter(|_| self.with_records).map(|locate| locate.records(&rows)).unwrap_or_default();
-        for ((row, column), (stages, value)) in concerned {
-            let set = self.set(stages);
-            let named = |place: Place| Place { value: Some(value.text.clone()), ..place };
-            self.note_first(Class::Value, set, row, || {
-                let place = locate.map(|locate| locate.place(row)).unwrap_or_default();
-                (Place { record: None, ..named(place) }, Arc::clone(&value.reason))
-            });
-            let at = rows.binary_search(&row).ok().and_then(|at| records.get(at));
-            let column = self.columns.get(column).copied().unwrap_or_default() as u32;
-            let body = at.map(|(place, raw)| file::line(place, &value.reason, raw)).unwrap_or_default();
-            entries.push(Entry { position: row.position, cause: Cause::Value(column), set, body });
         }
     }
 
