@@ -31,5 +31,5 @@ pub(crate) mod text;
 pub(crate) use atomic::{Partial, remove_unfinished};
 pub(crate) use files::is_closed_pipe;
 pub use options::{Codec, Compression, FileFormat, WriteOptions};
-pub(crate) use options::{refuse_inputs, without_compression};
+pub(crate) use options::{refuse_inputs, refuse_rejects, without_compression};
 pub use output::{FileOutput, Finished, Target, Written};
