@@ -5,7 +5,7 @@ use super::lazy::LazyFrame;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{RowOutput, RunStatistics, run_into};
 use crate::plan::LogicalPlan;
-use crate::write::{FileFormat, FileOutput, Finished, Target, WriteOptions, Written, refuse_inputs};
+use crate::write::{FileFormat, FileOutput, Finished, Target, WriteOptions, Written, refuse_inputs, refuse_rejects};
 use std::path::{Path, PathBuf};
 
 /// Something to write: which rows, where and how.
@@ -99,7 +99,7 @@ impl Runner {
     pub fn write_all(&self, writes: &[Write]) -> Result<Run<Vec<Written>>> {
         let plans = writes.iter().map(|write| Ok(LogicalPlan::clone(write.frame.plan()?)));
         let plans = plans.collect::<Result<Vec<_>>>()?;
-        check_targets(writes, &plans)?;
+        check_targets(writes, &plans, self.options().rejects.as_deref())?;
         let output = |write: &Write| {
             write.options.check(&*write.frame.schema()?)?;
             FileOutput::new(write.target.clone(), write.options.clone(), self.options())
@@ -120,11 +120,12 @@ impl Runner {
     }
 }
 
-/// No target is read from, and none is written twice.
-fn check_targets(writes: &[Write], plans: &[LogicalPlan]) -> Result<()> {
+/// No target is read from, and none is written twice, by the rejects included.
+fn check_targets(writes: &[Write], plans: &[LogicalPlan], rejects: Option<&Path>) -> Result<()> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for write in writes {
         let Target::Path(path) = &write.target else { continue };
+        refuse_rejects(path, rejects)?;
         for plan in plans {
             refuse_inputs(path, plan.source().files().iter().map(|file| PathBuf::from(&**file)))?;
         }
