@@ -346,7 +346,9 @@ fn folders_hold_every_row_once_and_in_order() {
             let count = std::fs::read_dir(&parts).unwrap().count();
             let files: Vec<_> = (0..count).map(|part| parts.join(format!("part-{part}.csv"))).collect();
             let read = collected(&scan_csv(files).unwrap());
-            assert_eq!(types(&read), ["n Int64", "t Utf8View"]);
+            assert_eq!(types(&read), ["n Int64", "t Utf8View", "k Int64"], "the folder gives its key back");
+            let keys = read.column(2).as_any().downcast_ref::<Int64Array>().unwrap();
+            assert!(keys.values().iter().all(|&read| read == key));
             let numbers = read.column(0).as_any().downcast_ref::<Int64Array>().unwrap();
             assert!(numbers.values().iter().all(|row| (row * 7919) % 311 == key));
             assert!(numbers.values().is_sorted());
