@@ -462,3 +462,31 @@ fn an_interrupt_leaves_no_folder_behind() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(std::fs::read_dir(&answers).unwrap().count(), 0);
 }
+
+#[test]
+fn malformed_records_are_skipped_counted_and_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (input, rejects) = (path("a.csv"), path("rejects.csv"));
+    std::fs::write(&input, "k,i\na,1\nb\nk,i\nc,x\nd,4\n").unwrap();
+    let skip = ["ask", &input, "-q", "sum(i) as s", "--malformed", "skip", "--types", "i=int64"];
+    let run = |more: &[&str]| outcrop(&[&skip[..], more].concat());
+    let output = run(&["--rejects", &rejects, "--stats=json", "--format", "csv"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"s\n5\n"[..]), "{stderr}");
+    let statistics: Value = serde_json::from_str(stderr.lines().last().unwrap()).unwrap();
+    let expected = [("records_rejected", 1), ("records_padded", 0), ("headers_repeated", 1), ("values_rejected", 1)];
+    for (name, count) in expected {
+        assert_eq!(statistics[name], count, "{name}");
+    }
+    let file = std::fs::read_to_string(&rejects).unwrap();
+    let lines: Vec<&str> = file.lines().map(|line| line.strip_prefix(&*input).unwrap_or(line)).collect();
+    assert_eq!(lines[1], ",3,8,,\"the record has 1 fields, too few\",\"b\"");
+    assert_eq!(lines[2], ",5,14,i,\"the value is not Int64, the type given for its column\",\"c,x\"");
+    for (target, code) in [(&input, 2), (&path("a.json"), 2), (&path("new.csv"), 0)] {
+        let output = run(&["--rejects", target, "--output", &path("a.json")]);
+        assert_eq!(output.status.code(), Some(code), "{target}");
+    }
+    assert_eq!(run(&["--keep-headers"]).status.code(), Some(0));
+    assert_eq!(outcrop(&["count", &input, "--malformed", "ignore"]).status.code(), Some(2));
+}
