@@ -51,6 +51,13 @@ pub(super) struct Decoded {
     failed_at: Option<u64>,
 }
 
+impl Decoded {
+    /// Whether all units could be decoded.
+    pub(super) fn is_whole(&self) -> bool {
+        self.failed_at.is_none()
+    }
+}
+
 /// Decodes units until one fails.
 pub(super) fn decode_units<D: Decode>(run: &Units, scratch: &mut Scratch) -> Decoded {
     let mut text = scratch.spare_text.pop().unwrap_or_default();

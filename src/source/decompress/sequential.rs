@@ -20,6 +20,10 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Stored bytes read at a time.
 const READ_BYTES: usize = 256 << 10;
 
+/// When units were looked for in vain, or did not decode apart, none are looked for in so many stored bytes behind: at
+/// first, and at most. Else a file of many small units that are only good in order would take quadratic time.
+const BACK_OFF_BYTES: [u64; 2] = [READ_BYTES as u64, 64 << 20];
+
 /// The stored file as a [`BufRead`] from front to back; remembers the located error that `io::Error` cannot carry.
 pub(super) struct StoredReader {
     input: Arc<InputFile>,
@@ -215,6 +219,9 @@ struct State<D> {
     ahead: Ahead,
     /// Whether the decoder stands between units and has not been asked for some to be detached there.
     may_detach: bool,
+    /// No units are looked for before this stored byte.
+    detach_from: u64,
+    back_off_bytes: u64,
     next_ordinal: u64,
     text_offset: u64,
     is_over: bool,
@@ -226,8 +233,16 @@ impl<D: Decode> State<D> {
     }
 
     fn detach(&mut self, wanted_text: usize) -> Option<Units> {
+        let at_byte = self.at_byte();
+        if at_byte < self.detach_from {
+            self.may_detach = false;
+            return None;
+        }
         let detached = catch_unwind(AssertUnwindSafe(|| self.decoder.detach(wanted_text)));
         self.may_detach = matches!(detached, Ok(Ok(Some(_))));
+        if !self.may_detach {
+            self.back_off(at_byte);
+        }
         match detached {
             Ok(Ok(units)) => units,
             _ => {
@@ -238,6 +253,12 @@ impl<D: Decode> State<D> {
                 None
             }
         }
+    }
+
+    fn back_off(&mut self, at_byte: u64) {
+        self.may_detach = false;
+        self.detach_from = at_byte + self.back_off_bytes;
+        self.back_off_bytes = BACK_OFF_BYTES[1].min(2 * self.back_off_bytes);
     }
 
     fn piece(&mut self, text: Vec<u8>, damage: Option<Error>, stored_bytes: u64) -> Piece {
@@ -268,6 +289,8 @@ impl<D: Decode> SequentialStream<D> {
             decoder,
             ahead: Ahead::new(Arc::clone(input.counters())),
             may_detach: works_ahead,
+            detach_from: 0,
+            back_off_bytes: BACK_OFF_BYTES[0],
             next_ordinal: 0,
             text_offset: 0,
             is_over: false,
@@ -390,7 +413,7 @@ impl<D: Decode> TextStream for SequentialStream<D> {
                 Front::Failed { at_byte } => {
                     state.ahead.clear();
                     state.decoder.restart(at_byte);
-                    state.may_detach = false;
+                    state.back_off(at_byte);
                     continue;
                 }
                 Front::None if state.is_over => return Ok(Next::End),
@@ -404,6 +427,9 @@ impl<D: Decode> TextStream for SequentialStream<D> {
                 drop(state);
                 let decoded = decode_units::<D>(&units, scratch);
                 state = self.lock();
+                if decoded.is_whole() {
+                    state.back_off_bytes = BACK_OFF_BYTES[0];
+                }
                 state.ahead.settle(id, decoded);
                 self.settled.notify_all();
             } else if state.ahead.is_empty() {

@@ -2,9 +2,14 @@
 
 use super::MAX_TEXT_APART;
 use crate::error::Error;
+use crate::source::decompress::ahead::Units;
+use crate::source::decompress::gzip::Gzip;
+use crate::source::decompress::sequential::{Decode, SequentialStream, Step, StoredReader};
 use crate::source::decompress::tests::{Pack, SEQUENTIAL, Stored, gzip, stored, text, xz, zstd};
 use crate::source::decompress::{Next, Piece, Scratch, TextStream};
-use std::sync::Mutex;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// As bgzip does: members of at most `member_text` bytes that say how long they are stored, and an empty one.
 fn bgzip(text: &[u8], member_text: usize) -> Vec<u8> {
@@ -223,4 +228,64 @@ fn a_length_that_lies_is_never_allocated_for() {
     let stream = file.text_file.open_stream(1000).unwrap();
     let Next::Piece(mut piece) = stream.next(&mut Scratch::default(), true).unwrap() else { panic!("there is text") };
     assert!(piece.text.capacity() < 1 << 20 && stream.confirm(&mut piece).is_err());
+}
+
+/// A decoder of gzip that counts how often units are looked for.
+struct Counted(Gzip, Arc<AtomicU64>);
+
+impl Decode for Counted {
+    const FORMAT: &'static str = Gzip::FORMAT;
+
+    fn read(&mut self, into: &mut [u8]) -> io::Result<Step> {
+        self.0.read(into)
+    }
+
+    fn stored(&mut self) -> Option<&mut StoredReader> {
+        self.0.stored()
+    }
+
+    fn warning(&self) -> Option<String> {
+        self.0.warning()
+    }
+
+    fn detach(&mut self, wanted_text: usize) -> io::Result<Option<Units>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.detach(wanted_text)
+    }
+
+    fn decode_apart(stored: &[u8], max_text: usize, scratch: &mut Scratch, text: &mut Vec<u8>) -> bool {
+        Gzip::decode_apart(stored, max_text, scratch, text)
+    }
+}
+
+/// Members with a checksum of their header, which are left to the decoder in order, and such of an unknown system.
+#[test]
+fn many_units_that_are_only_good_in_order_are_not_looked_for_again_and_again() {
+    let with_header_checksum = |text: &[u8]| {
+        let mut member = gzip(text);
+        member[3] |= 2;
+        let mut crc = flate2::Crc::new();
+        crc.update(&member[..10]);
+        let checksum = (crc.sum() as u16).to_le_bytes();
+        member.splice(10..10, checksum);
+        member
+    };
+    let of_unknown_system = |text: &[u8]| {
+        let mut member = gzip(text);
+        member[9] = 77;
+        member
+    };
+    let text = text(60_000);
+    for bytes in [
+        text.chunks(30).flat_map(with_header_checksum).collect::<Vec<u8>>(),
+        text.chunks(30).flat_map(of_unknown_system).collect(),
+    ] {
+        let file = stored(&bytes);
+        let input = file.text_file.input();
+        let looked = Arc::new(AtomicU64::new(0));
+        let decoder = Counted(Gzip::new(StoredReader::new(Arc::clone(input), false)), Arc::clone(&looked));
+        let stream = SequentialStream::new(Arc::clone(input), 1000, true, decoder);
+        assert!(read(&stream, 2).0 == text);
+        assert!(looked.load(Ordering::Relaxed) < 20, "{looked:?}");
+    }
 }
