@@ -74,7 +74,7 @@ impl Misfits {
         let message = format!("this value needs {needed}, and rows of a narrower type have already been handed out");
         let name = self.name(column);
         self.located(Error::new(ErrorKind::Value, message), column, misfit)
-            .hint(format!("use --types {name}={}, or --output FILE", needed.to_string().to_lowercase()))
+            .hint(format!("use --types {name}={}, or write to a file", needed.to_string().to_lowercase()))
     }
 
     pub(super) fn warn(&self, options: &RunOptions, warnings: &mut Vec<Warning>) {
