@@ -3,9 +3,10 @@
 use outcrop::error::ErrorKind;
 use outcrop::exec::RunStatistics;
 use outcrop::expr::{col, count_rows, lit};
-use outcrop::frame::{CsvScan, DataFrame, LazyFrame, Run, Runner, Value};
-use outcrop::source::csv::{Encoding, MalformedPolicy};
+use outcrop::frame::{CsvScan, DataFrame, LazyFrame, Run, Runner, Value, Write};
+use outcrop::source::csv::{ColumnPolicy, Encoding, MalformedPolicy};
 use outcrop::types::ColumnType;
+use outcrop::write::{FileFormat, Target, WriteOptions};
 use std::path::{Path, PathBuf};
 
 mod common;
@@ -231,6 +232,60 @@ fn text_of_another_than_the_declared_encoding_is_a_reject_too() {
     assert_eq!((run.value.0.rows(), run.value.1), (2, Some(6)));
     let reason = "the field is not valid in the declared encoding";
     assert_eq!(rejects(&out), [["3", "k", reason, "\\xE9t\\xE9,2"]]);
+}
+
+/// What stands there stays, and nothing is read for an answer that could not be told in full.
+#[test]
+fn rejects_that_have_no_place_are_refused_before_anything_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "a.csv", DIRTY);
+    let frame = scan(&path, MalformedPolicy::Skip).open().unwrap();
+    let warned = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = std::sync::Arc::clone(&warned);
+    let runner = Runner::new().on_warning(move |warning| told.lock().unwrap().push(warning.to_string()));
+    let missing = folder.path().join("missing/rejects.csv");
+    for (place, kind) in
+        [(&missing, ErrorKind::Io), (&folder.path().to_path_buf(), ErrorKind::Io), (&path, ErrorKind::Syntax)]
+    {
+        let run: Result<Run<DataFrame>, _> = runner.clone().rejects(place).run(frame.clone());
+        assert_eq!(run.unwrap_err().kind(), kind, "{}", place.display());
+    }
+    let same = folder.path().join("same.csv");
+    let to_same = Write::new(&frame, Target::Path(same.clone()), WriteOptions::new(FileFormat::Csv));
+    let error = runner.clone().rejects(&same).write_all(&[to_same]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Syntax, "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(*warned.lock().unwrap(), Vec::<String>::new(), "nothing was read");
+}
+
+/// A table of very many columns does not drown the user in warnings, nor take time that grows with their square.
+#[test]
+fn warnings_about_single_columns_stop_after_a_few() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |field: &str| vec![field; 20_000].join(",") + "\n";
+    let path = write(folder.path(), "a.csv", row("c") + &row("1") + &row("2"));
+    let frame = CsvScan::new(&path).has_header(true).open().unwrap();
+    let run: Run<Option<i64>> = Runner::new().run(frame.sum("c_20000")).unwrap();
+    assert_eq!(run.value, Some(3));
+    assert_eq!(run.warnings.len(), 11);
+    assert_eq!(
+        warnings(&run, folder.path())[10],
+        "a.csv: 19989 more columns have no name of their own and were given one"
+    );
+}
+
+/// The header of the second file is none to one of them.
+#[test]
+fn tables_that_differ_in_options_for_single_files_are_read_each_on_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = [write(folder.path(), "a.csv", "a,b\n1,2\n"), write(folder.path(), "b.csv", "5,6\n7,8\n")];
+    let table = |header: bool| {
+        let scan = CsvScan::new(paths.to_vec()).columns(ColumnPolicy::Fill);
+        scan.for_files("b.csv", move |options| options.has_header = Some(header)).open().unwrap()
+    };
+    let run: Run<(Option<i64>, Option<i64>)> =
+        Runner::new().run((table(false).sum("a"), table(true).sum("a"))).unwrap();
+    assert_eq!(run.value, (Some(13), Some(1)));
 }
 
 /// A pass that repeats for a wider type meets the same records again.

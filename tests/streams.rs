@@ -106,10 +106,13 @@ fn a_value_that_fits_no_type_late_in_a_stream_widens_its_column() {
 fn the_head_of_an_endless_stream_is_there_at_once() {
     let mut child = start(&[Path::new("-")], &["-q", "* limit 2", "--format", "csv"], |_| {});
     let mut stdin = child.stdin.take().unwrap();
-    let feeder = std::thread::spawn(move || while stdin.write_all(&b"i,k\n".repeat(10_000)).is_ok() {});
+    let feeder = std::thread::spawn(move || {
+        stdin.write_all(b"i,k\n").unwrap();
+        while stdin.write_all(&b"x,y\n".repeat(10_000)).is_ok() {}
+    });
     let output = child.wait_with_output().unwrap();
     feeder.join().unwrap();
-    assert_eq!(answer(&output), "i,k\ni,k\ni,k\n");
+    assert_eq!(answer(&output), "i,k\nx,y\nx,y\n");
 }
 
 #[test]

@@ -346,7 +346,9 @@ fn folders_hold_every_row_once_and_in_order() {
             let count = std::fs::read_dir(&parts).unwrap().count();
             let files: Vec<_> = (0..count).map(|part| parts.join(format!("part-{part}.csv"))).collect();
             let read = collected(&scan_csv(files).unwrap());
-            assert_eq!(types(&read), ["n Int64", "t Utf8View"]);
+            assert_eq!(types(&read), ["n Int64", "t Utf8View", "k Int64"], "the folder gives its key back");
+            let keys = read.column(2).as_any().downcast_ref::<Int64Array>().unwrap();
+            assert!(keys.values().iter().all(|&read| read == key));
             let numbers = read.column(0).as_any().downcast_ref::<Int64Array>().unwrap();
             assert!(numbers.values().iter().all(|row| (row * 7919) % 311 == key));
             assert!(numbers.values().is_sorted());
@@ -435,9 +437,26 @@ fn what_cannot_be_written_is_said_before_anything_is_read() {
         assert_eq!(error.kind(), kind, "{name}: {error}");
         assert!(error.to_string().contains(words), "{name}: {error}");
     }
-    let twice =
-        [Write::new(&all, Target::Path(path("a.csv")), csv()), Write::new(&all, Target::Path(path("a.csv")), csv())];
-    assert_eq!(Runner::new().write_all(&twice).unwrap_err().kind(), ErrorKind::Syntax);
+    let at = |name: &str| Target::Path(path(name));
+    std::os::unix::fs::symlink(folder.path(), path("link")).unwrap();
+    for (one, other, words) in [
+        (Write::new(&all, at("a.csv"), csv()), Write::new(&all, at("a.csv"), csv()), "to one file"),
+        (Write::new(&all, at("a.csv"), csv()), Write::new(&all, at("link/a.csv"), csv()), "to one file"),
+        (Write::new(&all, Target::Stdout, csv()), Write::new(&all, Target::Stdout, csv()), "into one another"),
+        (
+            Write::new(&all, at("full/a.csv"), csv()),
+            Write::new(&all, at("full"), csv().partition_by(["n"]).overwrite(true)),
+            "into the folder",
+        ),
+    ] {
+        let error = Runner::new().write_all(&[one, other]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Syntax, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    let with_rejects = Runner::new().rejects(path("a.csv"));
+    let error = with_rejects.write(&all, path("link/a.csv"), csv()).unwrap_err();
+    assert!(error.to_string().contains("rejects"), "{error}");
+    std::fs::remove_file(path("link")).unwrap();
     assert_eq!(tree(folder.path()).len(), 2);
 }
 

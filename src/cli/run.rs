@@ -21,7 +21,7 @@ use crate::source::paths::{IntoPaths, expand};
 use crate::sql::{parse_question, read_questions};
 use crate::types::ColumnType;
 use crate::write::text::compress;
-use crate::write::{Codec, Partial, Target, WriteOptions, remove_unfinished};
+use crate::write::{Codec, Partial, Target, WriteOptions, refuse_rejects, remove_unfinished};
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
 use clap::Parser;
@@ -185,6 +185,7 @@ pub(super) fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>)
     if let Some(bytes) = run.batch_bytes {
         options.batch_bytes = bytes.get();
     }
+    refuse_rejects_on_stdout(run.rejects.as_deref())?;
     options.rejects.clone_from(&run.rejects);
     if !run.quiet {
         let bar = Arc::clone(progress);
@@ -195,6 +196,18 @@ pub(super) fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>)
             Some(Arc::new(move |now| bar.update(now.pass, now.bytes_done, now.bytes_total, now.records)));
     }
     Ok(options)
+}
+
+/// Answers go to standard output: rejects would overwrite them if it is a file, which they replace when they are whole.
+fn refuse_rejects_on_stdout(rejects: Option<&Path>) -> Result<(), Error> {
+    let Some(path) = rejects else { return Ok(()) };
+    let real = std::fs::canonicalize(path).ok().filter(|path| path.is_file());
+    let is_stdout = real.is_some_and(|path| std::fs::canonicalize("/dev/stdout").is_ok_and(|stdout| stdout == path));
+    if is_stdout || path == Path::new("-") {
+        let message = format!("--rejects {} is no file of its own", path.display());
+        return Err(Error::new(ErrorKind::Syntax, message).hint("name a file for the records that are set aside"));
+    }
+    Ok(())
 }
 
 pub(super) fn progress_of(run: &Run) -> Arc<Progress> {
@@ -229,7 +242,9 @@ fn answer(
 ) -> Result<(), Stop> {
     if output.output.is_some() {
         refuse_overwriting(output, frames.len(), &expand(&input.files.as_slice().into_paths())?)?;
-        refuse_one_target(output, frames.len(), run)?;
+    }
+    for target in targets(output, frames.len()) {
+        refuse_rejects(&target, run.rejects.as_deref())?;
     }
     let form = output.form(io::stdout().is_terminal(), frames.len())?;
     let progress = progress_of(run);
@@ -344,29 +359,19 @@ fn write_file(path: &str, format: Format, codec: Codec, answers: &[Answer<'_>]) 
     partial.commit(true).map_err(failed)
 }
 
-/// Refuses to write an answer and the rejects to the same file.
-fn refuse_one_target(output: &Output, answers: usize, run: &Run) -> Result<(), Error> {
-    let (Some(path), Some(rejects)) = (&output.output, &run.rejects) else { return Ok(()) };
-    let resolved = |path: &Path| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        (std::fs::canonicalize(folder).ok(), path.file_name().map(ToOwned::to_owned))
-    };
-    let target = |number: usize| PathBuf::from(path.replace("{}", &number.to_string()));
-    if (1..=answers).any(|number| resolved(&target(number)) == resolved(rejects)) {
-        let message = format!("--output and --rejects both name {}", rejects.display());
-        return Err(Error::new(ErrorKind::Syntax, message).hint("name another file"));
-    }
-    Ok(())
+/// The files that answers are written to; none where they go to standard output.
+fn targets(output: &Output, answers: usize) -> impl Iterator<Item = PathBuf> {
+    let name = output.output.as_deref();
+    let target = move |number: usize| name.map(|name| PathBuf::from(name.replace("{}", &number.to_string())));
+    (1..=answers).filter_map(target)
 }
 
 /// Refuses to write an answer over a file that is read.
 fn refuse_overwriting(output: &Output, answers: usize, inputs: &[PathBuf]) -> Result<(), Error> {
-    let Some(path) = &output.output else { return Ok(()) };
     let same = |one: &Path, other: &Path| {
         std::fs::canonicalize(one).ok().is_some_and(|one| std::fs::canonicalize(other).ok() == Some(one))
     };
-    for number in 1..=answers {
-        let target = PathBuf::from(path.replace("{}", &number.to_string()));
+    for target in targets(output, answers) {
         if let Some(input) = inputs.iter().find(|input| same(input, &target)) {
             let message =
                 format!("--output {} would overwrite what is read from {}", target.display(), input.display());

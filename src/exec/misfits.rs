@@ -11,6 +11,9 @@ use crate::types::ColumnType;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Columns whose widening is told of each; there may be very many.
+const COLUMNS_TOLD: usize = 10;
+
 /// Why a question must run again: by column of the source and type needed, the first value that needs it.
 pub(super) struct Misfits {
     pub(super) source: Arc<dyn Source>,
@@ -71,16 +74,24 @@ impl Misfits {
         let message = format!("this value needs {needed}, and rows of a narrower type have already been handed out");
         let name = self.name(column);
         self.located(Error::new(ErrorKind::Value, message), column, misfit)
-            .hint(format!("use --types {name}={}, or --output FILE", needed.to_string().to_lowercase()))
+            .hint(format!("use --types {name}={}, or write to a file", needed.to_string().to_lowercase()))
     }
 
     pub(super) fn warn(&self, options: &RunOptions, warnings: &mut Vec<Warning>) {
-        for ((column, needed), misfit) in &self.first {
+        let others = self.first.len().saturating_sub(COLUMNS_TOLD);
+        let told = if others > 1 { COLUMNS_TOLD } else { self.first.len() };
+        for ((column, needed), misfit) in self.first.iter().take(told) {
             let text = format!(
                 "{}: column `{}` holds {:?}, which its samples did not show; it is read again as {needed}",
                 misfit.place,
                 self.name(*column),
                 misfit.text
+            );
+            tell(Warning(text), options, warnings);
+        }
+        if told < self.first.len() {
+            let text = format!(
+                "{others} more values do not fit what the samples of their columns showed; those are read again, too"
             );
             tell(Warning(text), options, warnings);
         }

@@ -87,7 +87,7 @@ pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], optio
         })
     };
     let mut questions = plans.iter().enumerate().map(question).collect::<Result<Vec<_>>>()?;
-    rejects::refuse_overwriting(options.rejects.as_deref(), plans.iter().map(LogicalPlan::source))?;
+    rejects::check_place(options.rejects.as_deref(), plans.iter().map(LogicalPlan::source))?;
     tell_of_inputs(&questions, options, &mut warnings);
     let mut set_aside = Vec::new();
     while let Some(members) = next_pass(&questions) {

@@ -5,7 +5,7 @@ use super::lazy::LazyFrame;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{RowOutput, RunStatistics, run_into};
 use crate::plan::LogicalPlan;
-use crate::write::{FileFormat, FileOutput, Finished, Target, WriteOptions, Written, refuse_inputs};
+use crate::write::{FileFormat, FileOutput, Finished, Target, WriteOptions, Written, refuse_inputs, refuse_rejects};
 use std::path::{Path, PathBuf};
 
 /// Something to write: which rows, where and how.
@@ -99,7 +99,7 @@ impl Runner {
     pub fn write_all(&self, writes: &[Write]) -> Result<Run<Vec<Written>>> {
         let plans = writes.iter().map(|write| Ok(LogicalPlan::clone(write.frame.plan()?)));
         let plans = plans.collect::<Result<Vec<_>>>()?;
-        check_targets(writes, &plans)?;
+        check_targets(writes, &plans, self.options().rejects.as_deref())?;
         let output = |write: &Write| {
             write.options.check(&*write.frame.schema()?)?;
             FileOutput::new(write.target.clone(), write.options.clone(), self.options())
@@ -120,20 +120,42 @@ impl Runner {
     }
 }
 
-/// No target is read from, and none is written twice.
-fn check_targets(writes: &[Write], plans: &[LogicalPlan]) -> Result<()> {
-    let mut paths: Vec<PathBuf> = Vec::new();
+/// No target is read from, and none is written twice, or lies in a folder that is written as a whole. `rejects` is a
+/// target too.
+fn check_targets(writes: &[Write], plans: &[LogicalPlan], rejects: Option<&Path>) -> Result<()> {
+    let refused = |message: &str, name: &str| Err(Error::new(ErrorKind::Syntax, message).in_file(name));
+    let mut paths: Vec<PathBuf> = rejects.map(real_path).into_iter().collect();
+    let mut to_stdout = false;
     for write in writes {
-        let Target::Path(path) = &write.target else { continue };
+        let Target::Path(path) = &write.target else {
+            if std::mem::replace(&mut to_stdout, true) {
+                return refused("two answers would be written into one another", "stdout");
+            }
+            continue;
+        };
+        refuse_rejects(path, rejects)?;
         for plan in plans {
             refuse_inputs(path, plan.source().files().iter().map(|file| PathBuf::from(&**file)))?;
         }
-        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-        if paths.contains(&real) {
-            return Err(Error::new(ErrorKind::Syntax, "two answers would be written to one file")
-                .in_file(&path.display().to_string()));
+        let (name, real) = (path.display().to_string(), real_path(path));
+        for other in &paths {
+            if *other == real {
+                return refused("two answers, or an answer and rejects, would be written to one file", &name);
+            }
+            if real.starts_with(other) || other.starts_with(&real) {
+                return refused("something else would be written into the folder of an answer", &name);
+            }
         }
         paths.push(real);
     }
     Ok(())
+}
+
+/// The path with all links followed; of a file that is not there yet, those on the way to it.
+fn real_path(path: &Path) -> PathBuf {
+    let real = std::fs::canonicalize(path).or_else(|_| {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok::<_, std::io::Error>(std::fs::canonicalize(parent)?.join(path.file_name().unwrap_or_default()))
+    });
+    real.unwrap_or_else(|_| path.to_path_buf())
 }

@@ -72,9 +72,9 @@ impl Partial {
         Ok(partial)
     }
 
-    /// A new folder in place of `target`.
+    /// A new folder in place of `target`, which may end in a slash.
     pub(crate) fn folder(target: &Path) -> io::Result<Self> {
-        Partial::begin(target, |path| {
+        Partial::begin(target.components().as_path(), |path| {
             fs::create_dir(path)?;
             File::open(path)
         })
@@ -130,27 +130,47 @@ impl Partial {
         Ok(())
     }
 
-    /// Gives the complete folder its name; what stands there, if anything, is removed after.
-    pub(crate) fn commit_folder(mut self, sync: bool) -> io::Result<()> {
-        let mut old = None;
-        if self.target.is_dir() && fs::read_dir(&self.target)?.next().is_some() {
-            let mut aside = self.path.clone().into_os_string();
-            aside.push("-old");
-            let aside = PathBuf::from(aside);
-            fs::rename(&self.target, &aside)?;
-            old = Some(aside);
-        }
-        if let Err(error) = self.rename(&self.path, &self.target) {
-            if let Some(old) = &old {
-                fs::rename(old, &self.target)?;
-            }
-            return Err(error);
-        }
+    /// Gives the complete folder its name. With `overwrite`, what stands there is removed after; else it has to be
+    /// empty.
+    pub(crate) fn commit_folder(mut self, sync: bool, overwrite: bool) -> io::Result<()> {
+        let replaces = overwrite && self.target.is_dir() && fs::read_dir(&self.target)?.next().is_some();
+        let old = if replaces {
+            Some(self.replace()?)
+        } else {
+            self.rename(&self.path, &self.target)?;
+            None
+        };
         self.done = true;
         if sync {
             self.sync_parent();
         }
-        old.map_or(Ok(()), fs::remove_dir_all)
+        old.map_or(Ok(()), |old| {
+            let removed = fs::remove_dir_all(&old);
+            unfinished().paths.retain(|path| *path != self.path);
+            removed
+        })
+    }
+
+    /// Puts the folder in the place of the old one; where that is now. Under the lock, so that a process that ends
+    /// meanwhile neither removes the new one nor leaves nothing under the name.
+    fn replace(&self) -> io::Result<PathBuf> {
+        let unfinished = unfinished();
+        if unfinished.closed {
+            return Err(ending());
+        }
+        if exchange(&self.path, &self.target).is_ok() {
+            return Ok(self.path.clone());
+        }
+        // Not a name that is swept: a process killed between the two steps leaves the only complete folder there.
+        let mut aside = self.target.clone().into_os_string();
+        aside.push(format!(".old-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
+        let aside = PathBuf::from(aside);
+        fs::rename(&self.target, &aside)?;
+        if let Err(error) = fs::rename(&self.path, &self.target) {
+            fs::rename(&aside, &self.target)?;
+            return Err(error);
+        }
+        Ok(aside)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -179,6 +199,18 @@ impl Drop for Partial {
     }
 }
 
+/// Lets two paths change places in one step.
+#[cfg(target_os = "linux")]
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Removes what killed processes left beside `target`.
 fn sweep(target: &Path) {
     let (Some(name), Some(parent)) = (target.file_name(), target.parent()) else { return };
@@ -186,13 +218,19 @@ fn sweep(target: &Path) {
     let prefix = format!("{}.partial-", name.to_string_lossy());
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
-        let of_target = entry.file_name().to_string_lossy().starts_with(&prefix);
+        let of_target = entry.file_name().to_string_lossy().strip_prefix(&prefix).is_some_and(is_numbers);
         let age = entry.metadata().and_then(|metadata| metadata.modified()).map(|time| time.elapsed());
         let old = matches!(age, Ok(Ok(age)) if age > ABANDONED_AFTER);
         if of_target && old && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
             remove(&entry.path());
         }
     }
+}
+
+/// Whether this is `PID-N`, as only we name files: what else is called partial is the user's.
+fn is_numbers(ending: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    ending.split_once('-').is_some_and(|(process, number)| is_number(process) && is_number(number))
 }
 
 #[cfg(test)]
@@ -232,9 +270,43 @@ mod tests {
         fs::write(target.join("Year=1/x"), "old").unwrap();
         let partial = Partial::folder(&target).unwrap();
         partial.create(Path::new("Year=2/part-0.csv")).unwrap();
-        partial.commit_folder(true).unwrap();
+        partial.commit_folder(true, true).unwrap();
         assert_eq!(names(folder.path()), ["out"]);
         assert_eq!(names(&target), ["Year=2"]);
+    }
+
+    #[test]
+    fn a_folder_that_was_filled_meanwhile_is_replaced_only_when_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out");
+        let partial = Partial::folder(&target).unwrap();
+        fs::create_dir_all(target.join("of another")).unwrap();
+        partial.commit_folder(false, false).unwrap_err();
+        assert_eq!(names(folder.path()), ["out"]);
+        assert_eq!(names(&target), ["of another"]);
+    }
+
+    #[test]
+    fn a_new_folder_may_be_named_with_a_slash_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let partial = Partial::folder(&folder.path().join("out/")).unwrap();
+        partial.create(Path::new("Year=2/part-0.csv")).unwrap();
+        partial.commit_folder(false, false).unwrap();
+        assert_eq!(names(&folder.path().join("out")), ["Year=2"]);
+    }
+
+    #[test]
+    fn two_folders_change_places_in_one_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out");
+        fs::create_dir_all(target.join("old")).unwrap();
+        let other = folder.path().join("new");
+        fs::create_dir_all(other.join("new")).unwrap();
+        if exchange(&target, &other).is_err() {
+            // This file system needs two steps.
+            return;
+        }
+        assert_eq!((names(&target), names(&other)), (vec!["new".to_string()], vec!["old".to_string()]));
     }
 
     #[test]
@@ -243,13 +315,15 @@ mod tests {
         let target = folder.path().join("a.csv");
         let at = |name: &str| folder.path().join(name);
         let old = SystemTime::now() - Duration::from_secs(60);
-        for name in ["a.csv.partial-1-0", "a.csv.partial-2-0", "b.csv.partial-1-0"] {
+        let of_user = ["a.csv.partial-1-b", "a.csv.partial-results"];
+        for name in ["a.csv.partial-1-0", "a.csv.partial-2-0", "b.csv.partial-1-0"].into_iter().chain(of_user) {
             File::create(at(name)).unwrap().set_modified(old).unwrap();
         }
         fs::write(at("a.csv.partial-3-0"), "just begun").unwrap();
         let alive = File::open(at("a.csv.partial-2-0")).unwrap();
         alive.try_lock().unwrap();
         Partial::file(&target).unwrap().commit(false).unwrap();
-        assert_eq!(names(folder.path()), ["a.csv", "a.csv.partial-2-0", "a.csv.partial-3-0", "b.csv.partial-1-0"]);
+        let left = ["a.csv", "a.csv.partial-1-b", "a.csv.partial-2-0", "a.csv.partial-3-0", "a.csv.partial-results"];
+        assert_eq!(names(folder.path()), [&left[..], &["b.csv.partial-1-0"]].concat());
     }
 }

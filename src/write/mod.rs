@@ -32,8 +32,8 @@ pub(crate) mod text;
 pub(crate) use atomic::Partial;
 pub use atomic::remove_unfinished;
 pub use files::is_closed_pipe;
-pub(crate) use options::refuse_inputs;
 #[cfg(feature = "cli")]
 pub(crate) use options::without_compression;
 pub use options::{Codec, Compression, FileFormat, WriteOptions};
+pub(crate) use options::{refuse_inputs, refuse_rejects};
 pub use output::{FileOutput, Finished, Target, Written};

@@ -372,6 +372,28 @@ pub(crate) fn refuse_inputs(target: &Path, inputs: impl IntoIterator<Item = Path
     Ok(())
 }
 
+/// Refuses to write an answer where the rejects go: one would replace the other.
+///
+/// # Errors
+/// `Syntax`, naming the file.
+pub(crate) fn refuse_rejects(target: &Path, rejects: Option<&Path>) -> Result<()> {
+    let real = |path: &Path| {
+        std::fs::canonicalize(path).ok().or_else(|| {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            Some(std::fs::canonicalize(folder).ok()?.join(path.file_name()?))
+        })
+    };
+    match rejects.and_then(real) {
+        Some(rejects)
+            if real(target) == Some(rejects.clone()) && std::fs::metadata(&rejects).map_or(true, |it| it.is_file()) =>
+        {
+            let message = format!("{} would hold an answer and the rejects", target.display());
+            Err(Error::new(ErrorKind::Syntax, message).hint("name another file for --rejects"))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -50,6 +50,7 @@ pub struct Finished {
     complete: Complete,
     name: Arc<str>,
     sync: bool,
+    overwrite: bool,
 }
 
 impl FileOutput {
@@ -104,7 +105,7 @@ impl FileOutput {
         let pipeline = pipeline.ok_or_else(|| Error::internal("an output that is still in use was finished"))?;
         let cancel = self.run.cancel.clone();
         let complete = pipeline.finish(&|| cancel.is_cancelled())?;
-        Ok(Finished { complete, name: self.name, sync: self.options.syncs() })
+        Ok(Finished { complete, name: self.name, sync: self.options.syncs(), overwrite: self.options.overwrite })
     }
 }
 
@@ -117,7 +118,7 @@ impl Finished {
         let Complete { place, rows, bytes, files } = self.complete;
         let committed = match place {
             Place::File(partial) => partial.commit(self.sync),
-            Place::Folder(partial, _) => partial.commit_folder(self.sync),
+            Place::Folder(partial, _) => partial.commit_folder(self.sync, self.overwrite),
             Place::Direct(_) | Place::Stdout => Ok(()),
         };
         committed.map_err(|error| writing(&self.name, &error))?;

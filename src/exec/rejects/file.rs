@@ -91,6 +91,19 @@ impl RejectsFile {
         Ok(file)
     }
 
+    /// Whether the file can be made, found out before anything is read; leaves nothing behind. A pipe would wait for
+    /// its reader, and is not tried.
+    ///
+    /// # Errors
+    /// As [`RejectsFile::create`].
+    pub(super) fn check(path: &Path) -> Result<()> {
+        let is_odd = |known: std::fs::Metadata| !known.is_file() && !known.is_dir();
+        if std::fs::metadata(path).is_ok_and(is_odd) {
+            return Ok(());
+        }
+        RejectsFile::create(path).map(drop)
+    }
+
     /// Writes a line made by [`line`], of a value in `column`.
     pub(super) fn write(&mut self, line: &[u8], column: Option<&str>) -> Result<()> {
         let Some((line, at)) = line.split_last_chunk::<4>() else { return Ok(()) };
@@ -155,6 +168,20 @@ mod tests {
         assert_eq!(rows[0], ["a,b.csv", "7", "90", "", "too few", "1,\"x\ny\"\"\",\\xE9\0"]);
         assert_eq!(rows[1], ["c.csv", "7", "90", "the \"x\", y", "no, \"x\" is none", ""]);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_found_out_without_a_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rejects.csv");
+        std::fs::write(&path, "old").unwrap();
+        assert!(RejectsFile::check(&path).is_ok());
+        assert!(RejectsFile::check(&folder.path().join("other.csv")).is_ok());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        for bad in [folder.path().join("missing/rejects.csv"), folder.path().to_path_buf()] {
+            assert_eq!(RejectsFile::check(&bad).unwrap_err().kind(), ErrorKind::Io, "{}", bad.display());
+        }
     }
 
     #[test]

@@ -166,15 +166,16 @@ fn said(class: Class, count: u64, first: &First, file: Option<&Path>) -> String 
     }
 }
 
-/// Refuses to write the rejects over a file that is read.
+/// Refuses, before anything is read, to write the rejects over a file that is read, or where they cannot be.
 ///
 /// # Errors
-/// `Unsupported` if the path is one of the inputs.
-pub(in crate::exec) fn refuse_overwriting<'a>(
+/// `Syntax` if the path is one of the inputs, `Io` if no file can be made there.
+pub(in crate::exec) fn check_place<'a>(
     path: Option<&Path>,
     sources: impl Iterator<Item = &'a Arc<dyn Source>>,
 ) -> Result<()> {
-    let Some(target) = path.and_then(|path| std::fs::canonicalize(path).ok()) else { return Ok(()) };
+    let Some(path) = path else { return Ok(()) };
+    let Ok(target) = std::fs::canonicalize(path) else { return RejectsFile::check(path) };
     for source in sources {
         let is_target =
             |name: &Arc<str>| std::fs::canonicalize(PathBuf::from(&**name)).is_ok_and(|name| name == target);
@@ -183,5 +184,5 @@ pub(in crate::exec) fn refuse_overwriting<'a>(
             return Err(Error::new(ErrorKind::Syntax, message).hint("name another file for --rejects"));
         }
     }
-    Ok(())
+    RejectsFile::check(path)
 }

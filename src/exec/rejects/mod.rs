@@ -16,7 +16,7 @@ use crate::batch::RowId;
 use crate::error::{Place, Result};
 use crate::source::{Committed, Locate, Named, Reject};
 use log::Log;
-pub(super) use merge::{PassRejects, Wants, finish, refuse_overwriting};
+pub(super) use merge::{PassRejects, Wants, check_place, finish};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -17,11 +17,14 @@ use crate::source::decompress::{InvalidText, TextFile, TextSample};
 use crate::source::input::InputCounters;
 use crate::source::paths::bare_name;
 use crate::types::ColumnType;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Text looked at first in each file.
 const SAMPLE_BYTES: usize = 64 << 10;
+/// Where the head is not so many times as long as the header, it may hold no record below it to tell types by.
+const HEADERS_IN_HEAD: usize = 4;
 /// Records looked at in each sample, spread evenly.
 const SAMPLE_RECORDS: usize = 1000;
 
@@ -44,6 +47,8 @@ pub(super) struct Looked {
 pub(super) struct First {
     format: Format,
     names: Vec<String>,
+    /// The same, to be looked up: there may be very many.
+    known: HashSet<String>,
     has_header: bool,
     columns: Vec<ColumnSpec>,
 }
@@ -60,6 +65,7 @@ impl Looked {
         First {
             format: self.sniffed.format.clone(),
             names: self.header.names.clone(),
+            known: self.header.names.iter().cloned().collect(),
             has_header: self.sniffed.has_header,
             columns: self.guesses.iter().enumerate().map(column).collect(),
         }
@@ -109,7 +115,7 @@ pub(super) fn look_at<'a>(
         return Ok(None);
     };
     let mut guesses = vec![FieldGuess::default(); header.names.len()];
-    let has_new = first.is_none_or(|first| header.names.iter().any(|name| !first.names.contains(name)));
+    let has_new = first.is_none_or(|first| header.names.iter().any(|name| !first.known.contains(name)));
     let mut positions = Vec::new();
     for sample in samples.iter().filter(|_| sampled || has_new) {
         observe(sample, &header, &sniffed.format, text.input().name(), &mut guesses);
@@ -155,7 +161,14 @@ fn read_header(
         let read = |sniffed: &Sniffed| {
             parse_header_at(&head.text, start, &sniffed.format, sniffed.has_header, head.is_end).map_err(located)
         };
-        if let Some(mut header) = read(&sniffed)? {
+        let may_grow = !head.is_end && head.text.len() >= sample_bytes && sample_bytes < options.max_record_bytes;
+        let found = read(&sniffed)?;
+        if may_grow && found.as_ref().is_some_and(|header| head.text.len() < HEADERS_IN_HEAD * header.data_start) {
+            sample_bytes = (sample_bytes * 4).min(options.max_record_bytes);
+            *samples = read_samples(text, sample_bytes, sampled)?;
+            continue;
+        }
+        if let Some(mut header) = found {
             let mut by_position = false;
             if let Some(first) = first {
                 let decided = sniffed.has_header;
@@ -212,7 +225,7 @@ fn recognise(
         }
     };
     let Ok(Some(header)) = parse_header_at(text, start, format, true, at_end) else { return Ok(()) };
-    if first.has_header && header.names.iter().any(|name| first.names.contains(name)) {
+    if first.has_header && header.names.iter().any(|name| first.known.contains(name)) {
         decide(true, "the first record has names of the first file");
         return Ok(());
     }

@@ -4,13 +4,14 @@ use super::columns::Columns;
 use super::date_formats::DateFormat;
 use super::decisions::FileDecision;
 use super::fields::Format;
-use super::header::Header;
+use super::header::{Header, Renamed};
 use super::look::{FieldGuess, First, Looked, look_at};
 use super::options::{CsvOptions, MalformedPolicy};
 use crate::error::{Error, ErrorKind, Place, Result, did_you_mean};
 use crate::source::decompress::TextFile;
 use crate::source::input::{InputCounters, shown_name};
 use crate::types::ColumnType;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -62,7 +63,7 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
     let mut warnings = Warnings::default();
     for (path, looked) in paths.iter().zip(look_at_all(paths, options, counters)) {
         let Some(looked) = looked? else {
-            warnings.others.push(format!("{}: the file is empty and was left out", shown_name(path)));
+            warnings.of_file(&shown_name(path).into(), "the file is empty and was left out");
             continue;
         };
         let name = Arc::clone(looked.text.input().name());
@@ -75,7 +76,7 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
         }
         if looked.header.recoded > 0 {
             let names = format!("{} column names are not UTF-8 and were read as windows-1252", looked.header.recoded);
-            warnings.others.push(format!("{name}: {names}"));
+            warnings.of_file(&name, &names);
         }
         let map = columns.take(&looked)?;
         files.push(csv_file(looked, map));
@@ -203,21 +204,24 @@ fn note_one_column(header: &Header, file: &str, format: &Format, warnings: &mut 
 }
 
 fn note_renamed(header: &Header, file: &str, warnings: &mut Vec<String>) {
-    for renamed in &header.renamed {
+    let told = |renamed: &Renamed| {
         let why = if renamed.given.is_empty() {
             "has no name".to_owned()
         } else {
             format!("is named `{}` again", renamed.given)
         };
-        warnings.push(format!("{file}: column {} {why}; it is called `{}`", renamed.index + 1, renamed.name));
-    }
+        format!("{file}: column {} {why}; it is called `{}`", renamed.index + 1, renamed.name)
+    };
+    let more = |count| format!("{file}: {count} more columns have no name of their own and were given one");
+    warnings.extend(the_first(header.renamed.iter().map(told).collect(), more));
 }
 
 fn settle(columns: Columns, options: &CsvOptions, warnings: &mut Vec<String>) -> Result<Vec<CsvColumn>> {
     let Columns { names, guesses, .. } = columns;
     let CsvOptions { types, dates, .. } = options;
+    let known: HashSet<&str> = names.iter().map(String::as_str).collect();
     for (name, _) in types {
-        if !names.contains(name) {
+        if !known.contains(&**name) {
             let error =
                 Error::new(ErrorKind::Name, format!("a type is given for `{name}`, but there is no such column"));
             return Err(match did_you_mean(name, names.iter().map(String::as_str)) {
@@ -226,23 +230,42 @@ fn settle(columns: Columns, options: &CsvOptions, warnings: &mut Vec<String>) ->
             });
         }
     }
+    // The last of several types for one column counts.
+    let types: HashMap<&str, ColumnType> = types.iter().map(|(name, given)| (name.as_str(), *given)).collect();
+    let mut lossy = Vec::new();
     let column = |(name, guess): (String, FieldGuess)| {
         let FieldGuess { guess, mut why_text } = guess;
-        let given = types.iter().rev().find(|(declared, _)| *declared == name).map(|(_, column_type)| *column_type);
+        let given = types.get(&*name).copied();
         let column_type = given.unwrap_or(guess.column_type());
         if let [one, other, ..] = &*guess.ambiguous_dates() {
             let [one, other] = [one, other].map(|format| dates.describe(*format));
             why_text = Some(format!("its dates may be {one} as well as {other}, and --date-format tells which"));
         }
         if given.is_none() && guess.lossy_integers() {
-            warnings.push(format!(
+            lossy.push(format!(
                 "`{name}` has integers too large to be exact, read as doubles\nhint: --types {name}=utf8 keeps them as they are"
             ));
         }
         let why_text = why_text.filter(|_| given.is_none());
         CsvColumn { name, column_type, declared: given.is_some(), date_format: guess.date_format(dates), why_text }
     };
-    Ok(names.into_iter().zip(guesses).map(column).collect())
+    let columns = names.into_iter().zip(guesses).map(column).collect();
+    let more = |count| format!("{count} more columns have integers too large to be exact, read as doubles");
+    warnings.extend(the_first(lossy, more));
+    Ok(columns)
+}
+
+/// Warnings about single columns that are told each; there may be very many.
+const COLUMNS_TOLD: usize = 10;
+
+/// The first few of many warnings, and one about the others.
+fn the_first(mut all: Vec<String>, more: impl FnOnce(usize) -> String) -> Vec<String> {
+    let others = all.len().saturating_sub(COLUMNS_TOLD);
+    if others > 1 {
+        all.truncate(COLUMNS_TOLD);
+        all.push(more(others));
+    }
+    all
 }
 
 /// For messages about a place of a file.

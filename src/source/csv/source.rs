@@ -88,8 +88,12 @@ impl Source for CsvSource {
     fn key(&self) -> String {
         let names: Vec<String> = self.files.iter().map(|file| file.text.input().name().to_string()).collect();
         let types: Vec<String> = self.columns.iter().map(|column| format!("{column:?}")).collect();
-        let formats: Vec<String> =
-            self.files.iter().map(|file| format!("{:?} {:?}", file.format, file.malformed)).collect();
+        // Options for single files do not show in the options of the set, only in what became of them.
+        let format = |file: &CsvFile| {
+            let CsvFile { format, malformed, data_start, header, decision, .. } = file;
+            format!("{format:?} {malformed:?} {} {data_start} {}", decision.encoding, header.is_some())
+        };
+        let formats: Vec<String> = self.files.iter().map(format).collect();
         format!("csv {names:?} {:?} {formats:?} {types:?}", self.options)
     }
 

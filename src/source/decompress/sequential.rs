@@ -240,6 +240,9 @@ impl<D: Decode> State<D> {
         }
         let detached = catch_unwind(AssertUnwindSafe(|| self.decoder.detach(wanted_text)));
         self.may_detach = matches!(detached, Ok(Ok(Some(_))));
+        if !self.may_detach {
+            self.back_off(at_byte);
+        }
         match detached {
             Ok(Ok(units)) => units,
             _ => {

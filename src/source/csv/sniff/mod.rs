@@ -8,7 +8,9 @@
 //! **Invariants.**
 //! - The answer depends on the bytes and the options alone; no bytes panic; what the user gave is never overruled.
 //! - Doubt falls to commas, double quotes, and a first record of names, as RFC 4180 has it: another delimiter must fit
-//!   nine records of ten, the first one included, and a file of one column stays one.
+//!   nine records of ten, the first one included, and a file of one column stays one. What commas split evenly without
+//!   exception is split at commas, however well something else would do it, unless all that the other one finds are
+//!   numbers and the like (`1,5;2,5`).
 //! - One record out of order never changes the dialect: it is the pass that reports it, in its place.
 //!
 //! The ideas of consistency and of types as evidence are those of van den Burg, Nazábal and Sutton, *Wrangling messy
@@ -28,7 +30,7 @@ use super::options::CsvOptions;
 use super::record::scan_record;
 use super::split::{Limits, split};
 use crate::error::Result;
-use memchr::{memchr, memchr2, memchr3, memmem};
+use memchr::{memchr, memchr2, memchr2_iter, memchr3, memmem};
 use reading::Reading;
 
 /// Bytes of the head that are looked at.
@@ -93,7 +95,9 @@ pub fn sniff(head: &[u8], at_end: bool, options: &CsvOptions, likely: Option<Dia
         return Ok(sniffed);
     }
     if line_end == LineEnd::CarriageReturn && options.line_end.is_none() {
-        sniffed.reasons.push("lines end with a carriage return alone: there is no line feed".to_owned());
+        sniffed
+            .reasons
+            .push("lines end with a carriage return alone: no line feed stands outside of quotes".to_owned());
     }
     if head.is_plain(&usual) {
         sniffed.reasons.push(format!("every record of the head agrees when split at {}", show(usual.delimiter())));
@@ -120,9 +124,21 @@ pub fn sniff(head: &[u8], at_end: bool, options: &CsvOptions, likely: Option<Dia
         head.finish(&mut sniffed, reading.as_ref());
         return Ok(sniffed);
     };
+    let best = match readings.iter().find(|reading| reading.dialect == usual && reading.is_clean()) {
+        Some(clean) if clean.dialect.delimiter() != best.dialect.delimiter() && !best.is_all_values(&head) => {
+            sniffed.warnings.push(format!(
+                "fields are split at {}, which fits every record; {} would do so, too\nhint: --delimiter '{}' splits there",
+                show(clean.dialect.delimiter()),
+                show(best.dialect.delimiter()),
+                if best.dialect.delimiter() == b'\t' { "tab".to_owned() } else { char::from(best.dialect.delimiter()).to_string() }
+            ));
+            clean
+        }
+        _ => best,
+    };
     let is_other = |reading: &&Reading| reading.dialect.delimiter() != best.dialect.delimiter();
     let second = readings.iter().filter(is_other).map(|reading| reading.score).fold(0.0, f64::max);
-    sniffed.confidence = best.consistency * (1.0 - 0.5 * second / best.score);
+    sniffed.confidence = best.consistency * (1.0 - 0.5 * second / best.score).max(0.0);
     sniffed.format = head.format(best.dialect);
     sniffed.skip_rows = given_skip + best.skip_lines;
     sniffed.reasons.extend(best.reasons(usual));
@@ -156,12 +172,20 @@ pub(super) fn line_start(text: &[u8], mut at: usize, lines: usize, line_end: Lin
     at
 }
 
-/// Lines end with a carriage return alone where there are such and no line feed.
+/// Lines end with a carriage return alone where the first one does and no line feed stands outside of quotes.
 fn line_end(head: &[u8]) -> LineEnd {
-    match memchr2(b'\n', b'\r', head).map(|at| head[at]) {
-        Some(b'\r') if memchr(b'\n', head).is_none() => LineEnd::CarriageReturn,
-        _ => LineEnd::Newline,
+    let first = memchr2(b'\n', b'\r', head);
+    if !first.is_some_and(|at| head[at] == b'\r' && head.get(at + 1) != Some(&b'\n')) {
+        return LineEnd::Newline;
     }
+    let mut quoted = false;
+    for at in memchr2_iter(b'"', b'\n', head) {
+        if head[at] == b'\n' && !quoted {
+            return LineEnd::Newline;
+        }
+        quoted ^= head[at] == b'"';
+    }
+    LineEnd::CarriageReturn
 }
 
 /// The dialect that is tried first, and kept if nothing else fits.

@@ -122,6 +122,18 @@ impl Reading {
         self.fields >= 2 && self.score > 0.0 && self.consistency >= enough && several && preamble
     }
 
+    /// Whether every record has as many fields as the others, two or more, and there is nothing to explain away.
+    pub(super) fn is_clean(&self) -> bool {
+        self.fields >= 2 && self.consistency >= 1.0 && self.breaches == 0 && self.skip_lines == 0
+    }
+
+    /// Whether there are numbers, dates and truth values only, the first record included.
+    pub(super) fn is_all_values(&self, head: &Head<'_>) -> bool {
+        let format = head.format(self.dialect);
+        let is_value = |field: &Range<usize>| kinds::kind(&head.text[field.clone()], &format) != Kind::Text;
+        self.is_clean() && self.typed >= 1.0 && self.rows.iter().flatten().all(is_value)
+    }
+
     /// Spaces stand in prose too: only a table of numbers without exception is split at them.
     pub(super) fn is_surely_spaced(&self) -> bool {
         self.consistency >= 1.0 && self.skip_lines == 0 && self.rows.len() >= 3 && self.typed >= 0.8

@@ -71,6 +71,14 @@ fn cases() -> Vec<(&'static str, &'static str, Told)> {
         ("a hash that is data", "#id,name\n1,a\n2,b\n", PLAIN),
         ("hashes that are data", "tag,n\n#one,1\n#two,2\n", PLAIN),
         ("timestamps", "t,v\n2001-02-03 04:05:06,1\n2001-02-03 04:05:07,2\n", PLAIN),
+        ("semicolons in every record, the first included", "name,codes (a;b;c)\nalpha,1;2;3\nbeta,4;5;6\n", PLAIN),
+        ("pipes in every record, the first included", "k,a|b|c\nx,1|2|3\ny,2|3|4\n", PLAIN),
+        (
+            "a column that another delimiter would make of one type",
+            "when;who,what\n2001-01-02;a,b\n2001-01-03;a,c\n",
+            PLAIN,
+        ),
+        ("a comma that might be decimal but for the header", "x,y;z\n1,2;3\n4,5;6\n7,8;9\n", PLAIN),
         // One column stays one column.
         ("one column of text", "name\nfoo\nbar\n", PLAIN),
         ("one column with a semicolon in all but the first", "name\nSmith; John\nDoe; Jane\nRoe; Jo\n", PLAIN),
@@ -219,6 +227,7 @@ fn carriage_returns_end_lines_where_nothing_else_does() {
     };
     assert_eq!(line_end("a,b\r1,2\r3,4\r"), (LineEnd::CarriageReturn, b',', 0));
     assert_eq!(line_end("Title\ra;b;c\r1;2;3\r3;4;5"), (LineEnd::CarriageReturn, b';', 1));
+    assert_eq!(line_end("a,b\r\"x\ny\",2\r3,4\r"), (LineEnd::CarriageReturn, b',', 0));
     assert_eq!(line_end("a,b\r\n1,2\r\n"), (LineEnd::Newline, b',', 0));
     assert_eq!(line_end("a,b\n1,x\ry\n"), (LineEnd::Newline, b',', 0));
     let options = CsvOptions { sniff: false, ..CsvOptions::default() };
