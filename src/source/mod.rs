@@ -113,6 +113,13 @@ pub struct ScanRequest {
     pub cancel: CancelToken,
 }
 
+impl ScanRequest {
+    /// Whether the file of this ordinal is not to be read.
+    pub(crate) fn skips(&self, file: usize) -> bool {
+        self.skip.as_ref().is_some_and(|skip| skip.get(file) == Some(&true))
+    }
+}
+
 /// A cheap test that a scan applies before it converts the other columns.
 pub trait RowFilter: Send + Sync {
     /// The columns it reads, as ascending indices into [`ScanRequest::columns`].

@@ -7,7 +7,6 @@ use super::guess::guess_record_start;
 use super::index::RecordIndex;
 use super::open::{CsvColumn, CsvFile};
 use super::options::CsvOptions;
-use super::source::untold_bytes;
 use super::take::{Rules, Span};
 use crate::error::Result;
 use crate::source::decompress::{Next, Piece, TextStream};
@@ -35,7 +34,6 @@ pub(super) struct CsvScan {
     stored_bytes: u64,
     bytes_handed_out: AtomicU64,
     counters: Arc<InputCounters>,
-    bytes_told: Arc<AtomicU64>,
 }
 
 struct FileScan {
@@ -58,13 +56,11 @@ impl CsvScan {
         options: Arc<CsvOptions>,
         mut request: ScanRequest,
         counters: Arc<InputCounters>,
-        bytes_told: Arc<AtomicU64>,
     ) -> Result<Self> {
         let wanted: Vec<&CsvColumn> = request.columns.iter().map(|&at| &columns[at]).collect();
         let fields = wanted.iter().map(|column| Field::new(&column.name, column.column_type.arrow(), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let skip = request.skip.clone();
-        let skipped = |file: usize| skip.as_ref().is_some_and(|skip| skip.get(file) == Some(&true));
+        request.piece_bytes = request.piece_bytes.min(MAX_PIECE_BYTES);
         let scan = |(at, file): (usize, &CsvFile)| {
             let spec = |(&column, wanted): (&usize, &&CsvColumn)| ColumnSpec {
                 index: file.map[column].unwrap_or(usize::MAX),
@@ -90,12 +86,11 @@ impl CsvScan {
             let name = Arc::clone(file.text.input().name());
             let mut chain = Chain::new(name, file.data_start, file.header_lines);
             // Nothing is asked of a file that has been closed.
-            chain.closed = skipped(at);
+            chain.closed = request.skips(at);
             FileScan { reader, stream: OnceLock::new(), chain: Mutex::new(chain), committed: Condvar::new() }
         };
-        request.piece_bytes = request.piece_bytes.min(MAX_PIECE_BYTES);
         let scans = files.iter().enumerate().map(scan).collect();
-        let read = files.iter().enumerate().filter(|(at, _)| !skipped(*at));
+        let read = files.iter().enumerate().filter(|(at, _)| !request.skips(*at));
         let stored_bytes = read.map(|(_, file)| file.text.input().known_length().unwrap_or(0)).sum();
         Ok(CsvScan {
             files,
@@ -106,7 +101,6 @@ impl CsvScan {
             stored_bytes,
             bytes_handed_out: AtomicU64::new(0),
             counters,
-            bytes_told,
         })
     }
 
@@ -250,6 +244,6 @@ impl Scan for CsvScan {
     }
 
     fn bytes_read(&self) -> u64 {
-        untold_bytes(&self.counters, &self.bytes_told)
+        self.counters.untold_bytes()
     }
 }

@@ -26,8 +26,6 @@ pub struct CsvSource {
     options: Arc<CsvOptions>,
     warnings: Arc<[String]>,
     counters: Arc<InputCounters>,
-    /// Bytes read that the statistics of some run have told of.
-    bytes_told: Arc<AtomicU64>,
     /// Microseconds spent on samples that the statistics of no run have told of.
     sample_micros: Arc<AtomicU64>,
 }
@@ -55,7 +53,6 @@ impl CsvSource {
             options: Arc::new(options),
             warnings: opened.warnings.into(),
             counters,
-            bytes_told: Arc::new(AtomicU64::new(0)),
             sample_micros: Arc::new(AtomicU64::new(start.elapsed().as_micros() as u64)),
         })
     }
@@ -161,7 +158,6 @@ impl Source for CsvSource {
             Arc::clone(&self.options),
             request,
             Arc::clone(&self.counters),
-            Arc::clone(&self.bytes_told),
         )?))
     }
 
@@ -177,10 +173,4 @@ impl Source for CsvSource {
         wider.schema = schema_of(&wider.columns);
         Some(Arc::new(wider))
     }
-}
-
-/// Bytes read since the last call, by whatever run.
-pub(super) fn untold_bytes(counters: &InputCounters, told: &AtomicU64) -> u64 {
-    let now = counters.bytes_read();
-    now.saturating_sub(told.fetch_max(now, Ordering::Relaxed))
 }

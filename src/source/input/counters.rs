@@ -10,6 +10,8 @@ pub(crate) const DEFAULT_CACHE_BYTES: u64 = 48 << 20;
 #[derive(Debug)]
 pub struct InputCounters {
     bytes_read: AtomicU64,
+    /// Bytes read that the statistics of some run have told of.
+    bytes_told: AtomicU64,
     cache_used: AtomicU64,
     cache_limit: u64,
     spool: SpoolPlace,
@@ -28,6 +30,7 @@ impl InputCounters {
     pub fn with_cache_limit(cache_limit: u64) -> Self {
         InputCounters {
             bytes_read: AtomicU64::new(0),
+            bytes_told: AtomicU64::new(0),
             cache_used: AtomicU64::new(0),
             cache_limit,
             spool: SpoolPlace::default(),
@@ -45,6 +48,12 @@ impl InputCounters {
     /// Stored bytes fetched from the operating system so far.
     pub fn bytes_read(&self) -> u64 {
         self.bytes_read.load(Ordering::Relaxed)
+    }
+
+    /// Stored bytes fetched since the last call, by whatever run.
+    pub(crate) fn untold_bytes(&self) -> u64 {
+        let now = self.bytes_read();
+        now.saturating_sub(self.bytes_told.fetch_max(now, Ordering::Relaxed))
     }
 
     pub(super) fn count_read(&self, bytes: usize) {

@@ -123,7 +123,7 @@ impl IpcScan {
         };
         let field = |&column: &usize| Field::new(&columns[column].0, columns[column].1.arrow(), true);
         let schema = Arc::new(Schema::new(request.columns.iter().map(field).collect::<Vec<_>>()));
-        let read = files.iter().enumerate().filter(|(at, _)| !is_skipped(&request, *at));
+        let read = files.iter().enumerate().filter(|(at, _)| !request.skips(*at));
         let stored_bytes = read.flat_map(|(_, file)| &file.index.batches).map(|batch| batch.place.bytes()).sum::<u64>();
         IpcScan {
             scans: files.iter().map(scan).collect(),
@@ -157,7 +157,7 @@ impl IpcScan {
             if file >= self.files.len() || self.is_stopped(file) || self.request.cancel.is_cancelled() {
                 return Next::End;
             }
-            if is_skipped(&self.request, file) {
+            if self.request.skips(file) {
                 *cursor = Cursor { file: file + 1, ..Cursor::default() };
                 continue;
             }
@@ -337,10 +337,6 @@ impl IpcScan {
         (!names.is_empty())
             .then(|| format!("{}: nanoseconds are cut off; timestamps are read in microseconds", names.join(", ")))
     }
-}
-
-fn is_skipped(request: &ScanRequest, file: usize) -> bool {
-    request.skip.as_ref().is_some_and(|skip| skip.get(file) == Some(&true))
 }
 
 impl Scan for IpcScan {

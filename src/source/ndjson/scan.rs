@@ -55,7 +55,6 @@ impl NdjsonScan {
         let schema = Arc::new(Schema::new(fields));
         let wanted: Vec<Option<usize>> =
             (0..source.columns.len()).map(|column| request.columns.binary_search(&column).ok()).collect();
-        let skipped = |file: usize| request.skip.as_ref().is_some_and(|skip| skip.get(file) == Some(&true));
         let scan = |(at, file): (usize, &super::open::NdjsonFile)| {
             let reader = Reader {
                 file: at as u32,
@@ -71,11 +70,11 @@ impl NdjsonScan {
             let name = Arc::clone(file.text.input().name());
             let mut chain = Chain::new(name, file.data_start, source.options.max_record_bytes);
             // Nothing is asked of a file that has been closed.
-            chain.closed = skipped(at);
+            chain.closed = request.skips(at);
             FileScan { reader, stream: OnceLock::new(), chain: Mutex::new(chain), committed: Condvar::new() }
         };
         let scans = source.files.iter().enumerate().map(scan).collect();
-        let read = source.files.iter().enumerate().filter(|(at, _)| !skipped(*at));
+        let read = source.files.iter().enumerate().filter(|(at, _)| !request.skips(*at));
         let stored_bytes = read.map(|(_, file)| file.text.input().known_length().unwrap_or(0)).sum();
         request.piece_bytes = request.piece_bytes.min(MAX_PIECE_BYTES);
         NdjsonScan {
@@ -216,6 +215,6 @@ impl Scan for NdjsonScan {
     }
 
     fn bytes_read(&self) -> u64 {
-        self.source.untold_bytes()
+        self.source.counters.untold_bytes()
     }
 }

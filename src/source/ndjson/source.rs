@@ -57,9 +57,7 @@ pub struct NdjsonSource {
     schema: SchemaRef,
     pub(super) options: Arc<NdjsonOptions>,
     warnings: Arc<[String]>,
-    counters: Arc<InputCounters>,
-    /// Bytes read that the statistics of some run have told of.
-    bytes_told: Arc<AtomicU64>,
+    pub(super) counters: Arc<InputCounters>,
     /// Microseconds spent on samples that the statistics of no run have told of.
     sample_micros: Arc<AtomicU64>,
 }
@@ -89,15 +87,8 @@ impl NdjsonSource {
             options: Arc::new(options),
             warnings: opened.warnings.into(),
             counters,
-            bytes_told: Arc::new(AtomicU64::new(0)),
             sample_micros: Arc::new(AtomicU64::new(start.elapsed().as_micros() as u64)),
         })
-    }
-
-    /// Bytes read since the last call, by whatever run.
-    pub(super) fn untold_bytes(&self) -> u64 {
-        let now = self.counters.bytes_read();
-        now.saturating_sub(self.bytes_told.fetch_max(now, Ordering::Relaxed))
     }
 }
 

@@ -38,7 +38,6 @@ pub(super) struct ParquetScan {
     /// By column wanted: its nanoseconds have been cut off; and that has been told.
     cuts: Vec<(Arc<AtomicBool>, AtomicBool)>,
     counters: Arc<InputCounters>,
-    bytes_told: Arc<AtomicU64>,
 }
 
 /// The state of a file between commits.
@@ -64,9 +63,8 @@ impl ParquetScan {
         columns: Arc<[SourceColumn]>,
         request: ScanRequest,
         counters: Arc<InputCounters>,
-        bytes_told: Arc<AtomicU64>,
     ) -> Self {
-        let read = files.iter().enumerate().filter(|(at, _)| !is_skipped(&request, *at)).map(|(_, file)| file);
+        let read = files.iter().enumerate().filter(|(at, _)| !request.skips(*at)).map(|(_, file)| file);
         let (mut stored, mut rows) = (0, 0);
         for file in read {
             let leaves = wanted_leaves(file, &request);
@@ -90,7 +88,6 @@ impl ParquetScan {
             columns,
             request,
             counters,
-            bytes_told,
         }
     }
 
@@ -122,7 +119,7 @@ impl ParquetScan {
             if file >= self.files.len() || self.is_stopped(file) {
                 return Next::End;
             }
-            if is_skipped(&self.request, file) {
+            if self.request.skips(file) {
                 self.leave(file);
                 continue;
             }
@@ -244,10 +241,6 @@ enum Next {
     End,
 }
 
-fn is_skipped(request: &ScanRequest, file: usize) -> bool {
-    request.skip.as_ref().is_some_and(|skip| skip.get(file) == Some(&true))
-}
-
 impl Scan for ParquetScan {
     fn read(&self, scratch: &mut ScanScratch, _wait: bool) -> Result<Read> {
         let kept = scratch.reader.take().and_then(|kept| kept.downcast::<FragmentReader>().ok());
@@ -290,7 +283,7 @@ impl Scan for ParquetScan {
     }
 
     fn bytes_read(&self) -> u64 {
-        super::source::untold_bytes(&self.counters, &self.bytes_told)
+        self.counters.untold_bytes()
     }
 }
 
@@ -340,7 +333,7 @@ mod tests {
             cancel: CancelToken::new(),
         };
         let (files, columns) = (opened.files.into(), opened.columns.into());
-        let scan = ParquetScan::new(files, columns, request, counters, Arc::default());
+        let scan = ParquetScan::new(files, columns, request, counters);
         let mut scratch = ScanScratch::default();
         let (mut rows, mut most_kept) = (0, 0);
         while let Read::Partition(ticket, batches) = scan.read(&mut scratch, true).unwrap() {

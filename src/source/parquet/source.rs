@@ -23,8 +23,6 @@ pub struct ParquetSource {
     schema: SchemaRef,
     warnings: Vec<String>,
     counters: Arc<InputCounters>,
-    /// Bytes read that the statistics of some run have told of.
-    bytes_told: Arc<AtomicU64>,
     /// Microseconds spent on footers that the statistics of no run have told of.
     footer_micros: AtomicU64,
 }
@@ -53,7 +51,6 @@ impl ParquetSource {
             schema: Arc::new(schema),
             warnings,
             counters,
-            bytes_told: Arc::default(),
             footer_micros: AtomicU64::new(start.elapsed().as_micros() as u64),
         })
     }
@@ -107,18 +104,11 @@ impl Source for ParquetSource {
 
     fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>> {
         let (files, columns) = (Arc::clone(&self.files), Arc::clone(&self.columns));
-        let (counters, told) = (Arc::clone(&self.counters), Arc::clone(&self.bytes_told));
-        Ok(Box::new(ParquetScan::new(files, columns, request, counters, told)))
+        Ok(Box::new(ParquetScan::new(files, columns, request, Arc::clone(&self.counters))))
     }
 
     /// Types stand in the files.
     fn widened(&self, _columns: &[(usize, ColumnType)]) -> Option<Arc<dyn Source>> {
         None
     }
-}
-
-/// Bytes read since the last call, by whatever run.
-pub(super) fn untold_bytes(counters: &InputCounters, told: &AtomicU64) -> u64 {
-    let now = counters.bytes_read();
-    now.saturating_sub(told.fetch_max(now, Ordering::Relaxed))
 }
