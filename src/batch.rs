@@ -3,6 +3,8 @@
 //! A [`RowId`] names a row by the place where its record starts. It depends on the input alone, never on how the
 //! input was cut into partitions or who read it, so ties, `first` and `last` come out the same on any machine.
 
+pub(crate) mod coded;
+
 use crate::error::Result;
 use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{filter_record_batch, take_record_batch};
@@ -78,7 +80,7 @@ impl RowOrigin {
 /// Rows in Arrow columns, in input order, and where they came from.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// The columns.
+    /// The columns. Texts may be coded until they reach a sink: `Dictionary(Int32, Utf8View)` in place of `Utf8View`.
     pub records: RecordBatch,
     /// One [`RowId`] a row.
     pub origin: RowOrigin,

@@ -10,7 +10,8 @@ use super::fragments::{CELL_ROWS, FilePlan, Fragment};
 use super::guard::guarded;
 use super::open::{ParquetFile, SourceColumn};
 use super::rows::{count, intersect, only, take_rows};
-use super::schema::FileColumn;
+use super::schema::{FileColumn, Meaning};
+use crate::batch::coded::Coder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Misfit, Remedy, RowFilter, ScanRequest};
 use crate::types::ColumnType;
@@ -20,7 +21,7 @@ use arrow::compute::concat;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::errors::ParquetError;
 use std::ops::Range;
 use std::sync::Arc;
@@ -118,13 +119,14 @@ impl FileReader {
     fn decoder(
         &self,
         fragment: &Fragment,
+        metadata: &ArrowReaderMetadata,
         columns: &[usize],
         rows: &[Range<u64>],
         batch_rows: u64,
     ) -> Result<ParquetRecordBatchReader> {
         let in_all = self.of_file().rows(fragment.row_group);
         let build = || -> std::result::Result<ParquetRecordBatchReader, ParquetError> {
-            let metadata = self.plan.metadata.clone();
+            let metadata = metadata.clone();
             let leaves = columns.iter().flat_map(|&column| self.columns[column].of_file.leaves.iter().copied());
             let mask = ProjectionMask::leaves(metadata.parquet_schema(), leaves);
             let source = ChunkSource(Arc::clone(&fragment.chunks));
@@ -218,6 +220,8 @@ pub(super) struct Columns {
     pub(super) batch_rows: u64,
     /// `None` when it met damage.
     decoder: Option<ParquetRecordBatchReader>,
+    /// One a column.
+    coders: Vec<Coder>,
 }
 
 impl Columns {
@@ -229,8 +233,10 @@ impl Columns {
         batch_rows: u64,
     ) -> Self {
         // Damage that shows at once is found again, column by column.
-        let decoder = reader.decoder(fragment, &columns, &rows, batch_rows).ok();
-        Columns { columns, rows, batch_rows, decoder }
+        let metadata = fragment.coded.as_ref().map_or(&reader.plan.metadata, |coded| &coded.metadata);
+        let decoder = reader.decoder(fragment, metadata, &columns, &rows, batch_rows).ok();
+        let coders = columns.iter().map(|_| Coder::default()).collect();
+        Columns { columns, rows, batch_rows, decoder, coders }
     }
 
     pub(super) fn next(&mut self, reader: &FileReader, fragment: &Fragment) -> Result<Option<Part>> {
@@ -238,18 +244,18 @@ impl Columns {
         if rows.is_empty() {
             return Ok(None);
         }
-        let batch = self.decoder.as_mut().map(|decoder| reader.decode(fragment, decoder, count(&rows)));
+        let batch = self.decode(reader, fragment, count(&rows));
         let mut part = Part { rows, arrays: Vec::new(), misfits: Vec::new() };
         match batch {
-            Some(Ok(batch)) => {
-                for &column in &self.columns {
-                    let converted = reader.extract(column, &batch)?;
+            Some((batch, codes)) => {
+                for (&column, codes) in self.columns.iter().zip(codes) {
+                    let converted = codes.map_or_else(|| reader.extract(column, &batch), |codes| Ok(codes.into()))?;
                     let misfits = converted.misfits.into_iter();
                     part.misfits.extend(misfits.map(|(row, text)| reader.misfit(row, column, text)));
                     part.arrays.push(converted.array);
                 }
             }
-            Some(Err(_)) | None => {
+            None => {
                 self.decoder = None;
                 for &column in &self.columns {
                     let array = read_blocks(reader, fragment, column, &part.rows, &mut part.misfits)?;
@@ -259,6 +265,25 @@ impl Columns {
         }
         part.misfits.sort_by_key(|misfit| misfit.row);
         Ok(Some(part))
+    }
+
+    /// The next batch, and the columns of it that come as codes; `None` where there is damage.
+    fn decode(
+        &mut self,
+        reader: &FileReader,
+        fragment: &Fragment,
+        rows: u64,
+    ) -> Option<(RecordBatch, Vec<Option<ArrayRef>>)> {
+        let batch = reader.decode(fragment, self.decoder.as_mut()?, rows).ok()?;
+        let codes = self.columns.iter().zip(&mut self.coders).map(|(&column, coder)| {
+            let of_file = &reader.columns[column].of_file;
+            match fragment.coded {
+                Some(_) if of_file.meaning == Meaning::Values => coder.codes(&at_path(&batch, &of_file.path)?),
+                _ => Ok(None),
+            }
+        });
+        let codes = codes.collect::<Result<_>>().ok()?;
+        Some((batch, codes))
     }
 }
 
@@ -280,7 +305,7 @@ fn read_blocks(
     blocks.dedup();
     for block in blocks {
         let whole = block * block_rows..((block + 1) * block_rows).min(in_all);
-        let decoded = reader.decoder(fragment, &[column], std::slice::from_ref(&whole), block_rows);
+        let decoded = reader.decoder(fragment, &reader.plan.metadata, &[column], std::slice::from_ref(&whole), block_rows);
         let decoded = decoded.and_then(|mut decoder| reader.decode(fragment, &mut decoder, whole.end - whole.start));
         let decoded = decoded.map(|batch| reader.extract(column, &batch));
         for range in intersect(rows, std::slice::from_ref(&whole)) {

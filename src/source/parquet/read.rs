@@ -3,11 +3,12 @@
 use super::columns::{Columns, FileReader, Part};
 use super::fragments::Fragment;
 use super::rows::{choose, count, intersect, take_rows};
-use crate::batch::{Batch, Positions, RowOrigin};
+use crate::batch::{Batch, Positions, RowOrigin, coded};
 use crate::error::{Error, Result};
 use crate::source::{Misfit, RowFilter, SourceBatch};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::SchemaRef;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -108,7 +109,7 @@ impl FragmentReader {
         let (mut chosen, mut known, mut misfits) = (Vec::new(), Vec::new(), Vec::new());
         let mut kept_rows = 0;
         while let Some(part) = columns.next(reader, fragment)? {
-            let batch = RecordBatch::try_new(Arc::clone(&schema), part.arrays)?;
+            let batch = coded::records(&schema, part.arrays, count(&part.rows) as usize)?;
             let mask = keep(filter.as_ref(), &batch, &part.misfits);
             // Misfit rows are kept; each moves up by the rows left out before it.
             let moved = part.misfits.into_iter().map(|misfit| {
@@ -120,7 +121,7 @@ impl FragmentReader {
             choose(&part.rows, &mask, &mut chosen);
             known.push(filter_record_batch(&batch, &mask)?);
         }
-        let known = concat_batches(&schema, &known)?;
+        let known = concatenated(&schema, known)?;
         let others: Vec<usize> = all.into_iter().filter(|column| first.binary_search(column).is_err()).collect();
         self.sparse = count(&chosen) < count(&fragment.wanted) / 4;
         let others = if others.is_empty() || chosen.is_empty() {
@@ -180,8 +181,7 @@ impl FragmentReader {
         if self.sparse {
             part.arrays.iter_mut().for_each(compact);
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let records = RecordBatch::try_new_with_options(Arc::clone(&reader.schema), part.arrays, &options)?;
+        let records = coded::records(&reader.schema, part.arrays, rows)?;
         let before = reader.of_file().rows_before[fragment.row_group];
         let positions = match part.rows.as_slice() {
             [only] => Positions::Consecutive(before + only.start),
@@ -197,6 +197,16 @@ impl Drop for FragmentReader {
     fn drop(&mut self) {
         self.reader.fragments()[self.fragment].chunks.leave();
     }
+}
+
+/// Batches of this schema as one; as plain texts where some have codes and others, because of damage, have not.
+fn concatenated(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch> {
+    let form = batches.first().map_or_else(|| Arc::clone(schema), |batch| batch.schema());
+    if batches.iter().all(|batch| *batch.schema_ref() == form) {
+        return Ok(concat_batches(&form, &batches)?);
+    }
+    let plain = batches.into_iter().map(|batch| coded::plain_from(0, batch)).collect::<Result<Vec<_>>>()?;
+    Ok(concat_batches(schema, &plain)?)
 }
 
 /// Lets go of text that no row refers to.
