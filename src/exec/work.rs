@@ -2,11 +2,11 @@
 
 use super::filter::leading_filters;
 use super::rejects::RejectedValue;
-use crate::batch::{Batch, Mask, RowId, coded};
+use crate::batch::{Batch, Mask, RowId, coded, compact};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Stage, Step};
 use crate::source::{Misfit, Remedy, SourceBatch};
-use arrow::array::BooleanArray;
+use arrow::array::{BooleanArray, RecordBatch};
 use std::sync::Arc;
 
 /// A stage of a pass, and where its columns stand among those of the pass.
@@ -123,6 +123,7 @@ fn evaluate(stage: &PassStage, batches: &[SourceBatch]) -> StageWork {
 
 /// The batch after all steps, in the form that the sink takes; `None` when no row is left, so that a constant which fails does so only for a row.
 fn apply(stage: &Stage, batch: &Batch) -> Result<Option<Batch>> {
+    let rows = batch.rows();
     let mut batch = batch.clone();
     for step in &stage.steps {
         if batch.rows() == 0 {
@@ -133,7 +134,10 @@ fn apply(stage: &Stage, batch: &Batch) -> Result<Option<Batch>> {
     if batch.rows() == 0 {
         return Ok(None);
     }
-    let records = coded::plain_from(stage.coded_columns(), batch.records)?;
+    let mut records = coded::plain_from(stage.coded_columns(), batch.records)?;
+    if stage.holds_rows() && records.num_columns() > 0 && records.num_rows() < rows / 4 {
+        records = RecordBatch::try_new(records.schema(), records.columns().iter().map(compact).collect())?;
+    }
     Ok(Some(Batch { records, ..batch }))
 }
 

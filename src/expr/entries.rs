@@ -88,3 +88,83 @@ fn by_code(entries: &BooleanArray, codes: &[i32]) -> BooleanArray {
     let nulls = entries.nulls().filter(|nulls| nulls.null_count() > 0);
     BooleanArray::new(spread(entries.values()), nulls.map(|nulls| NullBuffer::new(spread(nulls.inner()))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::coded::{plain, records};
+    use crate::expr::{Expr, coalesce, col, lit, when};
+    use crate::types::ColumnType;
+    use arrow::array::{DictionaryArray, Int64Array, StringViewArray};
+    use arrow::datatypes::{Field, Int32Type, Schema};
+
+    /// Columns t, as codes of a dictionary with an entry twice and one unused, and i; then the same with plain text.
+    fn batches(nulls: bool) -> [RecordBatch; 2] {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("t", DataType::Utf8View, true),
+            Field::new("i", DataType::Int64, true),
+        ]));
+        let entries: ArrayRef = Arc::new(StringViewArray::from(vec!["AA", "", "AA", "no number", "thirteen bytes"]));
+        let codes = (0..40).map(|row| Some([0, 1, 2, 4][row % 4]).filter(|_| !nulls || row % 5 > 0));
+        let codes: Int32Array = codes.collect();
+        let coded: ArrayRef = Arc::new(DictionaryArray::<Int32Type>::new(codes, entries));
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter((0..40).map(|row| (row % 3 > 0).then_some(row))));
+        let text = plain(&coded).unwrap();
+        [vec![coded, Arc::clone(&numbers)], vec![text, numbers]].map(|arrays| records(&schema, arrays, 40).unwrap())
+    }
+
+    fn expressions() -> Vec<Expr> {
+        let t = || col("t");
+        vec![
+            t(),
+            t().eq(lit("AA")),
+            t().not_eq(lit("")).and(col("i").gt(lit(7))),
+            t().is_null(),
+            t().is_not_null().or(t().lt(lit("B"))),
+            coalesce([t(), lit("none")]),
+            t().is_in([lit("AA"), lit("x"), lit("y")]),
+            when(t().is_null()).then(lit("null")).when(t().eq(lit(""))).then(lit("empty")).otherwise(t()),
+            when(col("i").gt(lit(20))).then(t()).otherwise(lit("low")),
+            t().eq(t()),
+        ]
+    }
+
+    #[test]
+    fn the_values_are_those_of_plain_text() {
+        for nulls in [false, true] {
+            let [coded, text] = batches(nulls);
+            for expression in expressions() {
+                let bound = expression.bind(&text.schema()).unwrap();
+                let expected = bound.evaluate(&text).unwrap();
+                assert_eq!(&bound.evaluate(&coded).unwrap(), &expected, "{expression}, nulls {nulls}");
+                if *expected.data_type() == DataType::Boolean {
+                    let masks = [&coded, &text].map(|batch| bound.evaluate_mask(batch).unwrap());
+                    assert_eq!(masks[0], masks[1], "{expression}, nulls {nulls}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_that_no_row_names_ends_in_no_error() {
+        let entries: ArrayRef = Arc::new(StringViewArray::from(vec!["1", "no number"]));
+        let coded: ArrayRef = Arc::new(DictionaryArray::<Int32Type>::new(Int32Array::from(vec![0; 9]), entries));
+        let schema = Arc::new(Schema::new(vec![Field::new("t", DataType::Utf8View, true)]));
+        let batch = records(&schema, vec![coded], 9).unwrap();
+        let number = col("t").cast(ColumnType::Int64).bind(&schema).unwrap();
+        assert_eq!(number.evaluate(&batch).unwrap().as_ref(), &Int64Array::from(vec![1; 9]));
+    }
+
+    #[test]
+    fn only_what_computes_something_of_one_text_profits() {
+        let [_, text] = batches(false);
+        let found = |expression: Expr| {
+            let mut found = BTreeSet::new();
+            expression.bind(&text.schema()).unwrap().profits_from_codes(&mut found);
+            found.into_iter().collect::<Vec<_>>()
+        };
+        assert!(found(col("t")).is_empty());
+        assert_eq!(found(col("t").eq(lit("x")).and(col("i").gt(lit(1)))), [0]);
+        assert!(found(col("i").gt(lit(1))).is_empty());
+    }
+}

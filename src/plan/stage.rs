@@ -145,6 +145,11 @@ impl Stage {
         }
     }
 
+    /// Whether its rows stay in memory, or go out, as they are.
+    pub(crate) fn holds_rows(&self) -> bool {
+        !matches!(self.sink, SinkSpec::Aggregate { .. })
+    }
+
     /// The columns of its input, by index, that are of more use to it as codes than as texts.
     pub(crate) fn profits_from_codes(&self) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();

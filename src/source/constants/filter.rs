@@ -5,8 +5,8 @@ use crate::batch::{Mask, coded};
 use crate::expr::Literal;
 use crate::source::{Condition, RowFilter, Test};
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Datum, Float64Array, Int64Array, RecordBatch,
-    Scalar, StringViewArray, TimestampMicrosecondArray, UInt32Array,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Datum, Float64Array, Int64Array, RecordBatch, Scalar,
+    StringViewArray, TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::compute::kernels::cmp;
 use arrow::compute::{cast, is_not_null, is_null, or_kleene, take};

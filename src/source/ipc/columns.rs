@@ -1,12 +1,13 @@
 //! The columns that a file offers. A field of a struct is a column `struct.field`; of a list, its length can be asked
 //! for, as `list.length`.
 
+use crate::batch::coded::Coder;
 use crate::error::Result;
 use crate::source::parquet::columns::at_path;
 use crate::source::parquet::convert::{Converted, convert};
 use crate::source::parquet::schema::{Meaning, column_type};
 use crate::types::ColumnType;
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Fields, Schema};
 use std::collections::HashMap;
 
@@ -91,5 +92,10 @@ impl FileColumn {
     /// The column's values in a batch that holds its field, as type `wanted`.
     pub(super) fn values(&self, batch: &RecordBatch, wanted: ColumnType) -> Result<Converted> {
         convert(&at_path(batch, &self.path)?, self.meaning, wanted)
+    }
+
+    /// The column's codes in a batch that holds its field, if it is one of texts from a dictionary.
+    pub(super) fn codes(&self, batch: &RecordBatch, coder: &mut Coder) -> Result<Option<ArrayRef>> {
+        if self.meaning == Meaning::Values { coder.codes(&at_path(batch, &self.path)?) } else { Ok(None) }
     }
 }

@@ -3,6 +3,7 @@
 use super::bytes::FileBytes;
 use super::columns::FileColumn;
 use super::index::{BatchPlace, FileIndex, Place, message};
+use crate::batch::coded::Coder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::parquet::convert::Converted;
 use crate::source::parquet::guard::guarded;
@@ -26,6 +27,8 @@ const KEPT_DECODERS: usize = 4;
 pub(super) struct Wanted {
     pub(super) column: FileColumn,
     pub(super) column_type: ColumnType,
+    /// As codes, where the file has them.
+    pub(super) coded: bool,
 }
 
 /// Decodes the record batches of one file.
@@ -37,6 +40,8 @@ pub(super) struct BatchDecoder {
     fields: Vec<usize>,
     /// By how many dictionaries stand before a batch.
     decoders: Mutex<HashMap<usize, Arc<FileDecoder>>>,
+    /// One a column wanted.
+    coders: Vec<Mutex<Coder>>,
 }
 
 /// A record batch as the engine takes it.
@@ -56,7 +61,8 @@ impl BatchDecoder {
         if fields.is_empty() && !index.schema.fields().is_empty() {
             fields.push(0);
         }
-        BatchDecoder { bytes, index, wanted, fields, decoders: Mutex::default() }
+        let coders = wanted.iter().map(|_| Mutex::default()).collect();
+        BatchDecoder { bytes, index, wanted, fields, decoders: Mutex::default(), coders }
     }
 
     /// Decodes a record batch.
@@ -70,24 +76,33 @@ impl BatchDecoder {
         let whole = self.decoder(batch.dictionaries).and_then(|decoder| self.read(&decoder, batch, &raw));
         let (columns, touched) = match whole {
             Ok(records) => {
-                let columns = self.wanted.iter().map(|wanted| self.convert(wanted, &records, place)).collect();
+                let columns = (0..self.wanted.len()).map(|at| self.convert(at, &records, place)).collect();
                 (columns, touched_bytes(&records))
             }
             Err(error) if self.wanted.is_empty() => return Err(error),
-            Err(_) => (self.wanted.iter().map(|wanted| self.alone(wanted, batch, &raw)).collect(), place.bytes()),
+            Err(_) => ((0..self.wanted.len()).map(|at| self.alone(at, batch, &raw)).collect(), place.bytes()),
         };
         Ok(Decoded { columns, touched_bytes: touched.min(place.bytes()) })
     }
 
     /// One column by itself, so that another's damage does not concern it.
-    fn alone(&self, wanted: &Wanted, batch: &BatchPlace, raw: &Buffer) -> Result<Converted> {
-        let decoder = self.new_decoder(vec![wanted.column.field], batch.dictionaries)?;
-        self.convert(wanted, &self.read(&decoder, batch, raw)?, batch.place)
+    fn alone(&self, at: usize, batch: &BatchPlace, raw: &Buffer) -> Result<Converted> {
+        let decoder = self.new_decoder(vec![self.wanted[at].column.field], batch.dictionaries)?;
+        self.convert(at, &self.read(&decoder, batch, raw)?, batch.place)
     }
 
-    fn convert(&self, wanted: &Wanted, records: &RecordBatch, place: Place) -> Result<Converted> {
+    fn convert(&self, at: usize, records: &RecordBatch, place: Place) -> Result<Converted> {
+        let wanted = &self.wanted[at];
         let what = || format!("the column `{}`", wanted.column.name);
-        let convert = || Ok::<_, ArrowError>(wanted.column.values(records, wanted.column_type));
+        let codes = || {
+            let mut coder = self.coders[at].lock().unwrap_or_else(PoisonError::into_inner);
+            if wanted.coded { wanted.column.codes(records, &mut coder) } else { Ok(None) }
+        };
+        let values = || match codes()? {
+            Some(codes) => Ok(codes.into()),
+            None => wanted.column.values(records, wanted.column_type),
+        };
+        let convert = || Ok::<_, ArrowError>(values());
         guarded(&self.bytes.input, what, convert).and_then(|converted| converted).map_err(|error| located(error, place))
     }
 

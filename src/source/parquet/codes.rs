@@ -65,3 +65,74 @@ impl Planner<'_> {
         Some(Arc::new(CodedColumns { fields, metadata }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::batch::coded::Coded;
+    use crate::source::input::InputCounters;
+    use crate::source::parquet::open::open;
+    use crate::source::parquet::scan::ParquetScan;
+    use crate::source::{CancelToken, Read, Scan, ScanRequest, ScanScratch};
+    use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::WriterProperties;
+    use std::sync::Arc;
+
+    /// Of each batch, whether its texts came as codes; and the texts.
+    fn read(texts: &[String], properties: WriterProperties, coded: &[usize]) -> (Vec<bool>, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.parquet");
+        let column: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
+        let batch = RecordBatch::try_from_iter([("t", column)]).unwrap();
+        let file = std::fs::File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let counters = Arc::new(InputCounters::default());
+        let opened = open(&[path], &counters, 1).unwrap();
+        let request = ScanRequest {
+            columns: vec![0],
+            filter: None,
+            coded: coded.into(),
+            skip: None,
+            workers: 1,
+            piece_bytes: 1 << 14,
+            batch_bytes: 1 << 14,
+            cancel: CancelToken::new(),
+        };
+        let scan = ParquetScan::new(opened.files.into(), opened.columns.into(), request, counters);
+        let (mut scratch, mut forms, mut found) = (ScanScratch::default(), Vec::new(), Vec::new());
+        while let Read::Partition(ticket, batches) = scan.read(&mut scratch, true).unwrap() {
+            for batch in batches {
+                let column = batch.batch.records.column(0);
+                forms.push(Coded::of(column.as_ref()).is_some());
+                let plain = crate::batch::coded::plain(column).unwrap();
+                found.extend(plain.as_string_view().iter().map(|text| text.unwrap().to_owned()));
+            }
+            scan.commit(ticket);
+        }
+        (forms, found)
+    }
+
+    #[test]
+    fn texts_are_codes_where_asked_for_and_all_pages_of_the_row_group_hold_codes() {
+        // The second of the row groups has more texts than its dictionary may hold.
+        let text = |row: usize| if row / 4000 == 1 { format!("text number {row}") } else { format!("{}", row % 9) };
+        let texts: Vec<String> = (0..12_000).map(text).collect();
+        let properties = || {
+            WriterProperties::builder()
+                .set_max_row_group_row_count(Some(4000))
+                .set_dictionary_page_size_limit(10_000)
+                .set_write_batch_size(100)
+                .build()
+        };
+        let (forms, found) = read(&texts, properties(), &[0]);
+        assert_eq!(found, texts);
+        let mut runs = forms;
+        runs.dedup();
+        assert_eq!(runs, [true, false, true]);
+        assert!(!read(&texts, properties(), &[]).0.contains(&true));
+        let plain = WriterProperties::builder().set_dictionary_enabled(false).build();
+        assert!(!read(&texts, plain, &[0]).0.contains(&true));
+    }
+}

@@ -21,7 +21,9 @@ use arrow::compute::concat;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+};
 use parquet::errors::ParquetError;
 use std::ops::Range;
 use std::sync::Arc;
@@ -234,7 +236,8 @@ impl Columns {
     ) -> Self {
         // Damage that shows at once is found again, column by column.
         let metadata = fragment.coded.as_ref().map_or(&reader.plan.metadata, |coded| &coded.metadata);
-        let decoder = reader.decoder(fragment, metadata, &columns, &rows, batch_rows).ok();
+        let decoder = || reader.decoder(fragment, metadata, &columns, &rows, batch_rows).ok();
+        let decoder = if rows.is_empty() { None } else { decoder() };
         let coders = columns.iter().map(|_| Coder::default()).collect();
         Columns { columns, rows, batch_rows, decoder, coders }
     }
@@ -305,7 +308,8 @@ fn read_blocks(
     blocks.dedup();
     for block in blocks {
         let whole = block * block_rows..((block + 1) * block_rows).min(in_all);
-        let decoded = reader.decoder(fragment, &reader.plan.metadata, &[column], std::slice::from_ref(&whole), block_rows);
+        let decoded =
+            reader.decoder(fragment, &reader.plan.metadata, &[column], std::slice::from_ref(&whole), block_rows);
         let decoded = decoded.and_then(|mut decoder| reader.decode(fragment, &mut decoder, whole.end - whole.start));
         let decoded = decoded.map(|batch| reader.extract(column, &batch));
         for range in intersect(rows, std::slice::from_ref(&whole)) {
