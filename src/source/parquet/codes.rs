@@ -20,13 +20,21 @@ pub(super) struct CodedColumns {
     pub(super) metadata: ArrowReaderMetadata,
 }
 
-/// Which pages hold codes.
+/// A text that is not a code takes more bytes, for its length alone.
+const CODE_BYTES: u64 = 3;
+
+/// Whether all pages of a chunk hold codes. Where the footer does not say so, it shows in the bytes that a value takes;
+/// a wrong guess costs time only.
 fn all_pages_hold_codes(chunk: &ColumnChunkMetaData) -> bool {
     let codes = EncodingMask::new_from_encodings([Encoding::RLE_DICTIONARY, Encoding::PLAIN_DICTIONARY].iter());
-    chunk.page_encoding_stats_mask().is_some_and(|mask| {
-        let other = mask.encodings().any(|encoding| !codes.is_set(encoding));
-        !other && mask.encodings().next().is_some()
-    })
+    match chunk.page_encoding_stats_mask() {
+        Some(mask) => mask.encodings().next().is_some() && mask.encodings().all(|encoding| codes.is_set(encoding)),
+        None => {
+            let bytes = chunk.uncompressed_size().unsigned_abs();
+            chunk.encodings().any(|encoding| codes.is_set(encoding))
+                && bytes <= chunk.num_values().unsigned_abs().saturating_mul(CODE_BYTES)
+        }
+    }
 }
 
 impl Planner<'_> {
@@ -134,5 +142,24 @@ mod tests {
         assert!(!read(&texts, properties(), &[]).0.contains(&true));
         let plain = WriterProperties::builder().set_dictionary_enabled(false).build();
         assert!(!read(&texts, plain, &[0]).0.contains(&true));
+    }
+
+    #[test]
+    fn where_the_footer_tells_nothing_of_pages_their_size_does() {
+        let text = |row: usize| if row / 4000 == 1 { format!("text number {row}") } else { format!("{}", row % 9) };
+        let column: ArrayRef = Arc::new(StringArray::from_iter_values((0..12_000).map(text)));
+        let batch = RecordBatch::try_from_iter([("t", column)]).unwrap();
+        let properties = WriterProperties::builder()
+            .set_max_row_group_row_count(Some(4000))
+            .set_dictionary_page_size_limit(10_000)
+            .set_write_batch_size(100);
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build())).unwrap();
+        writer.write(&batch).unwrap();
+        let metadata = writer.finish().unwrap();
+        let untold = metadata.row_groups().iter().map(|group| {
+            let chunk = group.column(0).clone().into_builder().clear_page_encoding_stats().build().unwrap();
+            super::all_pages_hold_codes(&chunk)
+        });
+        assert_eq!(untold.collect::<Vec<_>>(), [true, false, true]);
     }
 }

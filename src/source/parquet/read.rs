@@ -19,7 +19,7 @@ use std::sync::Arc;
 const LATE_BYTES: u64 = 256 << 20;
 
 /// Passing over rows and stopping for some costs as much as decoding so many rows.
-const ROWS_PER_RUN: u64 = 16;
+const ROWS_PER_RUN: u64 = 10;
 
 /// What is delivered of a fragment at a time.
 pub(super) struct PartitionRead {
