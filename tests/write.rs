@@ -288,7 +288,7 @@ fn the_bytes_do_not_depend_on_threads_partitions_and_batches() {
     let sorted = all.sort_descending(["i"]);
     let parquet = || WriteOptions::new(FileFormat::Parquet).row_group_rows(177).bloom_filters(["k"]);
     // So small a buffer makes many epochs, and `i` has more values than files may be open.
-    let folders = || WriteOptions::new(FileFormat::Csv).partition_by(["i", "k"]).partition_buffer_bytes(12_000);
+    let folders = |options: WriteOptions| options.partition_by(["i", "k"]).partition_buffer_bytes(20_000);
     let write = |runner: Runner, out: &Path| {
         let target = |name: &str| Target::Path(out.join(name));
         let writes = [
@@ -296,7 +296,9 @@ fn the_bytes_do_not_depend_on_threads_partitions_and_batches() {
             Write::new(&some, target("some.csv.zst"), WriteOptions::of_file_name("a.csv.zst").unwrap()),
             Write::new(&sorted, target("sorted.arrow"), WriteOptions::new(FileFormat::Ipc)),
             Write::new(&all.limit(100), target("limit.ndjson"), WriteOptions::new(FileFormat::Ndjson)),
-            Write::new(&all, target("folders"), folders()),
+            Write::new(&all, target("folders"), folders(WriteOptions::new(FileFormat::Csv).compression(Codec::Gzip))),
+            Write::new(&all.limit(400), target("arrow"), folders(WriteOptions::new(FileFormat::Ipc))),
+            Write::new(&all.limit(300), target("single"), folders(parquet()).row_group_rows(1)),
             Write::new(&some, target("by-date"), parquet().partition_by(["b"])),
         ];
         let run = runner.write_all(&writes).unwrap();
@@ -323,7 +325,8 @@ fn the_bytes_do_not_depend_on_threads_partitions_and_batches() {
         }
     }
     let first = first.unwrap();
-    assert!(first.keys().any(|name| name.ends_with("part-1.csv")), "files were closed and begun again");
+    assert!(first.keys().any(|name| name.ends_with("part-1.arrow")), "files were closed and others begun");
+    assert!(!first.keys().any(|name| name.ends_with("part-1.csv.gz")), "text was appended");
 }
 
 #[test]

@@ -117,6 +117,11 @@ impl Partial {
         OpenOptions::new().write(true).create_new(true).open(path)
     }
 
+    /// A file that [`Partial::create`] made, to append to.
+    pub(crate) fn reopen(&self, relative: &Path) -> io::Result<File> {
+        OpenOptions::new().append(true).open(self.path.join(relative))
+    }
+
     /// Gives the complete file its name. With `sync`, its bytes are on the disk before, and its name after.
     pub(crate) fn commit(mut self, sync: bool) -> io::Result<()> {
         if sync {

@@ -154,14 +154,14 @@ impl RowOutput for FileOutput {
     }
 
     fn prepare(&self, records: RecordBatch) -> Result<Prepared> {
-        let parts = self.current()?.route(&records)?;
-        Ok(Prepared { records, notes: Some(Box::new(parts)) })
+        let (records, routed) = self.current()?.prepare(records)?;
+        Ok(Prepared { records, notes: Some(Box::new(routed)) })
     }
 
     fn take(&self, prepared: Prepared, stopped: &dyn Fn() -> bool) -> Result<()> {
-        let parts = prepared.notes.and_then(|notes| notes.downcast::<Vec<Routed>>().ok());
-        let parts = parts.ok_or_else(|| Error::internal("rows that were not prepared"))?;
-        self.current()?.take(prepared.records, *parts, stopped)
+        let routed = prepared.notes.and_then(|notes| notes.downcast::<Option<Routed>>().ok());
+        let routed = routed.ok_or_else(|| Error::internal("rows that were not prepared"))?;
+        self.current()?.take(prepared.records, *routed, stopped)
     }
 
     fn help(&self, stopped: &dyn Fn() -> bool) -> Result<bool> {
