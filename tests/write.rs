@@ -217,9 +217,17 @@ fn no_rows_are_a_header_or_a_schema() {
     assert_eq!(read_ipc(&path("a.arrow")).num_columns(), 7);
     none.write_ndjson(path("a.ndjson")).unwrap();
     assert_eq!(std::fs::read(path("a.ndjson")).unwrap(), b"");
-    let options = WriteOptions::new(FileFormat::Csv).partition_by(["b"]);
-    assert_eq!(Runner::new().write(&none, path("parts"), options).unwrap().value.files, 0);
-    assert!(path("parts").is_dir());
+    for (format, name) in [(FileFormat::Csv, "csv"), (FileFormat::Parquet, "parquet"), (FileFormat::Ipc, "arrow")] {
+        let options = WriteOptions::new(format).partition_by(["b"]);
+        assert_eq!(Runner::new().write(&none, path(name), options).unwrap().value.files, 1);
+        let read = outcrop::scan(path(name)).unwrap();
+        assert_eq!(read.collect().unwrap().rows(), 0);
+        let names: Vec<String> = read.schema().unwrap().fields().iter().map(|field| field.name().clone()).collect();
+        assert_eq!(names, ["a, \"text\"", " i ", "#x", "d", "t", "nothing", "b"], "{format:?}");
+        if format != FileFormat::Csv {
+            assert_eq!(read.schema().unwrap().field(6).data_type(), &DataType::Boolean);
+        }
+    }
 }
 
 #[test]

@@ -79,6 +79,12 @@ impl Router {
         &self.schema
     }
 
+    /// All columns, as one has them who reads the folders: those that name folders last.
+    pub(super) fn whole_schema(&self, schema: &Schema) -> Result<SchemaRef> {
+        let keys = self.keys.iter().map(|(at, _)| *at);
+        Ok(Arc::new(schema.project(&self.stored.iter().copied().chain(keys).collect::<Vec<_>>())?))
+    }
+
     /// The rows by folder, in the order in which folders come up.
     pub(super) fn route(&self, records: &RecordBatch) -> Result<Routed> {
         let columns = self.keys.iter().map(|(at, _)| Column::of(records.column(*at)));

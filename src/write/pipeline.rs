@@ -8,12 +8,12 @@
 //!   wait because the window is full are woken.
 //! - The queue holds no more than one chunk a worker, and no chunk is appended further ahead than the window.
 
-use super::atomic::Partial;
 use super::chunk::{
     ChunkLimits, Chunker, Cut, Held, Part, ROW_OVERHEAD_BYTES, Small, compacted, rows_until, value_bytes,
 };
 use super::files::{Appender, Encoded, Encoder, OutFile, writing};
 use super::folders::{Routed, Router};
+use crate::atomic::Partial;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Budget, Reservation};
 use arrow::array::RecordBatch;
@@ -92,6 +92,8 @@ pub(super) struct Settings {
 /// One writing of one answer.
 pub(super) struct Pipeline {
     encoder: Box<dyn Encoder>,
+    /// Makes the file of a folder that gets no rows, with the columns that name folders too.
+    when_empty: Option<Box<dyn Encoder>>,
     router: Option<Router>,
     limits: ChunkLimits,
     settings: Settings,
@@ -142,6 +144,7 @@ pub(super) struct Complete {
 impl Pipeline {
     pub(super) fn new(
         encoder: Box<dyn Encoder>,
+        when_empty: Option<Box<dyn Encoder>>,
         router: Option<Router>,
         place: Place,
         settings: Settings,
@@ -169,6 +172,7 @@ impl Pipeline {
         Pipeline {
             limits: encoder.limits(),
             encoder,
+            when_empty,
             router,
             settings,
             cutter: Mutex::new(cutter),
@@ -308,16 +312,16 @@ impl Pipeline {
                     self.close(tail, &name)?;
                 }
             }
-            self.open(tail, &chunk.folder)?;
+            self.open(tail, &chunk.folder, &*self.encoder)?;
         }
         let file = tail.open.get_mut(&chunk.folder).ok_or_else(|| Error::internal("a file that was opened is gone"))?;
         file.last_number = chunk.number;
         file.appender.append(encoded)
     }
 
-    fn open(&self, tail: &mut Tail, folder: &Arc<str>) -> Result<()> {
+    fn open(&self, tail: &mut Tail, folder: &Arc<str>, encoder: &dyn Encoder) -> Result<()> {
         let begun = tail.begun.entry(Arc::clone(folder)).or_default();
-        let resumes = *begun > 0 && self.encoder.can_resume();
+        let resumes = *begun > 0 && encoder.can_resume();
         let number = if resumes { *begun - 1 } else { *begun };
         let failed = |error: std::io::Error| writing(&self.settings.name, &error);
         let file = match &tail.place {
@@ -332,11 +336,11 @@ impl Pipeline {
             }
         };
         let appender = if resumes {
-            self.encoder.resume(file)?
+            encoder.resume(file)?
         } else {
             *begun += 1;
             tail.files += 1;
-            self.encoder.create(file)?
+            encoder.create(file)?
         };
         tail.open.insert(Arc::clone(folder), OpenFile { appender, last_number: 0 });
         Ok(())
@@ -382,8 +386,9 @@ impl Pipeline {
         if !tail.waiting.is_empty() || tail.failed {
             return Err(Error::internal("chunks were left unwritten"));
         }
-        if self.router.is_none() && tail.begun.is_empty() {
-            self.open(&mut tail, &Arc::from(""))?;
+        if tail.begun.is_empty() {
+            let encoder = self.when_empty.as_ref().unwrap_or(&self.encoder);
+            self.open(&mut tail, &Arc::from(""), &**encoder)?;
         }
         while let Some(folder) = tail.open.keys().next().cloned() {
             self.close(&mut tail, &folder)?;
