@@ -338,6 +338,25 @@ fn the_bytes_do_not_depend_on_threads_partitions_and_batches() {
 }
 
 #[test]
+fn keys_of_folders_read_back_whatever_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let texts = ["a/b=c%41", "caf\u{e9}", "", "..", "__HIVE_DEFAULT_PARTITION__", "+ &;$!~", " padded ", "NA", "007"];
+    let texts = texts.map(Some).into_iter().chain([None]);
+    let doubles = [1.5, -0.0, 1e300, 0.1, 2.0, 3.25, 1e-7, f64::MAX, 5e-324].map(Some).into_iter().chain([None]);
+    let keys = table(vec![
+        ("n", Arc::new(Int64Array::from_iter_values(0..10)) as ArrayRef),
+        ("t", Arc::new(StringViewArray::from_iter(texts))),
+        ("x", Arc::new(Float64Array::from_iter(doubles))),
+    ]);
+    for format in [FileFormat::Parquet, FileFormat::Csv, FileFormat::Ipc, FileFormat::Ndjson] {
+        let out = folder.path().join(format!("{format:?}"));
+        let options = WriteOptions::new(format).partition_by(["t", "x"]);
+        assert_eq!(Runner::new().write(&frame(vec![keys.clone()]), &out, options).unwrap().value.files, 10);
+        assert_same(&keys, &collected(&outcrop::scan(&out).unwrap().sort(["n"])));
+    }
+}
+
+#[test]
 fn folders_hold_every_row_once_and_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let mut text = "k,n,t\n".to_string();
