@@ -13,7 +13,7 @@
 //! ```
 //!
 //! The verbs are in [`frame`], expressions in [`expr`], questions in words in [`sql`]; the life of a query is told in
-//! `ARCHITECTURE.md`. The library prints nothing, installs no signal handler and no allocator, and works on threads of
+//! `ARCHITECTURE.md`. The library prints nothing, installs no signal handler, no panic hook and no allocator, and works on threads of
 //! its own; progress and warnings go to callbacks of [`frame::Runner`].
 
 #![deny(missing_docs)]
@@ -22,11 +22,15 @@
 
 pub mod error;
 
+pub mod panics;
+
 pub mod types;
 
 pub mod batch;
 
 pub mod memory;
+
+pub mod atomic;
 
 pub mod aggregate;
 

@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{Random, compress, random_csv};
+use common::{Random, answers_to, compress, random_csv, shown};
 use outcrop::exec::Scheduler;
-use outcrop::frame::{DataFrame, LazyFrame, Run, Runner, scan_csv};
+use outcrop::frame::{DataFrame, Runner, scan_csv};
 use std::path::PathBuf;
 
 /// Questions that touch every sink and every kind of state.
@@ -25,29 +25,6 @@ const QUESTIONS: [&str; 14] = [
     "mean(x > 0), sum(b), min(b), max(d), count(d) by b",
     "min(d), max(d), first(d) by month(d) as month",
 ];
-
-fn answers(frame: &LazyFrame, runner: &Runner) -> Run<Vec<DataFrame>> {
-    let frames: Vec<LazyFrame> = QUESTIONS.iter().map(|question| frame.ask(question).unwrap()).collect();
-    runner.run(frames).unwrap()
-}
-
-/// Everything about an answer, doubles to the bit.
-fn shown(frame: &DataFrame) -> String {
-    use outcrop::frame::Value;
-    let mut text = format!("{:?}\n", frame.schema().fields());
-    for batch in frame.batches() {
-        for row in 0..batch.num_rows() {
-            for column in batch.columns() {
-                match Value::of(column, row).unwrap() {
-                    Value::Float64(number) => text.push_str(&format!("{:016x} ", number.to_bits())),
-                    other => text.push_str(&format!("{other:?} ")),
-                }
-            }
-            text.push('\n');
-        }
-    }
-    text
-}
 
 fn write_set(folder: &std::path::Path, random: &mut Random, files: usize, records: usize) -> Vec<PathBuf> {
     let mut paths = Vec::new();
@@ -73,12 +50,12 @@ fn answers_do_not_depend_on_threads_partitions_batches_or_company() {
         let paths = write_set(folder.path(), &mut random, files, records);
         let frame = scan_csv(paths).unwrap();
         let baseline = Runner::new().scheduler(Scheduler::Synchronous).piece_bytes(1 << 28).batch_bytes(1 << 28);
-        let expected = answers(&frame, &baseline);
+        let expected = answers_to(&QUESTIONS, &frame, &baseline);
         let expected_text: Vec<String> = expected.value.iter().map(shown).collect();
         for _ in 0..3 {
             let (threads, piece, batch) = (1 + random.below(5), 1 + random.below(5000), 1 + random.below(5000));
             let runner = Runner::new().threads(threads).piece_bytes(piece).batch_bytes(batch);
-            let found = answers(&frame, &runner);
+            let found = answers_to(&QUESTIONS, &frame, &runner);
             for (question, (expected, found)) in QUESTIONS.iter().zip(expected_text.iter().zip(&found.value)) {
                 let how = format!("seed {seed} round {round} threads {threads} piece {piece} batch {batch}");
                 assert_eq!(*expected, shown(found), "{question}\n{how}");

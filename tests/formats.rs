@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Random, compress};
+use common::{Random, answers_to, compress, shown};
 use outcrop::error::ErrorKind;
 use outcrop::exec::Scheduler;
 use outcrop::frame::{DataFrame, FileScan, LazyFrame, Run, Runner, Value};
@@ -10,22 +10,6 @@ use outcrop::source::detect::InputFormat;
 use outcrop::types::ColumnType;
 use outcrop::{scan, scan_csv};
 use std::path::{Path, PathBuf};
-
-fn shown(frame: &DataFrame) -> String {
-    let mut text = format!("{:?}\n", frame.schema().fields());
-    for batch in frame.batches() {
-        for row in 0..batch.num_rows() {
-            for column in batch.columns() {
-                match Value::of(column, row).unwrap() {
-                    Value::Float64(number) => text.push_str(&format!("{:016x} ", number.to_bits())),
-                    other => text.push_str(&format!("{other:?} ")),
-                }
-            }
-            text.push('\n');
-        }
-    }
-    text
-}
 
 fn write(folder: &Path, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
     let path = folder.join(name);
@@ -122,8 +106,7 @@ const QUESTIONS: [&str; 8] = [
 ];
 
 fn answers(frame: &LazyFrame, runner: &Runner) -> (Vec<String>, u64) {
-    let frames: Vec<LazyFrame> = QUESTIONS.iter().map(|question| frame.ask(question).unwrap()).collect();
-    let run: Run<Vec<DataFrame>> = runner.run(frames).unwrap();
+    let run = answers_to(&QUESTIONS, frame, runner);
     (run.value.iter().map(shown).collect(), run.statistics.records_read)
 }
 

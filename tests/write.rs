@@ -217,9 +217,17 @@ fn no_rows_are_a_header_or_a_schema() {
     assert_eq!(read_ipc(&path("a.arrow")).num_columns(), 7);
     none.write_ndjson(path("a.ndjson")).unwrap();
     assert_eq!(std::fs::read(path("a.ndjson")).unwrap(), b"");
-    let options = WriteOptions::new(FileFormat::Csv).partition_by(["b"]);
-    assert_eq!(Runner::new().write(&none, path("parts"), options).unwrap().value.files, 0);
-    assert!(path("parts").is_dir());
+    for (format, name) in [(FileFormat::Csv, "csv"), (FileFormat::Parquet, "parquet"), (FileFormat::Ipc, "arrow")] {
+        let options = WriteOptions::new(format).partition_by(["b"]);
+        assert_eq!(Runner::new().write(&none, path(name), options).unwrap().value.files, 1);
+        let read = outcrop::scan(path(name)).unwrap();
+        assert_eq!(read.collect().unwrap().rows(), 0);
+        let names: Vec<String> = read.schema().unwrap().fields().iter().map(|field| field.name().clone()).collect();
+        assert_eq!(names, ["a, \"text\"", " i ", "#x", "d", "t", "nothing", "b"], "{format:?}");
+        if format != FileFormat::Csv {
+            assert_eq!(read.schema().unwrap().field(6).data_type(), &DataType::Boolean);
+        }
+    }
 }
 
 #[test]
@@ -288,7 +296,7 @@ fn the_bytes_do_not_depend_on_threads_partitions_and_batches() {
     let sorted = all.sort_descending(["i"]);
     let parquet = || WriteOptions::new(FileFormat::Parquet).row_group_rows(177).bloom_filters(["k"]);
     // So small a buffer makes many epochs, and `i` has more values than files may be open.
-    let folders = || WriteOptions::new(FileFormat::Csv).partition_by(["i", "k"]).partition_buffer_bytes(12_000);
+    let folders = |options: WriteOptions| options.partition_by(["i", "k"]).partition_buffer_bytes(20_000);
     let write = |runner: Runner, out: &Path| {
         let target = |name: &str| Target::Path(out.join(name));
         let writes = [
@@ -296,7 +304,9 @@ fn the_bytes_do_not_depend_on_threads_partitions_and_batches() {
             Write::new(&some, target("some.csv.zst"), WriteOptions::of_file_name("a.csv.zst").unwrap()),
             Write::new(&sorted, target("sorted.arrow"), WriteOptions::new(FileFormat::Ipc)),
             Write::new(&all.limit(100), target("limit.ndjson"), WriteOptions::new(FileFormat::Ndjson)),
-            Write::new(&all, target("folders"), folders()),
+            Write::new(&all, target("folders"), folders(WriteOptions::new(FileFormat::Csv).compression(Codec::Gzip))),
+            Write::new(&all.limit(400), target("arrow"), folders(WriteOptions::new(FileFormat::Ipc))),
+            Write::new(&all.limit(300), target("single"), folders(parquet()).row_group_rows(1)),
             Write::new(&some, target("by-date"), parquet().partition_by(["b"])),
         ];
         let run = runner.write_all(&writes).unwrap();
@@ -323,7 +333,27 @@ fn the_bytes_do_not_depend_on_threads_partitions_and_batches() {
         }
     }
     let first = first.unwrap();
-    assert!(first.keys().any(|name| name.ends_with("part-1.csv")), "files were closed and begun again");
+    assert!(first.keys().any(|name| name.ends_with("part-1.arrow")), "files were closed and others begun");
+    assert!(!first.keys().any(|name| name.ends_with("part-1.csv.gz")), "text was appended");
+}
+
+#[test]
+fn keys_of_folders_read_back_whatever_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let texts = ["a/b=c%41", "caf\u{e9}", "", "..", "__HIVE_DEFAULT_PARTITION__", "+ &;$!~", " padded ", "NA", "007"];
+    let texts = texts.map(Some).into_iter().chain([None]);
+    let doubles = [1.5, -0.0, 1e300, 0.1, 2.0, 3.25, 1e-7, f64::MAX, 5e-324].map(Some).into_iter().chain([None]);
+    let keys = table(vec![
+        ("n", Arc::new(Int64Array::from_iter_values(0..10)) as ArrayRef),
+        ("t", Arc::new(StringViewArray::from_iter(texts))),
+        ("x", Arc::new(Float64Array::from_iter(doubles))),
+    ]);
+    for format in [FileFormat::Parquet, FileFormat::Csv, FileFormat::Ipc, FileFormat::Ndjson] {
+        let out = folder.path().join(format!("{format:?}"));
+        let options = WriteOptions::new(format).partition_by(["t", "x"]);
+        assert_eq!(Runner::new().write(&frame(vec![keys.clone()]), &out, options).unwrap().value.files, 10);
+        assert_same(&keys, &collected(&outcrop::scan(&out).unwrap().sort(["n"])));
+    }
 }
 
 #[test]

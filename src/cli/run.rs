@@ -9,10 +9,12 @@ use super::open::open_any;
 use super::progress::Progress;
 use super::render::{Answer, Format, Layout, Renderer, write_answers};
 use super::stats;
+use crate::atomic::{Partial, remove_unfinished};
 use crate::error::{Error, ErrorKind};
 use crate::exec::{RunOptions, RunStatistics, flows_through, stream};
 use crate::expr::count_rows;
 use crate::frame::{CsvScan, DataFrame, LazyFrame, Runner, Write as FileWrite};
+use crate::panics::is_caught;
 use crate::plan::{LogicalPlan, explain};
 use crate::source::CancelToken;
 use crate::source::csv::{DateFormats, Encoding};
@@ -21,7 +23,7 @@ use crate::source::paths::{IntoPaths, expand};
 use crate::sql::{parse_question, read_questions};
 use crate::types::ColumnType;
 use crate::write::text::compress;
-use crate::write::{Codec, Partial, Target, WriteOptions, refuse_rejects, remove_unfinished};
+use crate::write::{Codec, Target, WriteOptions, refuse_rejects};
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
 use clap::Parser;
@@ -44,6 +46,7 @@ const TABLE_ROWS: usize = 60;
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    quiet_caught_panics();
     let cancel = CancelToken::new();
     stop_on_interrupt(&cancel);
     let outcome = match cli.command {
@@ -58,6 +61,16 @@ pub fn main() -> ExitCode {
         Err(Stop::Error(error)) if error.kind() == ErrorKind::Cancelled => ExitCode::from(INTERRUPTED),
         outcome => ExitCode::from(conclude(outcome, &mut io::stderr())),
     }
+}
+
+/// A panic in a decoder of others is told as an error, and needs no trace beside it.
+fn quiet_caught_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !is_caught() {
+            before(panic);
+        }
+    }));
 }
 
 /// Ctrl-C cancels the run; work that does not stop soon, such as sorting a large answer, ends with the process.

@@ -4,17 +4,16 @@
 //! the values alone, not on the batches in which they come.
 
 use crate::error::Result;
+use crate::memory::Reservation;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{ArrowNativeType, BinaryViewType, StringViewType};
 use arrow::datatypes::{BinaryType, ByteArrayType, ByteViewType, DataType, LargeBinaryType, LargeUtf8Type, Utf8Type};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What a value counts for when its type does not say.
 const NOMINAL_BYTES: u64 = 64;
-/// Batches of fewer rows are put together when there are many, because each has a price of its own.
-const SMALL_ROWS: usize = 1024;
-const MANY_SMALL: usize = 32;
 
 /// How large a chunk is.
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +24,46 @@ pub(super) struct ChunkLimits {
     pub(super) bytes: u64,
 }
 
+/// Rows that several chunks may need; given up with the last part of them.
+#[derive(Debug)]
+pub(super) struct Held {
+    records: RecordBatch,
+    _reservation: Reservation,
+}
+
+impl Held {
+    /// Rows, and what is reserved for them.
+    pub(super) fn new(records: RecordBatch, reservation: Reservation) -> Self {
+        Held { records, _reservation: reservation }
+    }
+}
+
+/// Neighbouring rows of a batch. A few rows of each of many folders cost no more than this beside their values.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) held: Arc<Held>,
+    pub(super) rows: Range<usize>,
+}
+
+/// What a row is taken to cost beside its value, if it is a part of its own.
+pub(super) const ROW_OVERHEAD_BYTES: u64 = 48;
+
+impl Part {
+    pub(super) fn records(&self) -> RecordBatch {
+        self.held.records.slice(self.rows.start, self.rows.len())
+    }
+
+    fn split_off(&mut self, rows: usize) -> Part {
+        let first = Part { held: Arc::clone(&self.held), rows: self.rows.start..self.rows.start + rows };
+        self.rows.start += rows;
+        first
+    }
+}
+
 /// The rows of a chunk.
 #[derive(Debug)]
 pub(super) struct Cut {
-    pub(super) batches: Vec<RecordBatch>,
+    pub(super) parts: Vec<Part>,
     /// Bytes of their values.
     pub(super) bytes: u64,
 }
@@ -36,57 +71,45 @@ pub(super) struct Cut {
 /// Rows on their way to a chunk.
 #[derive(Debug, Default)]
 pub(super) struct Chunker {
-    batches: Vec<RecordBatch>,
+    parts: Vec<Part>,
     rows: usize,
     bytes: u64,
-    /// So many of the last batches are small.
-    small: usize,
 }
 
 impl Chunker {
     /// Takes rows whose values have `bytes` bytes; gives the chunks that are complete.
-    pub(super) fn push(&mut self, mut batch: RecordBatch, mut bytes: u64, limits: ChunkLimits) -> Result<Vec<Cut>> {
+    pub(super) fn push(&mut self, mut part: Part, mut bytes: u64, limits: ChunkLimits) -> Vec<Cut> {
         let mut chunks = Vec::new();
-        while self.rows + batch.num_rows() >= limits.rows || self.bytes + bytes >= limits.bytes {
-            let most = batch.num_rows().min(limits.rows - self.rows);
-            let taken = rows_until(&batch, most, limits.bytes.saturating_sub(self.bytes));
-            let first = batch.slice(0, taken);
-            let first_bytes = value_bytes(&first);
-            self.add(first, first_bytes)?;
-            batch = batch.slice(taken, batch.num_rows() - taken);
+        while self.rows + part.rows.len() >= limits.rows || self.bytes + bytes >= limits.bytes {
+            let most = part.rows.len().min(limits.rows - self.rows);
+            let taken = rows_until(&part.records(), most, limits.bytes.saturating_sub(self.bytes), 0);
+            let first = part.split_off(taken);
+            let first_bytes = value_bytes(&first.records());
+            self.add(first, first_bytes);
             bytes = bytes.saturating_sub(first_bytes);
             if self.rows >= limits.rows || self.bytes >= limits.bytes {
                 chunks.push(self.take());
             }
-            if batch.num_rows() == 0 {
-                return Ok(chunks);
+            if part.rows.is_empty() {
+                return chunks;
             }
         }
-        self.add(batch, bytes)?;
-        Ok(chunks)
+        self.add(part, bytes);
+        chunks
     }
 
-    fn add(&mut self, batch: RecordBatch, bytes: u64) -> Result<()> {
-        if batch.num_rows() == 0 {
-            return Ok(());
+    fn add(&mut self, part: Part, bytes: u64) {
+        if !part.rows.is_empty() {
+            self.rows += part.rows.len();
+            self.bytes += bytes;
+            self.parts.push(part);
         }
-        self.rows += batch.num_rows();
-        self.bytes += bytes;
-        self.small = if batch.num_rows() < SMALL_ROWS { self.small + 1 } else { 0 };
-        self.batches.push(batch);
-        if self.small >= MANY_SMALL {
-            let small = self.batches.split_off(self.batches.len() - self.small);
-            let joined = concat_batches(&small[0].schema(), &small)?;
-            self.small = usize::from(joined.num_rows() < SMALL_ROWS);
-            self.batches.push(joined);
-        }
-        Ok(())
     }
 
     /// The rows so far, as a chunk.
     pub(super) fn take(&mut self) -> Cut {
-        let Chunker { batches, bytes, .. } = std::mem::take(self);
-        Cut { batches, bytes }
+        let Chunker { parts, bytes, .. } = std::mem::take(self);
+        Cut { parts, bytes }
     }
 
     /// Whether there are none.
@@ -95,18 +118,72 @@ impl Chunker {
     }
 }
 
-/// How many of the first `most` rows it takes to reach `bytes` bytes of values; `most` if they do not.
-pub(super) fn rows_until(batch: &RecordBatch, most: usize, bytes: u64) -> usize {
-    let mut per_row = vec![0_u64; most];
-    for column in batch.columns() {
-        add_bytes(&column.slice(0, most), &mut per_row);
+/// Batches so small that each costs more than its rows; they are put together before they go on.
+#[derive(Debug, Default)]
+pub(super) struct Small {
+    batches: Vec<RecordBatch>,
+    rows: usize,
+    bytes: u64,
+}
+
+/// Batches of fewer rows are small.
+const SMALL_ROWS: usize = 1024;
+/// So many bytes of values are not small, however few their rows.
+const SMALL_BYTES: u64 = 1 << 20;
+
+impl Small {
+    /// Whether a batch is small.
+    pub(super) fn is_small(records: &RecordBatch) -> bool {
+        records.num_rows() < SMALL_ROWS
     }
+
+    /// Takes a batch.
+    pub(super) fn add(&mut self, records: RecordBatch) {
+        self.rows += records.num_rows();
+        self.bytes += value_bytes(&records);
+        self.batches.push(records);
+    }
+
+    /// Whether there is enough to go on.
+    pub(super) fn is_full(&self) -> bool {
+        self.rows >= SMALL_ROWS || self.bytes >= SMALL_BYTES
+    }
+
+    /// Bytes of the values in it.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// All rows in one batch, if there are any.
+    pub(super) fn take(&mut self) -> Result<Option<RecordBatch>> {
+        let Small { mut batches, rows, .. } = std::mem::take(self);
+        match batches.len() {
+            _ if rows == 0 => Ok(None),
+            1 => Ok(batches.pop()),
+            _ => Ok(Some(concat_batches(&batches[0].schema(), &batches)?)),
+        }
+    }
+}
+
+/// How many of the first `most` rows it takes to reach `bytes` bytes of values, each row counting `overhead` more;
+/// `most` if they do not.
+pub(super) fn rows_until(batch: &RecordBatch, most: usize, bytes: u64, overhead: u64) -> usize {
+    let per_row = row_bytes(&batch.slice(0, most));
     let mut sum = 0;
     let reached = per_row.iter().position(|row| {
-        sum += row;
+        sum += row + overhead;
         sum >= bytes
     });
     reached.map_or(most, |at| at + 1)
+}
+
+/// Bytes of the values of each row.
+pub(super) fn row_bytes(batch: &RecordBatch) -> Vec<u64> {
+    let mut per_row = vec![0_u64; batch.num_rows()];
+    for column in batch.columns() {
+        add_bytes(column, &mut per_row);
+    }
+    per_row
 }
 
 /// Bytes of the values of all rows.
@@ -194,6 +271,7 @@ pub(super) fn compacted(batch: RecordBatch) -> Result<RecordBatch> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Budget;
     use arrow::array::{Int64Array, StringViewArray};
     use proptest::prelude::*;
 
@@ -204,14 +282,16 @@ mod tests {
     }
 
     fn cuts(batch: &RecordBatch, pieces: &[usize], limits: ChunkLimits) -> Vec<usize> {
-        let rows = |chunk: &Cut| chunk.batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        let rows = |chunk: &Cut| chunk.parts.iter().map(|part| part.rows.len()).sum::<usize>();
         let mut chunker = Chunker::default();
         let (mut cuts, mut start) = (Vec::new(), 0);
         for piece in pieces.iter().copied().chain([usize::MAX]) {
-            let piece = batch.slice(start, piece.min(batch.num_rows() - start));
-            start += piece.num_rows();
-            let bytes = value_bytes(&piece);
-            cuts.extend(chunker.push(piece, bytes, limits).unwrap().iter().map(rows));
+            let records = batch.slice(start, piece.min(batch.num_rows() - start));
+            start += records.num_rows();
+            let (rows_of_piece, bytes) = (0..records.num_rows(), value_bytes(&records));
+            let held = Held::new(records, Budget::unlimited().reservation("test"));
+            let part = Part { held: Arc::new(held), rows: rows_of_piece };
+            cuts.extend(chunker.push(part, bytes, limits).iter().map(rows));
         }
         cuts.push(rows(&chunker.take()));
         cuts
@@ -243,13 +323,16 @@ mod tests {
     }
 
     #[test]
-    fn many_small_batches_are_put_together() {
-        let mut chunker = Chunker::default();
-        let limits = ChunkLimits { rows: 1 << 20, bytes: 1 << 30 };
-        for _ in 0..10_000 {
-            chunker.push(batch(&[None]), 9, limits).unwrap();
+    fn small_batches_are_put_together_until_they_are_not_small() {
+        let mut small = Small::default();
+        for _ in 0..SMALL_ROWS {
+            assert!(!small.is_full());
+            small.add(batch(&[None]));
         }
-        assert!(chunker.batches.len() < 2 * MANY_SMALL, "{}", chunker.batches.len());
-        assert_eq!(chunker.take().batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 10_000);
+        assert!(small.is_full());
+        assert_eq!(small.take().unwrap().unwrap().num_rows(), SMALL_ROWS);
+        assert!(small.take().unwrap().is_none());
+        small.add(batch(&[Some("x".repeat(SMALL_BYTES as usize))]));
+        assert!(small.is_full(), "one row may be large");
     }
 }

@@ -15,11 +15,21 @@ pub(super) trait Encoder: Send + Sync {
     /// How large its chunks are.
     fn limits(&self) -> ChunkLimits;
 
-    /// A chunk encoded; called by all workers.
-    fn encode(&self, chunk: Vec<RecordBatch>) -> Result<Encoded>;
+    /// A chunk encoded, whose values have so many bytes; called by all workers.
+    fn encode(&self, chunk: Vec<RecordBatch>, value_bytes: u64) -> Result<Encoded>;
 
     /// Begins a file.
     fn create(&self, file: OutFile) -> Result<Box<dyn Appender>>;
+
+    /// Whether a file that was finished can be appended to.
+    fn can_resume(&self) -> bool {
+        false
+    }
+
+    /// Goes on with a file that was finished.
+    fn resume(&self, file: OutFile) -> Result<Box<dyn Appender>> {
+        Err(Error::internal("this format cannot be appended to").in_file(file.name()))
+    }
 }
 
 /// A chunk as its format stores it.

@@ -3,13 +3,14 @@
 //! Bytes that file systems or readers treat as their own are written `%XX`, and so is the first byte of a value that
 //! looks like the name for null.
 
-use super::chunk::{compacted, value_bytes};
+use super::chunk::{row_bytes, value_bytes};
 use super::text::{Column, Value};
 use crate::error::{Error, ErrorKind, Result};
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{Schema, SchemaRef};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What stands for null in the name of a folder.
@@ -24,22 +25,37 @@ pub(super) struct Router {
     schema: SchemaRef,
 }
 
-/// Rows of one folder.
+/// Rows sorted by folder.
 pub(super) struct Routed {
-    /// The folder, relative to the whole.
-    pub(super) folder: Arc<str>,
-    /// Its rows, with the columns that are stored.
+    /// The rows of a folder stand together, in their order; only with the columns that are stored.
     pub(super) records: RecordBatch,
+    /// The place that each row had before; empty if it is the same.
+    pub(super) input_rows: Vec<u32>,
+    pub(super) folders: Vec<RoutedFolder>,
+    /// Bytes of the values.
+    pub(super) bytes: u64,
+}
+
+/// The rows of one folder.
+pub(super) struct RoutedFolder {
+    /// The folder, relative to the whole.
+    pub(super) name: Arc<str>,
+    pub(super) rows: Range<usize>,
     /// Bytes of their values.
     pub(super) bytes: u64,
 }
 
 impl Routed {
-    /// Rows of a folder, without memory that they do not need.
-    pub(super) fn new(folder: Arc<str>, records: RecordBatch) -> Result<Self> {
-        let records = compacted(records)?;
+    /// Rows that all belong to the one file.
+    pub(super) fn whole(records: RecordBatch) -> Self {
         let bytes = value_bytes(&records);
-        Ok(Routed { folder, records, bytes })
+        let folder = RoutedFolder { name: Arc::from(""), rows: 0..records.num_rows(), bytes };
+        Routed { records, input_rows: Vec::new(), folders: vec![folder], bytes }
+    }
+
+    /// The place before sorting of the row that is now `row`.
+    pub(super) fn input_row(&self, row: usize) -> usize {
+        self.input_rows.get(row).map_or(row, |row| *row as usize)
     }
 }
 
@@ -63,8 +79,14 @@ impl Router {
         &self.schema
     }
 
+    /// All columns, as one has them who reads the folders: those that name folders last.
+    pub(super) fn whole_schema(&self, schema: &Schema) -> Result<SchemaRef> {
+        let keys = self.keys.iter().map(|(at, _)| *at);
+        Ok(Arc::new(schema.project(&self.stored.iter().copied().chain(keys).collect::<Vec<_>>())?))
+    }
+
     /// The rows by folder, in the order in which folders come up.
-    pub(super) fn route(&self, records: &RecordBatch) -> Result<Vec<Routed>> {
+    pub(super) fn route(&self, records: &RecordBatch) -> Result<Routed> {
         let columns = self.keys.iter().map(|(at, _)| Column::of(records.column(*at)));
         let columns = columns.collect::<std::io::Result<Vec<_>>>();
         let columns = columns.map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))?;
@@ -89,12 +111,20 @@ impl Router {
             groups[last].1.push(row as u32);
         }
         let stored = records.project(&self.stored)?;
-        let whole = groups.len() == 1;
-        let routed = |(folder, rows): (String, Vec<u32>)| {
-            let records = if whole { stored.clone() } else { take_record_batch(&stored, &UInt32Array::from(rows))? };
-            Routed::new(folder.into(), records)
+        let (stored, input_rows) = if groups.len() <= 1 {
+            (stored, Vec::new())
+        } else {
+            let rows: Vec<u32> = groups.iter().flat_map(|(_, rows)| rows).copied().collect();
+            (take_record_batch(&stored, &UInt32Array::from(rows.clone()))?, rows)
         };
-        groups.into_iter().map(routed).collect()
+        let per_row = row_bytes(&stored);
+        let mut start = 0;
+        let folders = groups.into_iter().map(|(folder, rows)| {
+            let range = start..start + rows.len();
+            start = range.end;
+            RoutedFolder { name: folder.into(), bytes: per_row[range.clone()].iter().sum(), rows: range }
+        });
+        Ok(Routed { records: stored, input_rows, folders: folders.collect(), bytes: per_row.iter().sum() })
     }
 }
 
@@ -145,7 +175,8 @@ mod tests {
             vec![("t:", Arc::new(text)), ("n", Arc::new(number)), ("x", Arc::new(rest))];
         let batch = RecordBatch::try_from_iter(columns).unwrap_or_else(|error| panic!("{error}"));
         let router = Router::new(batch.schema_ref(), &["t:".into(), "n".into()]).unwrap();
-        let folders: Vec<String> = router.route(&batch).unwrap().iter().map(|part| part.folder.to_string()).collect();
+        let routed = router.route(&batch).unwrap();
+        let folders: Vec<&str> = routed.folders.iter().map(|folder| &*folder.name).collect();
         assert_eq!(
             folders,
             [
@@ -165,10 +196,12 @@ mod tests {
         let rows: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100));
         let batch = RecordBatch::try_from_iter([("k", keys), ("row", rows)]).unwrap();
         let routed = Router::new(batch.schema_ref(), &["k".into()]).unwrap().route(&batch).unwrap();
-        assert_eq!(routed.len(), 3);
-        for (key, part) in routed.iter().enumerate() {
-            let expected = Int64Array::from_iter_values((0..100).filter(|row| row % 3 == key as i64));
-            assert_eq!(part.records.column(0).as_ref(), &expected as &dyn arrow::array::Array);
+        assert_eq!(routed.folders.len(), 3);
+        for (key, part) in routed.folders.iter().enumerate() {
+            let expected: Vec<i64> = (0..100).filter(|row| row % 3 == key as i64).collect();
+            let rows = routed.records.slice(part.rows.start, part.rows.len());
+            assert_eq!(rows.column(0).as_ref(), &Int64Array::from(expected.clone()) as &dyn arrow::array::Array);
+            assert!(part.rows.clone().map(|row| routed.input_row(row) as i64).eq(expected));
         }
     }
 }

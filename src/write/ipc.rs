@@ -5,7 +5,8 @@ use super::files::{Appender, Encoded, Encoder, OutFile, arrow_failed};
 use super::options::{Codec, FileFormat, WriteOptions};
 use super::parquet::{stored_column, stored_schema};
 use crate::error::{Error, Result};
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, make_array};
+use arrow::compute::concat;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::CompressionType;
@@ -36,13 +37,26 @@ impl IpcEncoder {
     }
 }
 
+/// The same values in buffers that tell nothing of where the array was cut from: a map of validity only where there are
+/// nulls, and zeros behind the last bit.
+fn canonical(array: ArrayRef) -> Result<ArrayRef> {
+    let array = concat(&[&array, &array.slice(0, 0)])?;
+    if array.null_count() > 0 || array.nulls().is_none() {
+        return Ok(array);
+    }
+    let data = array.to_data().into_builder().nulls(None).build()?;
+    Ok(make_array(data))
+}
+
 impl Encoder for IpcEncoder {
     fn limits(&self) -> ChunkLimits {
         ChunkLimits { rows: BATCH_ROWS, bytes: BATCH_BYTES }
     }
 
-    fn encode(&self, chunk: Vec<RecordBatch>) -> Result<Encoded> {
-        let column = |(at, field): (usize, &Arc<arrow::datatypes::Field>)| stored_column(&chunk, at, field.data_type());
+    fn encode(&self, chunk: Vec<RecordBatch>, _value_bytes: u64) -> Result<Encoded> {
+        let column = |(at, field): (usize, &Arc<arrow::datatypes::Field>)| {
+            canonical(stored_column(&chunk, at, field.data_type())?)
+        };
         let columns = self.stored.fields().iter().enumerate().map(column).collect::<Result<Vec<_>>>()?;
         let rows = chunk.iter().map(RecordBatch::num_rows).sum();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));

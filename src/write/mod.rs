@@ -9,7 +9,10 @@
 //! **Invariants.**
 //! - Where chunks are cut depends on the rows alone, so the same rows and options give the same bytes, whatever the
 //!   number of threads and the size of partitions and batches.
-//! - A fixed number of chunks is in memory at any time.
+//! - A fixed number of chunks is in memory at any time. Rows on their way to folders wait as parts of shared batches,
+//!   and no longer than until they reach a number of bytes; at most 100 files are open. What grows with the number of
+//!   folders are their names.
+//! - No rows are a file with columns too, for folders at their root.
 //! - Nothing stands under the final name before it is complete; whatever ends the run otherwise, an error, a panic or
 //!   an interrupt, leaves nothing behind. What a killed process left is removed by the next that writes there.
 //!
@@ -17,7 +20,6 @@
 //! given, and years outside 0 to 9999 are written with a sign (`+10000-01-01`) and come back as text. JSON has no
 //! numbers for NaN and the infinities; they are written as text.
 
-mod atomic;
 mod chunk;
 mod files;
 mod folders;
@@ -28,9 +30,7 @@ mod parquet;
 mod pipeline;
 pub(crate) mod text;
 
-#[cfg(feature = "cli")]
-pub(crate) use atomic::Partial;
-pub use atomic::remove_unfinished;
+pub use crate::atomic::remove_unfinished;
 pub use files::is_closed_pipe;
 #[cfg(feature = "cli")]
 pub(crate) use options::without_compression;

@@ -247,8 +247,10 @@ impl WriteOptions {
         self
     }
 
-    /// Partitioned: when the rows of all folders that are not yet written hold so many bytes, they are. More bytes make
-    /// larger row groups where there are many folders. Default 256 MiB.
+    /// Partitioned: when the rows taken since the last time hold so many bytes, counted with 48 bytes a row for keeping
+    /// them apart, all that are not yet written are. So this is about the memory that rows wait in, however many folders
+    /// there are. More bytes make larger row groups where there are many. At most 100 files are open at a time; text is
+    /// appended to a file that had to be closed, other formats begin `part-1`. Default 256 MiB.
     #[must_use]
     pub fn partition_buffer_bytes(mut self, bytes: u64) -> Self {
         self.partition_buffer_bytes = bytes.max(1);

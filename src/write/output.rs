@@ -1,6 +1,5 @@
 //! A target to write to, as the output of a question.
 
-use super::atomic::Partial;
 use super::files::{Encoder, writing};
 use super::folders::{Routed, Router};
 use super::ipc::IpcEncoder;
@@ -8,6 +7,7 @@ use super::options::{FileFormat, WriteOptions};
 use super::parquet::ParquetEncoder;
 use super::pipeline::{Complete, Pipeline, Place, Settings};
 use super::text::TextEncoder;
+use crate::atomic::Partial;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Prepared, RowOutput, RunOptions};
 use arrow::array::RecordBatch;
@@ -136,6 +136,11 @@ impl RowOutput for FileOutput {
             [] => None,
             columns => Some(Router::new(schema, columns)?),
         };
+        // A folder without rows still tells its columns, those that would name folders last, as a reader has them.
+        let when_empty = match &router {
+            None => None,
+            Some(router) => Some(self.encoder(&router.whole_schema(schema)?)?),
+        };
         let encoder = self.encoder(router.as_ref().map_or(schema, Router::stored_schema))?;
         let settings = Settings {
             name: Arc::clone(&self.name),
@@ -143,7 +148,7 @@ impl RowOutput for FileOutput {
             sync: self.options.syncs(),
             epoch_bytes: self.options.partition_buffer_bytes,
         };
-        let new = Pipeline::new(encoder, router, self.place()?, settings, &self.run.budget);
+        let new = Pipeline::new(encoder, when_empty, router, self.place()?, settings, &self.run.budget);
         *pipeline = Some(Arc::new(new));
         Ok(())
     }
@@ -154,14 +159,14 @@ impl RowOutput for FileOutput {
     }
 
     fn prepare(&self, records: RecordBatch) -> Result<Prepared> {
-        let parts = self.current()?.route(&records)?;
-        Ok(Prepared { records, notes: Some(Box::new(parts)) })
+        let (records, routed) = self.current()?.prepare(records)?;
+        Ok(Prepared { records, notes: Some(Box::new(routed)) })
     }
 
     fn take(&self, prepared: Prepared, stopped: &dyn Fn() -> bool) -> Result<()> {
-        let parts = prepared.notes.and_then(|notes| notes.downcast::<Vec<Routed>>().ok());
-        let parts = parts.ok_or_else(|| Error::internal("rows that were not prepared"))?;
-        self.current()?.take(prepared.records, *parts, stopped)
+        let routed = prepared.notes.and_then(|notes| notes.downcast::<Option<Routed>>().ok());
+        let routed = routed.ok_or_else(|| Error::internal("rows that were not prepared"))?;
+        self.current()?.take(prepared.records, *routed, stopped)
     }
 
     fn help(&self, stopped: &dyn Fn() -> bool) -> Result<bool> {

@@ -98,7 +98,7 @@ impl Encoder for ParquetEncoder {
         ChunkLimits { rows: self.rows, bytes: ROW_GROUP_BYTES }
     }
 
-    fn encode(&self, chunk: Vec<RecordBatch>) -> Result<Encoded> {
+    fn encode(&self, chunk: Vec<RecordBatch>, _value_bytes: u64) -> Result<Encoded> {
         // Pages are cut between calls of the writer too, so a column is written in one call.
         let failed = |error| parquet_failed("Parquet", error);
         let mut writers = self.factory.create_column_writers(0).map_err(failed)?.into_iter();

@@ -8,10 +8,12 @@
 //!   wait because the window is full are woken.
 //! - The queue holds no more than one chunk a worker, and no chunk is appended further ahead than the window.
 
-use super::atomic::Partial;
-use super::chunk::{ChunkLimits, Chunker, Cut, rows_until, value_bytes};
+use super::chunk::{
+    ChunkLimits, Chunker, Cut, Held, Part, ROW_OVERHEAD_BYTES, Small, compacted, rows_until, value_bytes,
+};
 use super::files::{Appender, Encoded, Encoder, OutFile, writing};
 use super::folders::{Routed, Router};
+use crate::atomic::Partial;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Budget, Reservation};
 use arrow::array::RecordBatch;
@@ -20,7 +22,8 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// So many files may be open; another is begun in a folder whose file had to be closed.
+/// So many files may be open. Then the one written to longest ago is closed; when its folder gets more rows, text is
+/// appended to it, and other formats begin another file. The number is fixed, because it shows in what files there are.
 const MAX_OPEN: usize = 100;
 
 /// Where the bytes go.
@@ -39,22 +42,18 @@ pub(super) enum Place {
 struct Chunk {
     number: u64,
     folder: Arc<str>,
-    epoch: u64,
-    /// All folders are written now, so that files may be closed.
-    ends_epoch: bool,
-    batches: Vec<RecordBatch>,
-    bytes: u64,
+    cut: Cut,
 }
 
 /// Cuts rows into chunks.
 struct Cutter {
     chunkers: BTreeMap<Arc<str>, Chunker>,
+    small: Small,
     next_number: u64,
     rows: u64,
-    epoch: u64,
     epoch_bytes: u64,
-    /// Bytes of values that were taken and not yet encoded.
-    pending_bytes: u64,
+    budget: Budget,
+    /// For what is in `small`.
     reservation: Reservation,
 }
 
@@ -75,7 +74,8 @@ struct Tail {
 
 struct OpenFile {
     appender: Box<dyn Appender>,
-    last_epoch: u64,
+    /// The chunk appended last.
+    last_number: u64,
 }
 
 /// How a pipeline works.
@@ -92,6 +92,8 @@ pub(super) struct Settings {
 /// One writing of one answer.
 pub(super) struct Pipeline {
     encoder: Box<dyn Encoder>,
+    /// Makes the file of a folder that gets no rows, with the columns that name folders too.
+    when_empty: Option<Box<dyn Encoder>>,
     router: Option<Router>,
     limits: ChunkLimits,
     settings: Settings,
@@ -142,6 +144,7 @@ pub(super) struct Complete {
 impl Pipeline {
     pub(super) fn new(
         encoder: Box<dyn Encoder>,
+        when_empty: Option<Box<dyn Encoder>>,
         router: Option<Router>,
         place: Place,
         settings: Settings,
@@ -149,11 +152,11 @@ impl Pipeline {
     ) -> Self {
         let cutter = Cutter {
             chunkers: BTreeMap::new(),
+            small: Small::default(),
             next_number: 0,
             rows: 0,
-            epoch: 0,
             epoch_bytes: 0,
-            pending_bytes: 0,
+            budget: budget.clone(),
             reservation: budget.reservation("writing"),
         };
         let tail = Tail {
@@ -169,6 +172,7 @@ impl Pipeline {
         Pipeline {
             limits: encoder.limits(),
             encoder,
+            when_empty,
             router,
             settings,
             cutter: Mutex::new(cutter),
@@ -184,51 +188,80 @@ impl Pipeline {
         matches!(tail.place, Place::Direct(_) | Place::Stdout) && !tail.begun.is_empty()
     }
 
-    /// Sorts the rows of a batch into folders, and lets go of memory that they do not need.
-    pub(super) fn route(&self, records: &RecordBatch) -> Result<Vec<Routed>> {
+    /// Lets go of memory that the rows of a batch do not need, and sorts them into folders unless they are few.
+    pub(super) fn prepare(&self, records: RecordBatch) -> Result<(RecordBatch, Option<Routed>)> {
+        let records = compacted(records)?;
+        let routed = if Small::is_small(&records) { None } else { Some(self.route(&records)?) };
+        Ok((records, routed))
+    }
+
+    fn route(&self, records: &RecordBatch) -> Result<Routed> {
         match &self.router {
             Some(router) => router.route(records),
-            None => Ok(vec![Routed::new(Arc::from(""), records.clone())?]),
+            None => Ok(Routed::whole(records.clone())),
         }
     }
 
-    /// Takes the next rows, and their parts by folder.
-    pub(super) fn take(&self, records: RecordBatch, parts: Vec<Routed>, stopped: &dyn Fn() -> bool) -> Result<()> {
+    /// Takes the next rows, as [`Pipeline::prepare`] left them.
+    pub(super) fn take(&self, records: RecordBatch, routed: Option<Routed>, stopped: &dyn Fn() -> bool) -> Result<()> {
         let mut chunks = Vec::new();
         {
             let mut cutter = lock(&self.cutter);
-            if self.router.is_none() {
-                cutter.push(parts, self.limits, &mut chunks)?;
-            } else {
-                self.take_routed(&mut cutter, records, parts, &mut chunks)?;
+            match routed {
+                None => {
+                    cutter.small.add(records);
+                    if cutter.small.is_full() {
+                        self.take_small(&mut cutter, &mut chunks)?;
+                    }
+                    let bytes = cutter.small.bytes();
+                    cutter.reservation.resize(usize::try_from(bytes).unwrap_or(usize::MAX))?;
+                }
+                Some(routed) => {
+                    self.take_small(&mut cutter, &mut chunks)?;
+                    cutter.reservation.resize(0)?;
+                    self.take_routed(&mut cutter, records, routed, &mut chunks)?;
+                }
             }
-            cutter.account()?;
         }
         lock(&self.queue).extend(chunks);
         while self.queued() > self.settings.workers && !stopped() && self.help(stopped)? {}
         Ok(())
     }
 
+    fn take_small(&self, cutter: &mut Cutter, chunks: &mut Vec<Chunk>) -> Result<()> {
+        match cutter.small.take()? {
+            None => Ok(()),
+            Some(records) => {
+                let routed = self.route(&records)?;
+                self.take_routed(cutter, records, routed, chunks)
+            }
+        }
+    }
+
     /// An epoch ends at the row with which the values since the last reach their number of bytes, so that it does not
-    /// depend on batches.
+    /// depend on batches. All rows are written then, so that no more than these are ever held.
     fn take_routed(
         &self,
         cutter: &mut Cutter,
         mut records: RecordBatch,
-        mut parts: Vec<Routed>,
+        mut routed: Routed,
         chunks: &mut Vec<Chunk>,
     ) -> Result<()> {
+        if self.router.is_none() {
+            return cutter.push(routed, self.limits, chunks);
+        }
         loop {
-            let bytes = value_bytes(&records);
+            let bytes = value_bytes(&records) + ROW_OVERHEAD_BYTES * records.num_rows() as u64;
             if cutter.epoch_bytes + bytes < self.settings.epoch_bytes {
                 cutter.epoch_bytes += bytes;
-                return cutter.push(parts, self.limits, chunks);
+                return cutter.push(routed, self.limits, chunks);
             }
-            let rows = rows_until(&records, records.num_rows(), self.settings.epoch_bytes - cutter.epoch_bytes);
+            let room = self.settings.epoch_bytes - cutter.epoch_bytes;
+            let rows = rows_until(&records, records.num_rows(), room, ROW_OVERHEAD_BYTES);
             cutter.push(self.route(&records.slice(0, rows))?, self.limits, chunks)?;
             cutter.end_epoch(chunks);
             records = records.slice(rows, records.num_rows() - rows);
-            parts = self.route(&records)?;
+            routed = self.route(&records)?;
         }
     }
 
@@ -251,12 +284,10 @@ impl Pipeline {
             return Ok(false);
         }
         drop(tail);
-        let encoded = self.encoder.encode(std::mem::take(&mut chunk.batches))?;
-        {
-            let mut cutter = lock(&self.cutter);
-            cutter.pending_bytes = cutter.pending_bytes.saturating_sub(chunk.bytes);
-            cutter.account()?;
-        }
+        let bytes = chunk.cut.bytes;
+        let parts = std::mem::take(&mut chunk.cut.parts);
+        let encoded = self.encoder.encode(parts.iter().map(Part::records).collect(), bytes)?;
+        drop(parts);
         let mut tail = lock(&self.tail);
         tail.waiting.insert(chunk.number, (chunk, encoded));
         while !tail.failed
@@ -275,22 +306,23 @@ impl Pipeline {
 
     fn append(&self, tail: &mut Tail, (chunk, encoded): (Chunk, Encoded)) -> Result<()> {
         if !tail.open.contains_key(&chunk.folder) {
-            if chunk.ends_epoch && tail.open.len() >= MAX_OPEN {
-                // The open files are the same at the end of an epoch however its chunks came; so is the one closed.
-                let oldest = tail.open.iter().min_by_key(|(name, file)| (file.last_epoch, Arc::clone(name)));
+            if tail.open.len() >= MAX_OPEN {
+                let oldest = tail.open.iter().min_by_key(|(_, file)| file.last_number);
                 if let Some(name) = oldest.map(|(name, _)| Arc::clone(name)) {
                     self.close(tail, &name)?;
                 }
             }
-            self.open(tail, &chunk.folder)?;
+            self.open(tail, &chunk.folder, &*self.encoder)?;
         }
         let file = tail.open.get_mut(&chunk.folder).ok_or_else(|| Error::internal("a file that was opened is gone"))?;
-        file.last_epoch = chunk.epoch;
+        file.last_number = chunk.number;
         file.appender.append(encoded)
     }
 
-    fn open(&self, tail: &mut Tail, folder: &Arc<str>) -> Result<()> {
-        let number = tail.begun.entry(Arc::clone(folder)).or_default();
+    fn open(&self, tail: &mut Tail, folder: &Arc<str>, encoder: &dyn Encoder) -> Result<()> {
+        let begun = tail.begun.entry(Arc::clone(folder)).or_default();
+        let resumes = *begun > 0 && encoder.can_resume();
+        let number = if resumes { *begun - 1 } else { *begun };
         let failed = |error: std::io::Error| writing(&self.settings.name, &error);
         let file = match &tail.place {
             Place::File(partial) => OutFile::file(partial.handle().map_err(failed)?, Arc::clone(&self.settings.name)),
@@ -299,13 +331,18 @@ impl Pipeline {
             Place::Folder(partial, ending) => {
                 let path = Path::new(&**folder).join(format!("part-{number}{ending}"));
                 let name = Path::new(&*self.settings.name).join(&path).display().to_string();
-                let file = partial.create(&path).map_err(|error| writing(&name, &error))?;
-                OutFile::file(file, name.into())
+                let file = if resumes { partial.reopen(&path) } else { partial.create(&path) };
+                OutFile::file(file.map_err(|error| writing(&name, &error))?, name.into())
             }
         };
-        *number += 1;
-        let appender = self.encoder.create(file)?;
-        tail.open.insert(Arc::clone(folder), OpenFile { appender, last_epoch: 0 });
+        let appender = if resumes {
+            encoder.resume(file)?
+        } else {
+            *begun += 1;
+            tail.files += 1;
+            encoder.create(file)?
+        };
+        tail.open.insert(Arc::clone(folder), OpenFile { appender, last_number: 0 });
         Ok(())
     }
 
@@ -314,7 +351,6 @@ impl Pipeline {
             // A device cannot be synced, and a file by itself is when it gets its name.
             let sync = self.settings.sync && matches!(tail.place, Place::Folder(..));
             tail.bytes += file.appender.finish()?.close(sync)?;
-            tail.files += 1;
         }
         Ok(())
     }
@@ -323,7 +359,9 @@ impl Pipeline {
     pub(super) fn finish(self, stopped: &(dyn Fn() -> bool + Sync)) -> Result<Complete> {
         {
             let mut chunks = Vec::new();
-            lock(&self.cutter).end_epoch(&mut chunks);
+            let mut cutter = lock(&self.cutter);
+            self.take_small(&mut cutter, &mut chunks)?;
+            cutter.end_epoch(&mut chunks);
             lock(&self.queue).extend(chunks);
         }
         let work = || -> Result<()> {
@@ -348,8 +386,9 @@ impl Pipeline {
         if !tail.waiting.is_empty() || tail.failed {
             return Err(Error::internal("chunks were left unwritten"));
         }
-        if self.router.is_none() && tail.begun.is_empty() {
-            self.open(&mut tail, &Arc::from(""))?;
+        if tail.begun.is_empty() {
+            let encoder = self.when_empty.as_ref().unwrap_or(&self.encoder);
+            self.open(&mut tail, &Arc::from(""), &**encoder)?;
         }
         while let Some(folder) = tail.open.keys().next().cloned() {
             self.close(&mut tail, &folder)?;
@@ -366,44 +405,44 @@ fn cancelled() -> Error {
 }
 
 impl Cutter {
-    fn push(&mut self, parts: Vec<Routed>, limits: ChunkLimits, chunks: &mut Vec<Chunk>) -> Result<()> {
-        for part in parts {
-            let bytes = part.bytes;
-            self.rows += part.records.num_rows() as u64;
-            self.pending_bytes += bytes;
-            let cut = match self.chunkers.get_mut(&part.folder) {
-                Some(chunker) => chunker.push(part.records, bytes, limits)?,
-                None => {
-                    let chunker = self.chunkers.entry(Arc::clone(&part.folder)).or_default();
-                    chunker.push(part.records, bytes, limits)?
-                }
+    fn push(&mut self, routed: Routed, limits: ChunkLimits, chunks: &mut Vec<Chunk>) -> Result<()> {
+        self.rows += routed.records.num_rows() as u64;
+        let mut reservation = self.budget.reservation("writing");
+        reservation.resize(usize::try_from(routed.bytes).unwrap_or(usize::MAX))?;
+        let held = Arc::new(Held::new(routed.records.clone(), reservation));
+        let mut complete = Vec::new();
+        for folder in &routed.folders {
+            let part = Part { held: Arc::clone(&held), rows: folder.rows.clone() };
+            let chunker = match self.chunkers.get_mut(&folder.name) {
+                Some(chunker) => chunker,
+                None => self.chunkers.entry(Arc::clone(&folder.name)).or_default(),
             };
-            for cut in cut {
-                chunks.push(self.chunk(&part.folder, cut, false));
+            for cut in chunker.push(part, folder.bytes, limits) {
+                let last = cut.parts.last().map_or(0, |part| part.rows.end.saturating_sub(1));
+                complete.push((routed.input_row(last), &folder.name, cut));
             }
+        }
+        // Numbered by their last rows, which no batch has a say in.
+        complete.sort_by_key(|(last, ..)| *last);
+        for (_, folder, cut) in complete {
+            chunks.push(self.chunk(folder, cut));
         }
         Ok(())
     }
 
-    fn chunk(&mut self, folder: &Arc<str>, cut: Cut, ends_epoch: bool) -> Chunk {
-        let Cut { batches, bytes } = cut;
+    fn chunk(&mut self, folder: &Arc<str>, cut: Cut) -> Chunk {
         let number = self.next_number;
         self.next_number += 1;
-        Chunk { number, folder: Arc::clone(folder), epoch: self.epoch, ends_epoch, batches, bytes }
+        Chunk { number, folder: Arc::clone(folder), cut }
     }
 
     /// Makes chunks of whatever rows there are.
     fn end_epoch(&mut self, chunks: &mut Vec<Chunk>) {
         for (folder, mut chunker) in std::mem::take(&mut self.chunkers) {
             if !chunker.is_empty() {
-                chunks.push(self.chunk(&folder, chunker.take(), true));
+                chunks.push(self.chunk(&folder, chunker.take()));
             }
         }
-        self.epoch += 1;
         self.epoch_bytes = 0;
-    }
-
-    fn account(&mut self) -> Result<()> {
-        self.reservation.resize(usize::try_from(self.pending_bytes).unwrap_or(usize::MAX))
     }
 }

@@ -1,6 +1,7 @@
 //! Random files for tests.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
+use outcrop::frame::{DataFrame, LazyFrame, Run, Runner, Value};
 use std::io::Write;
 
 /// A small deterministic generator (SplitMix64).
@@ -128,4 +129,36 @@ pub fn compress(text: &[u8], ending: &str, random: &mut Random) -> Vec<u8> {
         }
     }
     stored
+}
+
+/// Everything about an answer, doubles to the bit.
+pub fn shown(frame: &DataFrame) -> String {
+    shown_as(frame, |number| format!("{:016x}", number.to_bits()))
+}
+
+/// Everything about an answer, doubles to the bit, but all that are not numbers alike.
+pub fn shown_with_one_nan(frame: &DataFrame) -> String {
+    shown_as(frame, |number| if number.is_nan() { "nan".into() } else { format!("{:016x}", number.to_bits()) })
+}
+
+fn shown_as(frame: &DataFrame, double: impl Fn(f64) -> String) -> String {
+    let mut text = format!("{:?}\n", frame.schema().fields());
+    for batch in frame.batches() {
+        for row in 0..batch.num_rows() {
+            for column in batch.columns() {
+                match Value::of(column, row).unwrap() {
+                    Value::Float64(number) => text.push_str(&format!("{} ", double(number))),
+                    other => text.push_str(&format!("{other:?} ")),
+                }
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// The answers to questions in one run.
+pub fn answers_to(questions: &[&str], frame: &LazyFrame, runner: &Runner) -> Run<Vec<DataFrame>> {
+    let frames: Vec<LazyFrame> = questions.iter().map(|question| frame.ask(question).unwrap()).collect();
+    runner.run(frames).unwrap()
 }

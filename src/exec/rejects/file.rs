@@ -4,6 +4,7 @@
 //! and `record`, the record as it stands in the file without its line end. Bytes that are not UTF-8 are written `\xE9`;
 //! file and byte lead to the original.
 
+use crate::atomic::Partial;
 use crate::error::{Error, ErrorKind, Place, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -68,8 +69,8 @@ fn escape(line: &mut Vec<u8>, text: &[u8]) {
 /// A file in the making; nothing stands under its name before it is complete.
 pub(super) struct RejectsFile {
     path: PathBuf,
-    /// Written to first, then renamed; `None` where the path is no regular file.
-    partial: Option<PathBuf>,
+    /// `None` where the path is no regular file.
+    partial: Option<Partial>,
     out: BufWriter<File>,
 }
 
@@ -80,11 +81,9 @@ impl RejectsFile {
         let (partial, file) = if known.is_some_and(|known| !known.is_file()) {
             (None, File::options().write(true).open(path).map_err(failed)?)
         } else {
-            let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-            let mut partial = target.into_os_string();
-            partial.push(format!(".partial-{}", std::process::id()));
-            let file = File::create(&partial).map_err(failed)?;
-            (Some(PathBuf::from(partial)), file)
+            let partial = Partial::file(path).map_err(failed)?;
+            let file = partial.handle().map_err(failed)?;
+            (Some(partial), file)
         };
         let mut file = RejectsFile { path: path.to_path_buf(), partial, out: BufWriter::with_capacity(1 << 16, file) };
         file.put(HEADER)?;
@@ -122,27 +121,15 @@ impl RejectsFile {
     /// Puts the file in its place.
     pub(super) fn finish(mut self) -> Result<()> {
         let flushed = self.out.flush();
-        let done = match self.partial.take() {
-            None => flushed,
-            Some(partial) => flushed.and_then(|()| {
-                let target = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-                std::fs::rename(&partial, target).inspect_err(|_| drop(std::fs::remove_file(&partial)))
-            }),
-        };
+        let done = flushed.and_then(|()| self.partial.take().map_or(Ok(()), |partial| partial.commit(true)));
         done.map_err(|error| cannot_write(&self.path, &error))
     }
 }
 
-impl Drop for RejectsFile {
-    fn drop(&mut self) {
-        if let Some(partial) = &self.partial {
-            // It was given up; whatever was written of it is of no use.
-            let _ = std::fs::remove_file(partial);
-        }
-    }
-}
-
 fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::Interrupted {
+        return Error::new(ErrorKind::Cancelled, "the run was cancelled");
+    }
     Error::new(ErrorKind::Io, format!("cannot write the rejects: {error}")).in_file(&path.display().to_string())
 }
 

@@ -23,7 +23,8 @@ pub(crate) fn hive_keys(path: &str) -> Vec<(String, Option<String>)> {
     let pair = |folder: std::path::Component<'_>| {
         let (key, value) = folder.as_os_str().to_str()?.split_once('=')?;
         let key = decoded(key);
-        let value = Some(decoded(value)).filter(|value| value != NULL);
+        // Before decoding, so that a text of these letters can be written `%5F…`.
+        let value = (value != NULL).then(|| decoded(value));
         (!key.is_empty()).then_some((key, value))
     };
     folders.filter_map(pair).collect()

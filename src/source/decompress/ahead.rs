@@ -8,9 +8,9 @@ mod tests;
 
 use super::Scratch;
 use super::sequential::Decode;
+use crate::panics::caught;
 use crate::source::input::InputCounters;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Units with a longer text are decoded in order, piece by piece: apart from the others their text is held whole.
@@ -66,7 +66,7 @@ pub(super) fn decode_units<D: Decode>(run: &Units, scratch: &mut Scratch) -> Dec
     for unit in &run.units {
         let good_to = text.len();
         let stored = run.stored.get(start..unit.end).unwrap_or_default();
-        let decoded = catch_unwind(AssertUnwindSafe(|| D::decode_apart(stored, unit.text_bytes, scratch, &mut text)));
+        let decoded = caught(|| D::decode_apart(stored, unit.text_bytes, scratch, &mut text));
         if decoded.is_err() {
             // What a panic left of the decoder is not used again.
             scratch.decoder = None;

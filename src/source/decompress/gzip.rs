@@ -7,7 +7,8 @@ mod members;
 
 use super::Scratch;
 use super::ahead::Units;
-use super::sequential::{Decode, Step, StoredReader};
+use super::sequential::{Decode, Step};
+use super::stored_reader::StoredReader;
 use super::trailing::{Trailing, skip_rest, warning};
 use flate2::bufread::GzDecoder;
 use std::io::{self, Read};

@@ -3,7 +3,8 @@
 //! Frames are walked here rather than by the frame decoder of `lz4_flex`, which takes a file that is cut between two
 //! blocks for a whole one. Blocks are decoded by that crate. See lz4_Frame_format.md of the lz4 project.
 
-use super::sequential::{Decode, Step, StoredReader};
+use super::sequential::{Decode, Step};
+use super::stored_reader::StoredReader;
 use super::trailing::{Trailing, skip_rest, warning};
 use lz4_flex::block::{decompress_into, decompress_into_with_dict};
 use std::hash::Hasher;

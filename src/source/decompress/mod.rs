@@ -19,6 +19,7 @@ mod lz4;
 mod nested;
 mod plain;
 mod sequential;
+mod stored_reader;
 mod text_encoding;
 mod text_file;
 mod trailing;

@@ -5,11 +5,12 @@
 //! that text and errors are those of the decoder behind the lock, whatever the number of workers.
 
 use super::ahead::{Ahead, Front, Units, decode_units};
+use super::stored_reader::{READ_BYTES, StoredReader};
 use super::{Cell, Next, Piece, Scratch, TextStream};
 use crate::error::{Error, ErrorKind, Result};
+use crate::panics::caught;
 use crate::source::input::InputFile;
-use std::io::{self, BufRead, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
@@ -17,155 +18,9 @@ use std::time::Duration;
 /// How long a worker waits for a slow pipe before it looks whether it shall stop.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Stored bytes read at a time.
-const READ_BYTES: usize = 256 << 10;
-
 /// When units were looked for in vain, or did not decode apart, none are looked for in so many stored bytes behind: at
 /// first, and at most. Else a file of many small units that are only good in order would take quadratic time.
 const BACK_OFF_BYTES: [u64; 2] = [READ_BYTES as u64, 64 << 20];
-
-/// The stored file as a [`BufRead`] from front to back; remembers the located error that `io::Error` cannot carry.
-pub(super) struct StoredReader {
-    input: Arc<InputFile>,
-    buffer: Vec<u8>,
-    used: usize,
-    read_to: u64,
-    error: Option<Error>,
-    keeps_head: bool,
-    is_over: bool,
-}
-
-impl StoredReader {
-    pub(super) fn new(input: Arc<InputFile>, keeps_head: bool) -> Self {
-        StoredReader { input, buffer: vec![], used: 0, read_to: 0, error: None, keeps_head, is_over: false }
-    }
-
-    /// The stored file.
-    pub(super) fn input(&self) -> &Arc<InputFile> {
-        &self.input
-    }
-
-    /// Fills `into` from stored byte `at` on, as far as the file reaches, and stays where it is.
-    pub(super) fn look_at<'a>(&self, at: u64, into: &'a mut [u8]) -> io::Result<&'a [u8]> {
-        let failed = |_| io::Error::other("reading failed");
-        let count = self.input.available(at, into.len()).map_err(failed)?;
-        let into = &mut into[..count];
-        let start = self.read_to - self.buffer.len() as u64;
-        let held = at.checked_sub(start).and_then(|from| self.buffer.get(usize::try_from(from).ok()?..)?.get(..count));
-        match held {
-            Some(held) => into.copy_from_slice(held),
-            None => self.input.read_at(at, into).map_err(failed)?,
-        }
-        Ok(into)
-    }
-
-    /// Goes on at stored byte `at`, which lies in the file or at its end.
-    pub(super) fn seek(&mut self, at: u64) {
-        let start = self.read_to - self.buffer.len() as u64;
-        match at.checked_sub(start).map(usize::try_from) {
-            Some(Ok(used)) if used <= self.buffer.len() => self.used = used,
-            _ => {
-                self.buffer.clear();
-                self.used = 0;
-                self.read_to = at;
-                self.is_over = self.input.known_length() == Some(at);
-            }
-        }
-        if self.is_over && self.used == self.buffer.len() {
-            self.settle();
-        }
-    }
-
-    /// Passes over `count` bytes; an error if there are fewer.
-    pub(super) fn skip(&mut self, mut count: u64) -> io::Result<()> {
-        while count > 0 {
-            let step = usize::try_from(count).unwrap_or(usize::MAX).min(self.fill_buf()?.len());
-            if step == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            self.consume(step);
-            count -= step as u64;
-        }
-        Ok(())
-    }
-
-    /// Offset of the next stored byte.
-    pub(super) fn at_byte(&self) -> u64 {
-        self.read_to - (self.buffer.len() - self.used) as u64
-    }
-
-    /// Up to `count` bytes that follow; fewer only at the end of the file.
-    pub(super) fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
-        while self.buffer.len() - self.used < count && !self.is_over {
-            self.read_more()?;
-        }
-        let rest = &self.buffer[self.used..];
-        Ok(&rest[..rest.len().min(count)])
-    }
-
-    fn read_more(&mut self) -> io::Result<()> {
-        self.buffer.drain(..self.used);
-        self.used = 0;
-        let held = self.buffer.len();
-        let read = self.input.available(self.read_to, READ_BYTES).and_then(|fresh| {
-            self.buffer.resize(held + fresh, 0);
-            self.input.read_at(self.read_to, &mut self.buffer[held..]).map(|()| fresh)
-        });
-        let fresh = match read {
-            Ok(fresh) => fresh,
-            Err(error) => {
-                self.buffer.truncate(held);
-                self.error = Some(error);
-                return Err(io::Error::other("reading failed"));
-            }
-        };
-        self.read_to += fresh as u64;
-        self.is_over = fresh < READ_BYTES || self.input.known_length() == Some(self.read_to);
-        if self.is_over {
-            self.settle();
-        }
-        Ok(())
-    }
-
-    fn settle(&self) {
-        self.input.close();
-        if !self.keeps_head {
-            self.input.release_head();
-        }
-    }
-
-    /// Forgets an error of reading, which comes up again if it matters.
-    fn forget_error(&mut self) {
-        self.error = None;
-    }
-}
-
-impl Drop for StoredReader {
-    fn drop(&mut self) {
-        self.input.close();
-    }
-}
-
-impl Read for StoredReader {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = self.fill_buf()?.read(into)?;
-        self.consume(count);
-        Ok(count)
-    }
-}
-
-impl BufRead for StoredReader {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.used == self.buffer.len() && !self.is_over {
-            self.read_more()?;
-        }
-        Ok(&self.buffer[self.used..])
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.used = (self.used + count).min(self.buffer.len());
-    }
-}
 
 /// What a call of [`Decode::read`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,7 +93,7 @@ impl<D: Decode> State<D> {
             self.may_detach = false;
             return None;
         }
-        let detached = catch_unwind(AssertUnwindSafe(|| self.decoder.detach(wanted_text)));
+        let detached = caught(|| self.decoder.detach(wanted_text));
         self.may_detach = matches!(detached, Ok(Ok(Some(_))));
         if !self.may_detach {
             self.back_off(at_byte);
@@ -320,7 +175,7 @@ impl<D: Decode> SequentialStream<D> {
                 break None;
             }
             // The decoder is not used again after a panic, so it may be left in any state.
-            let step = catch_unwind(AssertUnwindSafe(|| state.decoder.read(&mut text[filled..])));
+            let step = caught(|| state.decoder.read(&mut text[filled..]));
             let failure = match step {
                 Ok(Ok(Step::Text(count))) => {
                     filled += count;
@@ -354,7 +209,7 @@ impl<D: Decode> SequentialStream<D> {
     fn damage(&self, state: &mut State<D>, failure: Option<io::Error>) -> Error {
         let stored = state.decoder.stored();
         let at = stored.as_ref().map_or(self.input.length(), |stored| stored.at_byte());
-        if let Some(error) = stored.and_then(|stored| stored.error.take()) {
+        if let Some(error) = stored.and_then(StoredReader::take_error) {
             return error;
         }
         let (kind, what) = match failure {

@@ -1,6 +1,6 @@
 //! What follows the last member or frame of a file: ignored, unless it may be text that damage has hidden.
 
-use super::sequential::StoredReader;
+use super::stored_reader::StoredReader;
 use std::io::{self, BufRead};
 
 /// Bytes that were ignored at the end of a file.

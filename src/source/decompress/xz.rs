@@ -7,7 +7,8 @@ mod index;
 
 use super::Scratch;
 use super::ahead::{MAX_TEXT_APART, Unit, Units};
-use super::sequential::{Decode, Step, StoredReader};
+use super::sequential::{Decode, Step};
+use super::stored_reader::StoredReader;
 use super::trailing::{Trailing, skip_rest, warning};
 use index::{Block, Wrapping, find_blocks, wrapping};
 use liblzma::stream::{Action, Error, Status, Stream, TELL_UNSUPPORTED_CHECK};

@@ -4,7 +4,8 @@ mod frames;
 
 use super::Scratch;
 use super::ahead::Units;
-use super::sequential::{Decode, Step, StoredReader};
+use super::sequential::{Decode, Step};
+use super::stored_reader::StoredReader;
 use super::trailing::{Trailing, skip_rest, warning};
 use ::zstd::stream::raw::{self, Operation};
 use std::io::{self, BufRead};

@@ -1,9 +1,9 @@
 //! Third-party decoding under guard: whatever it does with hostile bytes becomes an error that names the file.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::panics::caught;
 use crate::source::input::InputFile;
 use parquet::errors::ParquetError;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What can go wrong in the decoder, as it tells.
 pub(in crate::source) trait Failure {
@@ -39,7 +39,7 @@ pub(in crate::source) fn guarded<T, E: Failure>(
     what: impl FnOnce() -> String,
     decode: impl FnOnce() -> Result<T, E>,
 ) -> Result<T> {
-    let told = match catch_unwind(AssertUnwindSafe(decode)) {
+    let told = match caught(decode) {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => match error.told() {
             Ok(own) => return Err(own),
@@ -63,5 +63,5 @@ fn damaged(input: &InputFile, what: &str, told: &str) -> Error {
 
 /// Runs `decode`, whose result is of use only if all goes well.
 pub(super) fn attempted<T, E>(decode: impl FnOnce() -> Result<T, E>) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(decode)).ok()?.ok()
+    caught(decode).ok()?.ok()
 }

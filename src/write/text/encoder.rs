@@ -40,8 +40,8 @@ impl Encoder for TextEncoder {
         ChunkLimits { rows: CHUNK_ROWS, bytes: CHUNK_BYTES }
     }
 
-    fn encode(&self, chunk: Vec<RecordBatch>) -> Result<Encoded> {
-        let mut text = Vec::with_capacity(CHUNK_BYTES as usize);
+    fn encode(&self, chunk: Vec<RecordBatch>, value_bytes: u64) -> Result<Encoded> {
+        let mut text = Vec::with_capacity(value_bytes.min(CHUNK_BYTES) as usize);
         for batch in &chunk {
             let columns = batch.columns().iter().map(Column::of).collect::<std::io::Result<Vec<_>>>();
             let columns = columns.map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))?;
@@ -63,6 +63,14 @@ impl Encoder for TextEncoder {
         if !header.is_empty() {
             file.write(&compress(header, self.compression)?)?;
         }
+        Ok(Box::new(TextFile(file)))
+    }
+
+    fn can_resume(&self) -> bool {
+        true
+    }
+
+    fn resume(&self, file: OutFile) -> Result<Box<dyn Appender>> {
         Ok(Box::new(TextFile(file)))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::source::decompress::Scratch;
 use crate::source::decompress::ahead::{MAX_TEXT_APART, Unit, Units};
-use crate::source::decompress::sequential::StoredReader;
+use crate::source::decompress::stored_reader::StoredReader;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use memchr::memmem;
 use std::io::{self, BufRead};

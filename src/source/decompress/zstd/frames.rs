@@ -6,7 +6,7 @@
 use super::{FRAME_START, MAX_WINDOW_BYTES, SKIPPABLE_START};
 use crate::source::decompress::Scratch;
 use crate::source::decompress::ahead::{MAX_TEXT_APART, Unit, Units};
-use crate::source::decompress::sequential::StoredReader;
+use crate::source::decompress::stored_reader::StoredReader;
 use ::zstd::bulk::Decompressor;
 use std::io::{self, BufRead};
 

@@ -81,7 +81,7 @@ impl Partial {
     }
 
     fn begin(target: &Path, create: impl FnOnce(&Path) -> io::Result<File>) -> io::Result<Self> {
-        let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
+        let target = followed(target);
         sweep(&target);
         let mut path = target.clone().into_os_string();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -115,6 +115,11 @@ impl Partial {
             fs::create_dir_all(parent)?;
         }
         OpenOptions::new().write(true).create_new(true).open(path)
+    }
+
+    /// A file that [`Partial::create`] made, to append to.
+    pub(crate) fn reopen(&self, relative: &Path) -> io::Result<File> {
+        OpenOptions::new().append(true).open(self.path.join(relative))
     }
 
     /// Gives the complete file its name. With `sync`, its bytes are on the disk before, and its name after.
@@ -199,6 +204,21 @@ impl Drop for Partial {
     }
 }
 
+/// The path with links followed, also those that lead to what is not there yet.
+fn followed(path: &Path) -> PathBuf {
+    /// As many as Linux follows.
+    const MAX_LINKS: usize = 40;
+    let mut path = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        if let Ok(real) = fs::canonicalize(&path) {
+            return real;
+        }
+        let Ok(link) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(link);
+    }
+    path
+}
+
 /// Lets two paths change places in one step.
 #[cfg(target_os = "linux")]
 fn exchange(one: &Path, other: &Path) -> io::Result<()> {
@@ -260,6 +280,22 @@ mod tests {
         partial.handle().unwrap().write_all(b"new").unwrap();
         partial.commit(true).unwrap();
         assert_eq!((names(folder.path()), fs::read_to_string(&target).unwrap()), (vec!["a.csv".into()], "new".into()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_written_through_wherever_it_leads() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("there")).unwrap();
+        for (link, to) in [("a", "there/new"), ("b", "a"), ("gone", "nowhere/new")] {
+            std::os::unix::fs::symlink(to, at(link)).unwrap();
+        }
+        Partial::file(&at("b")).unwrap().commit(false).unwrap();
+        assert_eq!(names(&at("there")), ["new"]);
+        assert_eq!(Partial::file(&at("gone")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(names(folder.path()), ["a", "b", "gone", "there"]);
+        assert!(["a", "b", "gone"].iter().all(|name| at(name).is_symlink()));
     }
 
     #[test]
