@@ -56,7 +56,7 @@ fn encode(kind: Kind, batches: &[RecordBatch], options: IpcWriteOptions) -> Vec<
 }
 
 fn open(path: &Path, memory_map: bool) -> outcrop::error::Result<LazyFrame> {
-    let options = IpcOptions { memory_map, threads: 1 };
+    let options = IpcOptions { memory_map, threads: 1, ..IpcOptions::default() };
     Ok(LazyFrame::from_source(Arc::new(IpcSource::open(&[path.to_path_buf()], options)?)))
 }
 

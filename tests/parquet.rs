@@ -412,11 +412,15 @@ fn files_are_matched_by_name_and_types_widen() {
     let row: Vec<Value> = (0..4).map(|at| Value::of(answer.batches()[0].column(at), 0).unwrap()).collect();
     assert_eq!(row, [Value::Float64(3.5), Value::Utf8("y".into()), Value::Float64(1.0), Value::Float64(0.5)]);
     let three = file("3.parquet", vec![("a", texts.clone()), ("b", texts.clone())]);
-    let error = scan_parquet([&one, &three]).unwrap_err();
-    assert!(error.message().contains("the column `a` is Utf8 here and Int64 in"), "{error}");
+    let apart = scan_parquet([&one, &three]).unwrap();
+    let error = apart.ask("count(a)").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.message().contains("column `a` is Int64 in") && error.message().contains("and Utf8 in"), "{error}");
+    assert_eq!(apart.ask("count(b) as n").unwrap().collect().unwrap().value(0, "n").unwrap(), Value::Int64(4));
     let four = file("4.parquet", vec![("a", integers)]);
     let error = scan_parquet([&one, &four]).unwrap_err();
-    assert!(error.message().contains("there is no column `b`"), "{error}");
+    assert!(error.message().contains("the column `b` of"), "{error}");
+    assert!(error.hint_text().is_some_and(|hint| hint.contains("--columns union")), "{error}");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use super::dialect::LineEnd;
 use super::encoding::{Encoding, InvalidBytes};
 use super::fields::NullTokens;
-use super::options::{ColumnPolicy, CsvOptions, FileRule, MalformedPolicy};
+use super::options::{CsvOptions, FileRule, MalformedPolicy};
+use crate::source::column_policy::ColumnPolicy;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::types::ColumnType;
 

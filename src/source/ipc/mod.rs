@@ -16,7 +16,7 @@
 //! one that is written to can show bytes that were never validated. [`IpcOptions::memory_map`] turns mapping off.
 
 mod bytes;
-mod columns;
+mod check;
 mod decode;
 mod index;
 mod scan;

@@ -4,11 +4,12 @@ use super::decode::{BatchDecoder, Decoded, Wanted};
 use super::source::{Counted, IpcFile};
 use crate::batch::{Batch, Positions, RowId, RowOrigin};
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::source::arrow_types::convert::Converted;
+use crate::source::arrow_types::unify::SetColumn;
 use crate::source::{
     Committed, CommittedRows, Locate, Misfit, PartitionId, Read, Remedy, Scan, ScanRequest, ScanScratch, SourceBatch,
     Ticket,
 };
-use crate::types::ColumnType;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::collections::{BTreeMap, HashMap};
@@ -105,14 +106,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl IpcScan {
     pub(super) fn new(
         files: Arc<[IpcFile]>,
-        columns: &[(String, ColumnType)],
+        columns: &[SetColumn],
         request: ScanRequest,
         counted: Counted,
     ) -> Self {
         let wanted = |file: &IpcFile| -> Vec<Wanted> {
             let one = |&column: &usize| Wanted {
-                column: file.columns.columns[file.map[column]].clone(),
-                column_type: columns[column].1,
+                column: file.map[column].and_then(|at| file.columns.columns.get(at)).cloned(),
+                column_type: columns[column].column_type,
             };
             request.columns.iter().map(one).collect()
         };
@@ -121,7 +122,7 @@ impl IpcScan {
             open: Mutex::default(),
             chain: Mutex::default(),
         };
-        let field = |&column: &usize| Field::new(&columns[column].0, columns[column].1.arrow(), true);
+        let field = |&column: &usize| Field::new(&columns[column].name, columns[column].column_type.arrow(), true);
         let schema = Arc::new(Schema::new(request.columns.iter().map(field).collect::<Vec<_>>()));
         let read = files.iter().enumerate().filter(|(at, _)| !request.skips(*at));
         let stored_bytes = read.flat_map(|(_, file)| &file.index.batches).map(|batch| batch.place.bytes()).sum::<u64>();
@@ -276,7 +277,7 @@ impl IpcScan {
     fn column(
         &self,
         at: usize,
-        column: &Result<crate::source::parquet::convert::Converted>,
+        column: &Result<Converted>,
         rows: &Range<usize>,
         misfits: &mut Vec<Misfit>,
     ) -> ArrayRef {

@@ -2,10 +2,11 @@
 
 use super::columns::FileReader;
 use super::fragments::{plan, stored_bytes, wanted_leaves};
-use super::open::{ParquetFile, SourceColumn};
+use super::open::ParquetFile;
 use super::read::{FragmentReader, PartitionRead};
 use crate::batch::RowId;
 use crate::error::{Error, Place, Result};
+use crate::source::arrow_types::unify::SetColumn;
 use crate::source::input::InputCounters;
 use crate::source::{
     Committed, CommittedRows, Locate, PartitionId, Read, Scan, ScanRequest, ScanScratch, SourceBatch, Ticket,
@@ -24,7 +25,7 @@ const PIECES: u64 = 1 << 40;
 /// A running scan.
 pub(super) struct ParquetScan {
     files: Arc<[ParquetFile]>,
-    columns: Arc<[SourceColumn]>,
+    columns: Arc<[SetColumn]>,
     request: ScanRequest,
     readers: Vec<OnceLock<Result<Arc<FileReader>>>>,
     /// The next fragment to hand out.
@@ -60,7 +61,7 @@ struct Waiting {
 impl ParquetScan {
     pub(super) fn new(
         files: Arc<[ParquetFile]>,
-        columns: Arc<[SourceColumn]>,
+        columns: Arc<[SetColumn]>,
         request: ScanRequest,
         counters: Arc<InputCounters>,
     ) -> Self {
@@ -105,7 +106,7 @@ impl ParquetScan {
 
     fn reader(&self, file: usize) -> &Result<Arc<FileReader>> {
         self.readers[file].get_or_init(|| {
-            let plan = plan(&self.files[file], &self.columns, &self.request, self.rows_in_all)?;
+            let plan = plan(&self.files[file], &self.columns, &self.request, self.rows_in_all);
             let cuts: Vec<Arc<AtomicBool>> = self.cuts.iter().map(|(cut, _)| Arc::clone(cut)).collect();
             let files = Arc::clone(&self.files);
             Ok(Arc::new(FileReader::new(files, file, plan, &self.columns, &self.request, &cuts)))
@@ -304,6 +305,7 @@ impl Locate for RowPlace {
 mod tests {
     use super::*;
     use crate::source::CancelToken;
+    use crate::source::column_policy::ColumnPolicy;
     use crate::source::parquet::open::open;
     use arrow::array::{ArrayRef, Int64Array, RecordBatch};
     use parquet::arrow::ArrowWriter;
@@ -322,7 +324,7 @@ mod tests {
         writer.close().unwrap();
 
         let counters = Arc::new(InputCounters::default());
-        let opened = open(&[path], &counters, 1).unwrap();
+        let opened = open(&[path], &counters, 1, ColumnPolicy::Error).unwrap();
         let request = ScanRequest {
             columns: vec![0],
             filter: None,

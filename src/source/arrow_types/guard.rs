@@ -62,6 +62,6 @@ fn damaged(input: &InputFile, what: &str, told: &str) -> Error {
 }
 
 /// Runs `decode`, whose result is of use only if all goes well.
-pub(super) fn attempted<T, E>(decode: impl FnOnce() -> Result<T, E>) -> Option<T> {
+pub(in crate::source) fn attempted<T, E>(decode: impl FnOnce() -> Result<T, E>) -> Option<T> {
     catch_unwind(AssertUnwindSafe(decode)).ok()?.ok()
 }
