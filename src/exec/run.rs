@@ -9,7 +9,7 @@ use super::sink::Materialised;
 use super::statistics::RunStatistics;
 use super::stream::flow;
 use crate::batch::RowId;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{LogicalPlan, SinkSpec, Stage, StageInput, lower};
 use crate::source::Source;
 use crate::source::memory::MemorySource;
@@ -186,7 +186,9 @@ fn scan_pass(
                 question.repeated = true;
                 None
             }
-            StageEnd::Failed(..) if members.len() > 1 && source.prunes() && can_begin_again(question) => {
+            StageEnd::Failed(_, error)
+                if members.len() > 1 && source.prunes() && is_of_input(&error) && can_begin_again(question) =>
+            {
                 // By itself, it may never read what it failed for.
                 question.alone = true;
                 question.repeated = true;
@@ -205,6 +207,12 @@ fn scan_pass(
         }
     }
     first_error.map_or(Ok(PassRejects { input, source, rejects, wants }), |(_, error)| Err(error))
+}
+
+/// Whether an error may be due to what a question reads, and not to what it does with it.
+fn is_of_input(error: &Error) -> bool {
+    use ErrorKind::{Limit, Malformed, Unsupported, Value};
+    matches!(error.kind(), Malformed | Value | Limit | Unsupported)
 }
 
 fn can_begin_again(question: &Question<'_>) -> bool {

@@ -56,8 +56,6 @@ impl ParquetScan {
     /// As [`scan_parquet`].
     pub fn open(self) -> Result<LazyFrame> {
         let files = expand(&self.paths)?;
-        with_constants(&files, true, Vec::new(), |_| {
-            ParquetSource::open(&files, self.footer_threads, self.columns)
-        })
+        with_constants(&files, true, Vec::new(), |_| ParquetSource::open(&files, self.footer_threads, self.columns))
     }
 }

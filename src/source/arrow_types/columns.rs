@@ -56,8 +56,7 @@ impl FileColumns {
     /// The columns of a file with this schema, and how many leaves it has; `is_uuid` tells whether the values of a leaf,
     /// 16 bytes each, are UUIDs.
     pub(in crate::source) fn of(schema: &Schema, is_uuid: impl Fn(usize) -> bool) -> (FileColumns, usize) {
-        let mut walk =
-            Walk { is_uuid: &is_uuid, field: 0, leaf: 0, path: Vec::new(), found: FileColumns::default() };
+        let mut walk = Walk { is_uuid: &is_uuid, field: 0, leaf: 0, path: Vec::new(), found: FileColumns::default() };
         for (at, field) in schema.fields().iter().enumerate() {
             walk.field = at;
             walk.enter(field);

@@ -15,13 +15,13 @@ use arrow::array::{
     new_null_array,
 };
 use arrow::compute::cast;
-use arrow::util::display::array_value_to_string;
 use arrow::datatypes::{
     ArrowTimestampType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
     DecimalType, Float64Type, Int64Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType,
     Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType, UInt64Type,
 };
+use arrow::util::display::array_value_to_string;
 use std::fmt::Write;
 use std::sync::Arc;
 

@@ -4,8 +4,8 @@ use super::dialect::LineEnd;
 use super::encoding::{Encoding, InvalidBytes};
 use super::fields::NullTokens;
 use super::options::{CsvOptions, FileRule, MalformedPolicy};
-use crate::source::column_policy::ColumnPolicy;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::source::column_policy::ColumnPolicy;
 use crate::types::ColumnType;
 
 /// The names of options, as flags and SQL have them.

@@ -104,12 +104,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl IpcScan {
-    pub(super) fn new(
-        files: Arc<[IpcFile]>,
-        columns: &[SetColumn],
-        request: ScanRequest,
-        counted: Counted,
-    ) -> Self {
+    pub(super) fn new(files: Arc<[IpcFile]>, columns: &[SetColumn], request: ScanRequest, counted: Counted) -> Self {
         let wanted = |file: &IpcFile| -> Vec<Wanted> {
             let one = |&column: &usize| Wanted {
                 column: file.map[column].and_then(|at| file.columns.columns.get(at)).cloned(),

@@ -5,14 +5,15 @@
 //! misfit that fails the questions which read it.
 
 use super::chunks::ChunkSource;
+use super::damage::Lone;
 use super::fragments::{CELL_ROWS, FilePlan, Fragment};
 use super::open::ParquetFile;
-use super::damage::Lone;
 use super::rows::{count, only, take_rows, unite};
+use super::schema::checked_schema;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::arrow_types::columns::{FileColumn, at_path};
 use crate::source::arrow_types::convert::{Converted, convert};
-use crate::source::arrow_types::guard::guarded;
+use crate::source::arrow_types::guard::{attempted, guarded};
 use crate::source::arrow_types::unify::SetColumn;
 use crate::source::{Misfit, Remedy, RowFilter, ScanRequest};
 use crate::types::ColumnType;
@@ -20,11 +21,13 @@ use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+};
 use parquet::errors::ParquetError;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Batches hold whole multiples of so many rows, or, of wide rows, of what takes so much memory.
 const BLOCK_ROWS: u64 = 1024;
@@ -47,6 +50,8 @@ pub(super) struct FileReader {
     files: Arc<[ParquetFile]>,
     pub(super) file: usize,
     plan: FilePlan,
+    /// What the decoder is to know where it will meet damage.
+    checked: OnceLock<Option<ArrowReaderMetadata>>,
     pub(super) columns: Vec<ReadColumn>,
     pub(super) schema: SchemaRef,
     pub(super) filter: Option<Arc<dyn RowFilter>>,
@@ -79,6 +84,7 @@ impl FileReader {
             files,
             file,
             plan,
+            checked: OnceLock::new(),
             columns: read,
             schema,
             filter: request.filter.clone(),
@@ -118,8 +124,35 @@ impl FileReader {
     }
 
     /// A reader of some columns of a fragment's row group, in these rows.
-    pub(super) fn decoder(
+    fn decoder(
         &self,
+        fragment: &Fragment,
+        columns: &[usize],
+        rows: &[Range<u64>],
+        batch_rows: u64,
+    ) -> Result<ParquetRecordBatchReader> {
+        self.decoder_of(&self.plan.metadata, fragment, columns, rows, batch_rows)
+    }
+
+    /// A reader of a column that will meet damage.
+    pub(super) fn checked_decoder(
+        &self,
+        fragment: &Fragment,
+        column: usize,
+        rows: &[Range<u64>],
+        batch_rows: u64,
+    ) -> Result<ParquetRecordBatchReader> {
+        let checked = self.checked.get_or_init(|| {
+            let schema = Arc::new(checked_schema(self.plan.metadata.schema()));
+            let options = ArrowReaderOptions::new().with_schema(schema);
+            attempted(|| ArrowReaderMetadata::try_new(Arc::clone(self.plan.metadata.metadata()), options))
+        });
+        self.decoder_of(checked.as_ref().unwrap_or(&self.plan.metadata), fragment, &[column], rows, batch_rows)
+    }
+
+    fn decoder_of(
+        &self,
+        metadata: &ArrowReaderMetadata,
         fragment: &Fragment,
         columns: &[usize],
         rows: &[Range<u64>],
@@ -127,7 +160,7 @@ impl FileReader {
     ) -> Result<ParquetRecordBatchReader> {
         let in_all = self.of_file().rows(fragment.row_group);
         let build = || -> std::result::Result<ParquetRecordBatchReader, ParquetError> {
-            let metadata = self.plan.metadata.clone();
+            let metadata = metadata.clone();
             let leaves = columns.iter().filter_map(|&column| self.columns[column].of_file.as_ref());
             let leaves = leaves.flat_map(|own| own.leaves.iter().copied());
             let mask = ProjectionMask::leaves(metadata.parquet_schema(), leaves);
@@ -147,7 +180,12 @@ impl FileReader {
     }
 
     /// The next batch of a decoder, which must have `rows` rows.
-    pub(super) fn decode(&self, fragment: &Fragment, decoder: &mut ParquetRecordBatchReader, rows: u64) -> Result<RecordBatch> {
+    pub(super) fn decode(
+        &self,
+        fragment: &Fragment,
+        decoder: &mut ParquetRecordBatchReader,
+        rows: u64,
+    ) -> Result<RecordBatch> {
         let next = || match decoder.next().transpose()? {
             Some(batch) if batch.num_rows() as u64 == rows => Ok(batch),
             found => {
@@ -179,13 +217,7 @@ impl FileReader {
     }
 
     /// Nulls in place of values that cannot be read, for this reason, in these rows of a batch.
-    pub(super) fn lost(
-        &self,
-        column: usize,
-        rows: Range<usize>,
-        why: &Error,
-        misfits: &mut Vec<Misfit>,
-    ) -> ArrayRef {
+    pub(super) fn lost(&self, column: usize, rows: Range<usize>, why: &Error, misfits: &mut Vec<Misfit>) -> ArrayRef {
         let name = &self.columns[column].name;
         let why = why.clone().with_place(|place| {
             place.column.get_or_insert_with(|| Arc::clone(name));

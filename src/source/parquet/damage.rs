@@ -34,12 +34,14 @@ pub(super) struct Lone {
     ahead: Option<RecordBatch>,
     /// Stretches of lost rows and why, ascending; `None` until damage was met.
     lost: Option<Vec<(Range<u64>, Error)>>,
+    /// Why nothing more is read.
+    broken: Option<Error>,
 }
 
 impl Lone {
     /// Reads `column` in these rows of a fragment.
     pub(super) fn new(column: usize, rows: Vec<Range<u64>>, batch_rows: u64) -> Self {
-        Lone { column, batch_rows, rows, decoder: None, ahead: None, lost: None }
+        Lone { column, batch_rows, rows, decoder: None, ahead: None, lost: None, broken: None }
     }
 
     /// The values in the next rows, `rows`, `behind` which others are still to be read. Those that are lost are null,
@@ -93,10 +95,18 @@ impl Lone {
         if rows == 0 {
             return Ok(());
         }
-        pieces.push(match self.decoded(reader, fragment, rows) {
+        let batches = match &self.broken {
+            Some(why) => Err(why.clone()),
+            None => self.decoded(reader, fragment, rows),
+        };
+        pieces.push(match batches {
             Ok(batches) => self.extract(reader, &batches, first, misfits)?,
-            // Each stretch could be read, and not all of them together.
-            Err(why) => reader.lost(self.column, first..first + rows as usize, &why, misfits),
+            // Each stretch could be read, and not all of them together: a decoder that failed is not asked again.
+            Err(why) => {
+                let lost = reader.lost(self.column, first..first + rows as usize, &why, misfits);
+                self.broken = Some(why);
+                lost
+            }
         });
         Ok(())
     }
@@ -133,7 +143,8 @@ impl Lone {
                 Some(ahead) => ahead,
                 None => {
                     if self.decoder.is_none() {
-                        self.decoder = Some(reader.decoder(fragment, &[self.column], &self.rows, self.batch_rows)?);
+                        self.decoder =
+                            Some(reader.checked_decoder(fragment, self.column, &self.rows, self.batch_rows)?);
                     }
                     let expected = count(&take_rows(&mut self.rows, self.batch_rows));
                     let Some(decoder) = self.decoder.as_mut().filter(|_| expected > 0) else {

@@ -17,9 +17,9 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy, RowGroupMetaData,
 };
-use std::collections::BTreeMap;
 use parquet::file::reader::ChunkReader;
 use parquet::schema::types::SchemaDescriptor;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -168,8 +168,7 @@ fn rows_before(input: &InputFile, metadata: &ParquetMetaData) -> Result<Vec<u64>
 /// The columns of a file with this Arrow schema; `None` when its leaves are not those of the Parquet schema.
 fn columns_of(schema: &Schema, leaves: &SchemaDescriptor) -> Option<FileColumns> {
     let all = leaves.num_columns();
-    let is_uuid =
-        |leaf: usize| leaf < all && matches!(leaves.column(leaf).logical_type_ref(), Some(LogicalType::Uuid));
+    let is_uuid = |leaf: usize| leaf < all && matches!(leaves.column(leaf).logical_type_ref(), Some(LogicalType::Uuid));
     let (columns, count) = FileColumns::of(schema, is_uuid);
     (count == all).then_some(columns)
 }
@@ -203,7 +202,8 @@ fn note_only_nulls(schema: &mut FileColumns, metadata: &ParquetMetaData) {
             let nulls = group.columns().get(leaf)?.statistics()?.null_count_opt()?;
             (i64::try_from(nulls) == Ok(group.num_rows())).then_some(())
         };
-        column.only_nulls |= metadata.row_groups().iter().all(|group| group.num_rows() == 0 || is_null(group).is_some());
+        column.only_nulls |=
+            metadata.row_groups().iter().all(|group| group.num_rows() == 0 || is_null(group).is_some());
     }
 }
 

@@ -29,6 +29,23 @@ fn wanted_field(field: &FieldRef, leaves: &SchemaDescriptor, next: &mut usize) -
     Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
+/// The schema to ask the decoder for where it will meet damage: its decoder of views skips damaged lengths without
+/// checking them.
+pub(super) fn checked_schema(schema: &Schema) -> Schema {
+    let fields: Vec<FieldRef> = schema.fields().iter().map(checked_field).collect();
+    Schema::new_with_metadata(fields, schema.metadata().clone())
+}
+
+fn checked_field(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(checked_field).collect()),
+        DataType::Utf8View => DataType::LargeUtf8,
+        DataType::BinaryView => DataType::LargeBinary,
+        other => other.clone(),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
+}
+
 fn wanted_type(data_type: &DataType, is_int96: bool) -> DataType {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8View,
