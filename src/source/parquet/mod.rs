@@ -13,6 +13,7 @@
 //! - Fragments are handed out, and their partitions committed, in file order; no more than a few wait.
 //! - Each stored byte of a chosen column is fetched at most once, but for dictionaries and for pages at the edge of
 //!   two fragments (`chunks`).
+//! - A value is lost when it cannot be read by itself, which depends on the file alone (`damage`).
 //! - Whatever third-party code does with hostile bytes ends in a located error (`arrow_types::guard`).
 
 mod candidates;
