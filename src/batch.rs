@@ -3,8 +3,10 @@
 //! A [`RowId`] names a row by the place where its record starts. It depends on the input alone, never on how the
 //! input was cut into partitions or who read it, so ties, `first` and `last` come out the same on any machine.
 
+pub(crate) mod coded;
+
 use crate::error::Result;
-use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{filter_record_batch, take_record_batch};
 use std::sync::Arc;
 
@@ -70,7 +72,10 @@ impl RowOrigin {
     }
 
     fn pick(&self, rows: impl Iterator<Item = usize>) -> Self {
-        let positions = rows.map(|row| self.row_id(row).position).collect();
+        let positions: Arc<[u64]> = match &self.positions {
+            Positions::Consecutive(start) => rows.map(|row| start + row as u64).collect(),
+            Positions::Listed(list) => rows.map(|row| list[row]).collect(),
+        };
         RowOrigin { file: self.file, positions: Positions::Listed(positions) }
     }
 }
@@ -78,7 +83,7 @@ impl RowOrigin {
 /// Rows in Arrow columns, in input order, and where they came from.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// The columns.
+    /// The columns. Texts may be coded until they reach a sink: `Dictionary(Int32, Utf8View)` in place of `Utf8View`.
     pub records: RecordBatch,
     /// One [`RowId`] a row.
     pub origin: RowOrigin,
@@ -93,7 +98,11 @@ impl Batch {
     /// The rows for which `mask` is true (null counts as false).
     pub fn filter(&self, mask: &BooleanArray) -> Result<Batch> {
         let records = filter_record_batch(&self.records, mask)?;
-        let origin = self.origin.pick((0..mask.len()).filter(|&row| mask.is_valid_and_true(row)));
+        let kept = match mask.nulls() {
+            None => mask.values().clone(),
+            Some(valid) => mask.values() & valid.inner(),
+        };
+        let origin = self.origin.pick(kept.set_indices());
         Ok(Batch { records, origin })
     }
 
@@ -115,6 +124,14 @@ impl Batch {
     }
 }
 
+/// Lets go of text that no row refers to.
+pub(crate) fn compact(array: &ArrayRef) -> ArrayRef {
+    match array.as_string_view_opt() {
+        Some(texts) if !texts.data_buffers().is_empty() => Arc::new(texts.gc()),
+        _ => Arc::clone(array),
+    }
+}
+
 /// Reading a mask where null is not true.
 pub(crate) trait Mask {
     /// Whether `row` is true, null counting as false.
@@ -123,7 +140,6 @@ pub(crate) trait Mask {
 
 impl Mask for BooleanArray {
     fn is_valid_and_true(&self, row: usize) -> bool {
-        use arrow::array::Array;
         self.is_valid(row) && self.value(row)
     }
 }

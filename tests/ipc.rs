@@ -1,10 +1,10 @@
 //! Arrow IPC files and streams: the same rows however they are stored and cut; damage is located, and nothing panics.
 
 use outcrop::arrow::array::{
-    Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray, StringViewArray,
-    StructArray, TimestampNanosecondArray, UInt64Array,
+    Array, ArrayRef, DictionaryArray, Float64Array, Int8Array, Int64Array, ListArray, RecordBatch, StringArray,
+    StringViewArray, StructArray, TimestampNanosecondArray, UInt64Array,
 };
-use outcrop::arrow::datatypes::{Field, Int32Type, Int64Type};
+use outcrop::arrow::datatypes::{DataType, Field, Int8Type, Int32Type, Int64Type};
 use outcrop::arrow::ipc::CompressionType;
 use outcrop::arrow::ipc::writer::{DictionaryHandling, FileWriter, IpcWriteOptions, StreamWriter};
 use outcrop::error::ErrorKind;
@@ -280,4 +280,42 @@ fn columns_of_several_files_go_together_by_name() {
     assert_eq!(row, [3, 3, 4].map(Value::Int64));
     let error = frame.ask("count(b)").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
+
+#[test]
+fn dictionaries_that_change_and_hold_nulls_and_doubles_group_as_their_texts_do() {
+    let keys =
+        [[Some(0), Some(1), None, Some(2), Some(3), Some(0)], [Some(3), Some(3), Some(1), None, Some(0), Some(2)]];
+    let entries =
+        [[Some("a"), None, Some("a"), Some("")], [Some(""), Some("longer than twelve bytes"), None, Some("a")]];
+    let coded = |at: usize| {
+        let keys = Int8Array::from(keys[at].to_vec());
+        DictionaryArray::<Int8Type>::new(keys, Arc::new(StringArray::from(entries[at].to_vec())))
+    };
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..6));
+    let batch = |key: ArrayRef| RecordBatch::try_from_iter([("k", key), ("i", Arc::clone(&numbers))]).unwrap();
+    let plain = |at: usize| outcrop::arrow::compute::cast(&coded(at), &DataType::Utf8).unwrap();
+    let order = [0, 1, 1, 0];
+    let folder = tempfile::tempdir().unwrap();
+    let answers = |name: &str, batches: Vec<RecordBatch>| -> Vec<String> {
+        let path = folder.path().join(name);
+        std::fs::write(&path, encode(Kind::Stream, &batches, IpcWriteOptions::default())).unwrap();
+        let questions = [
+            "count(*) as n, sum(i) by k",
+            "count(*) as n by k, i % 2 as odd where k is null or k <> 'a'",
+            "count(*) as n, count(k), min(k), sum(i) by length(k) as bytes",
+            "k, i where coalesce(k, 'a') = 'a'",
+        ];
+        let frame = open(&path, false).unwrap();
+        let frames: Vec<LazyFrame> = questions.iter().map(|question| frame.ask(question).unwrap()).collect();
+        let runs = [Runner::new().threads(2), Runner::new().batch_bytes(10).piece_bytes(20)];
+        let shown = |runner: Runner| -> Vec<String> {
+            let found: Vec<DataFrame> = runner.compute(frames.clone()).unwrap();
+            found.iter().map(ToString::to_string).collect()
+        };
+        runs.into_iter().flat_map(shown).collect()
+    };
+    let expected = answers("plain", order.map(|at| batch(plain(at))).to_vec());
+    assert!(expected[0].contains("longer than twelve bytes"));
+    assert_eq!(answers("coded", order.map(|at| batch(Arc::new(coded(at)))).to_vec()), expected);
 }

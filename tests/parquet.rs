@@ -125,7 +125,8 @@ fn properties(random: &mut Random) -> WriterPropertiesBuilder {
         .set_statistics_enabled(statistics)
         .set_compression(codec)
         .set_writer_version(version)
-        .set_dictionary_enabled(random.one_in(2))
+        .set_dictionary_enabled(!random.one_in(4))
+        .set_dictionary_page_size_limit([30, 2000, 1 << 20][random.below(3)])
         .set_bloom_filter_enabled(random.one_in(2))
         .set_offset_index_disabled(random.one_in(2))
 }
@@ -148,7 +149,7 @@ fn shown(frame: &DataFrame) -> String {
     text
 }
 
-const QUESTIONS: [&str; 12] = [
+const QUESTIONS: [&str; 16] = [
     "count(*) as n, count(x), sum(i), mean(i), min(i), max(i), var(i), first(i), last(i)",
     "sum(x), min(t), max(t), first(t), last(k), min(d), max(d), count(b)",
     "count(*) as n, mean(i), first(t), last(i) by k",
@@ -161,6 +162,10 @@ const QUESTIONS: [&str; 12] = [
     "*",
     "sum(i) where t = 'text number 000700'",
     "count(*) as n where i is null and d is not null",
+    "count(*) as n, count(k), max(k) by k, t where length(k) < 5 or k is null",
+    "count(*) as n, last(t) by upper(k) as big, b where k in ('WN', '', 'caf\u{e9}') or x > 100",
+    "sum(i) as n, min(k) by coalesce(k, 'none') as key where k like '%A' or not (k <> 'DL')",
+    "k, i where k <> 'UA' and i > 5",
 ];
 
 fn answers(frame: &LazyFrame, questions: &[&str], runner: &Runner) -> Run<Vec<DataFrame>> {

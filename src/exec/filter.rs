@@ -1,5 +1,6 @@
 //! The filter that a scan applies for all stages of a pass: a row is kept when any stage wants it.
 
+use crate::batch::coded;
 use crate::expr::{BinaryOp, BoundExpr, ColumnTest};
 use crate::plan::{Stage, Step};
 use crate::source::{Condition, RowFilter, Test};
@@ -88,7 +89,7 @@ impl RowFilter for AnyStage {
         for (filters, map) in self.stages.iter().zip(&self.maps) {
             let schema = Arc::new(self.schema.project(map).ok()?);
             let arrays = map.iter().map(column).collect();
-            let view = RecordBatch::try_new(schema, arrays).ok()?;
+            let view = coded::records(&schema, arrays, rows).ok()?;
             let mut all: Option<BooleanArray> = None;
             for predicate in filters {
                 let mask = predicate.evaluate_mask(&view).ok()?;

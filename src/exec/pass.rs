@@ -15,7 +15,7 @@ use crate::error::{Error, Place, Result};
 use crate::plan::{SinkSpec, Stage, StageInput};
 use crate::source::{ScanRequest, Source};
 use crate::types::ColumnType;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,6 +56,15 @@ pub(super) struct StageToRun {
     pub(super) recodings_told: bool,
 }
 
+/// The columns of the pass that are of more use to some stage as codes.
+fn coded(stages: &[Stage], maps: &[Vec<usize>]) -> Arc<[usize]> {
+    let of_stage = |(stage, map): (&Stage, &Vec<usize>)| {
+        stage.profits_from_codes().into_iter().filter_map(|column| map.get(column).copied()).collect::<Vec<_>>()
+    };
+    let columns: BTreeSet<usize> = stages.iter().zip(maps).flat_map(of_stage).collect();
+    columns.into_iter().collect()
+}
+
 /// Runs one pass. `gates`, by stage, take the batches of stages instead of their sinks; none need be given.
 pub(super) fn run_pass(
     source: &Arc<dyn Source>,
@@ -73,6 +82,7 @@ pub(super) fn run_pass(
     let request = ScanRequest {
         columns: columns.clone(),
         filter,
+        coded: coded(&stages, &maps),
         skip: None,
         workers: options.workers(),
         piece_bytes: options.piece_bytes,

@@ -2,11 +2,11 @@
 
 use super::filter::leading_filters;
 use super::rejects::RejectedValue;
-use crate::batch::{Batch, Mask, RowId};
+use crate::batch::{Batch, Mask, RowId, coded, compact};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Stage, Step};
 use crate::source::{Misfit, Remedy, SourceBatch};
-use arrow::array::BooleanArray;
+use arrow::array::{BooleanArray, RecordBatch};
 use std::sync::Arc;
 
 /// A stage of a pass, and where its columns stand among those of the pass.
@@ -105,14 +105,14 @@ fn evaluate(stage: &PassStage, batches: &[SourceBatch]) -> StageWork {
                 }
             };
         }
-        match apply(&stage.stage.steps, &batch) {
+        match apply(&stage.stage, &batch) {
             Ok(None) => {}
             Ok(Some(batch)) => {
                 work.kept += batch.rows();
                 work.batches.push(batch);
             }
             Err(error) => {
-                work.failure = Some(locate(&stage.stage.steps, &batch, error, &mut work.batches));
+                work.failure = Some(locate(&stage.stage, &batch, error, &mut work.batches));
                 work.kept = work.batches.iter().map(Batch::rows).sum();
                 return work;
             }
@@ -121,21 +121,29 @@ fn evaluate(stage: &PassStage, batches: &[SourceBatch]) -> StageWork {
     work
 }
 
-/// The batch after all steps; `None` when no row is left, so that a constant which fails does so only for a row.
-fn apply(steps: &[Step], batch: &Batch) -> Result<Option<Batch>> {
+/// The batch after all steps, in the form that the sink takes; `None` when no row is left, so that a constant which fails does so only for a row.
+fn apply(stage: &Stage, batch: &Batch) -> Result<Option<Batch>> {
+    let rows = batch.rows();
     let mut batch = batch.clone();
-    for step in steps {
+    for step in &stage.steps {
         if batch.rows() == 0 {
             return Ok(None);
         }
         batch = step.apply(batch)?;
     }
-    Ok(Some(batch).filter(|batch| batch.rows() > 0))
+    if batch.rows() == 0 {
+        return Ok(None);
+    }
+    let mut records = coded::plain_from(stage.coded_columns(), batch.records)?;
+    if stage.holds_rows() && records.num_columns() > 0 && records.num_rows() < rows / 4 {
+        records = RecordBatch::try_new(records.schema(), records.columns().iter().map(compact).collect())?;
+    }
+    Ok(Some(Batch { records, ..batch }))
 }
 
 /// Finds the first row at which the steps fail, by halving; keeps the rows before it.
-fn locate(steps: &[Step], batch: &Batch, error: Error, kept: &mut Vec<Batch>) -> (Option<RowId>, Error) {
-    let row_by_row = steps.iter().all(|step| !matches!(step, Step::Map(..)));
+fn locate(stage: &Stage, batch: &Batch, error: Error, kept: &mut Vec<Batch>) -> (Option<RowId>, Error) {
+    let row_by_row = stage.steps.iter().all(|step| !matches!(step, Step::Map(..)));
     if !row_by_row || matches!(error.kind(), ErrorKind::Internal | ErrorKind::Cancelled) || batch.rows() == 0 {
         return (batch.origin.row_id_checked(0), error);
     }
@@ -143,7 +151,7 @@ fn locate(steps: &[Step], batch: &Batch, error: Error, kept: &mut Vec<Batch>) ->
     let mut error = error;
     while bad - good > 1 {
         let middle = good + (bad - good) / 2;
-        match apply(steps, &batch.head(middle)) {
+        match apply(stage, &batch.head(middle)) {
             Ok(_) => good = middle,
             Err(earlier) => {
                 bad = middle;
@@ -151,7 +159,7 @@ fn locate(steps: &[Step], batch: &Batch, error: Error, kept: &mut Vec<Batch>) ->
             }
         }
     }
-    if let Ok(Some(before)) = apply(steps, &batch.head(good)) {
+    if let Ok(Some(before)) = apply(stage, &batch.head(good)) {
         kept.push(before);
     }
     (Some(batch.origin.row_id(good)), error)

@@ -8,6 +8,7 @@ use super::function::Function;
 use super::member::Set;
 use super::tree::BinaryOp;
 use super::value::{Input, Value};
+use crate::batch::coded::plain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
@@ -146,7 +147,8 @@ impl BoundExpr {
         }
     }
 
-    /// One value a row of `batch`, whose schema is the one this was bound to. A mere column is not copied.
+    /// One value a row of `batch`, whose schema is the one this was bound to (texts may be coded). A mere column is not
+    /// copied.
     ///
     /// # Errors
     /// `Arithmetic` for integer overflow and division by zero, `Value` for what does not convert.
@@ -166,10 +168,13 @@ impl BoundExpr {
     }
 
     pub(super) fn value(&self, input: &Input<'_>) -> Result<Value> {
+        if let Some(value) = self.by_entries(input)? {
+            return Ok(value);
+        }
         let text = self.text.as_ref();
         match &self.node {
-            Node::Column(index) => match input.columns.get(*index) {
-                Some(column) if *column.data_type() == self.data_type() => Ok(Value::Array(Arc::clone(column))),
+            Node::Column(index) => match input.columns.get(*index).map(plain).transpose()? {
+                Some(column) if *column.data_type() == self.data_type() => Ok(Value::Array(column)),
                 _ => Err(Error::internal(format!("a batch has no column {index} of type {}", self.column_type))),
             },
             Node::Literal(array) => Ok(Value::Scalar(Arc::clone(array))),

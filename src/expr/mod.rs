@@ -8,6 +8,7 @@
 //! **Invariants.**
 //! - A bound expression fails for values only: integer overflow, integer division by zero, text that does not convert.
 //! - Constants stay single values (`Value::Scalar`) and columns are never copied.
+//! - What reads one column of codes is evaluated on the entries of its dictionary (`entries`), with the same values.
 //! - `case`, `coalesce`, `and` and `or` evaluate an operand that can fail only on the rows that reach it.
 //! - Logic is three-valued. NaN equals itself and is above all numbers; −0.0 equals 0.0; text compares bytewise.
 
@@ -23,6 +24,7 @@ mod coerce;
 mod compare;
 mod condition;
 pub(crate) mod display;
+mod entries;
 pub(crate) mod function;
 mod member;
 mod tree;

@@ -4,10 +4,12 @@
 //! **Idea.** Keys and states never meet: [`GroupKeys`] turns the key columns of a batch into group numbers 0, 1, 2…,
 //! in order of first appearance, and the states are arrays indexed by them. A single key has an index made for its
 //! type (a plain array where integers lie close together, a hash table else); several keys are numbered each by its
-//! own index, and then the tuples of numbers are, so every type needs to be known only once.
+//! own index, and then the tuples of numbers are, so every type needs to be known only once. Texts that come as codes are
+//! looked up once a dictionary (`code_numbers`).
 //! **Invariants.** A group number never changes; null is a group, NaN is one group, −0.0 and 0.0 are one; hashing is
 //! seeded the same in every run; results leave in ascending order of the keys, so no answer depends on who came first.
 
+mod code_numbers;
 mod fixed_keys;
 mod integer_index;
 mod keys;

@@ -5,10 +5,10 @@ use crate::aggregate::{Aggregate, find};
 use crate::batch::RowOrigin;
 use crate::error::ErrorKind;
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, NullArray, StringViewArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, Int64Array,
+    NullArray, StringViewArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -183,4 +183,45 @@ fn tables_of_other_shapes_and_foreign_columns_are_refused() {
     assert!(one.update(&[text], &[vec![], vec![values(1)]], 1, &origin).is_err());
     assert!(one.update(&[values(1)], &[], 1, &origin).is_err());
     assert!(GroupTable::new(&[DataType::Utf8], vec![]).is_err());
+}
+
+/// Rows of a text column as codes into a dictionary that depends on `salt`: shuffled, with entries twice and unused.
+fn coded(column: &ArrayRef, salt: u64) -> ArrayRef {
+    let texts = column.as_string_view();
+    let mut entries: Vec<&str> = texts.iter().flatten().chain(["unused", "another unused entry"]).collect();
+    entries.sort_by_key(|text| random(text.len(), salt));
+    let codes = (0..texts.len()).map(|row| {
+        let fitting = (0..entries.len()).filter(|at| texts.is_valid(row) && entries[*at] == texts.value(row));
+        let fitting: Vec<usize> = fitting.take(3).collect();
+        (!fitting.is_empty()).then(|| fitting[random(row, salt) as usize % fitting.len()] as i32)
+    });
+    let codes: Int32Array = codes.collect();
+    let entries: ArrayRef = Arc::new(StringViewArray::from(entries));
+    Arc::new(DictionaryArray::<Int32Type>::new(codes, entries))
+}
+
+#[test]
+fn codes_of_changing_dictionaries_name_the_groups_of_their_texts() {
+    const ROWS: usize = 600;
+    let columns = columns(ROWS);
+    for choice in [vec![6], vec![7], vec![6, 7], vec![2, 6, 1], vec![7, 3]] {
+        let keys: Vec<ArrayRef> = choice.iter().map(|place| Arc::clone(&columns[*place])).collect();
+        let types: Vec<DataType> = keys.iter().map(|column| column.data_type().clone()).collect();
+        let values = values(ROWS);
+        let mut table = GroupTable::new(&types, aggregates()).unwrap();
+        for (batch, start) in (0..ROWS).step_by(100).enumerate() {
+            // Some batches are plain, and two in a row share a dictionary.
+            let form = |key: &ArrayRef| match key.data_type() {
+                DataType::Utf8View if batch % 3 > 0 => coded(&key.slice(start, 100), batch as u64),
+                _ => key.slice(start, 100),
+            };
+            let keys: Vec<ArrayRef> = keys.iter().map(form).collect();
+            for (from, length) in [(0, 30), (30, 70)] {
+                let keys: Vec<ArrayRef> = keys.iter().map(|key| key.slice(from, length)).collect();
+                let arguments = [vec![], vec![values.slice(start + from, length)]];
+                table.update(&keys, &arguments, length, &RowOrigin::consecutive((start + from) as u64)).unwrap();
+            }
+        }
+        assert_eq!(keyed(&table.finish().unwrap()), expected(&keys, ROWS, None), "keys {choice:?}");
+    }
 }

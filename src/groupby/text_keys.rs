@@ -1,7 +1,9 @@
 //! One text key, made for short codes: texts of up to 12 bytes are compared and hashed as one 128-bit number.
 
+use super::code_numbers::CodeNumbers;
 use super::integer_index::HASHER;
-use super::keys::{GroupKeys, next_id, single};
+use super::keys::{ABSENT, GroupKeys, next_id, single};
+use crate::batch::coded::Coded;
 use crate::error::{Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, StringViewBuilder};
 use hashbrown::HashTable;
@@ -47,6 +49,7 @@ pub(super) struct TextKeys {
     views: Vec<View>,
     long_texts: String,
     null: Option<u32>,
+    codes: CodeNumbers,
 }
 
 impl TextKeys {
@@ -93,6 +96,42 @@ impl TextKeys {
         self.null = Some(id);
         Ok(id)
     }
+
+    fn intern_codes(&mut self, coded: &Coded<'_>, ids: &mut Vec<u32>) -> Result<()> {
+        self.codes.turn_to(coded);
+        let mut all_known = true;
+        ids.extend(coded.codes.values().iter().map(|code| {
+            let group = self.codes.get(*code);
+            all_known &= group != ABSENT;
+            group
+        }));
+        let nulls = coded.nulls();
+        match (nulls, self.null) {
+            (None, _) if all_known => return Ok(()),
+            (Some(nulls), Some(group)) => {
+                (!nulls.inner()).set_indices().for_each(|row| ids[row] = group);
+                if all_known || !ids.contains(&ABSENT) {
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        // Some are new: in row order, so that groups are numbered as they appear.
+        let views = coded.texts.views();
+        for (row, (id, code)) in ids.iter_mut().zip(coded.codes.values()).enumerate() {
+            if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                *id = self.null_number()?;
+                continue;
+            }
+            *id = self.codes.get(*code);
+            if *id == ABSENT {
+                let bits = views.get(*code as usize).ok_or_else(|| Error::internal("a code that names no text"))?;
+                *id = self.number(coded.texts, *code as usize, *bits)?;
+                self.codes.set(*code, *id);
+            }
+        }
+        Ok(())
+    }
 }
 
 fn long_text(long_texts: &str, view: View) -> &str {
@@ -103,9 +142,12 @@ fn long_text(long_texts: &str, view: View) -> &str {
 impl GroupKeys for TextKeys {
     fn intern(&mut self, keys: &[ArrayRef], ids: &mut Vec<u32>) -> Result<()> {
         let column = single(keys)?;
+        ids.clear();
+        if let Some(coded) = Coded::of(column.as_ref()) {
+            return self.intern_codes(&coded, ids);
+        }
         let texts = column.as_string_view_opt();
         let texts = texts.ok_or_else(|| Error::internal(format!("expected text keys, got {}", column.data_type())))?;
-        ids.clear();
         ids.reserve(texts.len());
         match texts.nulls().filter(|nulls| nulls.null_count() > 0) {
             None => {
@@ -148,5 +190,6 @@ impl GroupKeys for TextKeys {
             + self.long.allocation_size()
             + self.views.capacity() * size_of::<View>()
             + self.long_texts.capacity()
+            + self.codes.bytes_held()
     }
 }

@@ -2,12 +2,14 @@
 
 use super::BatchFunction;
 use crate::aggregate::Aggregate;
-use crate::batch::Batch;
+use crate::batch::{Batch, coded};
 use crate::error::Result;
 use crate::expr::BoundExpr;
 use crate::source::Source;
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use crate::types::ColumnType;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What a stage reads.
@@ -44,15 +46,13 @@ impl Step {
                 if mask.true_count() == batch.rows() { Ok(batch) } else { batch.filter(&mask) }
             }
             Step::Project(columns, schema) => {
-                let arrays =
-                    columns.iter().map(|column| column.evaluate(&batch.records)).collect::<Result<Vec<ArrayRef>>>()?;
-                let options = RecordBatchOptions::new().with_row_count(Some(batch.rows()));
-                let records = RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?;
+                let arrays = columns.iter().map(|column| column.evaluate_as_is(&batch.records));
+                let records = coded::records(schema, arrays.collect::<Result<Vec<ArrayRef>>>()?, batch.rows())?;
                 Ok(Batch { records, origin: batch.origin })
             }
             Step::Map(function, schema) => {
                 let before = batch.rows();
-                let records = (function.0)(batch.records)?;
+                let records = (function.0)(coded::plain_from(0, batch.records)?)?;
                 check_mapped(&records, schema)?;
                 // Made rows are numbered on from the first row they were made of.
                 let origin = if records.num_rows() == before { batch.origin } else { batch.origin.renumbered() };
@@ -137,6 +137,40 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// How many leading columns its sink takes as codes.
+    pub(crate) fn coded_columns(&self) -> usize {
+        match self.sink {
+            SinkSpec::Aggregate { keys, .. } => keys,
+            SinkSpec::Sort { .. } | SinkSpec::Collect { .. } => 0,
+        }
+    }
+
+    /// Whether its rows stay in memory, or go out, as they are.
+    pub(crate) fn holds_rows(&self) -> bool {
+        !matches!(self.sink, SinkSpec::Aggregate { .. })
+    }
+
+    /// The columns of its input, by index, that are of more use to it as codes than as texts.
+    pub(crate) fn profits_from_codes(&self) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        for (at, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Filter(predicate) => predicate.profits_from_codes(&mut found),
+                Step::Project(columns, _) => {
+                    columns.iter().for_each(|column| column.profits_from_codes(&mut found));
+                    if at + 1 == self.steps.len() {
+                        let keys = columns.iter().take(self.coded_columns());
+                        let texts = keys.filter(|key| key.column_type() == ColumnType::Utf8);
+                        found.extend(texts.filter_map(BoundExpr::as_column));
+                    }
+                    break;
+                }
+                Step::Map(..) => break,
+            }
+        }
+        found
+    }
+
     /// The types of the columns that reach the sink.
     pub(crate) fn input_types(&self) -> Vec<arrow::datatypes::DataType> {
         let last = self.steps.iter().rev().find_map(|step| match step {

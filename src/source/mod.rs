@@ -108,6 +108,9 @@ pub struct ScanRequest {
     pub columns: Vec<usize>,
     /// Rows that do not pass may be left out; a superset may be delivered.
     pub filter: Option<Arc<dyn RowFilter>>,
+    /// Of [`ScanRequest::columns`], as ascending indices, the texts that are of more use as codes: batches may hold them
+    /// as `Dictionary(Int32, Utf8View)`, each batch as its schema says.
+    pub coded: Arc<[usize]>,
     /// By ordinal, the files not to be read at all; nothing is ever committed for them. `None`: all are read.
     pub skip: Option<Arc<[bool]>>,
     /// How many workers will call.
@@ -124,6 +127,11 @@ impl ScanRequest {
     /// Whether the file of this ordinal is not to be read.
     pub(crate) fn skips(&self, file: usize) -> bool {
         self.skip.as_ref().is_some_and(|skip| skip.get(file) == Some(&true))
+    }
+
+    /// Whether the column, an index into [`ScanRequest::columns`], may come as codes.
+    pub(crate) fn takes_codes(&self, column: usize) -> bool {
+        self.coded.binary_search(&column).is_ok()
     }
 }
 

@@ -1,12 +1,12 @@
 //! Filters over constants: which files they rule out, and what is left of them for the inner source.
 
 use super::{Constant, Origin};
-use crate::batch::Mask;
+use crate::batch::{Mask, coded};
 use crate::expr::Literal;
 use crate::source::{Condition, RowFilter, Test};
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Datum, Float64Array, Int64Array, RecordBatch,
-    RecordBatchOptions, Scalar, StringViewArray, TimestampMicrosecondArray, UInt32Array,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Datum, Float64Array, Int64Array, RecordBatch, Scalar,
+    StringViewArray, TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::compute::kernels::cmp;
 use arrow::compute::{cast, is_not_null, is_null, or_kleene, take};
@@ -63,8 +63,7 @@ pub(super) fn files_wanted(filter: &dyn RowFilter, columns: &Columns<'_>, files:
 
 fn records(schema: &SchemaRef, columns: &[usize], arrays: Vec<ArrayRef>, rows: usize) -> Option<RecordBatch> {
     let schema = Arc::new(schema.project(columns).ok()?);
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(schema, arrays, &options).ok()
+    coded::records(&schema, arrays, rows).ok()
 }
 
 /// Whether a single value may fulfil a test; true where that cannot be told.
@@ -197,8 +196,7 @@ impl RowFilter for InnerFilter {
                 Part::Constant(values) => repeated(values, way as u32, rows),
             };
             let arrays = self.parts.iter().map(array).collect::<Option<Vec<_>>>()?;
-            let options = RecordBatchOptions::new().with_row_count(Some(rows));
-            let records = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options).ok()?;
+            let records = coded::records(&self.schema, arrays, rows).ok()?;
             let mask = self.outer.keep(&records)?;
             any = Some(match any {
                 None => mask,

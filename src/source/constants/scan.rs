@@ -2,12 +2,12 @@
 
 use super::filter::{Columns, InnerFilter, files_wanted, repeated};
 use super::{ConstantColumns, Origin};
-use crate::batch::Batch;
+use crate::batch::{Batch, coded};
 use crate::error::{Error, Result};
 use crate::source::{
     Committed, CommittedRows, PartitionId, Read, RowFilter, Scan, ScanRequest, ScanScratch, SourceBatch, Ticket,
 };
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,7 +59,8 @@ pub(super) fn start(source: &ConstantColumns, request: ScanRequest) -> Result<Bo
     // The caller tells of the files that it skips itself.
     let skipped: Vec<bool> = skip.iter().zip(&told_by_caller).map(|(skip, told)| *skip && !told).collect();
     let skip = skip.contains(&true).then(|| Arc::from(skip));
-    let inner = source.inner.scan(ScanRequest { columns: inner_columns, filter, skip, ..request })?;
+    let coded = request.coded.iter().filter_map(|&column| inner_of.get(column).copied().flatten()).collect();
+    let inner = source.inner.scan(ScanRequest { columns: inner_columns, filter, skip, coded, ..request })?;
     Ok(Box::new(ConstantScan { inner, schema, parts, outer_of, skipped, begun: AtomicBool::new(false) }))
 }
 
@@ -91,8 +92,7 @@ impl ConstantScan {
             Part::Constant(values) => repeated(values, origin.file, records.num_rows()).ok_or_else(missing),
         };
         let arrays = self.parts.iter().map(array).collect::<Result<Vec<_>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(records.num_rows()));
-        let records = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)?;
+        let records = coded::records(&self.schema, arrays, records.num_rows())?;
         source.batch = Batch { records, origin };
         source.misfits.iter_mut().for_each(|misfit| misfit.column = self.outer_of[misfit.column]);
         source.recoded.iter_mut().for_each(|field| field.column = self.outer_of[field.column]);

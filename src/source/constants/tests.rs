@@ -52,6 +52,7 @@ fn read(source: &ConstantColumns, alternatives: Vec<Vec<Condition>>) -> (Vec<u32
     let request = ScanRequest {
         columns: vec![0, 1, 2, 3],
         filter: Some(Arc::new(Known(alternatives))),
+        coded: Arc::default(),
         skip: None,
         workers: 1,
         piece_bytes: 5,

@@ -435,6 +435,7 @@ fn scan(source: &CsvSource, piece_bytes: usize, dice: &mut Dice) -> Vec<Told> {
     let request = ScanRequest {
         columns: vec![0, 1],
         filter: None,
+        coded: Arc::default(),
         skip: None,
         workers: 100,
         piece_bytes,

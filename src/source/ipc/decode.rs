@@ -3,8 +3,9 @@
 use super::bytes::FileBytes;
 use super::check::{Fault, check, children};
 use super::index::{BatchPlace, FileIndex, Place};
+use crate::batch::coded::Coder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::arrow_types::columns::{FileColumn, at_path};
+use crate::source::arrow_types::columns::{FileColumn, Meaning, at_path};
 use crate::source::arrow_types::convert::{Converted, convert};
 use crate::source::arrow_types::guard::guarded;
 use crate::types::ColumnType;
@@ -25,6 +26,8 @@ pub(super) struct Wanted {
     /// `None` where the file lacks it: it is null in every row.
     pub(super) column: Option<FileColumn>,
     pub(super) column_type: ColumnType,
+    /// As codes, where the file has them.
+    pub(super) coded: bool,
 }
 
 /// Decodes the record batches of one file.
@@ -36,6 +39,8 @@ pub(super) struct BatchDecoder {
     fields: Vec<usize>,
     /// By how many dictionaries stand before a batch.
     decoders: Mutex<HashMap<usize, Arc<FileDecoder>>>,
+    /// One a column wanted.
+    coders: Vec<Mutex<Coder>>,
 }
 
 /// A record batch as the engine takes it.
@@ -55,7 +60,8 @@ impl BatchDecoder {
         if fields.is_empty() && !index.schema.fields().is_empty() {
             fields.push(0);
         }
-        BatchDecoder { bytes, index, wanted, fields, decoders: Mutex::default() }
+        let coders = wanted.iter().map(|_| Mutex::default()).collect();
+        BatchDecoder { bytes, index, wanted, fields, decoders: Mutex::default(), coders }
     }
 
     /// Decodes a record batch.
@@ -69,32 +75,40 @@ impl BatchDecoder {
         let whole = whole.and_then(|decoder| self.read(&decoder, batch, &raw));
         let (columns, touched) = match whole {
             Ok(records) => {
-                let columns = self.wanted.iter().map(|wanted| self.convert(wanted, &records, place)).collect();
+                let columns = (0..self.wanted.len()).map(|at| self.convert(at, &records, place)).collect();
                 (columns, touched_bytes(&records))
             }
             Err(error) if self.wanted.is_empty() => return Err(error),
-            Err(_) => (self.wanted.iter().map(|wanted| self.alone(wanted, batch, &raw)).collect(), place.bytes()),
+            Err(_) => ((0..self.wanted.len()).map(|at| self.alone(at, batch, &raw)).collect(), place.bytes()),
         };
         Ok(Decoded { columns, touched_bytes: touched.min(place.bytes()) })
     }
 
     /// One column by itself, so that another's damage does not concern it.
-    fn alone(&self, wanted: &Wanted, batch: &BatchPlace, raw: &Buffer) -> Result<Converted> {
-        let fields: Vec<usize> = wanted.column.iter().map(|column| column.field).collect();
+    fn alone(&self, at: usize, batch: &BatchPlace, raw: &Buffer) -> Result<Converted> {
+        let fields: Vec<usize> = self.wanted[at].column.iter().map(|column| column.field).collect();
         self.check(raw, batch.place, &fields)?;
         let decoder = self.new_decoder(fields, batch.dictionaries)?;
-        self.convert(wanted, &self.read(&decoder, batch, raw)?, batch.place)
+        self.convert(at, &self.read(&decoder, batch, raw)?, batch.place)
     }
 
-    fn convert(&self, wanted: &Wanted, records: &RecordBatch, place: Place) -> Result<Converted> {
+    fn convert(&self, at: usize, records: &RecordBatch, place: Place) -> Result<Converted> {
+        let wanted = &self.wanted[at];
         let Some(column) = &wanted.column else {
             return Ok(new_null_array(&wanted.column_type.arrow(), records.num_rows()).into());
         };
         let what = || format!("the column `{}`", column.name);
-        let convert = || {
-            let values = at_path(records, &column.path);
-            Ok::<_, ArrowError>(values.and_then(|array| convert(&array, column.meaning, wanted.column_type)))
+        let values = || {
+            let array = at_path(records, &column.path)?;
+            if wanted.coded && column.meaning == Meaning::Values {
+                let mut coder = self.coders[at].lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(codes) = coder.codes(&array)? {
+                    return Ok(codes.into());
+                }
+            }
+            convert(&array, column.meaning, wanted.column_type)
         };
+        let convert = || Ok::<_, ArrowError>(values());
         guarded(&self.bytes.input, what, convert).and_then(|converted| converted).map_err(|error| located(error, place))
     }
 

@@ -2,7 +2,7 @@
 
 use super::decode::{BatchDecoder, Decoded, Wanted};
 use super::source::{Counted, IpcFile};
-use crate::batch::{Batch, Positions, RowId, RowOrigin};
+use crate::batch::{Batch, Positions, RowId, RowOrigin, coded};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::source::arrow_types::convert::Converted;
 use crate::source::arrow_types::unify::SetColumn;
@@ -10,7 +10,8 @@ use crate::source::{
     Committed, CommittedRows, Locate, Misfit, PartitionId, Read, Remedy, Scan, ScanRequest, ScanScratch, SourceBatch,
     Ticket,
 };
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use crate::types::ColumnType;
+use arrow::array::{ArrayRef, new_null_array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -106,11 +107,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl IpcScan {
     pub(super) fn new(files: Arc<[IpcFile]>, columns: &[SetColumn], request: ScanRequest, counted: Counted) -> Self {
         let wanted = |file: &IpcFile| -> Vec<Wanted> {
-            let one = |&column: &usize| Wanted {
+            let one = |(at, &column): (usize, &usize)| Wanted {
                 column: file.map[column].and_then(|at| file.columns.columns.get(at)).cloned(),
                 column_type: columns[column].column_type,
+                coded: request.takes_codes(at) && columns[column].column_type == ColumnType::Utf8,
             };
-            request.columns.iter().map(one).collect()
+            request.columns.iter().enumerate().map(one).collect()
         };
         let scan = |file: &IpcFile| FileScan {
             decoder: BatchDecoder::new(Arc::clone(&file.bytes), Arc::clone(&file.index), wanted(file)),
@@ -259,8 +261,7 @@ impl IpcScan {
             let column = |(at, column): (usize, &Result<_>)| self.column(at, column, &rows, &mut misfits);
             let arrays = decoded.columns.iter().enumerate().map(column).collect();
             misfits.sort_by_key(|misfit| misfit.row);
-            let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-            let records = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)?;
+            let records = coded::records(&self.schema, arrays, rows.len())?;
             let origin = RowOrigin { file: slice.file as u32, positions: Positions::Consecutive(first_row + start) };
             batches.push(SourceBatch { batch: Batch { records, origin }, misfits, recoded: Vec::new() });
             start = end;

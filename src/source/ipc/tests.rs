@@ -35,6 +35,7 @@ fn columns_of_a_mapped_file_lie_in_the_mapping_and_nowhere_else() {
     let request = ScanRequest {
         columns: vec![0, 1, 3],
         filter: None,
+        coded: Arc::default(),
         skip: None,
         workers: 1,
         piece_bytes: 50_000,

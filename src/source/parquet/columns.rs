@@ -10,8 +10,9 @@ use super::fragments::{CELL_ROWS, FilePlan, Fragment};
 use super::open::ParquetFile;
 use super::rows::{count, only, take_rows, unite};
 use super::schema::checked_schema;
+use crate::batch::coded::Coder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::arrow_types::columns::{FileColumn, at_path};
+use crate::source::arrow_types::columns::{FileColumn, Meaning, at_path};
 use crate::source::arrow_types::convert::{Converted, convert};
 use crate::source::arrow_types::guard::{attempted, guarded};
 use crate::source::arrow_types::unify::SetColumn;
@@ -123,17 +124,6 @@ impl FileReader {
         (batch, blocks(self.piece_bytes).max(batch))
     }
 
-    /// A reader of some columns of a fragment's row group, in these rows.
-    fn decoder(
-        &self,
-        fragment: &Fragment,
-        columns: &[usize],
-        rows: &[Range<u64>],
-        batch_rows: u64,
-    ) -> Result<ParquetRecordBatchReader> {
-        self.decoder_of(&self.plan.metadata, fragment, columns, rows, batch_rows)
-    }
-
     /// A reader of a column that will meet damage.
     pub(super) fn checked_decoder(
         &self,
@@ -147,13 +137,14 @@ impl FileReader {
             let options = ArrowReaderOptions::new().with_schema(schema);
             attempted(|| ArrowReaderMetadata::try_new(Arc::clone(self.plan.metadata.metadata()), options))
         });
-        self.decoder_of(checked.as_ref().unwrap_or(&self.plan.metadata), fragment, &[column], rows, batch_rows)
+        self.decoder(fragment, checked.as_ref().unwrap_or(&self.plan.metadata), &[column], rows, batch_rows)
     }
 
-    fn decoder_of(
+    /// A reader of some columns of a fragment's row group, in these rows.
+    fn decoder(
         &self,
-        metadata: &ArrowReaderMetadata,
         fragment: &Fragment,
+        metadata: &ArrowReaderMetadata,
         columns: &[usize],
         rows: &[Range<u64>],
         batch_rows: u64,
@@ -264,6 +255,8 @@ pub(super) struct Columns {
     decoder: Option<ParquetRecordBatchReader>,
     /// From then on, each column by itself.
     alone: Option<Vec<Lone>>,
+    /// One a column.
+    coders: Vec<Coder>,
 }
 
 impl Columns {
@@ -277,8 +270,11 @@ impl Columns {
         // Damage that shows at once is found again, column by column.
         let readable: Vec<usize> =
             columns.iter().copied().filter(|&column| reader.unreadable(fragment, column).is_none()).collect();
-        let decoder = reader.decoder(fragment, &readable, &rows, batch_rows).ok();
-        Columns { columns, rows, batch_rows, decoder, alone: None }
+        let metadata = fragment.coded.as_ref().map_or(&reader.plan.metadata, |coded| &coded.metadata);
+        let decoder = || reader.decoder(fragment, metadata, &readable, &rows, batch_rows).ok();
+        let decoder = if rows.is_empty() { None } else { decoder() };
+        let coders = columns.iter().map(|_| Coder::default()).collect();
+        Columns { columns, rows, batch_rows, decoder, alone: None, coders }
     }
 
     pub(super) fn next(&mut self, reader: &FileReader, fragment: &Fragment) -> Result<Option<Part>> {
@@ -286,22 +282,22 @@ impl Columns {
         if rows.is_empty() {
             return Ok(None);
         }
-        let batch = self.decoder.as_mut().map(|decoder| reader.decode(fragment, decoder, count(&rows)));
+        let batch = self.decode(reader, fragment, count(&rows));
         let mut part = Part { rows, arrays: Vec::new(), misfits: Vec::new() };
         match batch {
-            Some(Ok(batch)) => {
-                for &column in &self.columns {
+            Some((batch, codes)) => {
+                for (&column, codes) in self.columns.iter().zip(codes) {
                     if let Some(why) = reader.unreadable(fragment, column) {
                         part.arrays.push(reader.lost(column, 0..part.len(), why, &mut part.misfits));
                         continue;
                     }
-                    let converted = reader.extract(column, &batch)?;
+                    let converted = codes.map_or_else(|| reader.extract(column, &batch), |codes| Ok(codes.into()))?;
                     let misfits = converted.misfits.into_iter();
                     part.misfits.extend(misfits.map(|(row, text)| reader.misfit(row, column, text)));
                     part.arrays.push(converted.array);
                 }
             }
-            Some(Err(_)) | None => {
+            None => {
                 self.decoder = None;
                 let rest = unite(part.rows.clone(), self.rows.clone());
                 let lone = |&column: &usize| Lone::new(column, rest.clone(), self.batch_rows);
@@ -317,5 +313,24 @@ impl Columns {
         }
         part.misfits.sort_by_key(|misfit| misfit.row);
         Ok(Some(part))
+    }
+
+    /// The next batch, and the columns of it that come as codes; `None` where there is damage.
+    fn decode(
+        &mut self,
+        reader: &FileReader,
+        fragment: &Fragment,
+        rows: u64,
+    ) -> Option<(RecordBatch, Vec<Option<ArrayRef>>)> {
+        let batch = reader.decode(fragment, self.decoder.as_mut()?, rows).ok()?;
+        let codes = self.columns.iter().zip(&mut self.coders).map(|(&column, coder)| {
+            let of_file = reader.columns[column].of_file.as_ref().filter(|own| own.meaning == Meaning::Values);
+            match of_file.filter(|_| fragment.coded.is_some() && reader.unreadable(fragment, column).is_none()) {
+                Some(own) => coder.codes(&at_path(&batch, &own.path)?),
+                None => Ok(None),
+            }
+        });
+        let codes = codes.collect::<Result<_>>().ok()?;
+        Some((batch, codes))
     }
 }

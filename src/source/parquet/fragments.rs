@@ -1,6 +1,7 @@
 //! What a scan reads of one file: row groups and pages that a filter may want, cut into fragments.
 
 use super::chunks::{Chunks, Fetch};
+use super::codes::CodedColumns;
 use super::open::ParquetFile;
 use super::rows::{intersect, only};
 use crate::error::{Error, ErrorKind, Result};
@@ -37,6 +38,8 @@ pub(super) struct Fragment {
     pub(super) stored_bytes: u64,
     /// What a row takes in memory, roughly.
     pub(super) row_bytes: u64,
+    /// The columns to be read as codes, if there are any.
+    pub(super) coded: Option<Arc<CodedColumns>>,
 }
 
 /// What a scan reads of a file.
@@ -75,8 +78,12 @@ pub(super) fn plan(file: &ParquetFile, columns: &[SetColumn], request: &ScanRequ
     });
     let cells = rows_in_all.div_ceil(CELL_ROWS);
     let cells = (cells / (FRAGMENTS_PER_WORKER * request.workers.max(1) as u64)).clamp(1, FRAGMENT_CELLS);
-    let cut = |(row_group, rows): (usize, Vec<Range<u64>>)| planner.cut(&metadata, row_group, &rows, cells);
-    let fragments = kept.into_iter().flat_map(cut).collect();
+    let mut fragments: Vec<Fragment> = Vec::new();
+    for (row_group, rows) in kept {
+        let before = fragments.last().and_then(|fragment| fragment.coded.as_ref());
+        let coded = planner.coded(&metadata, row_group, before);
+        fragments.extend(planner.cut(&metadata, row_group, &rows, cells, coded.as_ref()));
+    }
     FilePlan { unreadable: planner.unreadable, metadata, fragments }
 }
 
@@ -161,7 +168,14 @@ impl Planner<'_> {
     }
 
     /// Cuts a row group into fragments of at most `cells` cells.
-    fn cut(&self, metadata: &ArrowReaderMetadata, row_group: usize, rows: &[Range<u64>], cells: u64) -> Vec<Fragment> {
+    fn cut(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        row_group: usize,
+        rows: &[Range<u64>],
+        cells: u64,
+        coded: Option<&Arc<CodedColumns>>,
+    ) -> Vec<Fragment> {
         let in_all = self.file.rows(row_group);
         let mut ranges = Vec::with_capacity(self.leaves.len());
         let mut row_bytes = 8 * self.request.columns.len() as u64;
@@ -203,6 +217,7 @@ impl Planner<'_> {
                 chunks: Arc::clone(&chunks),
                 stored_bytes: share as u64,
                 row_bytes,
+                coded: coded.cloned(),
             }
         };
         pieces.into_iter().map(fragment).collect()

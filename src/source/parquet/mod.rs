@@ -6,8 +6,8 @@
 //! **Idea.** The footers are read when the source is opened (`open`) and give the schema. A scan strikes
 //! out row groups and pages that no question can want (`candidates`), cuts the rest into *fragments* of some hundred
 //! thousand rows (`fragments`), and gives each to one worker, which reads it batch after batch (`read`): the columns
-//! of the filter first, the others for the rows that pass. Decoding is the `parquet` crate's; what its arrays mean to
-//! the engine is settled in `arrow_types`.
+//! of the filter first, the others for the rows that pass. Short texts come as codes where the file has them (`codes`).
+//! Decoding is the `parquet` crate's; what its arrays mean to the engine is settled in `arrow_types`.
 //! **Invariants.**
 //! - The position of a row is its number in the file, whatever was struck out before it.
 //! - Fragments are handed out, and their partitions committed, in file order; no more than a few wait.
@@ -18,6 +18,7 @@
 
 mod candidates;
 mod chunks;
+mod codes;
 mod columns;
 mod damage;
 mod encryption;

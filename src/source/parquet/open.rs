@@ -131,7 +131,7 @@ fn open_file(input: InputFile) -> Result<ParquetFile> {
     let source = ChunkSource::of_part(&input, footer.clone());
     // What is not used need not be right.
     let needed = ParquetMetaDataOptions::new()
-        .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll)
+        .with_encoding_stats_as_mask(true)
         .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
     let read = || ParquetMetaDataReader::new().with_metadata_options(Some(needed)).parse_and_finish(&source);
     let metadata = Arc::new(guarded(&input, || "the footer".to_owned(), read)?);

@@ -1,19 +1,25 @@
 //! Reading a fragment: the columns of the filter first, the others for the rows that it keeps.
+//!
+//! That pays where the decoder can pass over much of the other columns. Where the filter keeps most rows, or here one and
+//! there one, all rows are delivered, and the questions apply the filter themselves.
 
 use super::columns::{Columns, FileReader, Part};
 use super::fragments::Fragment;
 use super::rows::{choose, count, intersect, take_rows};
-use crate::batch::{Batch, Positions, RowOrigin};
+use crate::batch::{Batch, Positions, RowOrigin, coded, compact};
 use crate::error::{Error, Result};
 use crate::source::{Misfit, RowFilter, SourceBatch};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
-use std::ops::Range;
+use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 
 /// Of a fragment that may take more than so many bytes, all columns are read side by side: its filter could keep every
 /// row, and what it reads of them is held until the other columns have been read.
 const LATE_BYTES: u64 = 256 << 20;
+
+/// Passing over rows and stopping for some costs as much as decoding so many rows.
+const ROWS_PER_RUN: u64 = 10;
 
 /// What is delivered of a fragment at a time.
 pub(super) struct PartitionRead {
@@ -41,18 +47,19 @@ enum State {
     New,
     /// All columns side by side.
     All(Columns),
+    /// All rows, after the filter was tried on the first of them: its columns and the others.
+    Both {
+        tried: Option<Part>,
+        first: Columns,
+        others: Columns,
+    },
     /// The columns of the filter have been read and the rows chosen; the others follow.
     Chosen {
         known: RecordBatch,
         misfits: Vec<Misfit>,
         at: usize,
-        others: Others,
+        others: Columns,
     },
-}
-
-enum Others {
-    None { rows: Vec<Range<u64>>, batch_rows: u64 },
-    Read(Columns),
 }
 
 impl FragmentReader {
@@ -103,13 +110,22 @@ impl FragmentReader {
             return Ok(State::All(Columns::new(reader, fragment, all, rows, batch_rows)));
         };
         let first = filter.columns().to_vec();
+        let others: Vec<usize> = all.iter().copied().filter(|column| first.binary_search(column).is_err()).collect();
+        if others.is_empty() {
+            return Ok(State::All(Columns::new(reader, fragment, all, rows, batch_rows)));
+        }
         let schema = Arc::new(reader.schema.project(&first)?);
-        let mut columns = Columns::new(reader, fragment, first.clone(), rows, batch_rows);
+        let mut columns = Columns::new(reader, fragment, first, rows.clone(), batch_rows);
         let (mut chosen, mut known, mut misfits) = (Vec::new(), Vec::new(), Vec::new());
         let mut kept_rows = 0;
         while let Some(part) = columns.next(reader, fragment)? {
-            let batch = RecordBatch::try_new(Arc::clone(&schema), part.arrays)?;
+            let length = part.len();
+            let batch = coded::records(&schema, part.arrays.clone(), length)?;
             let mask = keep(filter.as_ref(), &batch, &part.misfits);
+            if known.is_empty() && !pays(&mask) {
+                let others = Columns::new(reader, fragment, others, rows, batch_rows);
+                return Ok(State::Both { tried: Some(part), first: columns, others });
+            }
             // Misfit rows are kept; each moves up by the rows left out before it.
             let moved = part.misfits.into_iter().map(|misfit| {
                 let kept_before = mask.values().slice(0, misfit.row).count_set_bits();
@@ -120,14 +136,9 @@ impl FragmentReader {
             choose(&part.rows, &mask, &mut chosen);
             known.push(filter_record_batch(&batch, &mask)?);
         }
-        let known = concat_batches(&schema, &known)?;
-        let others: Vec<usize> = all.into_iter().filter(|column| first.binary_search(column).is_err()).collect();
+        let known = concatenated(&schema, known)?;
         self.sparse = count(&chosen) < count(&fragment.wanted) / 4;
-        let others = if others.is_empty() || chosen.is_empty() {
-            Others::None { rows: chosen, batch_rows }
-        } else {
-            Others::Read(Columns::new(reader, fragment, others, chosen, batch_rows))
-        };
+        let others = Columns::new(reader, fragment, others, chosen, batch_rows);
         Ok(State::Chosen { known, misfits, at: 0, others })
     }
 
@@ -140,37 +151,22 @@ impl FragmentReader {
                 Ok(Some(Part { rows, arrays: Vec::new(), misfits: Vec::new() }).filter(|part| !part.rows.is_empty()))
             }
             State::All(columns) => columns.next(reader, fragment),
-            State::Chosen { known, misfits, at, others } => {
-                let (mut part, read) = match others {
-                    Others::None { rows, batch_rows } => {
-                        let rows = take_rows(rows, *batch_rows);
-                        (Part { rows, arrays: Vec::new(), misfits: Vec::new() }, &[][..])
-                    }
-                    Others::Read(columns) => match columns.next(reader, fragment)? {
-                        Some(part) => (part, columns.columns.as_slice()),
-                        None => return Ok(None),
-                    },
+            State::Both { tried, first, others } => {
+                let own = match tried.take() {
+                    Some(part) => Some(part),
+                    None => first.next(reader, fragment)?,
                 };
-                if part.rows.is_empty() {
-                    return Ok(None);
-                }
-                let (start, end) = (*at, *at + part.len());
+                let (Some(own), Some(later)) = (own, others.next(reader, fragment)?) else { return Ok(None) };
+                merge(reader, &others.columns, own.arrays, own.misfits, later).map(Some)
+            }
+            State::Chosen { known, misfits, at, others } => {
+                let Some(later) = others.next(reader, fragment)? else { return Ok(None) };
+                let (start, end) = (*at, *at + later.len());
                 *at = end;
-                let own = known.slice(start, end - start);
-                let mut later = read.iter().zip(std::mem::take(&mut part.arrays)).peekable();
-                let mut earlier = own.columns().iter();
-                for column in 0..reader.columns.len() {
-                    let array = match later.next_if(|(at, _)| **at == column) {
-                        Some((_, array)) => Some(array),
-                        None => earlier.next().map(Arc::clone),
-                    };
-                    part.arrays.push(array.ok_or_else(|| Error::internal("a column was not read"))?);
-                }
+                let own = known.slice(start, end - start).columns().to_vec();
                 let behind = misfits.partition_point(|misfit| misfit.row < end);
                 let first = misfits.drain(..behind).map(|misfit| Misfit { row: misfit.row - start, ..misfit });
-                part.misfits.extend(first);
-                part.misfits.sort_by_key(|misfit| misfit.row);
-                Ok(Some(part))
+                merge(reader, &others.columns, own, first.collect(), later).map(Some)
             }
         }
     }
@@ -178,10 +174,9 @@ impl FragmentReader {
     fn batch(&self, reader: &FileReader, fragment: &Fragment, mut part: Part) -> Result<SourceBatch> {
         let rows = part.len();
         if self.sparse {
-            part.arrays.iter_mut().for_each(compact);
+            part.arrays = part.arrays.iter().map(compact).collect();
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let records = RecordBatch::try_new_with_options(Arc::clone(&reader.schema), part.arrays, &options)?;
+        let records = coded::records(&reader.schema, part.arrays, rows)?;
         let before = reader.of_file().rows_before[fragment.row_group];
         let positions = match part.rows.as_slice() {
             [only] => Positions::Consecutive(before + only.start),
@@ -199,13 +194,46 @@ impl Drop for FragmentReader {
     }
 }
 
-/// Lets go of text that no row refers to.
-fn compact(array: &mut ArrayRef) {
-    if let Some(texts) = array.as_string_view_opt()
-        && !texts.data_buffers().is_empty()
-    {
-        *array = Arc::new(texts.gc());
+/// Batches of this schema as one; as plain texts where some have codes and others, because of damage, have not.
+fn concatenated(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch> {
+    let form = batches.first().map_or_else(|| Arc::clone(schema), |batch| batch.schema());
+    if batches.iter().all(|batch| *batch.schema_ref() == form) {
+        return Ok(concat_batches(&form, &batches)?);
     }
+    let plain = batches.into_iter().map(|batch| coded::plain_from(0, batch)).collect::<Result<Vec<_>>>()?;
+    Ok(concat_batches(schema, &plain)?)
+}
+
+/// The columns that were read first and, of the same rows, the `others`, all in the order of the request.
+fn merge(
+    reader: &FileReader,
+    others: &[usize],
+    first: Vec<ArrayRef>,
+    misfits: Vec<Misfit>,
+    mut later: Part,
+) -> Result<Part> {
+    let mut second = others.iter().zip(std::mem::take(&mut later.arrays)).peekable();
+    let mut first = first.into_iter();
+    for column in 0..reader.columns.len() {
+        let array = match second.next_if(|(at, _)| **at == column) {
+            Some((_, array)) => Some(array),
+            None => first.next(),
+        };
+        later.arrays.push(array.ok_or_else(|| Error::internal("a column was not read"))?);
+    }
+    later.misfits.extend(misfits);
+    later.misfits.sort_by_key(|misfit| misfit.row);
+    Ok(later)
+}
+
+/// Whether it pays to read other columns only where the mask is true.
+fn pays(mask: &BooleanArray) -> bool {
+    let (mut kept, mut runs) = (0, 0);
+    for (start, end) in mask.values().set_slices() {
+        kept += (end - start) as u64;
+        runs += 1;
+    }
+    kept + ROWS_PER_RUN * runs <= mask.len() as u64 / 4 * 3
 }
 
 /// Which rows the filter wants, and those with misfits, for which it cannot tell.

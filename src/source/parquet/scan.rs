@@ -329,6 +329,7 @@ mod tests {
         let request = ScanRequest {
             columns: vec![0],
             filter: None,
+            coded: Arc::default(),
             skip: None,
             workers: 1,
             piece_bytes: 1 << 20,
