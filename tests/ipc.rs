@@ -9,6 +9,7 @@ use outcrop::arrow::ipc::CompressionType;
 use outcrop::arrow::ipc::writer::{DictionaryHandling, FileWriter, IpcWriteOptions, StreamWriter};
 use outcrop::error::ErrorKind;
 use outcrop::frame::{DataFrame, LazyFrame, Runner, Value};
+use outcrop::source::column_policy::ColumnPolicy;
 use outcrop::source::ipc::{IpcOptions, IpcSource};
 use std::path::Path;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ fn encode(kind: Kind, batches: &[RecordBatch], options: IpcWriteOptions) -> Vec<
 }
 
 fn open(path: &Path, memory_map: bool) -> outcrop::error::Result<LazyFrame> {
-    let options = IpcOptions { memory_map, threads: 1 };
+    let options = IpcOptions { memory_map, threads: 1, ..IpcOptions::default() };
     Ok(LazyFrame::from_source(Arc::new(IpcSource::open(&[path.to_path_buf()], options)?)))
 }
 
@@ -228,6 +229,57 @@ fn a_compressed_buffer_that_claims_to_be_huge_is_refused_before_memory_is_taken(
             assert!(error.to_string().contains("claim to become"), "{error}");
         }
     }
+}
+
+#[test]
+fn a_column_that_grows_beyond_its_limit_is_refused_and_the_others_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x");
+    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).unwrap();
+    let noise = |at: i64| at * 791_919 % 1_000_003;
+    let batch = RecordBatch::try_from_iter([
+        ("a", Arc::new(Int64Array::from_iter_values((0..1000).map(noise))) as ArrayRef),
+        ("b", Arc::new(Int64Array::from(vec![7; 1001]).slice(0, 1000))),
+    ])
+    .unwrap();
+    let mut bytes = encode(Kind::File, &[batch], options);
+    let at = bytes.windows(8).position(|window| window == 8000_i64.to_le_bytes()).unwrap();
+    bytes[at..at + 8].copy_from_slice(&(300_i64 << 20).to_le_bytes());
+    std::fs::write(&path, &bytes).unwrap();
+    let frame = open(&path, true).unwrap();
+    let error = frame.ask("sum(a)").unwrap().collect().unwrap_err();
+    assert_eq!((error.kind(), error.place().column.as_deref()), (ErrorKind::Limit, Some("a")), "{error}");
+    let sound = frame.ask("sum(b) as s").unwrap().collect().unwrap();
+    assert_eq!(sound.value(0, "s").unwrap(), Value::Int64(7000));
+}
+
+#[test]
+fn columns_of_several_files_go_together_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, columns: Vec<(&str, ArrayRef)>| {
+        let path = folder.path().join(name);
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        std::fs::write(&path, encode(Kind::File, &[batch], IpcWriteOptions::default())).unwrap();
+        path
+    };
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let none: ArrayRef = Arc::new(StringArray::from(vec![None::<&str>, None]));
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["x", "y"]));
+    let paths = [
+        file("1", vec![("a", none), ("b", numbers.clone()), ("c", numbers.clone())]),
+        file("2", vec![("b", texts), ("a", numbers)]),
+    ];
+    let open = |columns| {
+        let options = IpcOptions { columns, ..IpcOptions::default() };
+        Ok::<_, outcrop::Error>(LazyFrame::from_source(Arc::new(IpcSource::open(&paths, options)?)))
+    };
+    assert_eq!(open(ColumnPolicy::Error).unwrap_err().kind(), ErrorKind::Malformed);
+    let frame = open(ColumnPolicy::Union).unwrap();
+    let found = frame.ask("sum(a) as a, sum(c) as c, count(*) as n").unwrap().collect().unwrap();
+    let row: Vec<Value> = ["a", "c", "n"].iter().map(|name| found.value(0, name).unwrap()).collect();
+    assert_eq!(row, [3, 3, 4].map(Value::Int64));
+    let error = frame.ask("count(b)").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
 }
 
 #[test]

@@ -11,7 +11,8 @@ use outcrop::arrow::compute::cast;
 use outcrop::arrow::datatypes::{DataType, Field, Schema};
 use outcrop::error::ErrorKind;
 use outcrop::exec::Scheduler;
-use outcrop::frame::{CsvScan, DataFrame, Run, Runner, Value};
+use outcrop::frame::{CsvScan, DataFrame, LazyFrame, ParquetScan, Run, Runner, Value};
+use outcrop::source::column_policy::ColumnPolicy;
 use outcrop::types::ColumnType;
 use outcrop::{scan_csv, scan_parquet};
 use parquet::arrow::ArrowWriter;
@@ -406,11 +407,192 @@ fn files_are_matched_by_name_and_types_widen() {
     let row: Vec<Value> = (0..4).map(|at| Value::of(answer.batches()[0].column(at), 0).unwrap()).collect();
     assert_eq!(row, [Value::Float64(3.5), Value::Utf8("y".into()), Value::Float64(1.0), Value::Float64(0.5)]);
     let three = file("3.parquet", vec![("a", texts.clone()), ("b", texts.clone())]);
-    let error = scan_parquet([&one, &three]).unwrap_err();
-    assert!(error.message().contains("the column `a` is Utf8 here and Int64 in"), "{error}");
+    let apart = scan_parquet([&one, &three]).unwrap();
+    let error = apart.ask("count(a)").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.message().contains("column `a` is Int64 in") && error.message().contains("and Utf8 in"), "{error}");
+    assert_eq!(apart.ask("count(b) as n").unwrap().collect().unwrap().value(0, "n").unwrap(), Value::Int64(4));
     let four = file("4.parquet", vec![("a", integers)]);
     let error = scan_parquet([&one, &four]).unwrap_err();
-    assert!(error.message().contains("there is no column `b`"), "{error}");
+    assert!(error.message().contains("the column `b` of"), "{error}");
+    assert!(error.hint_text().is_some_and(|hint| hint.contains("--columns union")), "{error}");
+}
+
+fn parquet(folder: &Path, name: &str, columns: Vec<(&str, ArrayRef)>) -> PathBuf {
+    let path = folder.join(name);
+    write(&path, &RecordBatch::try_from_iter(columns).unwrap(), WriterProperties::default());
+    path
+}
+
+fn row(frame: &LazyFrame, question: &str) -> Vec<Value> {
+    let answer = frame.ask(question).unwrap().collect().unwrap();
+    (0..answer.schema().fields().len()).map(|at| Value::of(answer.batches()[0].column(at), 0).unwrap()).collect()
+}
+
+#[test]
+fn a_column_without_values_in_one_file_takes_the_type_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(3), None]));
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![None::<&str>, None]));
+    let keys: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let one = parquet(folder.path(), "1.parquet", vec![("a", texts), ("k", keys.clone())]);
+    let two = parquet(folder.path(), "2.parquet", vec![("a", numbers), ("k", keys)]);
+    for files in [[&one, &two], [&two, &one]] {
+        let frame = scan_parquet(files).unwrap();
+        assert_eq!(row(&frame, "sum(a) as s, count(a) as n, count(*) as r"), [3, 1, 4].map(Value::Int64));
+        assert_eq!(row(&frame, "count(*) as n where a > 2"), [Value::Int64(1)]);
+        assert_eq!(row(&frame, "count(*) as n, sum(k) as s where a is null"), [Value::Int64(3), Value::Int64(5)]);
+    }
+}
+
+#[test]
+fn integers_become_doubles_only_where_that_is_exact() {
+    let folder = tempfile::tempdir().unwrap();
+    let inexact = (1_i64 << 53) + 1;
+    let integers: ArrayRef = Arc::new(Int64Array::from(vec![1, 1 << 53, inexact]));
+    let doubles: ArrayRef = Arc::new(Float64Array::from(vec![0.5]));
+    let one = parquet(folder.path(), "1.parquet", vec![("a", integers)]);
+    let two = parquet(folder.path(), "2.parquet", vec![("a", doubles)]);
+    let frame = scan_parquet([&one, &two]).unwrap();
+    assert_eq!(row(&frame, "count(*) as n"), [Value::Int64(4)]);
+    for question in ["sum(a)", "count(*) as n where a < 0.7"] {
+        let error = frame.ask(question).unwrap().collect().unwrap_err();
+        assert_eq!((error.kind(), error.place().record), (ErrorKind::Value, Some(3)), "{question}: {error}");
+        assert_eq!(error.place().value.as_deref(), Some("9007199254740993"));
+    }
+}
+
+#[test]
+fn columns_that_some_files_lack_follow_the_policy_and_are_null_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![3, 4]));
+    let one = parquet(folder.path(), "1.parquet", vec![("a", numbers.clone())]);
+    let two = parquet(folder.path(), "2.parquet", vec![("b", numbers.clone()), ("a", numbers)]);
+    let open = |policy| ParquetScan::new([&one, &two]).columns(policy).open().unwrap();
+    let union = open(ColumnPolicy::Union);
+    assert_eq!(row(&union, "sum(a) as a, sum(b) as b, count(*) as n"), [14, 7, 4].map(Value::Int64));
+    assert_eq!(row(&union, "sum(a) as a, count(*) as n where b is null"), [7, 2].map(Value::Int64));
+    assert_eq!(row(&union, "count(b) as n, sum(a) as a where b > 3"), [1, 4].map(Value::Int64));
+    assert_eq!(row(&union, "b, a limit 1"), [Value::Null, Value::Int64(3)]);
+    let fill = open(ColumnPolicy::Fill);
+    let run: Run<DataFrame> = Runner::new().run(fill.ask("*").unwrap()).unwrap();
+    assert_eq!((run.value.schema().fields().len(), run.value.rows()), (1, 4));
+    assert!(run.warnings.iter().any(|warning| warning.to_string().contains("the column `b` is not in")));
+}
+
+/// Where the values of a column stand that are damaged, and the file.
+fn with_a_damaged_page(folder: &Path, index: bool) -> PathBuf {
+    let path = folder.join(format!("damaged_{index}.parquet"));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..4000).map(|at| format!("text {at:05}"))));
+    let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(0..4000));
+    let batch = RecordBatch::try_from_iter([("t", texts), ("i", keys)]).unwrap();
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_data_page_row_count_limit(500)
+        .set_offset_index_disabled(!index)
+        .set_max_row_group_row_count(Some(2000));
+    write(&path, &batch, properties.build());
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(10).position(|window| window == b"text 01234").unwrap();
+    bytes[at] = 0xFF;
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn damage_hurts_the_questions_that_need_its_rows_alone_and_in_company() {
+    let folder = tempfile::tempdir().unwrap();
+    for index in [true, false] {
+        let frame = scan_parquet([with_a_damaged_page(folder.path(), index)]).unwrap();
+        let sound = [
+            "count(*) as n, max(t) as m where t > 'text 03000'",
+            "max(t) as m where i = 1235",
+            "count(t) as n where i <> 1234",
+            "count(t) as n where i < 1234",
+            "count(*) as n where i = 1234",
+            "t where i >= 1230 limit 4",
+        ];
+        let broken = ["max(t)", "t where i = 1234", "i where t = 'text 01234'", "count(t) where i < 1500"];
+        for (threads, size) in [(1, 1 << 20), (3, 1), (2, 9000)] {
+            let runner = Runner::new().threads(threads).batch_bytes(size).piece_bytes(size);
+            let ask = |question: &str| frame.ask(question).unwrap();
+            let alone: Vec<String> =
+                sound.iter().map(|question| shown(&runner.compute::<_, DataFrame>(ask(question)).unwrap())).collect();
+            let company: Vec<DataFrame> = runner.compute(sound.iter().map(|one| ask(one)).collect::<Vec<_>>()).unwrap();
+            assert_eq!(alone, company.iter().map(shown).collect::<Vec<_>>(), "index {index} threads {threads}");
+            let everyone = vec![ask(sound[0]), ask("count(*) as n"), ask("sum(i) as s"), ask("t limit 1000")];
+            assert_eq!(shown(&runner.compute::<_, Vec<DataFrame>>(everyone).unwrap()[0]), alone[0]);
+            for question in broken {
+                let error = runner.compute::<_, DataFrame>(ask(question)).unwrap_err();
+                let place = (error.kind(), error.place().record, error.place().column.as_deref());
+                assert_eq!(place, (ErrorKind::Malformed, Some(1235), Some("t")), "{question}: {error}");
+                let both = runner.compute::<_, Vec<DataFrame>>(vec![ask(sound[0]), ask(question)]).unwrap_err();
+                assert_eq!(error.to_string(), both.to_string());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_question_whose_statistics_rule_damage_out_is_not_hurt_by_one_that_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let frame = scan_parquet([with_a_damaged_page(folder.path(), true)]).unwrap();
+    // Without limit, the second would fail; together they read the damaged page, and the first filters by it.
+    let questions =
+        vec![frame.ask("count(*) as n where t > 'text 03000'").unwrap(), frame.ask("t limit 1234").unwrap()];
+    for threads in [1, 3] {
+        let runner = Runner::new().threads(threads).piece_bytes(1 << 20).batch_bytes(1 << 20);
+        let found: Run<Vec<DataFrame>> = runner.run(questions.clone()).unwrap();
+        assert_eq!(found.value[0].value(0, "n").unwrap(), Value::Int64(999));
+        assert_eq!(found.value[1].rows(), 1234);
+        assert_eq!(found.statistics.passes, 2, "the first is asked again, alone");
+    }
+}
+
+/// A footer in which a column chunk has a key.
+fn encrypt_in_footer(path: &Path, column: usize) {
+    fn varint(value: i64, out: &mut Vec<u8>) {
+        let mut rest = (value << 1) as u64;
+        while rest >= 0x80 {
+            out.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        out.push(rest as u8);
+    }
+    let metadata = parquet::file::metadata::ParquetMetaDataReader::new()
+        .parse_and_finish(&std::fs::File::open(path).unwrap())
+        .unwrap();
+    let chunk = metadata.row_group(0).column(column);
+    let mut end = Vec::new();
+    for (kind, value) in [
+        (0x16, chunk.offset_index_offset().unwrap()),
+        (0x15, i64::from(chunk.offset_index_length().unwrap())),
+        (0x16, chunk.column_index_offset().unwrap()),
+        (0x15, i64::from(chunk.column_index_length().unwrap())),
+    ] {
+        end.push(kind);
+        varint(value, &mut end);
+    }
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = bytes.windows(end.len()).rposition(|window| window == end).unwrap() + end.len();
+    bytes.splice(at..at, [0x1C, 0x1C, 0x00, 0x00]);
+    let length = bytes.len() - 8;
+    let footer = u32::from_le_bytes(bytes[length..length + 4].try_into().unwrap()) + 4;
+    bytes[length..length + 4].copy_from_slice(&footer.to_le_bytes());
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn an_encrypted_column_is_refused_by_name_and_the_others_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![3, 4]));
+    let path =
+        parquet(folder.path(), "e.parquet", vec![("a", numbers.clone()), ("x", numbers.clone()), ("b", numbers)]);
+    encrypt_in_footer(&path, 1);
+    let frame = scan_parquet([&path]).unwrap();
+    assert_eq!(row(&frame, "sum(a) as a, sum(b) as b"), [7, 7].map(Value::Int64));
+    let error = frame.ask("sum(x)").unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Unsupported, "not supported: column `x` is encrypted"));
 }
 
 #[test]

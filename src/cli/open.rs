@@ -30,7 +30,6 @@ fn csv_only(input: &Input) -> Option<&'static str> {
         ("--line-end", input.line_end.is_some()),
         ("--date-format", !input.date_format.is_empty()),
         ("--invalid-bytes", input.invalid_bytes.is_some()),
-        ("--columns", input.columns.is_some()),
         ("--file-options", !input.file_options.is_empty()),
         ("--no-sniff", input.no_sniff),
     ];

@@ -9,7 +9,7 @@ use super::sink::Materialised;
 use super::statistics::RunStatistics;
 use super::stream::flow;
 use crate::batch::RowId;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{LogicalPlan, SinkSpec, Stage, StageInput, lower};
 use crate::source::Source;
 use crate::source::memory::MemorySource;
@@ -51,6 +51,8 @@ struct Question<'a> {
     /// The stages still to run, first to last.
     stages: Vec<Stage>,
     repeated: bool,
+    /// It shares no pass any more.
+    alone: bool,
     recodings_told: bool,
     result: Option<Materialised>,
     kept: u64,
@@ -81,6 +83,7 @@ pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], optio
             poured: false,
             stages: lower(plan)?,
             repeated: false,
+            alone: false,
             recodings_told: false,
             result: None,
             kept: 0,
@@ -131,11 +134,18 @@ pub(super) fn tell(warning: Warning, options: &RunOptions, warnings: &mut Vec<Wa
     warnings.push(warning);
 }
 
-/// The questions of the next pass over files: the first that has not been scanned, and all that share its source.
+/// The questions of the next pass over files: the first that has not been scanned, and all that share its source, unless
+/// it is to be alone.
 fn next_pass(questions: &[Question<'_>]) -> Option<Vec<usize>> {
     let waiting = |question: &Question<'_>| question.result.is_none();
-    let key = questions.iter().find(|question| waiting(question))?.plan.source().key();
-    let same = |(_, question): &(usize, &Question)| waiting(question) && question.plan.source().key() == key;
+    let first = questions.iter().position(waiting)?;
+    if questions[first].alone {
+        return Some(vec![first]);
+    }
+    let key = questions[first].plan.source().key();
+    let same = |(_, question): &(usize, &Question)| {
+        waiting(question) && !question.alone && question.plan.source().key() == key
+    };
     Some(questions.iter().enumerate().filter(same).map(|(at, _)| at).collect())
 }
 
@@ -176,6 +186,14 @@ fn scan_pass(
                 question.repeated = true;
                 None
             }
+            StageEnd::Failed(_, error)
+                if members.len() > 1 && source.prunes() && is_of_input(&error) && can_begin_again(question) =>
+            {
+                // By itself, it may never read what it failed for.
+                question.alone = true;
+                question.repeated = true;
+                None
+            }
             StageEnd::Failed(row, error) => Some((row, error)),
             StageEnd::Widen(first, reading) => {
                 question.recodings_told |= reading == Reading::Whole;
@@ -191,6 +209,16 @@ fn scan_pass(
     first_error.map_or(Ok(PassRejects { input, source, rejects, wants }), |(_, error)| Err(error))
 }
 
+/// Whether an error may be due to what a question reads, and not to what it does with it.
+fn is_of_input(error: &Error) -> bool {
+    use ErrorKind::{Limit, Malformed, Unsupported, Value};
+    matches!(error.kind(), Malformed | Value | Limit | Unsupported)
+}
+
+fn can_begin_again(question: &Question<'_>) -> bool {
+    question.output.is_none_or(RowOutput::can_begin_again)
+}
+
 /// Lowers a question again over wider types.
 fn widen(
     question: &mut Question<'_>,
@@ -198,7 +226,7 @@ fn widen(
     options: &RunOptions,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), (RowId, Error)> {
-    if question.output.is_some_and(|output| !output.can_begin_again()) {
+    if !can_begin_again(question) {
         return Err((misfits.row(), misfits.too_late()));
     }
     let plan = misfits.widen(&question.plan)?;

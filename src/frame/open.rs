@@ -4,6 +4,7 @@ use super::lazy::LazyFrame;
 use super::scan::CsvScan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::Source;
+use crate::source::column_policy::ColumnPolicy;
 use crate::source::constants::{ConstantColumns, hive_keys};
 use crate::source::csv::{CsvOptions, CsvSource};
 use crate::source::detect::{InputFormat, detect_all};
@@ -78,6 +79,14 @@ impl FileScan {
         self
     }
 
+    /// What becomes of columns that not every file has; those of NDJSON files are always those of all of them. Default:
+    /// an error.
+    #[must_use]
+    pub fn columns(mut self, policy: ColumnPolicy) -> Self {
+        self.csv = self.csv.columns(policy);
+        self
+    }
+
     /// Gives a column its type; a value that does not fit is then an error. Default: inferred, or as the file says.
     #[must_use]
     pub fn with_type(mut self, column: impl Into<String>, column_type: ColumnType) -> Self {
@@ -99,7 +108,11 @@ impl FileScan {
             return Err(Error::new(ErrorKind::Syntax, format!("{option} is for CSV, and the files are {format}"))
                 .hint("leave it out, or use --input-format csv"));
         }
-        let hive = self.hive;
+        let (hive, columns) = (self.hive, self.csv.options.columns);
+        if format == InputFormat::Ndjson && columns == ColumnPolicy::Fill {
+            let message = "the columns of NDJSON files are those of all of them, not those of the first (fill)";
+            return Err(Error::new(ErrorKind::Syntax, message).hint("leave out --columns fill"));
+        }
         let (types, threads) = (self.csv.options.types.clone(), self.csv.options.sample_threads);
         match format {
             InputFormat::Csv => self.csv.open_files(files, hive),
@@ -111,11 +124,11 @@ impl FileScan {
             }
             InputFormat::Parquet => with_constants(&files, hive, types, |types| {
                 refuse_types(&types, format)?;
-                ParquetSource::open(&files, threads)
+                ParquetSource::open(&files, threads, columns)
             }),
             InputFormat::Ipc => with_constants(&files, hive, types, |types| {
                 refuse_types(&types, format)?;
-                IpcSource::open(&files, IpcOptions { memory_map: self.memory_map, threads })
+                IpcSource::open(&files, IpcOptions { memory_map: self.memory_map, threads, columns })
             }),
         }
     }

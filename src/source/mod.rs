@@ -11,6 +11,8 @@
 //!   one batch ends and the next begins.
 //! - Within a file, commits come in input order; files advance independently.
 
+pub(crate) mod arrow_types;
+pub mod column_policy;
 pub mod constants;
 pub mod csv;
 pub mod decompress;
@@ -70,6 +72,11 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// Seconds spent on samples that no run has told of yet; told once.
     fn untold_sample_seconds(&self) -> f64 {
         0.0
+    }
+
+    /// Whether a scan may leave out rows without reading them, because of what it knows of them and what the filter says.
+    fn prunes(&self) -> bool {
+        false
     }
 
     /// The pieces that a scan will hand out, as far as they are known before reading.

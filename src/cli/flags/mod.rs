@@ -245,7 +245,8 @@ pub(crate) struct Input {
     /// What becomes of columns that not every file has [default: error]
     ///
     /// fill: the columns are those of the first file, missing where another file lacks one; what else a file has is
-    /// not read. union: the columns are those of all files. Columns are matched by name, in any order.
+    /// not read. union: the columns are those of all files, as those of NDJSON files always are. Columns are matched by
+    /// name, in any order.
     #[arg(long, value_name = "error|fill|union", value_parser = values::columns)]
     pub(crate) columns: Option<ColumnPolicy>,
     /// Options for the files of a pattern only: 'plane*.csv: delimiter=;, no-header'; repeat it for more

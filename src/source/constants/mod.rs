@@ -177,6 +177,10 @@ impl Source for ConstantColumns {
         self.inner.untold_sample_seconds()
     }
 
+    fn prunes(&self) -> bool {
+        self.inner.prunes()
+    }
+
     fn partitions(&self, piece_bytes: usize) -> Vec<PartitionInfo> {
         self.inner.partitions(piece_bytes)
     }

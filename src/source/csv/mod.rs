@@ -67,6 +67,7 @@ pub mod split;
 mod strings;
 mod take;
 
+pub use super::column_policy::ColumnPolicy;
 pub use column::{ColumnSpec, Misfit, MisfitKind, Parsed, parse_column};
 pub use date_formats::{DateFormat, DateFormats};
 pub use decisions::{ColumnDecision, Decisions, FileDecision};
@@ -78,7 +79,7 @@ pub use header::{Header, parse_header};
 pub use index::RecordIndex;
 pub use infer::{TypeGuess, widened_type};
 pub use number_style::NumberStyle;
-pub use options::{ColumnPolicy, CsvOptions, FileRule, MalformedPolicy};
+pub use options::{CsvOptions, FileRule, MalformedPolicy};
 pub use record::{Malformed, MalformedKind};
 pub use settings::{byte, byte_or_none, decimal, line_end};
 pub use simd::Engine;

@@ -87,7 +87,7 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<Input
     }
     for file in &mut files {
         // Later files may have brought more columns.
-        file.map.resize(columns.names.len(), None);
+        file.map.resize(columns.names().len(), None);
     }
     unify_decimals(&mut files, options);
     warnings.others.extend(columns.warning());
@@ -217,7 +217,7 @@ fn note_renamed(header: &Header, file: &str, warnings: &mut Vec<String>) {
 }
 
 fn settle(columns: Columns, options: &CsvOptions, warnings: &mut Vec<String>) -> Result<Vec<CsvColumn>> {
-    let Columns { names, guesses, .. } = columns;
+    let (names, guesses) = columns.into_parts();
     let CsvOptions { types, dates, .. } = options;
     let known: HashSet<&str> = names.iter().map(String::as_str).collect();
     for (name, _) in types {

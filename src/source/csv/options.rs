@@ -6,6 +6,7 @@ use super::encoding::{Encoding, InvalidBytes};
 use super::fields::{Format, NullTokens};
 use super::number_style::NumberStyle;
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::column_policy::ColumnPolicy;
 use crate::types::ColumnType;
 use std::fmt;
 use std::path::Path;
@@ -153,19 +154,6 @@ pub enum MalformedPolicy {
     /// A record with too few fields is filled up with nulls, and surplus fields that are empty are dropped, both
     /// counted; any other malformed record is set aside and counted.
     Pad,
-}
-
-/// What becomes of columns that not every file of a set has. Columns are matched by name, in any order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ColumnPolicy {
-    /// It is an error.
-    #[default]
-    Error,
-    /// The columns are those of the first file: null where a file lacks one; what else a file has is not read, with
-    /// one warning.
-    Fill,
-    /// The columns are those of all files, in the order in which they first appear, null where a file lacks one.
-    Union,
 }
 
 /// A change of the options for files whose name or path matches.

@@ -3,8 +3,9 @@
 use super::dialect::LineEnd;
 use super::encoding::{Encoding, InvalidBytes};
 use super::fields::NullTokens;
-use super::options::{ColumnPolicy, CsvOptions, FileRule, MalformedPolicy};
+use super::options::{CsvOptions, FileRule, MalformedPolicy};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::source::column_policy::ColumnPolicy;
 use crate::types::ColumnType;
 
 /// The names of options, as flags and SQL have them.

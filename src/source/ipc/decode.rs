@@ -1,14 +1,15 @@
 //! One record batch to the columns wanted, under guard.
 
 use super::bytes::FileBytes;
-use super::columns::FileColumn;
-use super::index::{BatchPlace, FileIndex, Place, message};
+use super::check::{Fault, check, children};
+use super::index::{BatchPlace, FileIndex, Place};
 use crate::batch::coded::Coder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::parquet::convert::Converted;
-use crate::source::parquet::guard::guarded;
+use crate::source::arrow_types::columns::{FileColumn, Meaning, at_path};
+use crate::source::arrow_types::convert::{Converted, convert};
+use crate::source::arrow_types::guard::guarded;
 use crate::types::ColumnType;
-use arrow::array::{Array, ArrayData, RecordBatch};
+use arrow::array::{Array, ArrayData, RecordBatch, new_null_array};
 use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
@@ -16,16 +17,14 @@ use arrow::ipc::reader::FileDecoder;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A compressed byte stands for no more than so many: what zstd makes of the longest run, and some more.
-const MOST_PER_BYTE: u64 = 1 << 17;
-
 /// The dictionaries of so many stretches of a stream are kept; those of the others are read again when asked for.
 const KEPT_DECODERS: usize = 4;
 
 /// A column wanted, and as what.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
-    pub(super) column: FileColumn,
+    /// `None` where the file lacks it: it is null in every row.
+    pub(super) column: Option<FileColumn>,
     pub(super) column_type: ColumnType,
     /// As codes, where the file has them.
     pub(super) coded: bool,
@@ -54,7 +53,7 @@ pub(super) struct Decoded {
 
 impl BatchDecoder {
     pub(super) fn new(bytes: Arc<FileBytes>, index: Arc<FileIndex>, wanted: Vec<Wanted>) -> Self {
-        let mut fields: Vec<usize> = wanted.iter().map(|wanted| wanted.column.field).collect();
+        let mut fields: Vec<usize> = wanted.iter().filter_map(|wanted| Some(wanted.column.as_ref()?.field)).collect();
         fields.sort_unstable();
         fields.dedup();
         // How many rows there are is believed only if a column has as many.
@@ -72,8 +71,8 @@ impl BatchDecoder {
     pub(super) fn decode(&self, batch: &BatchPlace) -> Result<Decoded> {
         let place = batch.place;
         let raw = self.bytes.get(place.at, place.bytes())?;
-        self.check(&raw, place)?;
-        let whole = self.decoder(batch.dictionaries).and_then(|decoder| self.read(&decoder, batch, &raw));
+        let whole = self.check(&raw, place, &self.fields).and_then(|()| self.decoder(batch.dictionaries));
+        let whole = whole.and_then(|decoder| self.read(&decoder, batch, &raw));
         let (columns, touched) = match whole {
             Ok(records) => {
                 let columns = (0..self.wanted.len()).map(|at| self.convert(at, &records, place)).collect();
@@ -87,20 +86,27 @@ impl BatchDecoder {
 
     /// One column by itself, so that another's damage does not concern it.
     fn alone(&self, at: usize, batch: &BatchPlace, raw: &Buffer) -> Result<Converted> {
-        let decoder = self.new_decoder(vec![self.wanted[at].column.field], batch.dictionaries)?;
+        let fields: Vec<usize> = self.wanted[at].column.iter().map(|column| column.field).collect();
+        self.check(raw, batch.place, &fields)?;
+        let decoder = self.new_decoder(fields, batch.dictionaries)?;
         self.convert(at, &self.read(&decoder, batch, raw)?, batch.place)
     }
 
     fn convert(&self, at: usize, records: &RecordBatch, place: Place) -> Result<Converted> {
         let wanted = &self.wanted[at];
-        let what = || format!("the column `{}`", wanted.column.name);
-        let codes = || {
-            let mut coder = self.coders[at].lock().unwrap_or_else(PoisonError::into_inner);
-            if wanted.coded { wanted.column.codes(records, &mut coder) } else { Ok(None) }
+        let Some(column) = &wanted.column else {
+            return Ok(new_null_array(&wanted.column_type.arrow(), records.num_rows()).into());
         };
-        let values = || match codes()? {
-            Some(codes) => Ok(codes.into()),
-            None => wanted.column.values(records, wanted.column_type),
+        let what = || format!("the column `{}`", column.name);
+        let values = || {
+            let array = at_path(records, &column.path)?;
+            if wanted.coded && column.meaning == Meaning::Values {
+                let mut coder = self.coders[at].lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(codes) = coder.codes(&array)? {
+                    return Ok(codes.into());
+                }
+            }
+            convert(&array, column.meaning, wanted.column_type)
         };
         let convert = || Ok::<_, ArrowError>(values());
         guarded(&self.bytes.input, what, convert).and_then(|converted| converted).map_err(|error| located(error, place))
@@ -144,40 +150,34 @@ impl BatchDecoder {
             }
             let place = dictionary.place;
             let raw = self.bytes.get(place.at, place.bytes())?;
-            self.check(&raw, place)?;
+            self.check(&raw, place, &[])?;
             let read = || decoder.read_dictionary(&place.block(), &raw);
             guarded(&self.bytes.input, || "a dictionary".to_owned(), read).map_err(|error| located(error, place))?;
         }
         Ok(decoder)
     }
 
-    /// Checks what the decoder takes for granted: that buffers lie within the body, and how large they say they become.
-    fn check(&self, raw: &Buffer, place: Place) -> Result<()> {
-        let body = raw.get(place.metadata_bytes as usize..).unwrap_or_default();
-        let check = || {
-            let message = message(raw)?;
-            let batch = match message.header_as_dictionary_batch() {
-                Some(dictionary) => dictionary.data(),
-                None => message.header_as_record_batch(),
-            };
-            let batch = batch.ok_or_else(|| ArrowError::ParseError("it holds no data".to_owned()))?;
-            for buffer in batch.buffers().iter().flatten() {
-                let start = usize::try_from(buffer.offset()).ok();
-                let range = start.zip(usize::try_from(buffer.length()).ok());
-                let bytes = range.and_then(|(start, length)| body.get(start..start.checked_add(length)?));
-                let Some(bytes) = bytes else {
-                    return Err(ArrowError::ParseError("a buffer lies outside of it".to_owned()));
-                };
-                let claimed = bytes.first_chunk().map_or(0, |prefix| i64::from_le_bytes(*prefix));
-                let most = (bytes.len() as u64).saturating_mul(MOST_PER_BYTE);
-                if batch.compression().is_some() && u64::try_from(claimed).is_ok_and(|claimed| claimed > most) {
-                    let text = format!("{} compressed bytes claim to become {claimed}", bytes.len());
-                    return Err(ArrowError::ParseError(text));
-                }
+    /// Checks what the decoder takes for granted of these fields of a record batch, or of a dictionary.
+    fn check(&self, raw: &Buffer, place: Place, fields: &[usize]) -> Result<()> {
+        let mut too_large = None;
+        let check = || match check(raw, place, &self.index.schema, self.index.version, fields) {
+            Ok(()) => Ok(()),
+            Err(Fault::Broken(text)) => Err(ArrowError::ParseError(text)),
+            Err(Fault::TooLarge(text)) => {
+                too_large = Some(text);
+                Ok(())
             }
-            Ok(())
         };
-        guarded(&self.bytes.input, || "a message".to_owned(), check).map_err(|error| located(error, place))
+        let checked = guarded(&self.bytes.input, || "a message".to_owned(), check);
+        let checked = checked.and_then(|()| match too_large {
+            None => Ok(()),
+            Some(text) => Err(self
+                .bytes
+                .input
+                .error(ErrorKind::Limit, text)
+                .hint("was this file made to do harm? If not, write it anew with fewer rows a record batch")),
+        });
+        checked.map_err(|error| located(error, place))
     }
 }
 
@@ -193,18 +193,9 @@ fn dictionary_ids(field: &Field, ids: &mut Vec<i64>) {
 }
 
 fn nested_ids(data_type: &DataType, ids: &mut Vec<i64>) {
-    match data_type {
-        DataType::Struct(fields) => fields.iter().for_each(|field| dictionary_ids(field, ids)),
-        DataType::List(field)
-        | DataType::LargeList(field)
-        | DataType::ListView(field)
-        | DataType::LargeListView(field)
-        | DataType::FixedSizeList(field, _)
-        | DataType::Map(field, _) => dictionary_ids(field, ids),
-        DataType::RunEndEncoded(_, values) => dictionary_ids(values, ids),
-        DataType::Union(fields, _) => fields.iter().for_each(|(_, field)| dictionary_ids(field, ids)),
-        DataType::Dictionary(_, values) => nested_ids(values, ids),
-        _ => {}
+    children(data_type).into_iter().for_each(|field| dictionary_ids(field, ids));
+    if let DataType::Dictionary(_, values) = data_type {
+        nested_ids(values, ids);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Where the record batches and dictionaries of a file lie.
 
 use super::bytes::FileBytes;
+use super::check::children;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::parquet::guard::guarded;
-use arrow::datatypes::SchemaRef;
+use crate::source::arrow_types::guard::guarded;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::read_footer_length;
@@ -60,12 +61,14 @@ pub(super) struct FileIndex {
     pub(super) version: MetadataVersion,
     pub(super) dictionaries: Vec<DictionaryPlace>,
     pub(super) batches: Vec<BatchPlace>,
+    /// By field, whether some record batch does not say that all its values are null.
+    pub(super) has_values: Vec<bool>,
 }
 
 /// What a message is.
 enum Header {
     Schema(SchemaRef, MetadataVersion),
-    Batch { rows: u64 },
+    Batch { rows: u64, nulls: Vec<i64> },
     Dictionary { id: i64, is_delta: bool },
 }
 
@@ -118,7 +121,7 @@ fn from_footer(bytes: &FileBytes) -> Result<FileIndex> {
         Ok((schema_of(footer.schema())?, footer.version(), dictionaries, batches))
     };
     let (schema, version, dictionaries, batches) = guarded(&bytes.input, || "the footer".to_owned(), parse)?;
-    let mut index = FileIndex { schema, version, dictionaries: Vec::new(), batches: Vec::new() };
+    let mut index = FileIndex::new(schema, version);
     let place = |block: &Block| {
         let unsigned = |value: i64| u64::try_from(value).ok();
         let place = Place {
@@ -168,7 +171,7 @@ fn from_stream(bytes: &FileBytes) -> Result<FileIndex> {
         }
         match (&mut index, header) {
             (None, Header::Schema(schema, version)) => {
-                index = Some(FileIndex { schema, version, dictionaries: Vec::new(), batches: Vec::new() });
+                index = Some(FileIndex::new(schema, version));
             }
             (None, _) => return Err(broken(bytes, place.at, "the stream does not begin with its schema")),
             (Some(index), header) => index.add(bytes, place, header)?,
@@ -187,7 +190,8 @@ fn header(bytes: &FileBytes, at: u64, metadata_bytes: u64) -> Result<(Header, u6
             MessageHeader::Schema => Header::Schema(schema_of(message.header_as_schema())?, message.version()),
             MessageHeader::RecordBatch => {
                 let batch = message.header_as_record_batch().ok_or_else(|| parse_error("a message without content"))?;
-                Header::Batch { rows: u64::try_from(batch.length()).map_err(parse_error)? }
+                let nulls = batch.nodes().iter().flatten().map(|node| node.null_count()).collect();
+                Header::Batch { rows: u64::try_from(batch.length()).map_err(parse_error)?, nulls }
             }
             MessageHeader::DictionaryBatch => {
                 let batch =
@@ -208,12 +212,27 @@ pub(super) fn message(raw: &[u8]) -> Result<Message<'_>, ArrowError> {
     root_as_message(behind.unwrap_or_default()).map_err(parse_error)
 }
 
+/// How many nodes the format has for values of a type.
+fn nodes(data_type: &DataType) -> usize {
+    children(data_type).into_iter().fold(1, |all, child| all + nodes(child.data_type()))
+}
+
 impl FileIndex {
+    fn new(schema: SchemaRef, version: MetadataVersion) -> Self {
+        let has_values = vec![false; schema.fields().len()];
+        FileIndex { schema, version, dictionaries: Vec::new(), batches: Vec::new(), has_values }
+    }
+
     fn add(&mut self, bytes: &FileBytes, place: Place, header: Header) -> Result<()> {
         match header {
             Header::Schema(..) => return Err(broken(bytes, place.at, "a second schema stands here")),
             Header::Dictionary { id, is_delta } => self.dictionaries.push(DictionaryPlace { place, id, is_delta }),
-            Header::Batch { rows } => {
+            Header::Batch { rows, nulls } => {
+                let mut node = 0;
+                for (field, has_values) in self.schema.fields().iter().zip(&mut self.has_values) {
+                    *has_values |= nulls.get(node).and_then(|&nulls| u64::try_from(nulls).ok()) != Some(rows);
+                    node += nodes(field.data_type());
+                }
                 let first_row = self.rows();
                 if first_row.checked_add(rows).is_none_or(|rows| rows > 1 << 60) {
                     let message = format!("a record batch claims to have {rows} rows");

@@ -8,7 +8,7 @@
 //! **Invariants.**
 //! - The position of a row is its number in the file.
 //! - Every offset, length and text is validated before it is used; sizes of compressed buffers are checked before
-//!   memory is taken for them; third-party code runs under guard.
+//!   memory is taken for them (`check`): a column of a record batch may become 256 MiB, or 64 times what is stored of it; third-party code runs under guard.
 //! - A column that cannot be read fails the questions that read it, and no others.
 //!
 //! # The risk of a mapped file
@@ -16,7 +16,7 @@
 //! one that is written to can show bytes that were never validated. [`IpcOptions::memory_map`] turns mapping off.
 
 mod bytes;
-mod columns;
+mod check;
 mod decode;
 mod index;
 mod scan;

@@ -4,6 +4,8 @@ use super::decode::{BatchDecoder, Decoded, Wanted};
 use super::source::{Counted, IpcFile};
 use crate::batch::{Batch, Positions, RowId, RowOrigin, coded};
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::source::arrow_types::convert::Converted;
+use crate::source::arrow_types::unify::SetColumn;
 use crate::source::{
     Committed, CommittedRows, Locate, Misfit, PartitionId, Read, Remedy, Scan, ScanRequest, ScanScratch, SourceBatch,
     Ticket,
@@ -103,17 +105,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl IpcScan {
-    pub(super) fn new(
-        files: Arc<[IpcFile]>,
-        columns: &[(String, ColumnType)],
-        request: ScanRequest,
-        counted: Counted,
-    ) -> Self {
+    pub(super) fn new(files: Arc<[IpcFile]>, columns: &[SetColumn], request: ScanRequest, counted: Counted) -> Self {
         let wanted = |file: &IpcFile| -> Vec<Wanted> {
             let one = |(at, &column): (usize, &usize)| Wanted {
-                column: file.columns.columns[file.map[column]].clone(),
-                column_type: columns[column].1,
-                coded: request.takes_codes(at),
+                column: file.map[column].and_then(|at| file.columns.columns.get(at)).cloned(),
+                column_type: columns[column].column_type,
+                coded: request.takes_codes(at) && columns[column].column_type == ColumnType::Utf8,
             };
             request.columns.iter().enumerate().map(one).collect()
         };
@@ -122,7 +119,7 @@ impl IpcScan {
             open: Mutex::default(),
             chain: Mutex::default(),
         };
-        let field = |&column: &usize| Field::new(&columns[column].0, columns[column].1.arrow(), true);
+        let field = |&column: &usize| Field::new(&columns[column].name, columns[column].column_type.arrow(), true);
         let schema = Arc::new(Schema::new(request.columns.iter().map(field).collect::<Vec<_>>()));
         let read = files.iter().enumerate().filter(|(at, _)| !request.skips(*at));
         let stored_bytes = read.flat_map(|(_, file)| &file.index.batches).map(|batch| batch.place.bytes()).sum::<u64>();
@@ -276,7 +273,7 @@ impl IpcScan {
     fn column(
         &self,
         at: usize,
-        column: &Result<crate::source::parquet::convert::Converted>,
+        column: &Result<Converted>,
         rows: &Range<usize>,
         misfits: &mut Vec<Misfit>,
     ) -> ArrayRef {

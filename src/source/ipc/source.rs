@@ -1,11 +1,13 @@
 //! A set of Arrow IPC files as a [`Source`].
 
 use super::bytes::FileBytes;
-use super::columns::FileColumns;
 use super::index::FileIndex;
 use super::scan::IpcScan;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::expr::refuse_name;
+use crate::source::arrow_types::columns::FileColumns;
+use crate::source::arrow_types::unify::{SetColumn, Unified, unify};
+use crate::source::column_policy::ColumnPolicy;
 use crate::source::input::{InputCounters, InputFile};
 use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
@@ -25,11 +27,17 @@ pub struct IpcOptions {
     pub memory_map: bool,
     /// Files opened at the same time. Default: the cores available to the process.
     pub threads: usize,
+    /// What becomes of columns that not every file has. Default: an error.
+    pub columns: ColumnPolicy,
 }
 
 impl Default for IpcOptions {
     fn default() -> Self {
-        IpcOptions { memory_map: true, threads: std::thread::available_parallelism().map_or(1, usize::from) }
+        IpcOptions {
+            memory_map: true,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            columns: ColumnPolicy::Error,
+        }
     }
 }
 
@@ -39,8 +47,8 @@ pub(super) struct IpcFile {
     pub(super) bytes: Arc<FileBytes>,
     pub(super) index: Arc<FileIndex>,
     pub(super) columns: FileColumns,
-    /// For each column of the source, where it stands among those of the file.
-    pub(super) map: Vec<usize>,
+    /// For each column of the source, where it stands among those of the file, if it has it.
+    pub(super) map: Vec<Option<usize>>,
 }
 
 impl IpcFile {
@@ -49,12 +57,13 @@ impl IpcFile {
     }
 }
 
-/// A set of Arrow IPC files or streams with the same columns, in any order.
+/// A set of Arrow IPC files or streams, their columns matched by name.
 pub struct IpcSource {
     pub(super) files: Arc<[IpcFile]>,
     /// Names and types of the columns.
-    pub(super) columns: Arc<[(String, ColumnType)]>,
+    pub(super) columns: Arc<[SetColumn]>,
     schema: SchemaRef,
+    warning: Option<String>,
     counters: Arc<InputCounters>,
     /// Bytes of mapped files that were touched.
     touched: Arc<AtomicU64>,
@@ -74,20 +83,23 @@ impl IpcSource {
     /// Opens the files at `paths` and finds out where their record batches lie.
     ///
     /// # Errors
-    /// A file that cannot be opened, is cut short or contradicts itself; columns that differ.
+    /// A file that cannot be opened, is cut short or contradicts itself; columns that the policy does not allow to
+    /// differ.
     pub fn open(paths: &[PathBuf], options: IpcOptions) -> Result<Self> {
         let start = Instant::now();
         let counters = Arc::new(InputCounters::default());
         let mut files = open_all(paths, &options, &counters)?;
-        let columns = unify(&mut files)?;
-        let field = |(name, column_type): &(String, ColumnType)| Field::new(name, column_type.arrow(), true);
-        let refused = files.iter().flat_map(|file| &file.columns.refused);
-        let notes: HashMap<String, String> = refused.map(|(name, what)| refuse_name(name, what)).collect();
+        let named: Vec<_> = files.iter().map(|file| (Arc::clone(file.name()), &file.columns)).collect();
+        let Unified { columns, maps, refused, warning } = unify(&named, options.columns)?;
+        files.iter_mut().zip(maps).for_each(|(file, map)| file.map = map);
+        let field = |column: &SetColumn| Field::new(&column.name, column.column_type.arrow(), true);
+        let notes: HashMap<String, String> = refused.iter().map(|(name, what)| refuse_name(name, what)).collect();
         let schema = Schema::new_with_metadata(columns.iter().map(field).collect::<Vec<_>>(), notes);
         Ok(IpcSource {
             files: files.into(),
             columns: columns.into(),
             schema: Arc::new(schema),
+            warning,
             counters,
             touched: Arc::default(),
             told: Arc::default(),
@@ -121,46 +133,12 @@ fn open_file(path: &Path, options: &IpcOptions, counters: &Arc<InputCounters>) -
     let bytes = FileBytes::new(InputFile::open(path, counters)?, path, options.memory_map)?;
     let index = FileIndex::of(&bytes)?;
     bytes.input.close();
-    let columns = FileColumns::of(&index.schema);
-    Ok(IpcFile { bytes: Arc::new(bytes), index: Arc::new(index), columns, map: Vec::new() })
-}
-
-/// The columns of the first file, each as wide as any file needs it; every file must have the same ones.
-fn unify(files: &mut [IpcFile]) -> Result<Vec<(String, ColumnType)>> {
-    let Some(first) = files.first() else { return Ok(Vec::new()) };
-    let first_name = Arc::clone(first.name());
-    let mut columns: Vec<(String, ColumnType)> =
-        first.columns.columns.iter().map(|column| (column.name.clone(), column.column_type)).collect();
-    for file in files {
-        let own = &file.columns.columns;
-        let differs = |text: String| {
-            file.bytes
-                .input
-                .error(ErrorKind::Malformed, text)
-                .hint("files read together need the same columns, in any order")
-        };
-        let places: HashMap<&str, usize> =
-            own.iter().enumerate().map(|(at, column)| (column.name.as_str(), at)).collect();
-        let mut map = Vec::with_capacity(columns.len());
-        for (name, column_type) in &mut columns {
-            let Some(&at) = places.get(name.as_str()) else {
-                return Err(differs(format!("there is no column `{name}`, which {first_name} has")));
-            };
-            let here = own[at].column_type;
-            let both = column_type.unify(here);
-            let is_text = |one: ColumnType| matches!(one, ColumnType::Utf8 | ColumnType::Null);
-            if both == ColumnType::Utf8 && !(is_text(*column_type) && is_text(here)) {
-                return Err(differs(format!("the column `{name}` is {here} here and {column_type} in {first_name}")));
-            }
-            *column_type = both;
-            map.push(at);
-        }
-        if let Some(extra) = own.iter().find(|column| !columns.iter().any(|(name, _)| *name == column.name)) {
-            return Err(differs(format!("the column `{}` is not in {first_name}", extra.name)));
-        }
-        file.map = map;
+    let (mut columns, _) = FileColumns::of(&index.schema, |_| false);
+    for column in &mut columns.columns {
+        // What stands within another value is null with it, which its own nodes do not tell.
+        column.only_nulls |= column.path.len() == 1 && index.has_values.get(column.field) == Some(&false);
     }
-    Ok(columns)
+    Ok(IpcFile { bytes: Arc::new(bytes), index: Arc::new(index), columns, map: Vec::new() })
 }
 
 impl Source for IpcSource {
@@ -183,6 +161,10 @@ impl Source for IpcSource {
 
     fn files(&self) -> Vec<Arc<str>> {
         self.files.iter().map(|file| Arc::clone(file.name())).collect()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warning.iter().cloned().collect()
     }
 
     fn untold_sample_seconds(&self) -> f64 {

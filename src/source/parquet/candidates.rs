@@ -2,13 +2,15 @@
 
 use super::chunks::ChunkSource;
 use super::fragments::{Planner, WHOLE_BYTES};
-use super::guard::attempted;
 use super::open::may_misfit;
 use super::prune::is_possible;
 use super::rows::{intersect, only, unite};
-use super::statistics::Reading;
+use super::statistics::{Bound, Known, Reading};
 use crate::expr::Literal;
+use crate::source::arrow_types::convert::EXACT_DOUBLES;
+use crate::source::arrow_types::guard::attempted;
 use crate::source::{Condition, Test};
+use crate::types::ColumnType;
 use arrow::datatypes::DataType;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::Type as PhysicalType;
@@ -37,8 +39,13 @@ impl Planner<'_> {
         self.reading_of(of_source)
     }
 
+    /// Whether the file has the column of a condition; else it is null in every row.
+    fn has(&self, condition: &Condition) -> bool {
+        self.request.columns.get(condition.column).is_none_or(|&of_source| self.file.column(of_source).is_some())
+    }
+
     fn reading_of(&self, of_source: usize) -> Option<(usize, Reading<'_>)> {
-        let column = self.file.column(of_source);
+        let column = self.file.column(of_source)?;
         let wanted = self.columns[of_source].column_type;
         let reading = attempted(|| Reading::of(column, wanted, self.file.metadata.metadata()).ok_or(()))?;
         Some((*column.leaves.first()?, reading))
@@ -46,19 +53,32 @@ impl Planner<'_> {
 
     fn holds_misfits(&self, row_group: usize) -> bool {
         self.request.columns.iter().any(|&of_source| {
-            let column = self.file.column(of_source);
-            if !may_misfit(column, self.columns[of_source].column_type) {
+            let wanted = self.columns[of_source].column_type;
+            if !self.file.column(of_source).is_some_and(|column| may_misfit(column, wanted)) {
                 return false;
             }
             let Some((leaf, reading)) = self.reading_of(of_source) else { return true };
             let known = reading.row_group(self.chunk(row_group, leaf).statistics(), self.file.rows(row_group));
-            known.min.is_none() || known.max.is_none()
+            if known.nulls == Some(known.rows) {
+                return false;
+            }
+            match (known.min, known.max) {
+                (Some(Bound::Integer(min)), Some(Bound::Integer(max))) if wanted == ColumnType::Float64 => {
+                    min < -EXACT_DOUBLES || max > EXACT_DOUBLES
+                }
+                (Some(_), Some(_)) => false,
+                _ => true,
+            }
         })
     }
 
     pub(super) fn by_statistics(&self, row_group: usize, condition: &Condition) -> bool {
-        let Some((leaf, reading)) = self.reading(condition) else { return true };
-        let known = reading.row_group(self.chunk(row_group, leaf).statistics(), self.file.rows(row_group));
+        let rows = self.file.rows(row_group);
+        let known = match self.reading(condition) {
+            Some((leaf, reading)) => reading.row_group(self.chunk(row_group, leaf).statistics(), rows),
+            None if self.has(condition) => return true,
+            None => Known { rows, nulls: Some(rows), ..Known::default() },
+        };
         is_possible(&condition.test, &known, self.columns[self.request.columns[condition.column]].column_type)
     }
 
@@ -70,7 +90,13 @@ impl Planner<'_> {
         };
         let Some((leaf, _)) = self.reading(condition) else { return true };
         let chunk = self.chunk(row_group, leaf);
-        let column = self.file.column(self.request.columns[condition.column]);
+        let of_source = self.request.columns[condition.column];
+        // A value is hashed as it is stored, which is not how it is compared where the set has a wider type.
+        let Some(column) =
+            self.file.column(of_source).filter(|column| column.column_type == self.columns[of_source].column_type)
+        else {
+            return true;
+        };
         if chunk.bloom_filter_offset().is_none() {
             return true;
         }

@@ -150,6 +150,11 @@ impl ChunkSource {
     pub(super) fn of_file(input: &Arc<InputFile>) -> Self {
         ChunkSource(Arc::new(Chunks::new(Arc::clone(input), [], 0)))
     }
+
+    /// All of a file; a part of it is fetched at once and kept.
+    pub(super) fn of_part(input: &Arc<InputFile>, part: Range<u64>) -> Self {
+        ChunkSource(Arc::new(Chunks::new(Arc::clone(input), [(part, Fetch::Whole)], 0)))
+    }
 }
 
 impl Length for ChunkSource {

@@ -4,8 +4,9 @@
 //! have to make a dictionary, which costs more than it saves; it is read as text.
 
 use super::fragments::Planner;
-use super::guard::attempted;
-use super::schema::Meaning;
+use crate::source::arrow_types::columns::Meaning;
+use crate::source::arrow_types::guard::attempted;
+use crate::types::ColumnType;
 use arrow::datatypes::{DataType, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::{Encoding, EncodingMask};
@@ -47,9 +48,10 @@ impl Planner<'_> {
     ) -> Option<Arc<CodedColumns>> {
         let wanted = self.request.columns.iter().enumerate().filter(|(at, _)| self.request.takes_codes(*at));
         let named = wanted.filter_map(|(_, &of_source)| {
-            let column = self.file.column(of_source);
+            let column = self.file.column(of_source)?;
             let ([root], [leaf]) = (column.path.as_slice(), column.leaves.as_slice()) else { return None };
             let is_text = column.meaning == Meaning::Values && column.stored == DataType::Utf8View;
+            let is_text = is_text && self.columns[of_source].column_type == ColumnType::Utf8;
             (is_text && all_pages_hold_codes(self.chunk(row_group, *leaf))).then(|| root.clone())
         });
         let fields: Vec<String> = named.collect();
@@ -77,6 +79,7 @@ impl Planner<'_> {
 #[cfg(test)]
 mod tests {
     use crate::batch::coded::Coded;
+    use crate::source::column_policy::ColumnPolicy;
     use crate::source::input::InputCounters;
     use crate::source::parquet::open::open;
     use crate::source::parquet::scan::ParquetScan;
@@ -97,7 +100,7 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
         let counters = Arc::new(InputCounters::default());
-        let opened = open(&[path], &counters, 1).unwrap();
+        let opened = open(&[path], &counters, 1, ColumnPolicy::Error).unwrap();
         let request = ScanRequest {
             columns: vec![0],
             filter: None,

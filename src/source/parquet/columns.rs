@@ -1,35 +1,36 @@
-//! Columns of a fragment, batch after batch, and how damage in them is pinned down.
+//! Columns of a fragment, batch after batch.
 //!
 //! The decoder reads all columns side by side and, when it meets damage, says neither in which column nor in which row.
-//! From then on the fragment is read column by column, in *blocks* of rows whose bounds depend on the file alone: the
-//! rows of a block that cannot be read are null, and each is a misfit that fails the questions which read it.
+//! From then on the fragment is read column by column (`damage`): values that cannot be read are null, and each is a
+//! misfit that fails the questions which read it.
 
 use super::chunks::ChunkSource;
-use super::convert::{Converted, convert};
+use super::damage::Lone;
 use super::fragments::{CELL_ROWS, FilePlan, Fragment};
-use super::guard::guarded;
-use super::open::{ParquetFile, SourceColumn};
-use super::rows::{count, intersect, only, take_rows};
-use super::schema::{FileColumn, Meaning};
+use super::open::ParquetFile;
+use super::rows::{count, only, take_rows, unite};
+use super::schema::checked_schema;
 use crate::batch::coded::Coder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::arrow_types::columns::{FileColumn, Meaning, at_path};
+use crate::source::arrow_types::convert::{Converted, convert};
+use crate::source::arrow_types::guard::{attempted, guarded};
+use crate::source::arrow_types::unify::SetColumn;
 use crate::source::{Misfit, Remedy, RowFilter, ScanRequest};
 use crate::types::ColumnType;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_array, new_null_array};
-use arrow::buffer::NullBuffer;
-use arrow::compute::concat;
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::errors::ParquetError;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-/// Rows of a block at most, and what they may take in memory.
+/// Batches hold whole multiples of so many rows, or, of wide rows, of what takes so much memory.
 const BLOCK_ROWS: u64 = 1024;
 const BLOCK_BYTES: u64 = 1 << 20;
 /// Batches of rows without columns that make a partition.
@@ -37,7 +38,9 @@ const EMPTY_BATCHES: u64 = 64;
 
 /// A column to read from a file.
 pub(super) struct ReadColumn {
-    of_file: FileColumn,
+    name: Arc<str>,
+    /// `None` where the file lacks it: it is null in every row.
+    of_file: Option<FileColumn>,
     wanted: ColumnType,
     /// Its nanoseconds have been cut off, and that has been told.
     cut: Arc<AtomicBool>,
@@ -48,6 +51,8 @@ pub(super) struct FileReader {
     files: Arc<[ParquetFile]>,
     pub(super) file: usize,
     plan: FilePlan,
+    /// What the decoder is to know where it will meet damage.
+    checked: OnceLock<Option<ArrowReaderMetadata>>,
     pub(super) columns: Vec<ReadColumn>,
     pub(super) schema: SchemaRef,
     pub(super) filter: Option<Arc<dyn RowFilter>>,
@@ -60,12 +65,13 @@ impl FileReader {
         files: Arc<[ParquetFile]>,
         file: usize,
         plan: FilePlan,
-        columns: &[SourceColumn],
+        columns: &[SetColumn],
         request: &ScanRequest,
         cuts: &[Arc<AtomicBool>],
     ) -> Self {
         let read = |(&of_source, cut): (&usize, &Arc<AtomicBool>)| ReadColumn {
-            of_file: files[file].column(of_source).clone(),
+            name: columns[of_source].name.as_str().into(),
+            of_file: files[file].column(of_source).cloned(),
             wanted: columns[of_source].column_type,
             cut: Arc::clone(cut),
         };
@@ -79,6 +85,7 @@ impl FileReader {
             files,
             file,
             plan,
+            checked: OnceLock::new(),
             columns: read,
             schema,
             filter: request.filter.clone(),
@@ -117,6 +124,22 @@ impl FileReader {
         (batch, blocks(self.piece_bytes).max(batch))
     }
 
+    /// A reader of a column that will meet damage.
+    pub(super) fn checked_decoder(
+        &self,
+        fragment: &Fragment,
+        column: usize,
+        rows: &[Range<u64>],
+        batch_rows: u64,
+    ) -> Result<ParquetRecordBatchReader> {
+        let checked = self.checked.get_or_init(|| {
+            let schema = Arc::new(checked_schema(self.plan.metadata.schema()));
+            let options = ArrowReaderOptions::new().with_schema(schema);
+            attempted(|| ArrowReaderMetadata::try_new(Arc::clone(self.plan.metadata.metadata()), options))
+        });
+        self.decoder(fragment, checked.as_ref().unwrap_or(&self.plan.metadata), &[column], rows, batch_rows)
+    }
+
     /// A reader of some columns of a fragment's row group, in these rows.
     fn decoder(
         &self,
@@ -129,7 +152,8 @@ impl FileReader {
         let in_all = self.of_file().rows(fragment.row_group);
         let build = || -> std::result::Result<ParquetRecordBatchReader, ParquetError> {
             let metadata = metadata.clone();
-            let leaves = columns.iter().flat_map(|&column| self.columns[column].of_file.leaves.iter().copied());
+            let leaves = columns.iter().filter_map(|&column| self.columns[column].of_file.as_ref());
+            let leaves = leaves.flat_map(|own| own.leaves.iter().copied());
             let mask = ProjectionMask::leaves(metadata.parquet_schema(), leaves);
             let source = ChunkSource(Arc::clone(&fragment.chunks));
             let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(source, metadata)
@@ -147,7 +171,12 @@ impl FileReader {
     }
 
     /// The next batch of a decoder, which must have `rows` rows.
-    fn decode(&self, fragment: &Fragment, decoder: &mut ParquetRecordBatchReader, rows: u64) -> Result<RecordBatch> {
+    pub(super) fn decode(
+        &self,
+        fragment: &Fragment,
+        decoder: &mut ParquetRecordBatchReader,
+        rows: u64,
+    ) -> Result<RecordBatch> {
         let next = || match decoder.next().transpose()? {
             Some(batch) if batch.num_rows() as u64 == rows => Ok(batch),
             found => {
@@ -159,8 +188,11 @@ impl FileReader {
     }
 
     /// The values of a column in a decoded batch.
-    fn extract(&self, column: usize, batch: &RecordBatch) -> Result<Converted> {
-        let ReadColumn { of_file, wanted, cut } = &self.columns[column];
+    pub(super) fn extract(&self, column: usize, batch: &RecordBatch) -> Result<Converted> {
+        let ReadColumn { of_file, wanted, cut, .. } = &self.columns[column];
+        let Some(of_file) = of_file else {
+            return Ok(new_null_array(&wanted.arrow(), batch.num_rows()).into());
+        };
         let array = at_path(batch, &of_file.path)?;
         let converted = convert(&array, of_file.meaning, *wanted)?;
         if converted.cut {
@@ -169,34 +201,33 @@ impl FileReader {
         Ok(converted)
     }
 
-    fn misfit(&self, row: usize, column: usize, text: String) -> Misfit {
-        let ReadColumn { of_file, wanted, .. } = &self.columns[column];
-        let message = format!("this value of type {} does not fit {wanted}", of_file.stored);
+    /// Why a column of a fragment's row group is known to be unreadable, if it is.
+    fn unreadable(&self, fragment: &Fragment, column: usize) -> Option<&Error> {
+        let own = self.columns[column].of_file.as_ref()?;
+        own.leaves.iter().find_map(|&leaf| self.plan.unreadable.get(&(fragment.row_group, leaf)))
+    }
+
+    /// Nulls in place of values that cannot be read, for this reason, in these rows of a batch.
+    pub(super) fn lost(&self, column: usize, rows: Range<usize>, why: &Error, misfits: &mut Vec<Misfit>) -> ArrayRef {
+        let name = &self.columns[column].name;
+        let why = why.clone().with_place(|place| {
+            place.column.get_or_insert_with(|| Arc::clone(name));
+        });
+        let lost = |row| Misfit { row, column, text: String::new(), remedy: Remedy::Fail(why.clone()) };
+        misfits.extend(rows.clone().map(lost));
+        new_null_array(&self.columns[column].wanted.arrow(), rows.len())
+    }
+
+    pub(super) fn misfit(&self, row: usize, column: usize, text: String) -> Misfit {
+        let ReadColumn { name, of_file, wanted, .. } = &self.columns[column];
+        let stored = of_file.as_ref().map(|own| format!(" of type {}", own.stored)).unwrap_or_default();
+        let message = format!("this value{stored} does not fit {wanted}");
         let error = Error::new(ErrorKind::Value, message).with_place(|place| {
-            place.column = Some(of_file.name.as_str().into());
+            place.column = Some(Arc::clone(name));
             place.value = Some(text.clone());
         });
         Misfit { row, column, text, remedy: Remedy::Fail(error) }
     }
-}
-
-/// The array under these names, null where a struct around it is.
-pub(in crate::source) fn at_path(batch: &RecordBatch, path: &[String]) -> Result<ArrayRef> {
-    let missing = || Error::internal(format!("the decoder delivers no column `{}`", path.join(".")));
-    let (root, rest) = path.split_first().ok_or_else(missing)?;
-    let mut array = Arc::clone(batch.column_by_name(root).ok_or_else(missing)?);
-    for name in rest {
-        let parent = array.as_struct_opt().ok_or_else(missing)?;
-        let child = parent.column_by_name(name).ok_or_else(missing)?;
-        array = match parent.nulls() {
-            Some(outer) if child.data_type() != &arrow::datatypes::DataType::Null => {
-                let nulls = NullBuffer::union(Some(outer), child.nulls());
-                make_array(child.to_data().into_builder().nulls(nulls).build()?)
-            }
-            _ => Arc::clone(child),
-        };
-    }
-    Ok(array)
 }
 
 /// Some columns of some rows.
@@ -220,8 +251,10 @@ pub(super) struct Columns {
     /// Rows still to be read.
     pub(super) rows: Vec<Range<u64>>,
     pub(super) batch_rows: u64,
-    /// `None` when it met damage.
+    /// Of those columns whose chunk is not known to be unreadable, side by side; `None` when it met damage.
     decoder: Option<ParquetRecordBatchReader>,
+    /// From then on, each column by itself.
+    alone: Option<Vec<Lone>>,
     /// One a column.
     coders: Vec<Coder>,
 }
@@ -235,11 +268,13 @@ impl Columns {
         batch_rows: u64,
     ) -> Self {
         // Damage that shows at once is found again, column by column.
+        let readable: Vec<usize> =
+            columns.iter().copied().filter(|&column| reader.unreadable(fragment, column).is_none()).collect();
         let metadata = fragment.coded.as_ref().map_or(&reader.plan.metadata, |coded| &coded.metadata);
-        let decoder = || reader.decoder(fragment, metadata, &columns, &rows, batch_rows).ok();
+        let decoder = || reader.decoder(fragment, metadata, &readable, &rows, batch_rows).ok();
         let decoder = if rows.is_empty() { None } else { decoder() };
         let coders = columns.iter().map(|_| Coder::default()).collect();
-        Columns { columns, rows, batch_rows, decoder, coders }
+        Columns { columns, rows, batch_rows, decoder, alone: None, coders }
     }
 
     pub(super) fn next(&mut self, reader: &FileReader, fragment: &Fragment) -> Result<Option<Part>> {
@@ -252,6 +287,10 @@ impl Columns {
         match batch {
             Some((batch, codes)) => {
                 for (&column, codes) in self.columns.iter().zip(codes) {
+                    if let Some(why) = reader.unreadable(fragment, column) {
+                        part.arrays.push(reader.lost(column, 0..part.len(), why, &mut part.misfits));
+                        continue;
+                    }
                     let converted = codes.map_or_else(|| reader.extract(column, &batch), |codes| Ok(codes.into()))?;
                     let misfits = converted.misfits.into_iter();
                     part.misfits.extend(misfits.map(|(row, text)| reader.misfit(row, column, text)));
@@ -260,8 +299,14 @@ impl Columns {
             }
             None => {
                 self.decoder = None;
-                for &column in &self.columns {
-                    let array = read_blocks(reader, fragment, column, &part.rows, &mut part.misfits)?;
+                let rest = unite(part.rows.clone(), self.rows.clone());
+                let lone = |&column: &usize| Lone::new(column, rest.clone(), self.batch_rows);
+                let alone = self.alone.get_or_insert_with(|| self.columns.iter().map(lone).collect());
+                for (column, alone) in self.columns.iter().zip(alone) {
+                    let array = match reader.unreadable(fragment, *column) {
+                        Some(why) => reader.lost(*column, 0..part.len(), why, &mut part.misfits),
+                        None => alone.next(reader, fragment, &part.rows, &self.rows, &mut part.misfits)?,
+                    };
                     part.arrays.push(array);
                 }
             }
@@ -279,59 +324,13 @@ impl Columns {
     ) -> Option<(RecordBatch, Vec<Option<ArrayRef>>)> {
         let batch = reader.decode(fragment, self.decoder.as_mut()?, rows).ok()?;
         let codes = self.columns.iter().zip(&mut self.coders).map(|(&column, coder)| {
-            let of_file = &reader.columns[column].of_file;
-            match fragment.coded {
-                Some(_) if of_file.meaning == Meaning::Values => coder.codes(&at_path(&batch, &of_file.path)?),
-                _ => Ok(None),
+            let of_file = reader.columns[column].of_file.as_ref().filter(|own| own.meaning == Meaning::Values);
+            match of_file.filter(|_| fragment.coded.is_some() && reader.unreadable(fragment, column).is_none()) {
+                Some(own) => coder.codes(&at_path(&batch, &own.path)?),
+                None => Ok(None),
             }
         });
         let codes = codes.collect::<Result<_>>().ok()?;
         Some((batch, codes))
     }
-}
-
-/// Reads a column block by block; rows of blocks that cannot be read are null and misfits.
-fn read_blocks(
-    reader: &FileReader,
-    fragment: &Fragment,
-    column: usize,
-    rows: &[Range<u64>],
-    misfits: &mut Vec<Misfit>,
-) -> Result<ArrayRef> {
-    let in_all = reader.of_file().rows(fragment.row_group);
-    let block_rows = FileReader::block_rows(fragment);
-    let name: Arc<str> = reader.columns[column].of_file.name.as_str().into();
-    let mut pieces: Vec<ArrayRef> = Vec::new();
-    let mut done = 0;
-    let blocks = rows.iter().flat_map(|range| range.start / block_rows..range.end.div_ceil(block_rows));
-    let mut blocks: Vec<u64> = blocks.collect();
-    blocks.dedup();
-    for block in blocks {
-        let whole = block * block_rows..((block + 1) * block_rows).min(in_all);
-        let decoded =
-            reader.decoder(fragment, &reader.plan.metadata, &[column], std::slice::from_ref(&whole), block_rows);
-        let decoded = decoded.and_then(|mut decoder| reader.decode(fragment, &mut decoder, whole.end - whole.start));
-        let decoded = decoded.map(|batch| reader.extract(column, &batch));
-        for range in intersect(rows, std::slice::from_ref(&whole)) {
-            let length = (range.end - range.start) as usize;
-            match &decoded {
-                Ok(converted) => {
-                    let converted = converted.as_ref().map_err(Error::clone)?;
-                    let offset = (range.start - whole.start) as usize;
-                    let own = converted.misfits.iter().filter(|(row, _)| (offset..offset + length).contains(row));
-                    misfits.extend(own.map(|(row, text)| reader.misfit(row - offset + done, column, text.clone())));
-                    pieces.push(converted.array.slice(offset, length));
-                }
-                Err(error) => {
-                    let error = error.clone().with_place(|place| place.column = Some(Arc::clone(&name)));
-                    let lost = |row| Misfit { row, column, text: String::new(), remedy: Remedy::Fail(error.clone()) };
-                    misfits.extend((done..done + length).map(lost));
-                    pieces.push(new_null_array(&reader.columns[column].wanted.arrow(), length));
-                }
-            }
-            done += length;
-        }
-    }
-    let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
-    Ok(concat(&pieces)?)
 }

@@ -2,12 +2,14 @@
 
 use super::chunks::{Chunks, Fetch};
 use super::codes::CodedColumns;
-use super::open::{ParquetFile, SourceColumn};
+use super::open::ParquetFile;
 use super::rows::{intersect, only};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::arrow_types::unify::SetColumn;
 use crate::source::{Condition, ScanRequest};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::file::metadata::ColumnChunkMetaData;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -42,25 +44,23 @@ pub(super) struct Fragment {
 
 /// What a scan reads of a file.
 pub(super) struct FilePlan {
+    /// By row group and leaf, why a column chunk is not read.
+    pub(super) unreadable: BTreeMap<(usize, usize), Error>,
     /// With the page index of the columns wanted, where there is one and it is of use.
     pub(super) metadata: ArrowReaderMetadata,
     pub(super) fragments: Vec<Fragment>,
 }
 
 /// Plans the reading of a file.
-///
-/// # Errors
-/// The metadata of a column wanted contradict the file.
-pub(super) fn plan(
-    file: &ParquetFile,
-    columns: &[SourceColumn],
-    request: &ScanRequest,
-    rows_in_all: u64,
-) -> Result<FilePlan> {
+pub(super) fn plan(file: &ParquetFile, columns: &[SetColumn], request: &ScanRequest, rows_in_all: u64) -> FilePlan {
     let leaves = wanted_leaves(file, request);
-    let planner = Planner { file, columns, request, leaves };
+    let mut planner = Planner { file, columns, request, leaves, unreadable: BTreeMap::new() };
     for row_group in 0..file.row_groups() {
-        planner.check(row_group)?;
+        for &leaf in &planner.leaves {
+            if let Err(error) = planner.check(row_group, leaf) {
+                planner.unreadable.insert((row_group, leaf), error);
+            }
+        }
     }
     let mut kept: Vec<(usize, Vec<Range<u64>>)> = Vec::new();
     for row_group in (0..file.row_groups()).filter(|&row_group| file.rows(row_group) > 0) {
@@ -84,13 +84,13 @@ pub(super) fn plan(
         let coded = planner.coded(&metadata, row_group, before);
         fragments.extend(planner.cut(&metadata, row_group, &rows, cells, coded.as_ref()));
     }
-    Ok(FilePlan { metadata, fragments })
+    FilePlan { unreadable: planner.unreadable, metadata, fragments }
 }
 
 /// The leaves of the file that a request reads, ascending.
 pub(super) fn wanted_leaves(file: &ParquetFile, request: &ScanRequest) -> Vec<usize> {
     let mut leaves: Vec<usize> =
-        request.columns.iter().flat_map(|&column| file.column(column).leaves.iter().copied()).collect();
+        request.columns.iter().filter_map(|&column| file.column(column)).flat_map(|own| own.leaves.clone()).collect();
     leaves.sort_unstable();
     leaves.dedup();
     leaves
@@ -116,9 +116,11 @@ pub(super) fn stored_bytes(file: &ParquetFile, leaves: &[usize], row_group: usiz
 /// Plans the reading of one file.
 pub(super) struct Planner<'a> {
     pub(super) file: &'a ParquetFile,
-    pub(super) columns: &'a [SourceColumn],
+    pub(super) columns: &'a [SetColumn],
     pub(super) request: &'a ScanRequest,
     pub(super) leaves: Vec<usize>,
+    /// By row group and leaf, why a column chunk cannot be read.
+    unreadable: BTreeMap<(usize, usize), Error>,
 }
 
 impl Planner<'_> {
@@ -126,43 +128,41 @@ impl Planner<'_> {
         self.file.metadata.metadata().row_group(row_group).column(leaf)
     }
 
-    /// What the footer says of the chunks to be read must be possible.
-    fn check(&self, row_group: usize) -> Result<()> {
+    /// What the footer says of a chunk to be read must be possible.
+    fn check(&self, row_group: usize, leaf: usize) -> Result<()> {
         let group = self.file.metadata.metadata().row_group(row_group);
         let descriptions = self.file.metadata.metadata().file_metadata().schema_descr();
-        for &leaf in &self.leaves {
-            let name = descriptions.column(leaf).path().string();
-            let failed = |kind: ErrorKind, text: String| {
-                let error = self.file.input.error(kind, format!("row group {row_group}: {text}"));
-                Err(error.with_place(|place| place.column = Some(name.as_str().into())))
-            };
-            let Some(chunk) = group.columns().get(leaf) else {
-                return failed(ErrorKind::Malformed, "the column is missing".to_owned());
-            };
-            if chunk.file_path().is_some() {
-                return failed(
-                    ErrorKind::Unsupported,
-                    "the column is stored in another file, which is not supported".to_owned(),
-                );
-            }
-            let Some(range) = stored_range(chunk, self.file.input.length()) else {
-                return failed(ErrorKind::Malformed, "the column lies beyond the end of the file".to_owned());
-            };
-            let flat = descriptions.column(leaf).max_rep_level() == 0;
-            let (values, rows) = (chunk.num_values(), group.num_rows());
-            if flat && values != rows {
-                return failed(ErrorKind::Malformed, format!("{rows} rows, but {values} values"));
-            }
-            let uncompressed = chunk.uncompressed_size();
-            if uncompressed < 0 || uncompressed as u64 / group.num_rows().unsigned_abs().max(1) > MAX_ROW_BYTES {
-                let text = format!("{rows} rows take {uncompressed} bytes, too many to be read");
-                return failed(ErrorKind::Limit, text);
-            }
-            // Each page holds less than 2³¹ values and takes some bytes.
-            if values < 0 || values as u64 / (1 << 31) > range.end - range.start {
-                let text = format!("{values} values in {} bytes", range.end - range.start);
-                return failed(ErrorKind::Malformed, text);
-            }
+        let name = descriptions.column(leaf).path().string();
+        let failed = |kind: ErrorKind, text: String| {
+            let error = self.file.input.error(kind, format!("row group {row_group}: {text}"));
+            Err(error.with_place(|place| place.column = Some(name.as_str().into())))
+        };
+        let Some(chunk) = group.columns().get(leaf) else {
+            return failed(ErrorKind::Malformed, "the column is missing".to_owned());
+        };
+        if chunk.file_path().is_some() {
+            return failed(
+                ErrorKind::Unsupported,
+                "the column is stored in another file, which is not supported".to_owned(),
+            );
+        }
+        let Some(range) = stored_range(chunk, self.file.input.length()) else {
+            return failed(ErrorKind::Malformed, "the column lies beyond the end of the file".to_owned());
+        };
+        let flat = descriptions.column(leaf).max_rep_level() == 0;
+        let (values, rows) = (chunk.num_values(), group.num_rows());
+        if flat && values != rows {
+            return failed(ErrorKind::Malformed, format!("{rows} rows, but {values} values"));
+        }
+        let uncompressed = chunk.uncompressed_size();
+        if uncompressed < 0 || uncompressed as u64 / group.num_rows().unsigned_abs().max(1) > MAX_ROW_BYTES {
+            let text = format!("{rows} rows take {uncompressed} bytes, too many to be read");
+            return failed(ErrorKind::Limit, text);
+        }
+        // Each page holds less than 2³¹ values and takes some bytes.
+        if values < 0 || values as u64 / (1 << 31) > range.end - range.start {
+            let text = format!("{values} values in {} bytes", range.end - range.start);
+            return failed(ErrorKind::Malformed, text);
         }
         Ok(())
     }
@@ -183,6 +183,9 @@ impl Planner<'_> {
         for &leaf in &self.leaves {
             let chunk = self.chunk(row_group, leaf);
             let Some(range) = stored_range(chunk, self.file.input.length()) else { continue };
+            if self.unreadable.contains_key(&(row_group, leaf)) {
+                continue;
+            }
             row_bytes += chunk.uncompressed_size().unsigned_abs() / in_all.max(1);
             let locations = metadata.metadata().page_index().and_then(|index| index.page_locations(row_group, leaf));
             let first_page = locations.and_then(|pages| u64::try_from(pages.first()?.offset).ok());

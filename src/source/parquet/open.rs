@@ -1,18 +1,25 @@
 //! Opening: the footer of every file, read and checked, and one schema over all of them.
 
 use super::chunks::ChunkSource;
-use super::guard::{attempted, guarded};
-use super::schema::{FileColumn, FileSchema, Meaning, wanted_schema};
+use super::encryption::encrypted_leaves;
+use super::schema::wanted_schema;
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::arrow_types::columns::{FileColumn, FileColumns, Meaning};
+use crate::source::arrow_types::guard::{attempted, guarded};
+use crate::source::arrow_types::unify::{SetColumn, Unified, unify};
+use crate::source::column_policy::ColumnPolicy;
 use crate::source::input::{InputCounters, InputFile};
 use crate::types::ColumnType;
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, Schema, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::LogicalType;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
+    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy, RowGroupMetaData,
 };
-use std::collections::{BTreeMap, HashMap};
+use parquet::file::reader::ChunkReader;
+use parquet::schema::types::SchemaDescriptor;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,17 +29,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) struct ParquetFile {
     pub(super) input: Arc<InputFile>,
     pub(super) metadata: ArrowReaderMetadata,
-    pub(super) schema: FileSchema,
+    pub(super) schema: FileColumns,
     /// By row group, how many rows precede it.
     pub(super) rows_before: Vec<u64>,
-    /// For each column of the source, where it stands among those of the file.
-    pub(super) map: Vec<usize>,
+    /// For each column of the source, where it stands among those of the file, if it has it.
+    pub(super) map: Vec<Option<usize>>,
 }
 
 impl ParquetFile {
-    /// The file's own column for a column of the source.
-    pub(super) fn column(&self, of_source: usize) -> &FileColumn {
-        &self.schema.columns[self.map[of_source]]
+    /// The file's own column for a column of the source; `None` where it has none.
+    pub(super) fn column(&self, of_source: usize) -> Option<&FileColumn> {
+        self.schema.columns.get((*self.map.get(of_source)?)?)
     }
 
     pub(super) fn row_groups(&self) -> usize {
@@ -45,24 +52,22 @@ impl ParquetFile {
     }
 }
 
-/// A column of all files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SourceColumn {
-    pub(super) name: String,
-    pub(super) column_type: ColumnType,
-}
-
 /// What opening found.
 pub(super) struct Opened {
     pub(super) files: Vec<ParquetFile>,
-    pub(super) columns: Vec<SourceColumn>,
+    pub(super) columns: Vec<SetColumn>,
     /// Names that cannot be asked for, and what they are.
     pub(super) refused: BTreeMap<String, String>,
     pub(super) warnings: Vec<String>,
 }
 
 /// Opens the files at `paths`, several at a time.
-pub(super) fn open(paths: &[PathBuf], counters: &Arc<InputCounters>, threads: usize) -> Result<Opened> {
+pub(super) fn open(
+    paths: &[PathBuf],
+    counters: &Arc<InputCounters>,
+    threads: usize,
+    policy: ColumnPolicy,
+) -> Result<Opened> {
     let next = AtomicUsize::new(0);
     let opened: Mutex<Vec<Option<Result<ParquetFile>>>> = Mutex::new(paths.iter().map(|_| None).collect());
     let work = || {
@@ -86,9 +91,10 @@ pub(super) fn open(paths: &[PathBuf], counters: &Arc<InputCounters>, threads: us
         .into_iter()
         .map(|file| file.unwrap_or_else(|| Err(Error::internal("a file was never opened"))))
         .collect::<Result<Vec<_>>>()?;
-    let columns = unify(&mut files)?;
-    let refused = files.iter().flat_map(|file| file.schema.refused.iter().cloned()).collect();
-    let warnings = warnings(&files);
+    let named: Vec<_> = files.iter().map(|file| (Arc::clone(file.input.name()), &file.schema)).collect();
+    let Unified { columns, maps, refused, warning } = unify(&named, policy)?;
+    files.iter_mut().zip(maps).for_each(|(file, map)| file.map = map);
+    let warnings = warning.into_iter().chain(warnings(&files)).collect();
     Ok(Opened { files, columns, refused, warnings })
 }
 
@@ -121,16 +127,21 @@ fn open_file(input: InputFile) -> Result<ParquetFile> {
         return Err(broken(text));
     }
     let input = Arc::new(input);
-    let source = ChunkSource::of_file(&input);
+    let footer = length - 8 - footer_bytes..length;
+    let source = ChunkSource::of_part(&input, footer.clone());
     // What is not used need not be right.
     let needed = ParquetMetaDataOptions::new()
         .with_encoding_stats_as_mask(true)
         .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
     let read = || ParquetMetaDataReader::new().with_metadata_options(Some(needed)).parse_and_finish(&source);
     let metadata = Arc::new(guarded(&input, || "the footer".to_owned(), read)?);
+    let footer = attempted(|| source.get_bytes(footer.start, (footer.end - footer.start) as usize));
     input.close();
     let rows_before = rows_before(&input, &metadata)?;
-    let (metadata, schema) = file_schema(&input, &metadata)?;
+    let (arrow_metadata, mut schema) = file_schema(&input, &metadata)?;
+    note_only_nulls(&mut schema, &metadata);
+    refuse_encrypted(&mut schema, &footer.and_then(|footer| encrypted_leaves(&footer)).unwrap_or_default());
+    let metadata = arrow_metadata;
     Ok(ParquetFile { input, metadata, schema, rows_before, map: Vec::new() })
 }
 
@@ -154,67 +165,55 @@ fn rows_before(input: &InputFile, metadata: &ParquetMetaData) -> Result<Vec<u64>
     Ok(before)
 }
 
+/// The columns of a file with this Arrow schema; `None` when its leaves are not those of the Parquet schema.
+fn columns_of(schema: &Schema, leaves: &SchemaDescriptor) -> Option<FileColumns> {
+    let all = leaves.num_columns();
+    let is_uuid = |leaf: usize| leaf < all && matches!(leaves.column(leaf).logical_type_ref(), Some(LogicalType::Uuid));
+    let (columns, count) = FileColumns::of(schema, is_uuid);
+    (count == all).then_some(columns)
+}
+
 /// The columns of a file, and how to ask the decoder for them. What the writer noted of its own Arrow types is used
 /// unless it contradicts the file.
-fn file_schema(input: &InputFile, metadata: &Arc<ParquetMetaData>) -> Result<(ArrowReaderMetadata, FileSchema)> {
+fn file_schema(input: &InputFile, metadata: &Arc<ParquetMetaData>) -> Result<(ArrowReaderMetadata, FileColumns)> {
     let leaves = metadata.file_metadata().schema_descr();
     let load = |options: ArrowReaderOptions| ArrowReaderMetadata::try_new(Arc::clone(metadata), options);
     let plain = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let noted = attempted(|| load(ArrowReaderOptions::new()));
-    let noted = match noted.filter(|noted| FileSchema::of(noted.schema(), leaves).is_some()) {
+    let noted = match noted.filter(|noted| columns_of(noted.schema(), leaves).is_some()) {
         Some(noted) => noted,
         None => guarded(input, || "the schema".to_owned(), || load(plain()))?,
     };
     let wanted = Arc::new(wanted_schema(noted.schema(), leaves));
     let wanted = attempted(|| load(ArrowReaderOptions::new().with_schema(wanted))).unwrap_or(noted);
-    let unclear = || Err::<FileSchema, _>(ParquetError::General("its types do not match its columns".to_owned()));
-    let schema = match FileSchema::of(wanted.schema(), leaves) {
+    let unclear = || Err::<FileColumns, _>(ParquetError::General("its types do not match its columns".to_owned()));
+    let schema = match columns_of(wanted.schema(), leaves) {
         Some(schema) => schema,
         None => guarded(input, || "the schema".to_owned(), unclear)?,
     };
     Ok((wanted, schema))
 }
 
-/// The columns of the first file, each as wide as any file needs it; every file must have the same ones.
-fn unify(files: &mut [ParquetFile]) -> Result<Vec<SourceColumn>> {
-    let Some(first) = files.first() else { return Ok(Vec::new()) };
-    let own = |column: &FileColumn| SourceColumn { name: column.name.clone(), column_type: column.column_type };
-    let mut columns: Vec<SourceColumn> = first.schema.columns.iter().map(own).collect();
-    let first_name = Arc::clone(first.input.name());
-    for file in files {
-        let place: HashMap<&str, usize> =
-            file.schema.columns.iter().enumerate().map(|(at, column)| (column.name.as_str(), at)).collect();
-        let known: HashMap<&str, ()> = columns.iter().map(|column| (column.name.as_str(), ())).collect();
-        let differs = |text: String| {
-            file.input.error(ErrorKind::Malformed, text).hint("files read together need the same columns, in any order")
+/// Marks the columns of which the statistics of every row group say that they hold no value.
+fn note_only_nulls(schema: &mut FileColumns, metadata: &ParquetMetaData) {
+    for column in schema.columns.iter_mut().filter(|column| column.meaning != Meaning::Lengths) {
+        let &[leaf] = column.leaves.as_slice() else { continue };
+        let is_null = |group: &RowGroupMetaData| {
+            let nulls = group.columns().get(leaf)?.statistics()?.null_count_opt()?;
+            (i64::try_from(nulls) == Ok(group.num_rows())).then_some(())
         };
-        if let Some(extra) = file.schema.columns.iter().find(|column| !known.contains_key(column.name.as_str())) {
-            return Err(differs(format!("the column `{}` is not in {first_name}", extra.name)));
-        }
-        let mut map = Vec::with_capacity(columns.len());
-        let mut types = Vec::with_capacity(columns.len());
-        for column in &columns {
-            let Some(&at) = place.get(column.name.as_str()) else {
-                return Err(differs(format!("there is no column `{}`, which {first_name} has", column.name)));
-            };
-            let own = file.schema.columns[at].column_type;
-            let both = column.column_type.unify(own);
-            if both == ColumnType::Utf8
-                && [column.column_type, own].iter().any(|&one| !matches!(one, ColumnType::Utf8 | ColumnType::Null))
-            {
-                let text =
-                    format!("the column `{}` is {own} here and {} in {first_name}", column.name, column.column_type);
-                return Err(differs(text).hint("read files of different types apart, or write them anew with one type"));
-            }
-            types.push(both);
-            map.push(at);
-        }
-        for (column, column_type) in columns.iter_mut().zip(types) {
-            column.column_type = column_type;
-        }
-        file.map = map;
+        column.only_nulls |=
+            metadata.row_groups().iter().all(|group| group.num_rows() == 0 || is_null(group).is_some());
     }
-    Ok(columns)
+}
+
+/// Takes back the columns whose bytes are encrypted.
+fn refuse_encrypted(schema: &mut FileColumns, encrypted: &[usize]) {
+    let is_encrypted = |column: &FileColumn| column.leaves.iter().any(|leaf| encrypted.contains(leaf));
+    let (refused, kept) = std::mem::take(&mut schema.columns).into_iter().partition(is_encrypted);
+    schema.columns = kept;
+    let refused: Vec<FileColumn> = refused;
+    schema.refused.extend(refused.into_iter().map(|column| (column.name, "encrypted".to_owned())));
 }
 
 /// Digits of a decimal that every double keeps.
@@ -244,12 +243,11 @@ fn warnings(files: &[ParquetFile]) -> Vec<String> {
     told.into_values().collect()
 }
 
-/// Whether values of the column may fit no type of the engine.
+/// Whether values of the column may fit no type of the engine, or not the type that the set has.
 pub(super) fn may_misfit(column: &FileColumn, wanted: ColumnType) -> bool {
     let reach = matches!(
         column.stored,
         DataType::UInt64 | DataType::Date64 | DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, _)
     );
-    column.meaning == Meaning::Values
-        && (reach || (column.column_type == ColumnType::Date && wanted == ColumnType::Timestamp))
+    column.meaning == Meaning::Values && (reach || column.column_type != wanted)
 }

@@ -23,6 +23,14 @@ pub(super) fn intersect(a: &[Range<u64>], b: &[Range<u64>]) -> Vec<Range<u64>> {
     both
 }
 
+/// Rows of one list of ascending, disjoint ranges that do not lie in another.
+pub(super) fn subtract(from: &[Range<u64>], without: &[Range<u64>]) -> Vec<Range<u64>> {
+    let starts = std::iter::once(0).chain(without.iter().map(|range| range.end));
+    let ends = without.iter().map(|range| range.start).chain(std::iter::once(u64::MAX));
+    let gaps: Vec<Range<u64>> = starts.zip(ends).map(|(start, end)| start..end).filter(|gap| !gap.is_empty()).collect();
+    intersect(from, &gaps)
+}
+
 /// Rows that lie in either of two lists, as ascending, disjoint ranges.
 pub(super) fn unite(a: Vec<Range<u64>>, b: Vec<Range<u64>>) -> Vec<Range<u64>> {
     let mut all = [a, b].concat();
@@ -99,6 +107,7 @@ mod tests {
     #[test]
     fn ranges_meet_and_unite() {
         assert_eq!(intersect(&[0..10, 20..30], &[5..25, 28..40]), [5..10, 20..25, 28..30]);
+        assert_eq!(subtract(&[0..10, 20..30], &[3..4, 8..22, 29..40]), [0..3, 4..8, 22..29]);
         assert_eq!(unite(vec![0..10, 20..30], vec![10..12, 29..40, 50..50]), [0..12, 20..40]);
     }
 }

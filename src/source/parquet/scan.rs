@@ -2,10 +2,11 @@
 
 use super::columns::FileReader;
 use super::fragments::{plan, stored_bytes, wanted_leaves};
-use super::open::{ParquetFile, SourceColumn};
+use super::open::ParquetFile;
 use super::read::{FragmentReader, PartitionRead};
 use crate::batch::RowId;
-use crate::error::{Error, Place, Result};
+use crate::error::{Place, Result};
+use crate::source::arrow_types::unify::SetColumn;
 use crate::source::input::InputCounters;
 use crate::source::{
     Committed, CommittedRows, Locate, PartitionId, Read, Scan, ScanRequest, ScanScratch, SourceBatch, Ticket,
@@ -24,9 +25,9 @@ const PIECES: u64 = 1 << 40;
 /// A running scan.
 pub(super) struct ParquetScan {
     files: Arc<[ParquetFile]>,
-    columns: Arc<[SourceColumn]>,
+    columns: Arc<[SetColumn]>,
     request: ScanRequest,
-    readers: Vec<OnceLock<Result<Arc<FileReader>>>>,
+    readers: Vec<OnceLock<Arc<FileReader>>>,
     /// The next fragment to hand out.
     cursor: Mutex<(usize, usize)>,
     chains: Vec<Mutex<Chain>>,
@@ -60,7 +61,7 @@ struct Waiting {
 impl ParquetScan {
     pub(super) fn new(
         files: Arc<[ParquetFile]>,
-        columns: Arc<[SourceColumn]>,
+        columns: Arc<[SetColumn]>,
         request: ScanRequest,
         counters: Arc<InputCounters>,
     ) -> Self {
@@ -103,12 +104,12 @@ impl ParquetScan {
         self.stop_from.load(Ordering::Relaxed) as usize <= file
     }
 
-    fn reader(&self, file: usize) -> &Result<Arc<FileReader>> {
+    fn reader(&self, file: usize) -> &Arc<FileReader> {
         self.readers[file].get_or_init(|| {
-            let plan = plan(&self.files[file], &self.columns, &self.request, self.rows_in_all)?;
+            let plan = plan(&self.files[file], &self.columns, &self.request, self.rows_in_all);
             let cuts: Vec<Arc<AtomicBool>> = self.cuts.iter().map(|(cut, _)| Arc::clone(cut)).collect();
             let files = Arc::clone(&self.files);
-            Ok(Arc::new(FileReader::new(files, file, plan, &self.columns, &self.request, &cuts)))
+            Arc::new(FileReader::new(files, file, plan, &self.columns, &self.request, &cuts))
         })
     }
 
@@ -123,12 +124,13 @@ impl ParquetScan {
                 self.leave(file);
                 continue;
             }
-            let reader = match self.reader(file) {
-                Ok(reader) if !reader.fragments().is_empty() => Arc::clone(reader),
-                Ok(_) if self.leave(file) => return Next::Committed(self.close(file, None)),
-                Err(error) if self.leave(file) => return Next::Committed(self.close(file, Some(error.clone()))),
-                Ok(_) | Err(_) => continue,
-            };
+            let reader = Arc::clone(self.reader(file));
+            if reader.fragments().is_empty() {
+                if self.leave(file) {
+                    return Next::Committed(self.close(file));
+                }
+                continue;
+            }
             if !self.wait_for_room(file) {
                 return Next::Stopped;
             }
@@ -168,13 +170,13 @@ impl ParquetScan {
     }
 
     /// Tells of the end of a file of which nothing is read.
-    fn close(&self, file: usize, error: Option<Error>) -> Vec<Committed> {
+    fn close(&self, file: usize) -> Vec<Committed> {
         let mut chain = self.chain(file);
         chain.closed = true;
         let id = PartitionId { file: file as u32, ordinal: 0 };
         let nothing = CommittedRows::Between(Vec::new());
         self.files[file].input.close();
-        vec![Committed { file_done: error.is_none(), error, ..Committed::new(id, chain.sequence, nothing) }]
+        vec![Committed { file_done: true, ..Committed::new(id, chain.sequence, nothing) }]
     }
 
     fn read_partition(
@@ -199,7 +201,7 @@ impl ParquetScan {
     /// Commits whatever has its predecessors committed.
     fn advance(&self, file: usize, chain: &mut Chain) -> Vec<Committed> {
         let mut committed = Vec::new();
-        let fragments = self.reader(file).as_ref().map_or(0, |reader| reader.fragments().len() as u64);
+        let fragments = self.reader(file).fragments().len() as u64;
         while !chain.closed {
             let Some(waiting) = chain.pending.remove(&chain.next) else { break };
             let id = PartitionId { file: file as u32, ordinal: chain.next };
@@ -304,6 +306,7 @@ impl Locate for RowPlace {
 mod tests {
     use super::*;
     use crate::source::CancelToken;
+    use crate::source::column_policy::ColumnPolicy;
     use crate::source::parquet::open::open;
     use arrow::array::{ArrayRef, Int64Array, RecordBatch};
     use parquet::arrow::ArrowWriter;
@@ -322,7 +325,7 @@ mod tests {
         writer.close().unwrap();
 
         let counters = Arc::new(InputCounters::default());
-        let opened = open(&[path], &counters, 1).unwrap();
+        let opened = open(&[path], &counters, 1, ColumnPolicy::Error).unwrap();
         let request = ScanRequest {
             columns: vec![0],
             filter: None,
@@ -340,13 +343,13 @@ mod tests {
         while let Read::Partition(ticket, batches) = scan.read(&mut scratch, true).unwrap() {
             rows += batches.iter().map(|batch| batch.batch.rows()).sum::<usize>();
             scan.commit(ticket);
-            let reader = scan.reader(0).as_ref().unwrap();
+            let reader = scan.reader(0);
             let kept = reader.fragments().iter().filter(|fragment| fragment.chunks.kept_bytes() > 0);
             let mut row_groups: Vec<usize> = kept.map(|fragment| fragment.row_group).collect();
             row_groups.dedup();
             most_kept = most_kept.max(row_groups.len());
         }
-        let kept: usize = scan.reader(0).as_ref().unwrap().fragments().iter().map(|one| one.chunks.kept_bytes()).sum();
+        let kept: usize = scan.reader(0).fragments().iter().map(|one| one.chunks.kept_bytes()).sum();
         assert_eq!((rows, most_kept, kept), (300_000, 1, 0));
     }
 }

@@ -1,10 +1,12 @@
 //! A set of Parquet files as a [`Source`].
 
 use super::fragments::stored_bytes;
-use super::open::{Opened, ParquetFile, SourceColumn, open};
+use super::open::{Opened, ParquetFile, open};
 use super::scan::ParquetScan;
 use crate::error::Result;
 use crate::expr::refuse_name;
+use crate::source::arrow_types::unify::SetColumn;
+use crate::source::column_policy::ColumnPolicy;
 use crate::source::input::InputCounters;
 use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
@@ -16,10 +18,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// A set of Parquet files with the same columns, in any order.
+/// A set of Parquet files, their columns matched by name.
 pub struct ParquetSource {
     files: Arc<[ParquetFile]>,
-    columns: Arc<[SourceColumn]>,
+    columns: Arc<[SetColumn]>,
     schema: SchemaRef,
     warnings: Vec<String>,
     counters: Arc<InputCounters>,
@@ -37,12 +39,13 @@ impl ParquetSource {
     /// Opens the files at `paths` and reads their footers, `threads` at a time.
     ///
     /// # Errors
-    /// A file that cannot be opened, a footer that is broken, encrypted or contradicts the file, columns that differ.
-    pub fn open(paths: &[PathBuf], threads: usize) -> Result<Self> {
+    /// A file that cannot be opened, a footer that is broken, encrypted or contradicts the file, columns that `policy`
+    /// does not allow to differ.
+    pub fn open(paths: &[PathBuf], threads: usize, policy: ColumnPolicy) -> Result<Self> {
         let start = Instant::now();
         let counters = Arc::new(InputCounters::default());
-        let Opened { files, columns, refused, warnings } = open(paths, &counters, threads)?;
-        let field = |column: &SourceColumn| Field::new(&column.name, column.column_type.arrow(), true);
+        let Opened { files, columns, refused, warnings } = open(paths, &counters, threads, policy)?;
+        let field = |column: &SetColumn| Field::new(&column.name, column.column_type.arrow(), true);
         let notes: HashMap<String, String> = refused.iter().map(|(name, what)| refuse_name(name, what)).collect();
         let schema = Schema::new_with_metadata(columns.iter().map(field).collect::<Vec<_>>(), notes);
         Ok(ParquetSource {
@@ -85,6 +88,10 @@ impl Source for ParquetSource {
 
     fn untold_sample_seconds(&self) -> f64 {
         self.footer_micros.swap(0, Ordering::Relaxed) as f64 / 1e6
+    }
+
+    fn prunes(&self) -> bool {
+        true
     }
 
     /// One a row group; a scan may cut large ones further.

@@ -4,7 +4,7 @@
 //! in the fields that old writers filled by another order are left out, and so is everything about INT96, decimals in
 //! bytes, and NaN.
 
-use super::schema::{FileColumn, Meaning};
+use crate::source::arrow_types::columns::{FileColumn, Meaning, column_type};
 use crate::types::ColumnType;
 use arrow::datatypes::{DataType, TimeUnit};
 use parquet::basic::ColumnOrder;
@@ -152,7 +152,7 @@ impl<'a> Reading<'a> {
 
     fn integer_decimal(&self, stored: &DataType, value: i64) -> Option<Bound> {
         let is_decimal = matches!(stored, DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..));
-        let is_integer = super::schema::column_type(stored) == Ok(ColumnType::Int64);
+        let is_integer = column_type(stored) == Ok(ColumnType::Int64);
         (is_decimal && is_integer).then_some(Bound::Integer(value))
     }
 

@@ -1,12 +1,13 @@
 //! From the arrays that the decoder delivers to those of the engine.
 //!
 //! - Integers become Int64; an unsigned one beyond it fits no type and is a misfit.
+//! - Integers of a column that is Float64 in other files become doubles; one that no double holds is a misfit.
 //! - Floats of any width become Float64; so do decimals that are no integers of up to 18 digits, correctly rounded.
 //! - Timestamps of any unit become microseconds, rounded down; a zone says how to show them, not which instant.
 //! - Times of day become text `HH:MM:SS`, with as many digits behind the point as their unit has.
 //! - Bytes become text where they are UTF-8; bytes that are not are written `\xNN`.
 
-use super::schema::Meaning;
+use super::columns::{Meaning, column_type};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
 use arrow::array::{
@@ -20,6 +21,7 @@ use arrow::datatypes::{
     Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType, UInt64Type,
 };
+use arrow::util::display::array_value_to_string;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -38,9 +40,13 @@ impl From<ArrayRef> for Converted {
     }
 }
 
+/// Integers up to here, of either sign, are doubles without rounding.
+pub(in crate::source) const EXACT_DOUBLES: i64 = 1 << 53;
+
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// The engine's values for those of `array`, as type `wanted`, to which the file's own type widens.
+/// The engine's values for those of `array`, as type `wanted`: to which the file's own type widens, or which other
+/// files have, while this one says that it has no values. A value that is not of that type is a misfit.
 pub(in crate::source) fn convert(array: &ArrayRef, meaning: Meaning, wanted: ColumnType) -> Result<Converted> {
     let own = match meaning {
         Meaning::Lengths => Converted::from(lengths(array)?),
@@ -52,13 +58,22 @@ pub(in crate::source) fn convert(array: &ArrayRef, meaning: Meaning, wanted: Col
     }
     let mut wider = match (ColumnType::from_arrow(own.array.data_type())?, wanted) {
         (ColumnType::Null, _) => Converted::from(new_null_array(&wanted.arrow(), array.len())),
-        (ColumnType::Int64, ColumnType::Float64) => Converted::from(cast(&own.array, &DataType::Float64)?),
+        (ColumnType::Int64, ColumnType::Float64) => checked::<Int64Type, Float64Type>(&own.array, |value| {
+            let double = value as f64;
+            // 2^63, which is no Int64, is what the largest of them round to.
+            (double < 9_223_372_036_854_775_808.0 && double as i64 == value).then_some(double)
+        }),
         (ColumnType::Date, ColumnType::Timestamp) => {
             checked::<Date32Type, TimestampMicrosecondType>(&own.array, |days| {
                 i64::from(days).checked_mul(MICROS_PER_DAY)
             })
         }
-        (from, to) => return Err(Error::internal(format!("a column of type {from} is wanted as {to}"))),
+        (_, _) => {
+            let text = |row| -> Result<_> { Ok((row, array_value_to_string(&own.array, row)?)) };
+            let valid = (0..own.array.len()).filter(|&row| own.array.is_valid(row));
+            let misfits = valid.map(text).collect::<Result<_>>()?;
+            Converted { array: new_null_array(&wanted.arrow(), array.len()), misfits, cut: false }
+        }
     };
     wider.misfits.extend(own.misfits);
     wider.misfits.sort();
@@ -143,7 +158,7 @@ fn decimals<From: DecimalType>(
     scale: i8,
     digits: impl Fn(From::Native) -> Option<i128>,
 ) -> Converted {
-    if super::schema::column_type(array.data_type()) == Ok(ColumnType::Int64) {
+    if column_type(array.data_type()) == Ok(ColumnType::Int64) {
         return checked::<From, Int64Type>(array, |value| i64::try_from(digits(value)?).ok());
     }
     let power = usize::try_from(scale).ok().and_then(|scale| EXACT_POWERS.get(scale));
