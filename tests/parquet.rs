@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Random, answers_to, shown_with_one_nan};
+use common::{Random, answers_to, shown, shown_with_one_nan};
 use outcrop::arrow::array::{
     ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, StructArray,
     UInt64Array,

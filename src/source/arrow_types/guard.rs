@@ -62,11 +62,6 @@ fn damaged(input: &InputFile, what: &str, told: &str) -> Error {
 }
 
 /// Runs `decode`, whose result is of use only if all goes well.
-<<<<<<< HEAD:src/source/parquet/guard.rs
-pub(super) fn attempted<T, E>(decode: impl FnOnce() -> Result<T, E>) -> Option<T> {
-    caught(decode).ok()?.ok()
-=======
 pub(in crate::source) fn attempted<T, E>(decode: impl FnOnce() -> Result<T, E>) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(decode)).ok()?.ok()
->>>>>>> columnar:src/source/arrow_types/guard.rs
+    caught(decode).ok()?.ok()
 }
