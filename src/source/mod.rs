@@ -23,6 +23,10 @@ pub mod memory;
 pub mod ndjson;
 pub mod parquet;
 pub mod paths;
+mod rejected;
+mod text;
+
+pub use rejected::{Reject, RejectedRecords};
 
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Place, Result};
@@ -315,8 +319,8 @@ pub struct Committed {
     pub file_done: bool,
     /// Something to tell the user.
     pub warning: Option<String>,
-    /// Records set aside among these rows, in input order.
-    pub rejects: Vec<Reject>,
+    /// Records set aside among these rows; their text is that of `locate`.
+    pub rejects: RejectedRecords,
     /// Records among these rows that were too short and were filled up with nulls, or lost empty surplus fields.
     pub padded: Named,
     /// Records that repeat the header and were passed over.
@@ -344,24 +348,11 @@ impl Committed {
             error: None,
             file_done: false,
             warning: None,
-            rejects: Vec::new(),
+            rejects: RejectedRecords::default(),
             padded: Named::default(),
             repeated_headers: Named::default(),
         }
     }
-}
-
-/// A record that was set aside because the user chose so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reject {
-    /// The position that its row would have, see [`RowId`].
-    pub position: u64,
-    /// Where it stands: file, line, byte, and the column, if it is one value that does not fit.
-    pub place: Place,
-    /// What is wrong with it.
-    pub reason: Arc<str>,
-    /// The record as it stands in the file, without its line end.
-    pub raw: Vec<u8>,
 }
 
 /// The rows of a [`Committed`].
@@ -383,6 +374,11 @@ pub trait Locate: Send {
     /// where a record is not text of its own.
     fn records(&self, rows: &[RowId]) -> Vec<(Place, Vec<u8>)> {
         rows.iter().map(|&row| (self.place(row), Vec::new())).collect()
+    }
+
+    /// The text that rejects of the same commit lie in; empty where nothing is set aside.
+    fn text(&self) -> &[u8] {
+        &[]
     }
 
     /// Gives memory that is not needed any more back to a worker.

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The names of the columns.
 const HEADER: &[u8] = b"file,line,byte,column,reason,record\n";
@@ -16,26 +17,65 @@ const HEADER: &[u8] = b"file,line,byte,column,reason,record\n";
 /// Between the two lies the name of the column, which the pass need not know.
 const COLUMN_MARK: u8 = 0;
 
-/// A line without its column, which [`RejectsFile::write`] puts where it belongs.
-pub(super) fn line(place: &Place, reason: &str, record: &[u8]) -> Vec<u8> {
-    let mut line = Vec::with_capacity(record.len() + reason.len() + 64);
-    field(&mut line, place.file.as_deref().unwrap_or_default().as_bytes(), false);
-    for number in [place.line, place.byte] {
-        line.push(b',');
+/// Makes lines without their column, which [`RejectsFile::write`] puts where it belongs.
+pub(super) struct Lines {
+    /// The name of the file, and the comma behind it.
+    file: Vec<u8>,
+    /// The reasons, and the commas around them.
+    reasons: Vec<Vec<u8>>,
+}
+
+impl Lines {
+    /// Of records in this file, set aside for one of these reasons.
+    pub(super) fn new(file: &str, reasons: &[Arc<str>]) -> Self {
+        let mut name = Vec::new();
+        field(&mut name, file.as_bytes(), false);
+        name.push(b',');
+        let reason = |reason: &Arc<str>| {
+            let mut out = vec![b','];
+            field(&mut out, reason.as_bytes(), false);
+            out.push(b',');
+            out
+        };
+        Lines { file: name, reasons: reasons.iter().map(reason).collect() }
+    }
+
+    /// A line is longer than its record by about so many bytes at most.
+    pub(super) fn longest(&self) -> usize {
+        self.file.len() + self.reasons.iter().map(Vec::len).max().unwrap_or(0) + 40
+    }
+
+    /// Appends the line of a record.
+    pub(super) fn write(&self, line: &mut Vec<u8>, in_line: u64, byte: u64, reason: usize, record: &[u8]) {
+        let place = [Some(in_line), Some(byte)];
+        write_line(line, &self.file, place, self.reasons.get(reason).map_or(b",,", |reason| reason), record);
+    }
+}
+
+/// One line without its column.
+pub(super) fn line(place: &Place, reason: &Arc<str>, record: &[u8]) -> Vec<u8> {
+    let lines = Lines::new(place.file.as_deref().unwrap_or_default(), std::slice::from_ref(reason));
+    let mut line = Vec::with_capacity(record.len() + lines.longest());
+    write_line(&mut line, &lines.file, [place.line, place.byte], &lines.reasons[0], record);
+    line
+}
+
+/// `file` and `reason` are fields with their commas.
+fn write_line(line: &mut Vec<u8>, file: &[u8], place: [Option<u64>; 2], reason: &[u8], record: &[u8]) {
+    let start = line.len();
+    line.extend_from_slice(file);
+    for number in place {
         if let Some(number) = number {
             line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
         }
+        line.push(b',');
     }
-    line.push(b',');
-    let at = line.len() as u32;
+    let at = (line.len() - start) as u32;
     line.push(COLUMN_MARK);
-    line.push(b',');
-    field(&mut line, reason.as_bytes(), false);
-    line.push(b',');
-    field(&mut line, record, true);
+    line.extend_from_slice(reason);
+    field(line, record, true);
     line.push(b'\n');
     line.extend_from_slice(&at.to_le_bytes());
-    line
 }
 
 fn field(line: &mut Vec<u8>, text: &[u8], always_quoted: bool) {
@@ -107,10 +147,12 @@ impl RejectsFile {
     pub(super) fn write(&mut self, line: &[u8], column: Option<&str>) -> Result<()> {
         let Some((line, at)) = line.split_last_chunk::<4>() else { return Ok(()) };
         let at = (u32::from_le_bytes(*at) as usize).min(line.len().saturating_sub(1));
-        let mut name = Vec::new();
-        field(&mut name, column.unwrap_or_default().as_bytes(), false);
         self.put(&line[..at])?;
-        self.put(&name)?;
+        if let Some(column) = column {
+            let mut name = Vec::new();
+            field(&mut name, column.as_bytes(), false);
+            self.put(&name)?;
+        }
         self.put(&line[at + 1..])
     }
 
@@ -143,8 +185,8 @@ mod tests {
         let path = folder.path().join("rejects.csv");
         let place = |file: &str| Place { file: Some(file.into()), line: Some(7), byte: Some(90), ..Place::default() };
         let mut file = RejectsFile::create(&path).unwrap();
-        file.write(&line(&place("a,b.csv"), "too few", b"1,\"x\ny\"\"\",\xE9\0"), None).unwrap();
-        file.write(&line(&place("c.csv"), "no, \"x\" is none", b""), Some("the \"x\", y")).unwrap();
+        file.write(&line(&place("a,b.csv"), &"too few".into(), b"1,\"x\ny\"\"\",\xE9\0"), None).unwrap();
+        file.write(&line(&place("c.csv"), &"no, \"x\" is none".into(), b""), Some("the \"x\", y")).unwrap();
         assert!(!path.exists());
         file.finish().unwrap();
         let rows: Vec<Vec<String>> = csv::Reader::from_path(&path)

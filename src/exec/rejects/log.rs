@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const HELD_BYTES: usize = 16 << 20;
 
 /// Bytes of an entry before its body: position, cause, set of stages, length of the body.
-const HEAD_BYTES: usize = 8 + 8 + 4 + 4;
+pub(super) const HEAD_BYTES: usize = 8 + 8 + 4 + 4;
 
 /// Entries of one pass.
 pub(super) struct Log {
@@ -43,13 +43,34 @@ struct Spill {
     length: u64,
 }
 
-/// Appends an entry to what will be handed to [`Log::add`].
-pub(super) fn write(out: &mut Vec<u8>, position: u64, cause: u64, set: u32, body: &[u8]) {
-    out.extend_from_slice(&position.to_le_bytes());
-    out.extend_from_slice(&cause.to_le_bytes());
-    out.extend_from_slice(&set.to_le_bytes());
-    out.extend_from_slice(&(body.len() as u32).to_le_bytes());
-    out.extend_from_slice(body);
+/// Appends an entry to what will be handed to [`Log::add`]; `body` appends its body.
+pub(super) fn write(out: &mut Vec<u8>, position: u64, cause: u64, set: u32, body: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    let mut head = [0; HEAD_BYTES];
+    head[..8].copy_from_slice(&position.to_le_bytes());
+    head[8..16].copy_from_slice(&cause.to_le_bytes());
+    head[16..20].copy_from_slice(&set.to_le_bytes());
+    out.extend_from_slice(&head);
+    body(out);
+    let length = (out.len() - start - HEAD_BYTES) as u32;
+    out[start + 20..start + HEAD_BYTES].copy_from_slice(&length.to_le_bytes());
+}
+
+/// The entries that [`write`] has appended one after the other: the position and the whole entry of each.
+pub(super) fn split(mut entries: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    std::iter::from_fn(move || {
+        let (position, .., length) = head(entries.first_chunk()?);
+        let (entry, rest) = entries.split_at_checked(HEAD_BYTES + length)?;
+        entries = rest;
+        Some((position, entry))
+    })
+}
+
+/// Position, cause, set and length of the body.
+fn head(head: &[u8; HEAD_BYTES]) -> (u64, u64, usize, usize) {
+    let [position, cause] = [0, 8].map(|at| u64::from_le_bytes(std::array::from_fn(|byte| head[at + byte])));
+    let [set, length] = [16, 20].map(|at| u32::from_le_bytes(std::array::from_fn(|byte| head[at + byte])) as usize);
+    (position, cause, set, length)
 }
 
 impl Log {
@@ -65,7 +86,10 @@ impl Log {
             queue.early.insert(sequence, entries);
             return Ok(());
         }
-        queue.held.extend_from_slice(&entries);
+        match queue.held.is_empty() {
+            true => queue.held = entries,
+            false => queue.held.extend_from_slice(&entries),
+        }
         queue.next += 1;
         while let Some(entries) = queue.early.remove(&queue.next) {
             queue.held.extend_from_slice(&entries);
@@ -133,25 +157,24 @@ pub(super) struct Entries<'a> {
 }
 
 impl Entries<'_> {
-    /// The next entry.
-    pub(super) fn next(&mut self) -> Result<Option<Logged>> {
+    /// The next entry; its body takes the memory of `spare`.
+    pub(super) fn next(&mut self, spare: Vec<u8>) -> Result<Option<Logged>> {
         let failed = |error: io::Error| Error::new(ErrorKind::Io, format!("records set aside are lost: {error}"));
         while let Some(&file) = self.files.get(self.at) {
             let log = self.log;
             let reader = self.reader.get_or_insert_with(|| io::BufReader::with_capacity(1 << 16, log.reader(file)));
-            let mut head = [0; HEAD_BYTES];
             if io::BufRead::fill_buf(reader).map_err(failed)?.is_empty() {
                 self.reader = None;
                 self.at += 1;
                 continue;
             }
-            reader.read_exact(&mut head).map_err(failed)?;
-            let [first, second] = [0, 8].map(|at| u64::from_le_bytes(std::array::from_fn(|byte| head[at + byte])));
-            let [set, length] = [16, 20].map(|at| u32::from_le_bytes(std::array::from_fn(|byte| head[at + byte])));
-            let mut body = vec![0; length as usize];
+            let mut bytes = [0; HEAD_BYTES];
+            reader.read_exact(&mut bytes).map_err(failed)?;
+            let (position, cause, set, length) = head(&bytes);
+            let mut body = spare;
+            body.resize(length, 0);
             reader.read_exact(&mut body).map_err(failed)?;
-            let row = RowId { file, position: first };
-            return Ok(Some(Logged { row, cause: second, set: set as usize, body }));
+            return Ok(Some(Logged { row: RowId { file, position }, cause, set, body }));
         }
         Ok(None)
     }
@@ -214,14 +237,17 @@ mod tests {
                 let swapped = sequence ^ 1;
                 let entry = &expected[(file * 300 + swapped) as usize];
                 let mut bytes = Vec::new();
-                write(&mut bytes, entry.row.position, entry.cause, entry.set as u32, &entry.body);
+                write(&mut bytes, entry.row.position, entry.cause, entry.set as u32, |body| {
+                    body.extend_from_slice(&entry.body);
+                });
+                assert!(split(&bytes).eq([(u64::from(swapped), &*bytes)]));
                 log.add(file, u64::from(swapped), bytes).unwrap();
             }
         }
         assert!(log.spill.is_some() && log.held_bytes <= HELD_BYTES + (1 << 20));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name");
         let (mut entries, mut found) = (log.entries(), Vec::new());
-        while let Some(entry) = entries.next().unwrap() {
+        while let Some(entry) = entries.next(Vec::new()).unwrap() {
             found.push(entry);
         }
         assert!(found == expected);

@@ -111,7 +111,7 @@ fn merge(passes: &[&PassRejects], mut file: Option<&mut RejectsFile>) -> Result<
     let mut logs: Vec<(Entries<'_>, Option<Logged>)> = Vec::new();
     for pass in passes {
         let mut entries = pass.rejects.log.entries();
-        let first = entries.next()?;
+        let first = entries.next(Vec::new())?;
         logs.push((entries, first));
     }
     let key = |entry: &Logged| (entry.row, Cause::of_code(entry.cause));
@@ -119,16 +119,15 @@ fn merge(passes: &[&PassRejects], mut file: Option<&mut RejectsFile>) -> Result<
         let mut told = false;
         for ((entries, next), pass) in logs.iter_mut().zip(passes) {
             let Some(entry) = next.take_if(|entry| key(entry) == least) else { continue };
-            *next = entries.next()?;
-            if told || !pass.is_wanted(entry.set, entry.row) {
-                continue;
+            if !told && pass.is_wanted(entry.set, entry.row) {
+                told = true;
+                let (_, cause) = least;
+                *counts.entry(cause.class()).or_default() += 1;
+                if let (Some(file), Cause::Record | Cause::Value(_)) = (&mut file, cause) {
+                    file.write(&entry.body, name(pass, cause).as_deref())?;
+                }
             }
-            told = true;
-            let (_, cause) = least;
-            *counts.entry(cause.class()).or_default() += 1;
-            if let (Some(file), Cause::Record | Cause::Value(_)) = (&mut file, cause) {
-                file.write(&entry.body, name(pass, cause).as_deref())?;
-            }
+            *next = entries.next(entry.body)?;
         }
     }
     Ok(counts)

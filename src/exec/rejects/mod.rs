@@ -14,7 +14,7 @@ mod merge;
 use super::options::RunOptions;
 use crate::batch::RowId;
 use crate::error::{Place, Result};
-use crate::source::{Committed, Locate, Named, Reject};
+use crate::source::{Committed, Locate, Named, RejectedRecords};
 use log::Log;
 pub(super) use merge::{PassRejects, Wants, check_place, finish};
 use std::collections::BTreeMap;
@@ -106,11 +106,11 @@ pub(super) struct Rejects {
 
 /// What a commit set aside, put together without holding up other workers.
 pub(super) struct Found {
-    /// Lines of the log for records that were set aside, if they are wanted.
-    records: Vec<Entry>,
+    /// Entries of the log for records that were set aside, in input order, if they are wanted.
+    records: Vec<u8>,
     /// How many there are, and the first.
     rejects: u64,
-    first: Option<Reject>,
+    first: Option<(u64, Place, Arc<str>)>,
     padded: Named,
     headers: Named,
     values: Vec<FoundValue>,
@@ -146,24 +146,60 @@ impl Found {
         locate: Option<&dyn Locate>,
         keeping: Keeping,
     ) -> Self {
-        let mut rejects = std::mem::take(&mut item.rejects);
-        let line = |reject: &Reject| Entry {
-            position: reject.position,
-            cause: Cause::Record,
-            set: 0,
-            body: if keeping.bodies { file::line(&reject.place, &reject.reason, &reject.raw) } else { Vec::new() },
-        };
-        let records = if keeping.all { rejects.iter().map(line).collect() } else { Vec::new() };
+        let rejects = std::mem::take(&mut item.rejects);
+        let text = locate.filter(|_| keeping.bodies).map(Locate::text);
+        let first = rejects.records.first().map(|first| {
+            let place = rejects.place(first);
+            (first.position, place, rejects.reason(first))
+        });
         let any_value = values.iter().any(|values| !values.is_empty());
         Found {
-            records,
-            rejects: rejects.len() as u64,
-            first: (!rejects.is_empty()).then(|| rejects.swap_remove(0)),
+            records: if keeping.all { logged(&rejects, text) } else { Vec::new() },
+            rejects: rejects.records.len() as u64,
+            first,
             padded: std::mem::take(&mut item.padded),
             headers: std::mem::take(&mut item.repeated_headers),
             values: if any_value { FoundValue::all(values, locate.filter(|_| keeping.bodies)) } else { Vec::new() },
         }
     }
+}
+
+/// Entries for records that were set aside; with lines for the file, if the text that they lie in is given.
+fn logged(rejects: &RejectedRecords, text: Option<&[u8]>) -> Vec<u8> {
+    let Some(text) = text else {
+        let mut out = Vec::with_capacity(rejects.records.len() * log::HEAD_BYTES);
+        for reject in &rejects.records {
+            log::write(&mut out, reject.position, Cause::Record.code(), 0, |_| ());
+        }
+        return out;
+    };
+    let lines = file::Lines::new(rejects.file.as_deref().unwrap_or_default(), &rejects.reasons);
+    let raw_bytes: usize = rejects.records.iter().map(|reject| reject.raw(text).len()).sum();
+    let mut out = Vec::with_capacity(raw_bytes + rejects.records.len() * (log::HEAD_BYTES + lines.longest()));
+    for reject in &rejects.records {
+        log::write(&mut out, reject.position, Cause::Record.code(), 0, |body| {
+            lines.write(body, reject.line, reject.byte, reject.reason as usize, reject.raw(text));
+        });
+    }
+    out
+}
+
+/// The entries of `records`, which are of records set aside, and `others`, in input order.
+fn merged(records: Vec<u8>, mut others: Vec<Entry>) -> Vec<u8> {
+    if others.is_empty() {
+        return records;
+    }
+    others.sort_by_key(|entry| (entry.position, entry.cause));
+    let mut out = Vec::with_capacity(records.len());
+    let mut others = others.into_iter().peekable();
+    for (position, entry) in log::split(&records) {
+        while let Some(other) = others.next_if(|other| other.position < position) {
+            other.write(&mut out);
+        }
+        out.extend_from_slice(entry);
+    }
+    others.for_each(|other| other.write(&mut out));
+    out
 }
 
 impl FoundValue {
@@ -199,6 +235,13 @@ struct Entry {
     body: Vec<u8>,
 }
 
+impl Entry {
+    fn write(&self, out: &mut Vec<u8>) {
+        let body = |out: &mut Vec<u8>| out.extend_from_slice(&self.body);
+        log::write(out, self.position, self.cause.code(), self.set as u32, body);
+    }
+}
+
 impl Rejects {
     pub(super) fn new(options: &RunOptions, columns: &[usize], stages: usize, keeping: Keeping) -> Self {
         let beside = options.rejects.as_deref().and_then(|path| Some(path.parent()?.to_path_buf()));
@@ -214,12 +257,11 @@ impl Rejects {
 
     /// Notes what was found of the commit `sequence` of `file`.
     pub(super) fn note(&mut self, file: u32, sequence: u64, found: Found, locate: Option<&dyn Locate>) -> Result<()> {
-        let mut entries = found.records;
+        let mut entries = Vec::new();
         self.note_named(file, Cause::Padded, found.padded, &mut entries);
         self.note_named(file, Cause::Header, found.headers, &mut entries);
-        if let Some(first) = &found.first {
-            let row = RowId { file, position: first.position };
-            self.note_first(Class::Record, 0, row, || (first.place.clone(), Arc::clone(&first.reason)));
+        if let Some((position, place, reason)) = found.first {
+            self.note_first(Class::Record, 0, RowId { file, position }, || (place, reason));
         }
         if !self.logs_all && found.rejects > 0 {
             *self.unlogged.entry(Class::Record).or_default() += found.rejects;
@@ -233,12 +275,7 @@ impl Rejects {
             let column = self.columns.get(value.column).copied().unwrap_or_default() as u32;
             entries.push(Entry { position: row.position, cause: Cause::Value(column), set, body });
         }
-        entries.sort_by_key(|entry| (entry.position, entry.cause));
-        let mut bytes = Vec::new();
-        for Entry { position, cause, set, body } in entries {
-            log::write(&mut bytes, position, cause.code(), set as u32, &body);
-        }
-        self.log.add(file, sequence, bytes)
+        self.log.add(file, sequence, merged(found.records, entries))
     }
 
     fn note_named(&mut self, file: u32, cause: Cause, named: Named, entries: &mut Vec<Entry>) {

@@ -5,11 +5,12 @@ use super::fields::Format;
 use super::index::RecordIndex;
 use super::infer::widened_type;
 use super::options::MalformedPolicy;
-use super::record::{Malformed, MalformedKind};
+use super::record::MalformedKind;
 use super::take::{Aside, Counted, Long, Overlong, Rules, Span, Trouble};
 use crate::batch::{Batch, Mask, Positions, RowOrigin};
-use crate::error::{Error, ErrorKind, Place, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::source::decompress::{Cell, positions_of};
+use crate::source::text::{Flaw, ReadText};
 use crate::source::{Misfit, Recoded, Reject, Remedy, RowFilter, SourceBatch};
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter;
@@ -28,28 +29,9 @@ pub(super) struct Reader {
     pub(super) batch_bytes: usize,
 }
 
-/// The records of a text.
+/// What a reading tells besides rows and records set aside.
 #[derive(Default)]
-pub(super) struct ReadText {
-    pub(super) batches: Vec<SourceBatch>,
-    /// Offset behind the last complete record.
-    pub(super) tail: usize,
-    /// What stands there, if it is malformed and that is an error.
-    pub(super) malformed: Option<Malformed>,
-    /// What stands there is longer than a record may be, and that is an error or was not to be dealt with.
-    pub(super) too_long: bool,
-    /// What the batches cannot tell.
-    pub(super) tally: Tally,
-}
-
-/// Records and lines between the start and the tail of a text. Places within are relative: the number of bytes and of
-/// line ends before them.
-#[derive(Default)]
-pub(super) struct Tally {
-    /// Records in batches, or turned away by the filter.
-    pub(super) records: u64,
-    pub(super) newlines: u64,
-    pub(super) rejects: Vec<Reject>,
+pub(super) struct Notes {
     pub(super) padded: Counted,
     pub(super) repeated_headers: Counted,
 }
@@ -57,20 +39,24 @@ pub(super) struct Tally {
 /// So much is kept of a record that is set aside for its length.
 const LONG_SHOWN_BYTES: usize = 64 << 10;
 
+/// How many reasons are compared with a new one; more than these are made anew.
+const REASONS_COMPARED: usize = 40;
+
 /// A filter that keeps more than this share of rows is not worth compacting for.
 const COMPACT_BELOW: f64 = 0.75;
 
 impl Reader {
-    /// Reads the records of `span`, as far as they are complete.
-    pub(super) fn read(
+    /// Reads the records of `span`, as far as they are complete. Places in what is told are relative: the numbers of bytes
+    /// and of line ends between the start of the span and the record.
+    pub(super) fn read_span(
         &self,
         span: Span<'_>,
         cells: &[Cell],
         index: &mut RecordIndex,
         mut overlong: Option<(u64, &mut Overlong)>,
-    ) -> Result<ReadText> {
-        let mut read = ReadText { tail: span.from, ..ReadText::default() };
-        let mut reasons = Vec::new();
+    ) -> Result<ReadText<Reader>> {
+        let mut read = ReadText::from(span.from);
+        let mut troubles = Vec::new();
         while read.tail < span.until {
             index.clear();
             let long = match &mut overlong {
@@ -78,20 +64,21 @@ impl Reader {
                 Some((base, overlong)) => Long::Pass(*base, overlong),
             };
             let taken = self.rules.take(Span { from: read.tail, ..span }, self.batch_bytes, index, long);
-            let before = Before { start: span.from, lines: read.tally.newlines };
-            let reject = |aside| self.reject(span.text, aside, &before, cells, &mut reasons);
-            read.tally.rejects.extend(taken.aside.iter().map(reject));
-            read.tally.padded.join(taken.padded, before.lines);
-            read.tally.repeated_headers.join(taken.repeated, before.lines);
-            read.tally.records += index.records() as u64;
-            read.tally.newlines += taken.lines;
+            set_aside(&taken.aside, span.from, cells, &mut troubles, &mut read);
+            read.notes.padded.join(taken.padded, read.newlines);
+            read.notes.repeated_headers.join(taken.repeated, read.newlines);
+            read.records += index.records() as u64;
+            read.newlines += taken.lines;
             if index.records() > 0 {
                 read.batches.push(self.batch(span.text, index, cells)?);
             }
             let stuck = taken.consumed == read.tail;
             read.tail = taken.consumed;
-            read.malformed = taken.malformed;
             read.too_long = taken.too_long;
+            if let Some(malformed) = taken.malformed {
+                let (message, hint) = describe(Trouble::Malformed(malformed.kind));
+                read.malformed = Some(Flaw { at: malformed.at, message, hint });
+            }
             if stuck || read.malformed.is_some() || read.too_long {
                 break;
             }
@@ -99,37 +86,9 @@ impl Reader {
         Ok(read)
     }
 
-    /// `reasons` are those in use, so that equal ones are made once.
-    fn reject(
-        &self,
-        text: &[u8],
-        aside: &Aside,
-        before: &Before,
-        cells: &[Cell],
-        reasons: &mut Vec<(Trouble, Arc<str>)>,
-    ) -> Reject {
-        let place = Place {
-            line: Some(before.lines + aside.lines),
-            byte: Some((aside.start - before.start) as u64),
-            ..Place::default()
-        };
-        let position = positions_of(std::iter::once(aside.start), cells).next().unwrap_or_default();
-        let end = match aside.trouble {
-            Trouble::TooLong(_) => aside.end.min(aside.start + LONG_SHOWN_BYTES),
-            Trouble::Malformed(_) => aside.end,
-        };
-        let known = reasons.iter().find(|(trouble, _)| *trouble == aside.trouble).map(|(_, reason)| Arc::clone(reason));
-        let reason = known.unwrap_or_else(|| {
-            let reason: Arc<str> = describe(aside.trouble).0.into();
-            reasons.push((aside.trouble, Arc::clone(&reason)));
-            reason
-        });
-        Reject { position, place, reason, raw: text[aside.start..end].to_vec() }
-    }
-
     fn batch(&self, text: &[u8], index: &RecordIndex, cells: &[Cell]) -> Result<SourceBatch> {
         let mut columns: Vec<Option<ArrayRef>> = vec![None; self.specs.len()];
-        let mut notes = Notes::default();
+        let mut notes = BatchNotes::default();
         let mut kept: Option<Vec<u32>> = None;
         if let Some(row_filter) = &self.filter {
             let filter_columns = row_filter.columns();
@@ -168,7 +127,14 @@ impl Reader {
         Ok(SourceBatch { batch: Batch { records, origin }, misfits: notes.misfits, recoded: notes.recoded })
     }
 
-    fn column(&self, text: &[u8], index: &RecordIndex, rows: Option<&[u32]>, at: usize, notes: &mut Notes) -> ArrayRef {
+    fn column(
+        &self,
+        text: &[u8],
+        index: &RecordIndex,
+        rows: Option<&[u32]>,
+        at: usize,
+        notes: &mut BatchNotes,
+    ) -> ArrayRef {
         let spec = &self.specs[at];
         let parsed = parse_column(text, index, rows, spec, &self.format);
         for misfit in parsed.misfits {
@@ -214,22 +180,40 @@ impl Reader {
     }
 }
 
-/// What precedes the text of one call of [`Rules::take`] in a longer text.
-struct Before {
-    /// Where the longer text was begun.
-    start: usize,
-    /// Line ends since then.
-    lines: u64,
+/// Appends records set aside, of text that goes on where `read` has come to, to those of the text from `from` on.
+/// `troubles` are those of the reasons, so that equal ones are made once.
+fn set_aside(aside: &[Aside], from: usize, cells: &[Cell], troubles: &mut Vec<Trouble>, read: &mut ReadText<Reader>) {
+    let positions = positions_of(aside.iter().map(|aside| aside.start), cells);
+    read.rejects.reserve(aside.len());
+    for (aside, position) in aside.iter().zip(positions) {
+        let known = troubles.iter().rev().take(REASONS_COMPARED).position(|known| *known == aside.trouble);
+        let reason = known.map_or(troubles.len(), |back| troubles.len() - 1 - back);
+        if reason == troubles.len() {
+            troubles.push(aside.trouble);
+            read.reasons.push(describe(aside.trouble).0.into());
+        }
+        let end = match aside.trouble {
+            Trouble::TooLong(_) => aside.end.min(aside.start + LONG_SHOWN_BYTES),
+            Trouble::Malformed(_) => aside.end,
+        };
+        read.rejects.push(Reject {
+            position,
+            line: read.newlines + aside.lines,
+            byte: (aside.start - from) as u64,
+            reason: reason as u32,
+            text: aside.start as u32..end as u32,
+        });
+    }
 }
 
 /// What is wrong with a record, and what to try.
 pub(super) fn describe(trouble: Trouble) -> (String, &'static str) {
     match trouble {
         Trouble::Malformed(MalformedKind::TooFew { found }) => {
-            (format!("the record has {found} fields, too few"), RAGGED)
+            (format!("the record has {}, too few", fields(found)), RAGGED)
         }
         Trouble::Malformed(MalformedKind::TooMany { found }) => {
-            (format!("the record has {found} fields, too many"), RAGGED)
+            (format!("the record has {}, too many", fields(found)), RAGGED)
         }
         Trouble::Malformed(MalformedKind::UnterminatedQuote) => {
             ("a quote is opened here and never closed".to_owned(), UNQUOTED)
@@ -237,6 +221,11 @@ pub(super) fn describe(trouble: Trouble) -> (String, &'static str) {
         Trouble::Malformed(MalformedKind::TextAfterQuote) => ("text follows a closing quote".to_owned(), DOUBLED),
         Trouble::TooLong(most) => (format!("a record is longer than {most} bytes"), UNCLOSED),
     }
+}
+
+/// So many fields, in words.
+pub(super) fn fields(count: usize) -> String {
+    if count == 1 { "1 field".to_owned() } else { format!("{count} fields") }
 }
 
 const RAGGED: &str = "every record needs as many fields as the header; look for a stray delimiter, quote or line end, \
@@ -249,12 +238,12 @@ const UNCLOSED: &str = "is a quote never closed? --quote none reads quotes as te
 
 /// Misfits and recoded fields of a batch in the making.
 #[derive(Default)]
-struct Notes {
+struct BatchNotes {
     misfits: Vec<Misfit>,
     recoded: Vec<Recoded>,
 }
 
-impl Notes {
+impl BatchNotes {
     /// The rows to keep, when few enough to be worth it. Rows of which something is noted stay: whether that concerns
     /// a question is for the question to tell.
     fn rows_kept(&self, mask: &BooleanArray) -> Option<Vec<u32>> {

@@ -33,7 +33,6 @@
 //! by one.
 
 mod batches;
-mod chain;
 pub mod column;
 mod columns;
 mod date_common;
@@ -55,6 +54,7 @@ mod open;
 mod options;
 #[cfg(test)]
 mod policy_tests;
+mod reader;
 pub mod record;
 mod scan;
 #[cfg(test)]

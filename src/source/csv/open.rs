@@ -7,18 +7,18 @@ use super::fields::Format;
 use super::header::{Header, Renamed};
 use super::look::{FieldGuess, First, Looked, look_at};
 use super::options::{CsvOptions, MalformedPolicy};
-use crate::error::{Error, ErrorKind, Place, Result, did_you_mean};
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::source::decompress::TextFile;
 use crate::source::input::{InputCounters, shown_name};
+use crate::source::text;
 use crate::types::ColumnType;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// One file of the set.
 pub(super) struct CsvFile {
-    pub(super) text: TextFile,
+    pub(super) text: Arc<TextFile>,
     /// How its text is read.
     pub(super) format: Format,
     /// What becomes of its malformed records.
@@ -100,6 +100,7 @@ fn csv_file(looked: Looked, map: Vec<Option<usize>>) -> CsvFile {
     let Looked { text, sniffed, malformed, header, header_lines, .. } = looked;
     let (fields, data_start) = (header.names.len(), header.data_start);
     let header = Some(header.raw).filter(|raw| !raw.is_empty()).map(Arc::from);
+    let text = Arc::new(text);
     CsvFile { text, format: sniffed.format, malformed, fields, map, header, data_start, header_lines, decision }
 }
 
@@ -118,13 +119,10 @@ fn unify_decimals(files: &mut [CsvFile], options: &CsvOptions) {
     }
 }
 
-/// Looks at every file, several at a time; the results are in the order of the paths. Files behind one that cannot be
-/// read may be left out. What the first file tells is waited for, with samples of the others read meanwhile.
+/// Looks at every file. What the first one tells is waited for, with samples of the others read meanwhile.
 fn look_at_all(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<InputCounters>) -> Vec<Result<Option<Looked>>> {
-    let slots: Vec<OnceLock<Result<Option<Looked>>>> = paths.iter().map(|_| OnceLock::new()).collect();
     let first: OnceLock<Option<First>> = OnceLock::new();
-    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let look = |at: usize, path: &PathBuf| {
+    text::look_at_all(paths, options.sample_threads, |at, path| {
         let of_file = options.of_file(path);
         let sampled = is_sampled(at, paths.len(), options.sample_files);
         if at > 0 {
@@ -134,26 +132,7 @@ fn look_at_all(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<InputCoun
         let looked = look_at(path, &of_file, counters, true, || None);
         let _ = first.set(looked.as_ref().ok().and_then(|looked| looked.as_ref().map(Looked::first)));
         looked
-    };
-    let work = || {
-        while !failed.load(Ordering::Relaxed) {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let (Some(path), Some(slot)) = (paths.get(at), slots.get(at)) else { break };
-            let looked = look(at, path);
-            failed.fetch_or(looked.is_err(), Ordering::Relaxed);
-            // Nobody else has this number.
-            let _ = slot.set(looked);
-        }
-    };
-    let others = options.sample_threads.min(paths.len()).saturating_sub(1);
-    std::thread::scope(|scope| {
-        for _ in 0..others {
-            scope.spawn(work);
-        }
-        work();
-    });
-    // Numbers are handed out in order, so every file before one that failed has been looked at.
-    slots.into_iter().map_while(OnceLock::into_inner).collect()
+    })
 }
 
 /// Whether file `at` of `files` is one of those, `wanted` in number and spread evenly, that samples are read of.
@@ -266,11 +245,6 @@ fn the_first(mut all: Vec<String>, more: impl FnOnce(usize) -> String) -> Vec<St
         all.push(more(others));
     }
     all
-}
-
-/// For messages about a place of a file.
-pub(super) fn place_in(file: &Arc<str>) -> Place {
-    Place { file: Some(Arc::clone(file)), ..Place::default() }
 }
 
 #[cfg(test)]

@@ -1,20 +1,18 @@
 //! The chain under a scripted stream: cuts anywhere, commits in any order, calls that overlap the end, text replaced
 //! or damaged at its confirmation. Each record comes once, in order, at its place, and the file ends once.
 
-use super::batches::{Reader, Tally};
-use super::chain::{Chain, PieceRead};
+use super::batches::Reader;
 use super::column::ColumnSpec;
 use super::fields::Format;
-use super::guess::guess_record_start;
-use super::index::RecordIndex;
 use super::options::{CsvOptions, MalformedPolicy};
 use super::source::CsvSource;
-use super::take::{Rules, Span};
+use super::take::Rules;
 use crate::batch::Batch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::decompress::{Cell, Next, Piece, Scratch, TextStream};
+use crate::source::text::{Chain, PieceRead, ReadText, TextReader};
 use crate::source::{
-    CancelToken, Committed, CommittedRows, Named, PartitionId, Read, Reject, Scan, ScanRequest, ScanScratch, Source,
+    CancelToken, Committed, CommittedRows, Named, PartitionId, Read, Scan, ScanRequest, ScanScratch, Source,
     SourceBatch, Ticket,
 };
 use crate::types::ColumnType;
@@ -174,7 +172,8 @@ pub(super) struct Told {
     pub(super) files_done: usize,
     pub(super) error: Option<Error>,
     warning: Option<String>,
-    pub(super) rejects: Vec<Reject>,
+    /// Byte, line, reason and text of each.
+    pub(super) rejects: Vec<(u64, u64, String, Vec<u8>)>,
     pub(super) padded: Vec<Named>,
     pub(super) headers: Vec<Named>,
 }
@@ -209,7 +208,12 @@ impl Told {
             }
         }
         self.records += item.records;
-        self.rejects.extend(item.rejects);
+        for reject in &item.rejects.records {
+            let place = item.rejects.place(reject);
+            assert_eq!(Some(reject.position), place.byte);
+            let raw = reject.raw(item.locate.as_ref().expect("rejects have a text").text()).to_vec();
+            self.rejects.push((reject.byte, reject.line, item.rejects.reason(reject).to_string(), raw));
+        }
         self.padded.push(item.padded);
         self.headers.push(item.repeated_headers);
         self.files_done += usize::from(item.file_done);
@@ -220,11 +224,11 @@ impl Told {
 
 /// Workers of one file whose calls, reads and commits interleave by dice, in the steps that a scan takes.
 pub(super) struct Interleaving {
-    chain: Chain,
-    reader: Reader,
+    chain: Chain<Reader>,
+    reader: Arc<Reader>,
     script: Script,
     calls: Vec<Next>,
-    waiting: Vec<PieceRead>,
+    waiting: Vec<PieceRead<Reader>>,
     provisional: BTreeMap<u64, Vec<SourceBatch>>,
     told: Told,
     skip: usize,
@@ -237,9 +241,10 @@ impl Interleaving {
 
     pub(super) fn over(script: Script, reader: Reader, header: &str, dice: &mut Dice) -> Told {
         let (skip, lines) = (header.len(), header.matches('\n').count() as u64);
-        let mut chain = Chain::new(Arc::from("f.csv"), skip, lines);
+        let reader = Arc::new(reader);
+        let mut chain = Chain::new(Arc::from("f.csv"), Arc::clone(&reader), skip, lines);
         if dice.below(2) == 0 {
-            chain.patient_from = dice.below(20);
+            chain.state.patient_from = dice.below(20);
         }
         let told = Told::default();
         let (calls, waiting, provisional) = (Vec::new(), Vec::new(), BTreeMap::new());
@@ -286,18 +291,15 @@ impl Interleaving {
     fn read(&mut self, piece: Piece) {
         let start = match piece.ordinal {
             0 => Some(self.skip).filter(|&start| start <= piece.text.len()),
-            _ => guess_record_start(&piece.text, &self.reader.rules.dialect, self.reader.rules.fields),
+            _ => self.reader.first_record(&piece.text),
         };
         let ordinal = piece.ordinal;
-        let mut read = PieceRead { start, tail: piece.text.len(), malformed: None, tally: Tally::default(), piece };
-        let mut batches = Vec::new();
-        if let Some(start) = start {
-            let (text, cells) = (&read.piece.text, &read.piece.cells);
-            let span = Span { text, from: start, until: text.len(), at_end: false };
-            let found = self.reader.read(span, cells, &mut RecordIndex::new(), None).unwrap();
-            (read.tail, read.malformed, read.tally) = (found.tail, found.malformed, found.tally);
-            batches = found.batches;
-        }
+        let mut read = match start {
+            Some(start) => self.reader.read(&piece.text, start, &piece.cells, &mut ScanScratch::default()).unwrap(),
+            None => ReadText::from(piece.text.len()),
+        };
+        let batches = std::mem::take(&mut read.batches);
+        let read = PieceRead { piece, start, read };
         self.provisional.insert(ordinal, batches);
         self.waiting.push(read);
     }
@@ -310,7 +312,7 @@ impl Interleaving {
 
     fn advance(&mut self) {
         let mut committed = Vec::new();
-        self.chain.advance(&self.script, &self.reader, &mut committed);
+        self.chain.advance(&self.script, &mut committed);
         for item in committed {
             let ordinal = item.id.ordinal;
             self.told.take(item, || self.provisional.remove(&ordinal));

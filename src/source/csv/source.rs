@@ -4,10 +4,10 @@ use super::decisions::Decisions;
 use super::encoding::Encoding;
 use super::open::{CsvColumn, CsvFile, open};
 use super::options::CsvOptions;
-use super::scan::CsvScan;
+use super::scan::scan;
 use crate::error::Result;
-use crate::source::decompress::Format as Compression;
 use crate::source::input::InputCounters;
+use crate::source::text;
 use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -74,12 +74,7 @@ impl Source for CsvSource {
     }
 
     fn describe(&self) -> String {
-        let name = |file: &CsvFile| file.text.input().name().to_string();
-        match &*self.files {
-            [only] => name(only),
-            [first, .., last] => format!("{} files, {} … {}", self.files.len(), name(first), name(last)),
-            [] => "no files".to_owned(),
-        }
+        text::described(self.files.iter().map(|file| &*file.text))
     }
 
     fn key(&self) -> String {
@@ -130,35 +125,11 @@ impl Source for CsvSource {
     }
 
     fn partitions(&self, piece_bytes: usize) -> Vec<PartitionInfo> {
-        let mut partitions = Vec::new();
-        for file in self.files.iter() {
-            let input = file.text.input();
-            // Text compressed by bzip2 is some five times as long as it is stored; the others inflate from the front, and
-            // which of them have units that stand alone is seen when they are read.
-            let length = input.known_length().unwrap_or(1);
-            let step = match file.text.format() {
-                _ if !file.text.is_seekable() => length.max(1),
-                Compression::Plain => piece_bytes as u64,
-                Compression::Bzip2 => (900_000 / 5) as u64,
-                Compression::Gzip | Compression::Zstd | Compression::Xz | Compression::Lz4 => length.max(1),
-            };
-            let starts = (0..length).step_by(usize::try_from(step.max(1)).unwrap_or(usize::MAX));
-            partitions.extend(starts.map(|start| PartitionInfo {
-                file: Arc::clone(input.name()),
-                stored_bytes: start..(start + step).min(length),
-            }));
-        }
-        partitions
+        text::partitions(self.files.iter().map(|file| &*file.text), piece_bytes)
     }
 
     fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>> {
-        Ok(Box::new(CsvScan::new(
-            Arc::clone(&self.files),
-            &self.columns,
-            Arc::clone(&self.options),
-            request,
-            Arc::clone(&self.counters),
-        )?))
+        Ok(Box::new(scan(&self.files, &self.columns, &self.options, request, Arc::clone(&self.counters))))
     }
 
     fn widened(&self, columns: &[(usize, ColumnType)]) -> Option<Arc<dyn Source>> {

@@ -74,8 +74,23 @@ pub enum Next {
 pub struct Scratch {
     /// Decoder state of whichever codec ran last on this worker.
     pub decoder: Option<Box<dyn Any + Send>>,
-    /// Spent text buffers, for reuse.
+    /// Spent text buffers, for reuse, the largest last.
     pub spare_text: Vec<Vec<u8>>,
+}
+
+/// Spent text buffers that a worker keeps.
+const SPARE_TEXTS: usize = 4;
+
+impl Scratch {
+    /// Keeps a spent text buffer, if it is one of the largest. What lies between two pieces is short, and would else
+    /// push out what the next piece fits in.
+    pub(crate) fn recycle(&mut self, text: Vec<u8>) {
+        let at = self.spare_text.partition_point(|spare| spare.capacity() <= text.capacity());
+        self.spare_text.insert(at, text);
+        if self.spare_text.len() > SPARE_TEXTS {
+            self.spare_text.remove(0);
+        }
+    }
 }
 
 /// One file's text, produced in parallel and confirmed in order.

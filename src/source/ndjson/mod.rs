@@ -17,7 +17,6 @@
 //!   the last value counts.
 //! - The text is UTF-8, with or without a byte order mark; lines that are not are malformed.
 
-mod chain;
 mod column;
 mod keys;
 mod open;
@@ -52,9 +51,4 @@ fn shorten(text: &str) -> String {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
     }
-}
-
-/// Line ends in a text.
-fn count_newlines(text: &[u8]) -> u64 {
-    memchr::memchr_iter(b'\n', text).count() as u64
 }

@@ -1,7 +1,6 @@
 //! Opening a set of NDJSON files: keys and types from samples of every file.
 
 use super::column::{shown, value_type};
-use super::count_newlines;
 use super::keys::{GrowingTree, Node};
 use super::record::{Value, Visitor, read_record};
 use super::shorten;
@@ -9,13 +8,13 @@ use super::source::NdjsonOptions;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::source::decompress::{TextFile, TextSample};
 use crate::source::input::InputCounters;
+use crate::source::text;
 use crate::types::ColumnType;
 use memchr::memchr;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// Text looked at first in each file.
 const SAMPLE_BYTES: usize = 64 << 10;
@@ -24,7 +23,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// One file of the set.
 pub(super) struct NdjsonFile {
-    pub(super) text: TextFile,
+    pub(super) text: Arc<TextFile>,
     /// Where the first record begins: behind a byte order mark.
     pub(super) data_start: usize,
 }
@@ -69,7 +68,8 @@ struct Looked {
 pub(super) fn open(paths: &[PathBuf], options: &NdjsonOptions, counters: &Arc<InputCounters>) -> Result<Opened> {
     let mut opened = Opened { files: Vec::new(), columns: Vec::new(), warnings: Vec::new() };
     let mut by_name: HashMap<String, usize> = HashMap::new();
-    for (path, looked) in paths.iter().zip(look_at_all(paths, options, counters)) {
+    let looked = text::look_at_all(paths, options.sample_threads, |_, path| look_at(path, options, counters));
+    for (path, looked) in paths.iter().zip(looked) {
         let Some(looked) = looked? else {
             opened.warnings.push(format!("{}: the file is empty and was left out", path.display()));
             continue;
@@ -123,36 +123,6 @@ fn declare(columns: &mut Vec<NdjsonColumn>, types: &[(String, ColumnType)]) -> R
     Ok(())
 }
 
-/// Looks at every file, several at a time; the results are in the order of the paths. Files behind one that cannot be
-/// read may be left out.
-fn look_at_all(
-    paths: &[PathBuf],
-    options: &NdjsonOptions,
-    counters: &Arc<InputCounters>,
-) -> Vec<Result<Option<Looked>>> {
-    let slots: Vec<OnceLock<Result<Option<Looked>>>> = paths.iter().map(|_| OnceLock::new()).collect();
-    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let work = || {
-        while !failed.load(Ordering::Relaxed) {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let (Some(path), Some(slot)) = (paths.get(at), slots.get(at)) else { break };
-            let looked = look_at(path, options, counters);
-            failed.fetch_or(looked.is_err(), Ordering::Relaxed);
-            // Nobody else has this number.
-            let _ = slot.set(looked);
-        }
-    };
-    let others = options.sample_threads.min(paths.len()).saturating_sub(1);
-    std::thread::scope(|scope| {
-        for _ in 0..others {
-            scope.spawn(work);
-        }
-        work();
-    });
-    // Numbers are handed out in order, so every file before one that failed has been looked at.
-    slots.into_iter().map_while(OnceLock::into_inner).collect()
-}
-
 /// Opens one file and looks at samples of it; `None` when it holds no record at all.
 fn look_at(path: &Path, options: &NdjsonOptions, counters: &Arc<InputCounters>) -> Result<Option<Looked>> {
     let text = TextFile::open(path, counters)?;
@@ -163,6 +133,7 @@ fn look_at(path: &Path, options: &NdjsonOptions, counters: &Arc<InputCounters>) 
     for sample in &samples {
         observer.observe(sample, &name);
     }
+    let text = Arc::new(text);
     Ok(Some(Looked { file: NdjsonFile { text, data_start }, columns: observer.columns }))
 }
 
@@ -250,7 +221,9 @@ impl Observer {
         }
         let Some(column) = self.columns.get_mut(at) else { return };
         column.take(value_type(value, &sample.text), || {
-            let line = sample.is_start.then(|| format!(", line {}", 1 + count_newlines(&sample.text[..line_start])));
+            let line = sample
+                .is_start
+                .then(|| format!(", line {}", 1 + text::count_line_ends(&sample.text[..line_start], b'\n')));
             format!("{file}{} holds {:?}", line.unwrap_or_default(), shorten(&shown(value, &sample.text)))
         });
     }

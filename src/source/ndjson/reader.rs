@@ -1,14 +1,14 @@
 //! From text that begins at a record's start to batches of the columns wanted.
 
 use super::column::{column, shown, value_type};
-use super::count_newlines;
 use super::keys::{KeyTree, Node};
 use super::record::{Broken, Kind, Value, Visitor, read_record, unescape};
-use super::shorten;
+use super::{is_json_object, shorten};
 use crate::batch::{Batch, Mask, Positions, RowOrigin};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::source::decompress::{Cell, positions_of};
-use crate::source::{Misfit, Remedy, RowFilter, SourceBatch};
+use crate::source::text::{Before, Between, Flaw, Joint, ReadText, TextReader, Told};
+use crate::source::{Committed, Misfit, Reject, Remedy, RowFilter, ScanScratch, SourceBatch};
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter;
@@ -33,32 +33,36 @@ pub(super) struct Reader {
     pub(super) max_record_bytes: usize,
 }
 
-/// The records of a text.
-#[derive(Default)]
-pub(super) struct ReadText {
-    pub(super) batches: Vec<SourceBatch>,
-    /// Offset behind the last line that was read.
-    pub(super) tail: usize,
-    /// A line stands there that is too long.
-    pub(super) too_long: bool,
-    /// What stands there, if it is malformed and not to be set aside.
-    pub(super) malformed: Option<Broken>,
-    /// Malformed lines that were set aside.
-    pub(super) rejected: Vec<(Range<usize>, Broken)>,
-    pub(super) records: u64,
-    /// Line ends between the start and the tail.
-    pub(super) newlines: u64,
-    pub(super) unknown: Unknown,
-}
-
 /// Keys that are no columns, since no sample showed them.
 #[derive(Default)]
 pub(super) struct Unknown {
-    /// Offset of the record that has the first, and the name that it would have as a column.
-    pub(super) first: Option<(usize, String)>,
+    /// The first record that has any.
+    pub(super) first: Option<FirstUnknown>,
     /// Records that have any.
     pub(super) records: u64,
 }
+
+/// A record with a key that no sample showed.
+pub(super) struct FirstUnknown {
+    /// Offset of the record.
+    pub(super) start: usize,
+    /// Line ends and records before it.
+    pub(super) lines: u64,
+    pub(super) records: u64,
+    /// The name that the key would have as a column.
+    pub(super) key: String,
+}
+
+/// What is kept of a file from commit to commit.
+#[derive(Default)]
+pub(super) struct State {
+    unknown_records: u64,
+    /// Where the first of them stands, and its key.
+    first_unknown: Option<(Place, String)>,
+}
+
+const MALFORMED: &str = "every line must be one JSON object; in a compressed file look for damage; --malformed skip sets \
+    such lines aside; --input-format csv reads the file as CSV";
 
 /// A filter that keeps more than this share of rows is not worth compacting for.
 const COMPACT_BELOW: f64 = 0.75;
@@ -100,9 +104,10 @@ impl Visitor for RowVisitor<'_> {
 
 impl Reader {
     /// Reads the complete lines of `text` from offset `from`, a line's start, on; the last needs no end if `at_end`.
-    pub(super) fn read(&self, text: &[u8], from: usize, cells: &[Cell], at_end: bool) -> Result<ReadText> {
+    fn read_lines(&self, text: &[u8], from: usize, cells: &[Cell], at_end: bool) -> Result<ReadText<Reader>> {
         let width = self.types.len();
-        let mut read = ReadText { tail: from, ..ReadText::default() };
+        let mut read = ReadText::<Reader>::from(from);
+        let mut broken_at = Vec::new();
         let mut rows = Rows::default();
         let mut batch_start = from;
         let mut valid_to = valid_up_to(text, from);
@@ -117,8 +122,10 @@ impl Reader {
                 read.too_long = true;
                 break;
             }
+            let ends_line = u64::from(next > end);
             if text[start..end].trim_ascii().is_empty() {
                 read.tail = next;
+                read.newlines += ends_line;
                 continue;
             }
             rows.values.resize((rows.starts.len() + 1) * width, Value::default());
@@ -131,11 +138,12 @@ impl Reader {
             match outcome {
                 Ok(()) => {
                     if let Some((node, key)) = visitor.unknown {
-                        read.unknown.records += 1;
-                        read.unknown.first.get_or_insert_with(|| {
+                        let notes = &mut read.notes;
+                        notes.records += 1;
+                        notes.first.get_or_insert_with(|| {
                             let mut path = self.tree.path(node);
                             path.push(unescape(text.get(key).unwrap_or_default()));
-                            (start, path.join("."))
+                            FirstUnknown { start, lines: read.newlines, records: read.records, key: path.join(".") }
                         });
                     }
                     rows.starts.push(start as u32);
@@ -144,23 +152,25 @@ impl Reader {
                 Err(broken) => {
                     rows.values.truncate(at);
                     if !self.skips_malformed {
-                        read.malformed = Some(broken);
+                        let Broken { at, what } = broken;
+                        read.malformed = Some(Flaw { at, message: what.to_owned(), hint: MALFORMED });
                         break;
                     }
-                    read.rejected.push((start..end, broken));
+                    broken_at.push((start..end, broken.what, read.newlines));
                     if valid_to < end {
                         valid_to = valid_up_to(text, next);
                     }
                 }
             }
             read.tail = next;
+            read.newlines += ends_line;
             if read.tail - batch_start >= self.batch_bytes {
                 self.flush(&mut rows, text, cells, &mut read.batches)?;
                 batch_start = read.tail;
             }
         }
         self.flush(&mut rows, text, cells, &mut read.batches)?;
-        read.newlines = count_newlines(&text[from..read.tail]);
+        set_aside(&broken_at, text, from, cells, &mut read);
         Ok(read)
     }
 
@@ -248,6 +258,116 @@ impl Reader {
             Remedy::Widen(if wider == column_type { ColumnType::Utf8 } else { wider })
         };
         Misfit { row, column: at, text: shown, remedy }
+    }
+}
+
+/// Puts lines set aside, each with what is wrong with it and the line ends before it, among the rejects.
+fn set_aside(
+    lines: &[(Range<usize>, &'static str, u64)],
+    text: &[u8],
+    from: usize,
+    cells: &[Cell],
+    read: &mut ReadText<Reader>,
+) {
+    let positions = positions_of(lines.iter().map(|(line, ..)| line.start), cells);
+    for ((line, what, newlines), position) in lines.iter().zip(positions) {
+        // There are no more reasons than messages of the reader.
+        let known = read.reasons.iter().position(|reason| **reason == **what);
+        let reason = known.unwrap_or_else(|| {
+            read.reasons.push((*what).into());
+            read.reasons.len() - 1
+        });
+        let length = text[line.clone()].trim_ascii_end().len();
+        read.rejects.push(Reject {
+            position,
+            line: *newlines,
+            byte: (line.start - from) as u64,
+            reason: reason as u32,
+            text: line.start as u32..(line.start + length) as u32,
+        });
+    }
+}
+
+impl TextReader for Reader {
+    type State = State;
+    type Notes = Unknown;
+    type Mark = ();
+
+    fn file(&self) -> u32 {
+        self.file
+    }
+
+    fn line_end(&self) -> u8 {
+        b'\n'
+    }
+
+    fn first_record(&self, text: &[u8]) -> Option<usize> {
+        memchr(b'\n', text).map(|end| end + 1)
+    }
+
+    fn read(&self, text: &[u8], start: usize, cells: &[Cell], _: &mut ScanScratch) -> Result<ReadText<Self>> {
+        self.read_lines(text, start, cells, false)
+    }
+
+    fn read_certain(&self, _: &mut State, text: &[u8], cells: &[Cell], _: u64, at_end: bool) -> Result<ReadText<Self>> {
+        self.read_lines(text, 0, cells, at_end)
+    }
+
+    /// Where a piece has a line end, a line begins behind it: the guess is never wrong.
+    fn between(&self, _: &mut State, joint: &Joint<'_>) -> Result<Between<Self>> {
+        if joint.length() == 0 {
+            return Ok(Between::Nothing);
+        }
+        let (text, cells) = joint.text(0);
+        let read = self.read_lines(&text, 0, &cells, true)?;
+        Ok(Between::Text(text, cells, read))
+    }
+
+    fn waits(&self, _: &State, carry_bytes: usize, _: usize, more: &[u8]) -> bool {
+        memchr(b'\n', more).is_none() && carry_bytes + more.len() <= self.max_record_bytes
+    }
+
+    fn mark(&self, _: &State) {}
+
+    fn too_long(&self, was_met: bool, carry_bytes: usize) -> Option<(String, &'static str)> {
+        let message = || format!("a line is longer than {} bytes", self.max_record_bytes);
+        let hint = "is this NDJSON, one object a line? --input-format csv reads the file as CSV";
+        (was_met || carry_bytes > self.max_record_bytes).then(|| (message(), hint))
+    }
+
+    fn tell(&self, state: &mut State, notes: Unknown, told: &Told<()>, before: &Before, committed: &mut Committed) {
+        state.unknown_records += notes.records;
+        if let Some(first) = notes.first.filter(|_| state.first_unknown.is_none()) {
+            let place = Place {
+                file: committed.rejects.file.clone(),
+                record: Some(before.records + first.records + 1),
+                line: Some(before.lines + first.lines + 1),
+                byte: Some(before.bytes + (first.start - told.start) as u64),
+                ..Place::default()
+            };
+            state.first_unknown = Some((place, first.key));
+        }
+    }
+
+    fn last_warning(&self, state: &mut State) -> Option<String> {
+        let (place, key) = state.first_unknown.take()?;
+        let records = match state.unknown_records {
+            1 => "1 record has".to_owned(),
+            more => format!("{more} records have"),
+        };
+        Some(format!(
+            "{place}: {records} keys that the samples did not show and that are left out, the first `{key}`\nhint: --types {key}=utf8 makes it a column"
+        ))
+    }
+
+    fn records_until(&self, told: &Told<()>, _: &Before, offset: usize) -> u64 {
+        let lines = told.text[told.start..offset].split(|&byte| byte == b'\n');
+        lines.filter(|line| std::str::from_utf8(line).is_ok() && is_json_object(line)).count() as u64
+    }
+
+    fn end_of_record(&self, text: &[u8], offset: usize) -> usize {
+        let end = memchr(b'\n', &text[offset..]).map_or(text.len(), |length| offset + length);
+        offset + text[offset..end].trim_ascii_end().len()
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::keys::KeyTree;
 use super::open::{NdjsonColumn, NdjsonFile, open};
-use super::scan::NdjsonScan;
+use super::scan::scan;
 use crate::error::Result;
 use crate::source::csv::{CsvOptions, MalformedPolicy};
-use crate::source::decompress::Format as Compression;
 use crate::source::input::InputCounters;
+use crate::source::text;
 use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -103,12 +103,7 @@ impl Source for NdjsonSource {
     }
 
     fn describe(&self) -> String {
-        let name = |file: &NdjsonFile| file.text.input().name().to_string();
-        match &*self.files {
-            [only] => name(only),
-            [first, .., last] => format!("{} files, {} … {}", self.files.len(), name(first), name(last)),
-            [] => "no files".to_owned(),
-        }
+        text::described(self.files.iter().map(|file| &*file.text))
     }
 
     fn key(&self) -> String {
@@ -133,25 +128,11 @@ impl Source for NdjsonSource {
     }
 
     fn partitions(&self, piece_bytes: usize) -> Vec<PartitionInfo> {
-        let mut partitions = Vec::new();
-        for file in self.files.iter() {
-            let input = file.text.input();
-            let length = input.known_length().unwrap_or(1);
-            let step = match file.text.format() {
-                Compression::Plain => piece_bytes.max(1) as u64,
-                _ => length.max(1),
-            };
-            let starts = (0..length).step_by(usize::try_from(step).unwrap_or(usize::MAX));
-            partitions.extend(starts.map(|start| PartitionInfo {
-                file: Arc::clone(input.name()),
-                stored_bytes: start..(start + step).min(length),
-            }));
-        }
-        partitions
+        text::partitions(self.files.iter().map(|file| &*file.text), piece_bytes)
     }
 
     fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>> {
-        Ok(Box::new(NdjsonScan::new(self.clone(), request)))
+        Ok(Box::new(scan(self, request)))
     }
 
     fn widened(&self, columns: &[(usize, ColumnType)]) -> Option<Arc<dyn Source>> {

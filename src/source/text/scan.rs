@@ -1,0 +1,224 @@
+//! A scan over a set of text files: pieces to whoever asks, committed file by file.
+
+use super::chain::{Chain, PieceRead};
+use super::{ReadText, TextReader};
+use crate::error::Result;
+use crate::source::decompress::{Next, Piece, TextFile, TextStream};
+use crate::source::input::InputCounters;
+use crate::source::{Committed, PartitionId, Read, Scan, ScanRequest, ScanScratch, Ticket};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Pieces of one file that may wait for their commit, for each worker.
+const PENDING_PER_WORKER: usize = 4;
+
+/// Pieces may not be larger: offsets into a piece and what was carried over to it are 32 bits wide.
+const MAX_PIECE_BYTES: usize = 1 << 28;
+
+/// What is to be read of a file.
+pub(in crate::source) struct FilePlan<R> {
+    pub(in crate::source) reader: R,
+    /// Where the first record starts in the text.
+    pub(in crate::source) data_start: usize,
+    /// Line ends before that.
+    pub(in crate::source) header_lines: u64,
+}
+
+/// A running scan.
+pub(in crate::source) struct TextScan<R: TextReader> {
+    files: Arc<[Arc<TextFile>]>,
+    scans: Vec<FileScan<R>>,
+    request: ScanRequest,
+    /// Files before this one have been handed out whole.
+    first: AtomicUsize,
+    stop_from: AtomicU32,
+    stored_bytes: u64,
+    bytes_handed_out: AtomicU64,
+    counters: Arc<InputCounters>,
+}
+
+struct FileScan<R: TextReader> {
+    reader: Arc<R>,
+    data_start: usize,
+    stream: OnceLock<Result<Box<dyn TextStream>>>,
+    chain: Mutex<Chain<R>>,
+    committed: Condvar,
+}
+
+impl<R: TextReader> FileScan<R> {
+    fn chain(&self) -> MutexGuard<'_, Chain<R>> {
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<R: TextReader> TextScan<R> {
+    /// A scan of these files, each by its plan.
+    pub(in crate::source) fn new(
+        files: impl IntoIterator<Item = Arc<TextFile>>,
+        plans: impl IntoIterator<Item = FilePlan<R>>,
+        mut request: ScanRequest,
+        counters: Arc<InputCounters>,
+    ) -> Self {
+        request.piece_bytes = request.piece_bytes.min(MAX_PIECE_BYTES);
+        let files: Arc<[Arc<TextFile>]> = files.into_iter().collect();
+        let scan = |(at, (text, plan)): (usize, (&Arc<TextFile>, FilePlan<R>))| {
+            let reader = Arc::new(plan.reader);
+            let name = Arc::clone(text.input().name());
+            let mut chain = Chain::new(name, Arc::clone(&reader), plan.data_start, plan.header_lines);
+            // Nothing is asked of a file that has been closed.
+            chain.closed = request.skips(at);
+            FileScan {
+                reader,
+                data_start: plan.data_start,
+                stream: OnceLock::new(),
+                chain: Mutex::new(chain),
+                committed: Condvar::new(),
+            }
+        };
+        let scans = files.iter().zip(plans).enumerate().map(scan).collect();
+        let read = files.iter().enumerate().filter(|(at, _)| !request.skips(*at));
+        let stored_bytes = read.map(|(_, text)| text.input().known_length().unwrap_or(0)).sum();
+        TextScan {
+            files,
+            scans,
+            request,
+            first: AtomicUsize::new(0),
+            stop_from: AtomicU32::new(u32::MAX),
+            stored_bytes,
+            bytes_handed_out: AtomicU64::new(0),
+            counters,
+        }
+    }
+
+    fn stream(&self, file: usize) -> Result<&dyn TextStream> {
+        let open = || self.files[file].open_stream(self.request.piece_bytes);
+        match self.scans[file].stream.get_or_init(open) {
+            Ok(stream) => Ok(&**stream),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// Asks one file for a piece.
+    fn ask(&self, file: usize, scratch: &mut ScanScratch, wait: bool) -> Result<Asked> {
+        let scan = &self.scans[file];
+        let mut chain = scan.chain();
+        // The worker that holds the piece to be committed next never waits here: it commits before it asks again.
+        while chain.pending.len() >= PENDING_PER_WORKER * self.request.workers && !chain.closed {
+            if self.request.cancel.is_cancelled() || self.stop_from.load(Ordering::Relaxed) <= file as u32 {
+                return Ok(Asked::Nothing);
+            }
+            let waited = scan.committed.wait_timeout(chain, Duration::from_millis(50));
+            chain = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if chain.closed || chain.ended {
+            return Ok(Asked::Nothing);
+        }
+        chain.calls += 1;
+        drop(chain);
+        let start = Instant::now();
+        let next = self.stream(file).and_then(|stream| stream.next(&mut scratch.text, wait));
+        scratch.times.decompress += start.elapsed().as_secs_f64();
+        let mut chain = scan.chain();
+        chain.calls -= 1;
+        match next? {
+            Next::Piece(piece) => {
+                chain.handed_out += 1;
+                drop(chain);
+                self.bytes_handed_out.fetch_add(piece.stored_bytes, Ordering::Relaxed);
+                Ok(Asked::Piece(piece))
+            }
+            Next::Busy if !chain.ended => Ok(Asked::Busy),
+            // Whoever is the last to leave a stream that has ended closes the file, whatever it was told itself.
+            Next::Busy | Next::End => {
+                chain.ended = true;
+                let mut committed = Vec::new();
+                chain.advance(self.stream(file)?, &mut committed);
+                Ok(if committed.is_empty() { Asked::Nothing } else { Asked::Committed(committed) })
+            }
+        }
+    }
+
+    fn read_piece(&self, file: usize, piece: Piece, scratch: &mut ScanScratch) -> Result<Read> {
+        let begin = Instant::now();
+        let FileScan { reader, data_start, .. } = &self.scans[file];
+        let start = match piece.ordinal {
+            0 => Some(*data_start).filter(|&start| start <= piece.text.len()),
+            _ => reader.first_record(&piece.text),
+        };
+        let id = PartitionId { file: file as u32, ordinal: piece.ordinal };
+        let mut read = match start {
+            Some(start) => reader.read(&piece.text, start, &piece.cells, scratch)?,
+            None => ReadText::from(piece.text.len()),
+        };
+        let batches = std::mem::take(&mut read.batches);
+        scratch.times.parse += begin.elapsed().as_secs_f64();
+        let notes: Box<PieceRead<R>> = Box::new(PieceRead { piece, start, read });
+        Ok(Read::Partition(Ticket { id, notes }, batches))
+    }
+}
+
+enum Asked {
+    Piece(Piece),
+    Committed(Vec<Committed>),
+    Busy,
+    Nothing,
+}
+
+impl<R: TextReader> Scan for TextScan<R> {
+    fn read(&self, scratch: &mut ScanScratch, wait: bool) -> Result<Read> {
+        let first = self.first.load(Ordering::Relaxed);
+        let last = self.scans.len().min(self.stop_from.load(Ordering::Relaxed) as usize);
+        let mut busy = None;
+        for file in first..last {
+            match self.ask(file, scratch, false)? {
+                Asked::Piece(piece) => return self.read_piece(file, piece, scratch),
+                Asked::Committed(committed) => return Ok(Read::Committed(committed)),
+                Asked::Busy => busy = busy.or(Some(file)),
+                Asked::Nothing if file == self.first.load(Ordering::Relaxed) => {
+                    self.first.fetch_max(file + 1, Ordering::Relaxed);
+                }
+                Asked::Nothing => {}
+            }
+            // Files far ahead of the first one would fill memory with what cannot be put in order yet.
+            if file >= self.first.load(Ordering::Relaxed) + self.request.workers {
+                break;
+            }
+        }
+        match busy {
+            None => Ok(Read::End),
+            Some(_) if !wait => Ok(Read::Busy),
+            Some(file) => match self.ask(file, scratch, true)? {
+                Asked::Piece(piece) => self.read_piece(file, piece, scratch),
+                Asked::Committed(committed) => Ok(Read::Committed(committed)),
+                Asked::Busy | Asked::Nothing => Ok(Read::Busy),
+            },
+        }
+    }
+
+    fn commit(&self, ticket: Ticket) -> Vec<Committed> {
+        let file = ticket.id.file as usize;
+        let scan = &self.scans[file];
+        let mut committed = Vec::new();
+        let mut chain = scan.chain();
+        if let (Ok(read), Ok(stream)) = (ticket.notes.downcast::<PieceRead<R>>(), self.stream(file)) {
+            chain.pending.insert(ticket.id.ordinal, *read);
+            chain.advance(stream, &mut committed);
+        }
+        drop(chain);
+        scan.committed.notify_all();
+        committed
+    }
+
+    fn stop_from(&self, file: u32) {
+        self.stop_from.fetch_min(file, Ordering::Relaxed);
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        (self.bytes_handed_out.load(Ordering::Relaxed), self.stored_bytes)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.counters.untold_bytes()
+    }
+}
