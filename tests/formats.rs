@@ -351,7 +351,8 @@ fn files_of_two_formats_are_refused_by_name() {
     let error = csv_only.open().unwrap_err();
     assert!(error.to_string().contains("--delimiter is for CSV"), "{error}");
     let array = write(folder.path(), "d.json", "[{\"a\":1}]");
-    assert!(scan(array).unwrap_err().hint_text().unwrap().contains("jq"));
+    let hint = scan(array).unwrap_err().hint_text().unwrap().to_owned();
+    assert!(hint.contains("jq") && hint.contains("--input-format csv"), "{hint}");
 }
 
 fn ndjson(text: &str) -> (tempfile::TempDir, LazyFrame) {

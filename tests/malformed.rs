@@ -404,3 +404,24 @@ fn a_record_longer_than_the_limit_is_set_aside_in_bounded_memory() {
         }
     }
 }
+
+#[test]
+fn samples_see_the_records_that_will_be_padded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "a.csv", "k,i,x\n1,2\n2,3\nlate,5\n4,5,1.5\n");
+    let frame = scan(&path, MalformedPolicy::Pad).open().unwrap();
+    assert_eq!(frame.schema().unwrap().field(0).data_type(), &outcrop::arrow::datatypes::DataType::Utf8View);
+    assert_eq!(frame.schema().unwrap().field(2).data_type(), &outcrop::arrow::datatypes::DataType::Float64);
+}
+
+#[test]
+fn a_header_that_comes_again_in_other_quotes_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    for (first, again) in [("k,i", "\"k\",\"i\""), ("\"k\",\"i\"", "k,i")] {
+        let path = write(folder.path(), "a.csv", format!("{first}\na,1\n{again}\nb,2\n"));
+        for policy in [MalformedPolicy::Error, MalformedPolicy::Skip] {
+            let run: Run<Option<i64>> = Runner::new().run(scan(&path, policy).open().unwrap().sum("i")).unwrap();
+            assert_eq!((run.value, counts(&run.statistics)), (Some(3), [2, 0, 0, 1, 0]));
+        }
+    }
+}

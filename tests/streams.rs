@@ -342,3 +342,28 @@ fn sockets_and_files_without_permission_come_with_a_remedy() {
         &["socket", "hint:", "pipe"],
     );
 }
+
+#[test]
+fn the_format_of_a_stream_is_told_by_its_content() {
+    let text: String = (0..5000).map(|row| format!("{{\"i\":{row},\"k\":\"key{}\"}}\n", row % 7)).collect();
+    let ask = ["-q", "sum(i) as s, count_distinct(k) as n", "--format", "csv"];
+    let due = "s,n\n12497500,7\n";
+    for ending in ["ndjson", "ndjson.gz"] {
+        let bytes = compress(text.as_bytes(), ending, &mut Random::new(4));
+        assert_eq!(answer(&fed(start(&[Path::new("-")], &ask, |_| {}), bytes)), due, "{ending}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = fifo(folder.path());
+    let child = start(&[&pipe], &ask, |_| {});
+    std::fs::write(&pipe, &text).unwrap();
+    assert_eq!(answer(&child.wait_with_output().unwrap()), due);
+    // A log cut off at its beginning.
+    let cut = fed(
+        start(&[Path::new("-")], &["-q", "count(*) as n", "--malformed", "skip"], |_| {}),
+        text.into_bytes()[3..].to_vec(),
+    );
+    assert_says(&answer(&cut), &["4999"]);
+    assert_says(&String::from_utf8_lossy(&cut.stderr), &["1 record was set aside", "line 1, byte 0"]);
+    let arrow = fed(start(&[Path::new("-")], &COUNT, |_| {}), b"ARROW1\0\0and so on".to_vec());
+    assert_says(&error(&arrow, 1), &["stdin", "Arrow IPC", "store it in a file"]);
+}

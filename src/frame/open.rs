@@ -3,7 +3,6 @@
 use super::lazy::LazyFrame;
 use super::scan::CsvScan;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::Source;
 use crate::source::column_policy::ColumnPolicy;
 use crate::source::constants::{ConstantColumns, hive_keys};
 use crate::source::csv::{CsvOptions, CsvSource};
@@ -12,6 +11,7 @@ use crate::source::ipc::{IpcOptions, IpcSource};
 use crate::source::ndjson::{NdjsonOptions, NdjsonSource};
 use crate::source::parquet::ParquetSource;
 use crate::source::paths::{IntoPaths, expand};
+use crate::source::{Source, TextInputs};
 use crate::types::ColumnType;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -100,9 +100,10 @@ impl FileScan {
     /// As [`scan`]; `Syntax` for an option that the format does not have.
     pub fn open(self) -> Result<LazyFrame> {
         let files = expand(&self.csv.paths)?;
+        let mut inputs = TextInputs::default();
         let format = match self.format {
             Some(given) => given,
-            None => detect_all(&files)?,
+            None => detect_all(&files, &mut inputs)?,
         };
         if let Some(option) = self.csv_only.as_ref().filter(|_| format != InputFormat::Csv) {
             return Err(Error::new(ErrorKind::Syntax, format!("{option} is for CSV, and the files are {format}"))
@@ -115,11 +116,11 @@ impl FileScan {
         }
         let (types, threads) = (self.csv.options.types.clone(), self.csv.options.sample_threads);
         match format {
-            InputFormat::Csv => self.csv.open_files(files, hive),
+            InputFormat::Csv => self.csv.open_files(files, hive, &inputs),
             InputFormat::Ndjson => {
                 let options = NdjsonOptions::from(&self.csv.options);
                 with_constants(&files, hive, options.types.clone(), |types| {
-                    NdjsonSource::open(&files, NdjsonOptions { types, ..options })
+                    NdjsonSource::over(&files, NdjsonOptions { types, ..options }, &inputs)
                 })
             }
             InputFormat::Parquet => with_constants(&files, hive, types, |types| {
@@ -157,10 +158,15 @@ fn refuse_types(types: &[(String, ColumnType)], format: InputFormat) -> Result<(
 }
 
 /// A set of CSV files as a table.
-pub(super) fn open_csv(files: &[PathBuf], mut options: CsvOptions, hive: bool) -> Result<LazyFrame> {
+pub(super) fn open_csv(
+    files: &[PathBuf],
+    mut options: CsvOptions,
+    hive: bool,
+    inputs: &TextInputs,
+) -> Result<LazyFrame> {
     let types = std::mem::take(&mut options.types);
     with_constants(files, hive, types, |types| {
         options.types = types;
-        CsvSource::open(files, options)
+        CsvSource::over(files, options, inputs)
     })
 }

@@ -3,6 +3,7 @@
 use super::lazy::LazyFrame;
 use super::open::open_csv;
 use crate::error::{Error, Result};
+use crate::source::TextInputs;
 use crate::source::csv::{
     ColumnPolicy, CsvOptions, DateFormats, Encoding, FileRule, InvalidBytes, LineEnd, MalformedPolicy, NullTokens,
 };
@@ -232,14 +233,14 @@ impl CsvScan {
     /// `Syntax` for a pattern of [`CsvScan::for_files`] that is none.
     pub fn open(self) -> Result<LazyFrame> {
         let files = expand(&self.paths)?;
-        self.open_files(files, true)
+        self.open_files(files, true, &TextInputs::default())
     }
 
     /// The table in these files, with the keys of their folders if `hive`.
-    pub(super) fn open_files(self, files: Vec<PathBuf>, hive: bool) -> Result<LazyFrame> {
+    pub(super) fn open_files(self, files: Vec<PathBuf>, hive: bool, inputs: &TextInputs) -> Result<LazyFrame> {
         match self.failed {
             Some(error) => Err(error),
-            None => open_csv(&files, self.options, hive),
+            None => open_csv(&files, self.options, hive, inputs),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Which format files have, told by their content and never by their name.
 
-use super::decompress::TextFile;
-use super::input::InputCounters;
+use super::TextInputs;
+use super::decompress::{TextFile, TextOptions};
+use super::input::{HEAD_BYTES, InputCounters, STDIN_WORD, shown_name};
 use super::ndjson::is_json_object;
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 
 /// Text looked at to tell NDJSON from CSV.
 const LOOK_BYTES: usize = 64 << 10;
+/// Lines of it that are looked at.
+const LOOK_LINES: i32 = 100;
 
 /// A format of input files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,48 +61,91 @@ impl fmt::Display for InputFormat {
 
 /// The format that all these files have.
 ///
-/// Files without bytes, and inputs that can be read only once, pass for any text. Of bzip2 files only the first is
-/// decompressed, for that takes a whole block; another that holds something else is found by the reader.
+/// Files without bytes pass for any text. Of bzip2 files only the first is decompressed, for that takes a whole block;
+/// another that holds something else is found by the reader. What comes only once is looked at if it is the only such
+/// input, and then kept in `inputs`: of two pipes, one may wait for the other to be opened.
 ///
 /// # Errors
 /// `Io` for a file that cannot be opened, `Unsupported` for files of different formats, or of one that is not read.
-pub fn detect_all(files: &[PathBuf]) -> Result<InputFormat> {
+pub(crate) fn detect_all(files: &[PathBuf], inputs: &mut TextInputs) -> Result<InputFormat> {
     let mut known: Option<(InputFormat, &Path)> = None;
-    for file in files {
-        let Some(format) = detect(file, known.map(|(format, _)| format))? else { continue };
-        match known {
-            None => known = Some((format, file)),
-            Some((first, _)) if first == format => {}
-            Some((first, first_file)) => {
-                let message = format!("the file is {format}, and {} is {first}", first_file.display());
-                return Err(Error::new(ErrorKind::Unsupported, message)
-                    .in_file(&file.display().to_string())
-                    .hint("the files of one question must be of one format; ask about them separately"));
-            }
+    let mut streams = Vec::new();
+    let mut note = |format: InputFormat, file| match known {
+        None => {
+            known = Some((format, file));
+            Ok(())
         }
+        Some((first, _)) if first == format => Ok(()),
+        Some((first, first_file)) => {
+            let message = format!("the file is {format}, and {} is {first}", shown_name(first_file));
+            Err(Error::new(ErrorKind::Unsupported, message)
+                .in_file(&shown_name(file))
+                .hint("the files of one question must be of one format; ask about them separately"))
+        }
+    };
+    let mut before = None;
+    for file in files {
+        match detect(file, before)? {
+            Looked::Format(format) => {
+                note(format, file)?;
+                before = Some(format);
+            }
+            Looked::Unknown => {}
+            Looked::Stream => streams.push(file),
+        }
+    }
+    if let [stream] = *streams
+        && let Some(format) = detect_stream(stream, inputs)?
+    {
+        note(format, stream)?;
     }
     Ok(known.map_or(InputFormat::Csv, |(format, _)| format))
 }
 
-/// The format of one file; `None` when its content does not tell. `before` is that of the files before it.
-fn detect(path: &Path, before: Option<InputFormat>) -> Result<Option<InputFormat>> {
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(_) if path.as_os_str() == "-" => return Ok(None),
-        Err(error) => return Err(Error::io(path, &error)),
-    };
-    // What is not a file may be there to be read once.
-    if !metadata.is_file() || metadata.len() == 0 {
-        return Ok(None);
+/// What a look at a file tells.
+enum Looked {
+    Format(InputFormat),
+    Unknown,
+    /// It may be there to be read only once.
+    Stream,
+}
+
+/// The format of one file. `before` is that of the files before it.
+fn detect(path: &Path, before: Option<InputFormat>) -> Result<Looked> {
+    if path.as_os_str() == STDIN_WORD {
+        return Ok(Looked::Stream);
+    }
+    let metadata = std::fs::metadata(path).map_err(|error| Error::io(path, &error))?;
+    if !metadata.is_file() {
+        return Ok(Looked::Stream);
+    }
+    if metadata.len() == 0 {
+        return Ok(Looked::Unknown);
     }
     let (head, tail) = ends(path).map_err(|error| Error::io(path, &error))?;
     if let Some(format) = by_magic(&head, tail) {
-        return Ok(Some(format));
+        return Ok(Looked::Format(format));
     }
     if head.starts_with(b"BZh") && matches!(before, Some(InputFormat::Csv | InputFormat::Ndjson)) {
-        return Ok(None);
+        return Ok(Looked::Unknown);
     }
     let text = TextFile::open(path, &Arc::new(InputCounters::default()))?;
+    Ok(in_text(&text)?.map_or(Looked::Unknown, Looked::Format))
+}
+
+/// The format of what can be read only once, by what has come of it.
+fn detect_stream(path: &Path, inputs: &mut TextInputs) -> Result<Option<InputFormat>> {
+    let stored = inputs.open_stream(path)?;
+    let head = stored.head(HEAD_BYTES)?;
+    if let Some(format) = by_magic(head.get(..8).unwrap_or(&head), [0; 4]) {
+        let error = Error::new(ErrorKind::Unsupported, format!("{format} cannot be read from a stream"));
+        return Err(error.in_file(stored.name()).hint("store it in a file and name that"));
+    }
+    in_text(&TextFile::over(stored, TextOptions::default())?)
+}
+
+/// The format of text; `None` when there is none.
+fn in_text(text: &TextFile) -> Result<Option<InputFormat>> {
     // Damage is the reader's to report.
     let Ok(sample) = text.sample_head(LOOK_BYTES) else { return Ok(None) };
     if sample.text.is_empty() {
@@ -134,22 +180,34 @@ fn by_magic(head: &[u8], tail: [u8; 4]) -> Option<InputFormat> {
     (head.starts_with(b"ARROW1\0\0") || continued).then_some(InputFormat::Ipc)
 }
 
-/// CSV or NDJSON.
+/// CSV or NDJSON: what most of the first lines are, the first of them where it is a draw.
 fn by_text(text: &[u8], is_end: bool) -> Result<InputFormat> {
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii_start();
-    let end = memchr::memchr(b'\n', text);
-    let line = text[..end.unwrap_or(text.len())].trim_ascii();
-    match line.first() {
+    let (mut objects, mut lines) = (0, 0);
+    let mut rest = text;
+    while lines < LOOK_LINES && !rest.is_empty() {
+        let end = memchr::memchr(b'\n', rest);
+        let line = rest[..end.unwrap_or(rest.len())].trim_ascii();
+        rest = end.map_or(&[][..], |end| &rest[end + 1..]);
         // A record longer than what was looked at is taken on trust; its reader checks it.
-        Some(b'{') if is_json_object(line) || (end.is_none() && !is_end && line.starts_with(b"{\"")) => {
-            Ok(InputFormat::Ndjson)
+        let is_cut = end.is_none() && !is_end;
+        if line.is_empty() || is_cut && lines > 0 {
+            continue;
         }
-        Some(b'[' | b'{') if line.len() == 1 || line.starts_with(b"[{") => {
-            Err(Error::new(ErrorKind::Unsupported, "the file is JSON, but not one object a line")
-                .hint("convert it first: jq -c '.[]?' old.json > new.ndjson"))
-        }
-        _ => Ok(InputFormat::Csv),
+        let is_object = line[0] == b'{' && if is_cut { line.starts_with(b"{\"") } else { is_json_object(line) };
+        // The first line has more weight by half a line.
+        objects += if is_object { 2 + i32::from(lines == 0) } else { 0 };
+        lines += 1;
     }
+    if objects > lines {
+        return Ok(InputFormat::Ndjson);
+    }
+    let first = text.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii();
+    if matches!(first, [b'[' | b'{']) || first.starts_with(b"[{") {
+        return Err(Error::new(ErrorKind::Unsupported, "the file is JSON, but not one object a line")
+            .hint("convert it first: jq -c '.[]?' old.json > new.ndjson; --input-format csv reads it as CSV"));
+    }
+    Ok(InputFormat::Csv)
 }
 
 #[cfg(test)]
@@ -157,12 +215,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_ndjson_only_if_its_first_line_is_an_object() {
+    fn text_is_ndjson_if_most_of_its_first_lines_are_objects() {
         for (text, format) in [
             (&b"{\"a\":1}\n"[..], InputFormat::Ndjson),
             (b"\xEF\xBB\xBF\n \r\n{\"a\":1}\r\nx", InputFormat::Ndjson),
             (b"{}", InputFormat::Ndjson),
             (b"{\"a\":1} 2\n", InputFormat::Csv),
+            (b"\"a\":1}\n{\"a\":2}\n{\"a\":3}\n", InputFormat::Ndjson),
+            (b"{\"a\":\n{\"a\":2}\nnoise\n{\"a\":3}\n{\"a\":4}", InputFormat::Ndjson),
+            (b"payload\n{\"a\":2}\n", InputFormat::Csv),
+            (b"a,b\n{\"a\":2}\n1,2\n", InputFormat::Csv),
             (b"{a},b\n1,2\n", InputFormat::Csv),
             (b"a,b\n", InputFormat::Csv),
             (b"\"a\"\n", InputFormat::Csv),
@@ -170,7 +232,9 @@ mod tests {
             assert_eq!(by_text(text, true).unwrap(), format, "{}", String::from_utf8_lossy(text));
         }
         for text in [&b"[{\"a\":1},{\"a\":2}]"[..], b"[\n{\"a\":1}]", b"{\n \"a\": 1\n}\n"] {
-            assert!(by_text(text, true).unwrap_err().hint_text().unwrap().contains("jq"));
+            let error = by_text(text, true).unwrap_err();
+            let hint = error.hint_text().unwrap();
+            assert!(hint.contains("jq") && hint.contains("--input-format csv"), "{hint}");
         }
     }
 

@@ -27,6 +27,7 @@ mod rejected;
 mod text;
 
 pub use rejected::{Reject, RejectedRecords};
+pub(crate) use text::TextInputs;
 
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Place, Result};

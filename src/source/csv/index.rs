@@ -99,6 +99,12 @@ impl RecordIndex {
         start as usize..end as usize
     }
 
+    /// Whether the text of the record has no such field, and the record was padded.
+    pub(super) fn lacks(&self, record: usize, field: usize) -> bool {
+        let padded = self.padded.binary_search_by_key(&record, |&(padded, _)| padded as usize);
+        padded.is_ok_and(|at| self.padded[at].1 as usize <= field)
+    }
+
     /// Whether any field may be quoted; when false, no byte of the records is a quote at the start of a field.
     pub fn quotes(&self) -> bool {
         self.quotes

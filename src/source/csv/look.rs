@@ -10,11 +10,12 @@ use super::index::RecordIndex;
 use super::infer::{TypeGuess, widened_type};
 use super::options::{CsvOptions, MalformedPolicy};
 use super::sniff::{Sniffed, line_start, sniff};
-use super::split::{Limits, count_lines, split};
+use super::split::{MAX_TEXT, count_lines};
+use super::take::{Headers, Long, Rules, Span};
 use super::{Dialect, record};
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::TextInputs;
 use crate::source::decompress::{InvalidText, TextFile, TextSample};
-use crate::source::input::InputCounters;
 use crate::source::paths::bare_name;
 use crate::types::ColumnType;
 use std::collections::HashSet;
@@ -97,7 +98,7 @@ impl FieldGuess {
 pub(super) fn look_at<'a>(
     path: &Path,
     options: &CsvOptions,
-    counters: &Arc<InputCounters>,
+    inputs: &TextInputs,
     sampled: bool,
     first: impl FnOnce() -> Option<&'a First>,
 ) -> Result<Option<Looked>> {
@@ -106,7 +107,7 @@ pub(super) fn look_at<'a>(
         (_, InvalidBytes::Error) => InvalidText::Fail,
         (_, InvalidBytes::Replace) => InvalidText::Replace,
     };
-    let text = TextFile::open_with(path, counters, options.encoding.text_options(invalid))?;
+    let text = inputs.open(path, options.encoding.text_options(invalid))?;
     // What was transcoded on the way is UTF-8, whatever was declared.
     let options = &CsvOptions { encoding: options.encoding.of_fields(&text), ..options.clone() };
     let mut samples = read_samples(&text, SAMPLE_BYTES, sampled)?;
@@ -118,7 +119,7 @@ pub(super) fn look_at<'a>(
     let has_new = first.is_none_or(|first| header.names.iter().any(|name| !first.known.contains(name)));
     let mut positions = Vec::new();
     for sample in samples.iter().filter(|_| sampled || has_new) {
-        observe(sample, &header, &sniffed.format, text.input().name(), &mut guesses);
+        observe(sample, &header, &sniffed.format, options.malformed, text.input().name(), &mut guesses);
         positions.push(sample.position);
     }
     let header_lines =
@@ -253,27 +254,37 @@ fn recognise(
     Ok(())
 }
 
-fn observe(sample: &TextSample, header: &Header, format: &Format, file: &str, guesses: &mut [FieldGuess]) {
+fn observe(
+    sample: &TextSample,
+    header: &Header,
+    format: &Format,
+    malformed: MalformedPolicy,
+    file: &str,
+    guesses: &mut [FieldGuess],
+) {
     let fields = header.names.len();
     let start = if sample.is_start {
         Some(header.data_start)
     } else {
         guess_record_start(&sample.text, &format.dialect, fields)
     };
-    let Some(mut at) = start else { return };
+    let Some(start) = start else { return };
     let mut index = RecordIndex::new();
-    // Malformed records are the pass's to report; the sample goes on behind them.
-    while at < sample.text.len() {
-        let part = split(&sample.text, at, &format.dialect, fields, sample.is_end, Limits::NONE, &mut index);
-        match part.malformed {
-            Some(malformed) if malformed.next > at => at = malformed.next,
-            _ => break,
-        }
-    }
+    // Malformed records are the pass's to report; the sample goes on behind them, with those that will be padded.
+    let malformed = if malformed == MalformedPolicy::Pad { malformed } else { MalformedPolicy::Skip };
+    let headers = match &*header.raw {
+        raw if fields > 1 && !raw.is_empty() => Headers::of(raw, &format.dialect),
+        _ => Headers::none(),
+    };
+    let rules = Rules { dialect: format.dialect, fields, malformed, headers, max_record_bytes: MAX_TEXT };
+    let span = Span { text: &sample.text, from: start, until: sample.text.len(), at_end: sample.is_end };
+    rules.take(span, usize::MAX, &mut index, Long::Stop);
     let step = index.records().div_ceil(SAMPLE_RECORDS).max(1);
     for (field, guess) in guesses.iter_mut().enumerate() {
-        let repeats_header = |&record: &usize| sample.text[index.start(record)..index.end(record)] == header.raw;
-        for record in (0..index.records()).step_by(step).filter(|record| fields == 1 || !repeats_header(record)) {
+        for record in (0..index.records()).step_by(step) {
+            if index.lacks(record, field) {
+                continue;
+            }
             let range = index.field(record, field);
             let raw = &sample.text[range.clone()];
             let why = || {

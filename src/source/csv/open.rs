@@ -9,8 +9,8 @@ use super::look::{FieldGuess, First, Looked, look_at};
 use super::options::{CsvOptions, MalformedPolicy};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::source::decompress::TextFile;
-use crate::source::input::{InputCounters, shown_name};
-use crate::source::text;
+use crate::source::input::shown_name;
+use crate::source::text::{self, TextInputs};
 use crate::types::ColumnType;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -57,11 +57,11 @@ pub(super) struct Opened {
 }
 
 /// Opens the files and settles names and types.
-pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<InputCounters>) -> Result<Opened> {
+pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, inputs: &TextInputs) -> Result<Opened> {
     let mut columns = Columns::new(options.columns);
     let mut files: Vec<CsvFile> = Vec::new();
     let mut warnings = Warnings::default();
-    for (path, looked) in paths.iter().zip(look_at_all(paths, options, counters)) {
+    for (path, looked) in paths.iter().zip(look_at_all(paths, options, inputs)) {
         let Some(looked) = looked? else {
             warnings.of_file(&shown_name(path).into(), "the file is empty and was left out");
             continue;
@@ -120,16 +120,16 @@ fn unify_decimals(files: &mut [CsvFile], options: &CsvOptions) {
 }
 
 /// Looks at every file. What the first one tells is waited for, with samples of the others read meanwhile.
-fn look_at_all(paths: &[PathBuf], options: &CsvOptions, counters: &Arc<InputCounters>) -> Vec<Result<Option<Looked>>> {
+fn look_at_all(paths: &[PathBuf], options: &CsvOptions, inputs: &TextInputs) -> Vec<Result<Option<Looked>>> {
     let first: OnceLock<Option<First>> = OnceLock::new();
     text::look_at_all(paths, options.sample_threads, |at, path| {
         let of_file = options.of_file(path);
         let sampled = is_sampled(at, paths.len(), options.sample_files);
         if at > 0 {
             // The first number was handed out first, so somebody is at work on it.
-            return look_at(path, &of_file, counters, sampled, || first.wait().as_ref());
+            return look_at(path, &of_file, inputs, sampled, || first.wait().as_ref());
         }
-        let looked = look_at(path, &of_file, counters, true, || None);
+        let looked = look_at(path, &of_file, inputs, true, || None);
         let _ = first.set(looked.as_ref().ok().and_then(|looked| looked.as_ref().map(Looked::first)));
         looked
     })

@@ -9,7 +9,7 @@ use super::index::RecordIndex;
 use super::options::MalformedPolicy;
 use super::scan_tests::{Dice, Interleaving, Script, Told};
 use super::simd::Engine;
-use super::take::{Long, Overlong, Rules, Span};
+use super::take::{Headers, Long, Overlong, Rules, Span};
 use crate::types::ColumnType;
 use arrow::datatypes::{DataType, Field, Schema};
 use std::sync::Arc;
@@ -38,7 +38,8 @@ enum Seen {
 /// The twin: no windows, no pieces, no vectors.
 struct Twin<'a> {
     text: &'a [u8],
-    header: &'a [u8],
+    /// The header as it stands in the file, and in other quotes.
+    headers: Vec<&'a str>,
     fields: usize,
     policy: MalformedPolicy,
     most: usize,
@@ -87,8 +88,9 @@ impl Twin<'_> {
     fn judge(&mut self, at: usize, seen: Seen, lines_until: &mut usize) -> usize {
         let rest = &self.text[at..];
         let odd = !matches!(&seen, Seen::Complete(ends, end, _) if ends.len() == self.fields || *end == at);
-        let marked = rest.strip_prefix(MARK.as_bytes()).and_then(|rest| rest.strip_prefix(self.header));
-        if let Some(after) = marked.filter(|_| odd && 3 + self.header.len() <= self.most) {
+        let fits = self.headers.iter().filter(|header| odd && 3 + header.len() <= self.most);
+        let unmarked = rest.strip_prefix(MARK.as_bytes()).unwrap_or_default();
+        for after in fits.filter_map(|header| unmarked.strip_prefix(header.as_bytes())) {
             for line_end in [&b"\n"[..], b"\r\n"] {
                 if after.starts_with(line_end) || after.is_empty() {
                     self.expected.headers.push(at as u64);
@@ -108,7 +110,9 @@ impl Twin<'_> {
         };
         let raw = &self.text[at..end];
         let found = ends.len();
-        if found == self.fields && (raw == self.header || raw.strip_prefix(MARK.as_bytes()) == Some(self.header)) {
+        let unmarked = raw.strip_prefix(MARK.as_bytes()).unwrap_or(raw);
+        let is_header = |header: &&str| [raw, unmarked].contains(&header.as_bytes());
+        if found == self.fields && self.headers.iter().any(is_header) {
             self.expected.headers.push(at as u64);
             return next;
         }
@@ -206,10 +210,19 @@ fn field_start(ends: &[usize], start: usize) -> usize {
     ends.last().map_or(start, |end| end + 1)
 }
 
+/// The header with quotes around all names.
+fn quoted(header: &str) -> &str {
+    match header {
+        "k,v" => "\"k\",\"v\"",
+        "a,b,c" => "\"a\",\"b\",\"c\"",
+        header => header,
+    }
+}
+
 /// Bits of text that make trouble together.
 fn dirty(dice: &mut Dice, header: &str, tokens: usize) -> String {
-    let marked = format!("{MARK}{header}\n");
-    let line = format!("{header}\n");
+    let line = format!("{}\n", [header, quoted(header)][dice.below(2)]);
+    let marked = format!("{MARK}{line}");
     let whole =
         ["1,2\n", "aa,bb,cc\n", "x,\"y\",\n", "\"p\nq\",\"r\"\"s\"\r\n", "5,\"t,\n\",6\n", ",,\n", "NA,\"\",7\r\n"];
     let bits = ["a", "1", ",", "\"", "\n", "\r", "\r\n", "\"\"", ",\"", "\",", "\"\n", "é", MARK];
@@ -226,8 +239,9 @@ fn dirty(dice: &mut Dice, header: &str, tokens: usize) -> String {
 }
 
 fn rules(header: &str, fields: usize, malformed: MalformedPolicy, max_record_bytes: usize) -> Rules {
-    let header: Option<Arc<[u8]>> = (fields > 1).then(|| header.as_bytes().into());
-    Rules { dialect: Format::default().dialect, fields, malformed, header, max_record_bytes }
+    let dialect = Format::default().dialect;
+    let headers = if fields > 1 { Headers::of(header.as_bytes(), &dialect) } else { Headers::none() };
+    Rules { dialect, fields, malformed, headers, max_record_bytes }
 }
 
 fn reader(rules: Rules, batch_bytes: usize) -> Reader {
@@ -277,8 +291,8 @@ fn dirty_text_is_read_alike_wherever_it_is_cut() {
         let start = header.len() + 1;
         let rules = rules(header, fields, policy, most);
         let expected = Expected::default();
-        let own = if fields > 1 { header.as_bytes() } else { b"\0never" };
-        let twin = Twin { text: text.as_bytes(), header: own, fields, policy, most, expected }.run(start);
+        let headers = if fields > 1 { vec![header, quoted(header)] } else { Vec::new() };
+        let twin = Twin { text: text.as_bytes(), headers, fields, policy, most, expected }.run(start);
         for cuts in 0..8 {
             let mut cuts: Vec<usize> = match cuts {
                 0 => Vec::new(),

@@ -4,7 +4,7 @@ use super::batches::Reader;
 use super::column::ColumnSpec;
 use super::open::{CsvColumn, CsvFile};
 use super::options::CsvOptions;
-use super::take::Rules;
+use super::take::{Headers, Rules};
 use crate::source::ScanRequest;
 use crate::source::input::InputCounters;
 use crate::source::text::{FilePlan, MAX_RECORD_BYTES, TextScan};
@@ -29,13 +29,14 @@ pub(super) fn scan(
             declared: wanted.declared,
             date_format: wanted.date_format,
         };
+        let raw = file.header.as_deref().filter(|_| options.repeated_headers && file.fields > 1);
         let reader = Reader {
             file: at as u32,
             rules: Rules {
                 dialect: file.format.dialect,
                 fields: file.fields,
                 malformed: file.malformed,
-                header: file.header.clone().filter(|_| options.repeated_headers && file.fields > 1),
+                headers: raw.map_or_else(Headers::none, |raw| Headers::of(raw, &file.format.dialect)),
                 max_record_bytes: options.max_record_bytes.min(MAX_RECORD_BYTES),
             },
             format: file.format.clone(),

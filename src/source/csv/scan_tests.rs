@@ -6,7 +6,7 @@ use super::column::ColumnSpec;
 use super::fields::Format;
 use super::options::{CsvOptions, MalformedPolicy};
 use super::source::CsvSource;
-use super::take::Rules;
+use super::take::{Headers, Rules};
 use crate::batch::Batch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::decompress::{Cell, Next, Piece, Scratch, TextStream};
@@ -152,7 +152,7 @@ fn reader(batch_bytes: usize) -> Reader {
             dialect: Format::default().dialect,
             fields: 2,
             malformed: MalformedPolicy::Error,
-            header: Some(HEADER.trim_end().as_bytes().into()),
+            headers: Headers::of(HEADER.trim_end().as_bytes(), &Format::default().dialect),
             max_record_bytes: 1 << 20,
         },
         format: Format::default(),

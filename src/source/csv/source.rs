@@ -7,7 +7,7 @@ use super::options::CsvOptions;
 use super::scan::scan;
 use crate::error::Result;
 use crate::source::input::InputCounters;
-use crate::source::text;
+use crate::source::text::{self, TextInputs};
 use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -42,9 +42,13 @@ impl CsvSource {
     /// # Errors
     /// A file that cannot be opened, an unknown compression, a damaged beginning, headers that differ.
     pub fn open(paths: &[PathBuf], options: CsvOptions) -> Result<Self> {
+        CsvSource::over(paths, options, &TextInputs::default())
+    }
+
+    /// [`CsvSource::open`] of files some of which may be open.
+    pub(crate) fn over(paths: &[PathBuf], options: CsvOptions, inputs: &TextInputs) -> Result<Self> {
         let start = Instant::now();
-        let counters = Arc::new(InputCounters::default());
-        let opened = open(paths, &options, &counters)?;
+        let opened = open(paths, &options, inputs)?;
         let schema = schema_of(&opened.columns);
         Ok(CsvSource {
             files: opened.files.into(),
@@ -52,7 +56,7 @@ impl CsvSource {
             schema,
             options: Arc::new(options),
             warnings: opened.warnings.into(),
-            counters,
+            counters: Arc::clone(&inputs.counters),
             sample_micros: Arc::new(AtomicU64::new(start.elapsed().as_micros() as u64)),
         })
     }

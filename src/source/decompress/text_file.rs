@@ -71,7 +71,14 @@ impl TextFile {
     /// As [`InputFile::open`]; `Unsupported` for other compressions, archives and encodings; `Limit` for too many
     /// compressions around each other.
     pub fn open_with(path: &Path, counters: &Arc<InputCounters>, options: TextOptions) -> Result<Self> {
-        let stored = Arc::new(InputFile::open(path, counters)?);
+        TextFile::over(Arc::new(InputFile::open(path, counters)?), options)
+    }
+
+    /// [`TextFile::open_with`] of a file that is open.
+    ///
+    /// # Errors
+    /// As that.
+    pub(crate) fn over(stored: Arc<InputFile>, options: TextOptions) -> Result<Self> {
         let mut file = TextFile::layer(Arc::clone(&stored), Arc::clone(&stored), &stored.head(HEAD_BYTES)?)?;
         let mut layers = 0;
         loop {

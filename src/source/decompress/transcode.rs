@@ -198,7 +198,12 @@ impl TextStream for Transcoded {
         let replaced = self.state().replaced;
         let replaced = (replaced > 0).then(|| {
             let (file, name) = (self.input.name(), self.encoding.encoding.name());
-            format!("{file}: {replaced} sequences of bytes are no {name} and were read as {REPLACEMENT}")
+            let sequences = match replaced {
+                1 => "1 sequence of bytes is no".to_owned(),
+                more => format!("{more} sequences of bytes are no"),
+            };
+            let were = if replaced == 1 { "was" } else { "were" };
+            format!("{file}: {sequences} {name} and {were} read as {REPLACEMENT}")
         });
         Ok(super::joined(warning, replaced))
     }

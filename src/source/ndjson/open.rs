@@ -6,9 +6,8 @@ use super::record::{Value, Visitor, read_record};
 use super::shorten;
 use super::source::NdjsonOptions;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
-use crate::source::decompress::{TextFile, TextSample};
-use crate::source::input::InputCounters;
-use crate::source::text;
+use crate::source::decompress::{TextFile, TextOptions, TextSample};
+use crate::source::text::{self, TextInputs};
 use crate::types::ColumnType;
 use memchr::memchr;
 use std::collections::HashMap;
@@ -65,10 +64,10 @@ struct Looked {
 }
 
 /// Opens the files and settles names and types.
-pub(super) fn open(paths: &[PathBuf], options: &NdjsonOptions, counters: &Arc<InputCounters>) -> Result<Opened> {
+pub(super) fn open(paths: &[PathBuf], options: &NdjsonOptions, inputs: &TextInputs) -> Result<Opened> {
     let mut opened = Opened { files: Vec::new(), columns: Vec::new(), warnings: Vec::new() };
     let mut by_name: HashMap<String, usize> = HashMap::new();
-    let looked = text::look_at_all(paths, options.sample_threads, |_, path| look_at(path, options, counters));
+    let looked = text::look_at_all(paths, options.sample_threads, |_, path| look_at(path, options, inputs));
     for (path, looked) in paths.iter().zip(looked) {
         let Some(looked) = looked? else {
             opened.warnings.push(format!("{}: the file is empty and was left out", path.display()));
@@ -124,8 +123,8 @@ fn declare(columns: &mut Vec<NdjsonColumn>, types: &[(String, ColumnType)]) -> R
 }
 
 /// Opens one file and looks at samples of it; `None` when it holds no record at all.
-fn look_at(path: &Path, options: &NdjsonOptions, counters: &Arc<InputCounters>) -> Result<Option<Looked>> {
-    let text = TextFile::open(path, counters)?;
+fn look_at(path: &Path, options: &NdjsonOptions, inputs: &TextInputs) -> Result<Option<Looked>> {
+    let text = inputs.open(path, TextOptions::default())?;
     let name = Arc::clone(text.input().name());
     let Some(samples) = samples(&text, options)? else { return Ok(None) };
     let data_start = samples.first().map_or(0, |head| start_of(&head.text));
@@ -151,7 +150,9 @@ fn samples(text: &TextFile, options: &NdjsonOptions) -> Result<Option<Vec<TextSa
         let body = head.text[start_of(&head.text)..].trim_ascii_start();
         if body.first() == Some(&b'[') {
             let error = Error::new(ErrorKind::Unsupported, "the file is one JSON array, not one object a line");
-            return Err(located(error.hint("convert it first: jq -c '.[]' old.json > new.ndjson")));
+            return Err(located(error.hint(
+                "convert it first: jq -c '.[]' old.json > new.ndjson; --input-format csv reads the file as CSV",
+            )));
         }
         if body.contains(&b'\n') || (head.is_end && !body.is_empty()) {
             return Ok(Some(samples));
@@ -161,7 +162,10 @@ fn samples(text: &TextFile, options: &NdjsonOptions) -> Result<Option<Vec<TextSa
         }
         if head.text.len() > options.max_record_bytes || head.text.len() < sample_bytes {
             let message = format!("the first {} bytes hold no complete record", head.text.len());
-            return Err(located(Error::new(ErrorKind::Limit, message).hint("is this NDJSON, one object a line?")));
+            return Err(located(
+                Error::new(ErrorKind::Limit, message)
+                    .hint("is this NDJSON, one object a line? --input-format csv reads the file as CSV"),
+            ));
         }
         sample_bytes *= 4;
     }

@@ -6,7 +6,7 @@ use super::scan::scan;
 use crate::error::Result;
 use crate::source::csv::{CsvOptions, MalformedPolicy};
 use crate::source::input::InputCounters;
-use crate::source::text;
+use crate::source::text::{self, TextInputs};
 use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -74,9 +74,13 @@ impl NdjsonSource {
     /// # Errors
     /// A file that cannot be opened, an unknown compression, a damaged beginning, a JSON array instead of lines.
     pub fn open(paths: &[PathBuf], options: NdjsonOptions) -> Result<Self> {
+        NdjsonSource::over(paths, options, &TextInputs::default())
+    }
+
+    /// [`NdjsonSource::open`] of files some of which may be open.
+    pub(crate) fn over(paths: &[PathBuf], options: NdjsonOptions, inputs: &TextInputs) -> Result<Self> {
         let start = Instant::now();
-        let counters = Arc::new(InputCounters::default());
-        let opened = open(paths, &options, &counters)?;
+        let opened = open(paths, &options, inputs)?;
         let paths = opened.columns.iter().enumerate();
         let tree = KeyTree::of(paths.flat_map(|(at, column)| column.paths.iter().map(move |path| (at, path))));
         Ok(NdjsonSource {
@@ -86,7 +90,7 @@ impl NdjsonSource {
             tree: Arc::new(tree),
             options: Arc::new(options),
             warnings: opened.warnings.into(),
-            counters,
+            counters: Arc::clone(&inputs.counters),
             sample_micros: Arc::new(AtomicU64::new(start.elapsed().as_micros() as u64)),
         })
     }

@@ -10,6 +10,7 @@
 //! of commits; a record that spans many pieces costs time in proportion to its length; files advance independently.
 
 mod chain;
+mod inputs;
 mod look;
 mod partitions;
 mod place;
@@ -18,6 +19,7 @@ mod scan;
 pub(super) use chain::Joint;
 #[cfg(test)]
 pub(super) use chain::{Chain, PieceRead};
+pub(crate) use inputs::TextInputs;
 pub(super) use look::look_at_all;
 pub(super) use partitions::{described, partitions};
 pub(super) use place::{Before, Told};

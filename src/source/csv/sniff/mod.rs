@@ -328,7 +328,8 @@ impl Head<'_> {
     }
 
     /// Whether the head speaks for an unusual quote: fields between single quotes, and none between double ones; or,
-    /// for no quotes at all, double quotes that begin fields again and again without ending them.
+    /// for no quotes at all, double quotes that begin fields of text again and again without ending them. Those before
+    /// numbers and the like are strays: they would make text of columns that hold none.
     fn is_quoted_by(&self, quote: Option<u8>, delimiter: u8) -> bool {
         let whole = |byte: u8| {
             let (mut opened, mut closed) = (0, 0);
@@ -352,9 +353,27 @@ impl Head<'_> {
             }
             None => {
                 let (opened, closed) = whole(b'"');
-                opened >= 3 && closed * 2 < opened
+                opened >= 3 && closed * 2 < opened && self.stray_quotes_stand_before_text(delimiter)
             }
         }
+    }
+
+    /// Whether of the double quotes that begin a field and do not end it at least half stand before text.
+    fn stray_quotes_stand_before_text(&self, delimiter: u8) -> bool {
+        let Ok(dialect) = Dialect::new(delimiter, None) else { return false };
+        let format = self.format(dialect.with_line_end(self.line_end));
+        let (mut text, mut all) = (0_usize, 0_usize);
+        let lines = self.text[self.start.min(self.text.len())..].split(|&byte| byte == self.line_end.byte());
+        for line in lines.take(1000) {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            for field in line.split(|&byte| byte == delimiter) {
+                let Some(inner) = field.strip_prefix(b"\"").filter(|inner| !inner.ends_with(b"\"")) else { continue };
+                let kind = kinds::kind(inner, &format);
+                text += usize::from(kind == kinds::Kind::Text);
+                all += usize::from(kind != kinds::Kind::Null);
+            }
+        }
+        2 * text >= all
     }
 
     fn confidence_without_evidence(&self, reading: &Reading) -> f64 {

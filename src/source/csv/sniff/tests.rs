@@ -137,6 +137,16 @@ fn cases() -> Vec<(&'static str, &'static str, Told)> {
         ("single quotes", "a,b\n'x,y',1\n'z,w',2\n", Told { ..single }),
         ("single quotes everywhere", "'a','b'\n'x','1'\n'z','2'\n", Told { quote: Some(b'\''), ..PLAIN }),
         ("inches at tabs", "part\tsize\n\"a\t1\n\"b\t2\n\"c\t3\n", unquoted(b'\t')),
+        (
+            "titles that open quotes and close none",
+            "id\tname\n1\t\"Foo\" Bar\n2\t\"Baz\" Qux\n3\t\"A\" B\n4\tC\n",
+            unquoted(b'\t'),
+        ),
+        (
+            "strays before numbers",
+            "a,b,n\n\"1,2,x\n3,4,x\n5,\"6,x\n7,8,y\n9,\"10,y\n11,12,y\n13,14,y\n15,16,\"y\n17,18,z\n19,20,z\n",
+            PLAIN,
+        ),
         ("backslashes before quotes", "a,b\n\"x \\\"y\\\", z\",1\n\"w\",2\n", Told { ..escaped }),
     ]
 }

@@ -8,6 +8,7 @@
 //! odd quote is read byte by byte. The lines behind a broken record up to its trouble cannot close a quote that they
 //! open, so none of them is searched further than its own end: no text is read more than a few times over.
 
+mod header;
 mod rough;
 mod taker;
 
@@ -16,7 +17,7 @@ use super::index::RecordIndex;
 use super::options::MalformedPolicy;
 use super::record::{Malformed, MalformedKind};
 use super::simd::Engine;
-use std::sync::Arc;
+pub(super) use header::Headers;
 use taker::Taker;
 
 /// A line end takes up to two bytes, which do not count as the record's.
@@ -31,8 +32,8 @@ pub(super) struct Rules {
     pub(super) dialect: Dialect,
     pub(super) fields: usize,
     pub(super) malformed: MalformedPolicy,
-    /// The header as it stands in the file, without its line end; records like it are passed over.
-    pub(super) header: Option<Arc<[u8]>>,
+    /// Records like these are passed over.
+    pub(super) headers: Headers,
     /// A record may not be longer.
     pub(super) max_record_bytes: usize,
 }
@@ -166,37 +167,6 @@ impl Rules {
         taken
     }
 
-    /// Whether a record's text is the header's, with a byte order mark before it or not.
-    fn repeats_header(&self, raw: &[u8]) -> bool {
-        let Some(header) = self.header.as_deref() else { return false };
-        raw.len() == header.len() && raw == header
-            || raw.len() == header.len() + BYTE_ORDER_MARK.len() && raw.strip_prefix(BYTE_ORDER_MARK) == Some(header)
-    }
-
-    /// Whether a header stands at `start` behind a byte order mark, which hides the quote that the header begins with.
-    fn marked_header(&self, span: Span<'_>, start: usize) -> Marked {
-        let (Some(header), Some(text)) = (self.header.as_deref(), span.text.get(start..)) else { return Marked::No };
-        if BYTE_ORDER_MARK.len() + header.len() > self.max_record_bytes {
-            return Marked::No;
-        }
-        let line_end = self.dialect.line_end().byte();
-        let is_cut = |rest: &[u8], whole: &[u8]| !span.at_end && rest.len() <= whole.len() && whole.starts_with(rest);
-        if is_cut(text, BYTE_ORDER_MARK) {
-            return Marked::Unknown;
-        }
-        let Some(unmarked) = text.strip_prefix(BYTE_ORDER_MARK) else { return Marked::No };
-        if is_cut(unmarked, header) {
-            return Marked::Unknown;
-        }
-        match unmarked.strip_prefix(header) {
-            Some([]) => Marked::Until(span.text.len()),
-            Some(&[first, ref rest @ ..]) if first == line_end => Marked::Until(span.text.len() - rest.len()),
-            Some(&[b'\r', second, ref rest @ ..]) if second == line_end => Marked::Until(span.text.len() - rest.len()),
-            Some(b"\r") if !span.at_end => Marked::Unknown,
-            _ => Marked::No,
-        }
-    }
-
     /// A record or line without its line end.
     pub(super) fn without_line_end<'a>(&self, raw: &'a [u8]) -> &'a [u8] {
         match raw.strip_suffix(&[self.dialect.line_end().byte()]) {
@@ -204,12 +174,4 @@ impl Rules {
             Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
         }
     }
-}
-/// Whether a header stands somewhere.
-enum Marked {
-    /// Up to this offset, its line end included.
-    Until(usize),
-    No,
-    /// The text ends too early to tell.
-    Unknown,
 }

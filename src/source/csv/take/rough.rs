@@ -4,7 +4,7 @@ use super::super::record::begins_comment;
 use super::super::simd::separators;
 use super::super::split::count_lines;
 use super::taker::{Step, Taker};
-use super::{BYTE_ORDER_MARK, LINE_END_BYTES, Long, Overlong, Trouble};
+use super::{LINE_END_BYTES, Long, Overlong, Trouble};
 use memchr::memchr;
 use std::ops::Range;
 
@@ -210,13 +210,11 @@ impl Taker<'_, '_> {
         }
         let line_end = rules.dialect.line_end().byte();
         // Whatever is as long as the header is looked at one by one.
-        let header = rules.header.as_ref().map(|header| header.len());
-        let most = BYTE_ORDER_MARK.len() + LINE_END_BYTES;
         let (mut start, mut records) = (run_start, 0);
         for record in list.get(first..).unwrap_or_default().chunks_exact(rules.fields).take(RUN_RECORDS) {
             let end = record[rules.fields - 1] as usize;
             let length = end - start;
-            let like_header = header.is_some_and(|header| length.wrapping_sub(header) <= most);
+            let like_header = rules.headers.has_length(length, LINE_END_BYTES);
             let ends_run = start >= self.cap || end >= before || length > rules.max_record_bytes;
             if text[end] != line_end || like_header || ends_run {
                 break;

@@ -6,7 +6,8 @@ use super::super::options::MalformedPolicy;
 use super::super::record::{Malformed, MalformedKind, Scanned, after_line, begins_comment, scan_record};
 use super::super::simd::Engine;
 use super::super::split::{Limits, count_lines, split_with};
-use super::{Aside, LINE_END_BYTES, Long, Marked, Rules, Span, Taken, Trouble};
+use super::header::Marked;
+use super::{Aside, LINE_END_BYTES, Long, Rules, Span, Taken, Trouble};
 use std::ops::Range;
 
 /// What stopped a step.
@@ -105,9 +106,13 @@ impl Taker<'_, '_> {
     /// Takes repeated headers out of the index again, where they are among the records from number `from` on.
     fn drop_headers(&mut self, from: usize, at: usize, lines_before: u64) {
         let text = self.span.text;
-        let raw = |index: &RecordIndex, record| index.start(record)..index.end(record);
-        let repeats = |record: &usize| self.rules.repeats_header(&text[raw(self.index, *record)]);
-        let headers: Vec<usize> = (from..self.index.records()).filter(repeats).collect();
+        let (index, known) = (&*self.index, &self.rules.headers);
+        let ends = index.ends.chunks_exact(self.rules.fields).map(|ends| ends[ends.len() - 1]);
+        let records = index.starts.iter().zip(ends).enumerate().skip(from);
+        let repeats = |&(_, (&start, end)): &(usize, (&u32, u32))| {
+            known.has_length((end - start) as usize, 0) && known.repeats(&text[start as usize..end as usize])
+        };
+        let headers: Vec<usize> = records.filter(repeats).map(|(record, _)| record).collect();
         for &record in &headers {
             let start = self.index.start(record);
             let is_first = self.taken.repeated.starts.is_empty();
@@ -225,7 +230,7 @@ impl Taker<'_, '_> {
         let (text, fields) = (self.span.text, self.rules.fields);
         let mut good = found == fields;
         let mut padded = false;
-        if self.rules.repeats_header(&text[raw.clone()]) && good {
+        if self.rules.headers.repeats(&text[raw.clone()]) && good {
             self.taken.repeated.add(raw.start, self.taken.lines);
             good = false;
         } else if !(good || blank && fields > 1) {
