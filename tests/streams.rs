@@ -327,7 +327,7 @@ fn invalid_utf_16_is_an_error_where_it_was_declared_and_else_a_warning() {
     std::fs::write(&path, bytes).unwrap();
     let found = outcrop().arg("ask").arg(&path).args(["-q", "k", "--format", "csv"]).output().unwrap();
     assert_eq!(answer(&found), "k\nx\n\u{FFFD}\n");
-    assert_says(&String::from_utf8_lossy(&found.stderr), &["a.csv", "1 sequences", "UTF-16LE"]);
+    assert_says(&String::from_utf8_lossy(&found.stderr), &["a.csv", "1 sequence of bytes", "UTF-16LE"]);
     let declared = outcrop().arg("ask").arg(&path).args(COUNT).args(["--encoding", "utf-16le"]).output().unwrap();
     assert_says(&error(&declared, 1), &["a.csv, line 3, byte 22", "UTF-16LE", "--encoding"]);
 }
@@ -346,8 +346,8 @@ fn sockets_and_files_without_permission_come_with_a_remedy() {
 #[test]
 fn the_format_of_a_stream_is_told_by_its_content() {
     let text: String = (0..5000).map(|row| format!("{{\"i\":{row},\"k\":\"key{}\"}}\n", row % 7)).collect();
-    let ask = ["-q", "sum(i) as s, count_distinct(k) as n", "--format", "csv"];
-    let due = "s,n\n12497500,7\n";
+    let ask = ["-q", "sum(i) as s, max(k) as hi", "--format", "csv"];
+    let due = "s,hi\n12497500,key6\n";
     for ending in ["ndjson", "ndjson.gz"] {
         let bytes = compress(text.as_bytes(), ending, &mut Random::new(4));
         assert_eq!(answer(&fed(start(&[Path::new("-")], &ask, |_| {}), bytes)), due, "{ending}");

@@ -2,7 +2,7 @@
 
 use super::TextInputs;
 use super::decompress::{TextFile, TextOptions};
-use super::input::{HEAD_BYTES, InputCounters, STDIN_WORD, shown_name};
+use super::input::{HEAD_BYTES, InputCounters, STDIN_WORD};
 use super::ndjson::is_json_object;
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
@@ -62,44 +62,39 @@ impl fmt::Display for InputFormat {
 /// The format that all these files have.
 ///
 /// Files without bytes pass for any text. Of bzip2 files only the first is decompressed, for that takes a whole block;
-/// another that holds something else is found by the reader. What comes only once is looked at if it is the only such
-/// input, and then kept in `inputs`: of two pipes, one may wait for the other to be opened.
+/// another that holds something else is found by the reader. What comes only once is looked at if no file tells and it
+/// is the only such input, and then kept in `inputs`: of two pipes, one may wait for the other to be opened.
 ///
 /// # Errors
 /// `Io` for a file that cannot be opened, `Unsupported` for files of different formats, or of one that is not read.
 pub(crate) fn detect_all(files: &[PathBuf], inputs: &mut TextInputs) -> Result<InputFormat> {
     let mut known: Option<(InputFormat, &Path)> = None;
     let mut streams = Vec::new();
-    let mut note = |format: InputFormat, file| match known {
-        None => {
-            known = Some((format, file));
-            Ok(())
-        }
-        Some((first, _)) if first == format => Ok(()),
-        Some((first, first_file)) => {
-            let message = format!("the file is {format}, and {} is {first}", shown_name(first_file));
-            Err(Error::new(ErrorKind::Unsupported, message)
-                .in_file(&shown_name(file))
-                .hint("the files of one question must be of one format; ask about them separately"))
-        }
-    };
-    let mut before = None;
     for file in files {
-        match detect(file, before)? {
-            Looked::Format(format) => {
-                note(format, file)?;
-                before = Some(format);
+        let format = match detect(file, known.map(|(format, _)| format))? {
+            Looked::Format(format) => format,
+            Looked::Unknown => continue,
+            Looked::Stream => {
+                streams.push(file);
+                continue;
             }
-            Looked::Unknown => {}
-            Looked::Stream => streams.push(file),
+        };
+        match known {
+            None => known = Some((format, file)),
+            Some((first, _)) if first == format => {}
+            Some((first, first_file)) => {
+                let message = format!("the file is {format}, and {} is {first}", first_file.display());
+                return Err(Error::new(ErrorKind::Unsupported, message)
+                    .in_file(&file.display().to_string())
+                    .hint("the files of one question must be of one format; ask about them separately"));
+            }
         }
     }
-    if let [stream] = *streams
-        && let Some(format) = detect_stream(stream, inputs)?
-    {
-        note(format, stream)?;
-    }
-    Ok(known.map_or(InputFormat::Csv, |(format, _)| format))
+    Ok(match (known, &*streams) {
+        (Some((format, _)), _) => format,
+        (None, [stream]) => detect_stream(stream, inputs)?.unwrap_or(InputFormat::Csv),
+        (None, _) => InputFormat::Csv,
+    })
 }
 
 /// What a look at a file tells.
