@@ -153,8 +153,6 @@ impl Rules {
             long,
             taken,
             sparse_quotes: true,
-            believing: true,
-            line_ends: 0,
             unquoted: Dialect::new(self.dialect.delimiter(), None)
                 .ok()
                 .map(|dialect| dialect.with_line_end(self.dialect.line_end())),

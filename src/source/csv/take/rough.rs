@@ -3,9 +3,9 @@
 use super::super::record::begins_comment;
 use super::super::simd::separators;
 use super::super::split::count_lines;
+use super::LINE_END_BYTES;
 use super::taker::{Step, Taker};
-use super::{LINE_END_BYTES, Long, Overlong, Trouble};
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use std::ops::Range;
 
 /// The usual window of text.
@@ -16,19 +16,21 @@ const LEAST_WINDOW: usize = 4 << 10;
 const RUN_RECORDS: usize = 32;
 /// Records with quotes that are further apart than this are read one by one.
 const SPARSE_BYTES: usize = 512;
-/// How far a [`Taker`] has come.
-struct Mark {
-    records: usize,
-    padded_in_index: usize,
-    quotes: bool,
-    consumed: usize,
-    lines: u64,
-    aside: usize,
-    padded: usize,
-    repeated: usize,
-    broken: Option<(usize, Trouble)>,
-    overlong: Overlong,
+
+/// What is left of a window's separators, and which of them are line ends; quotes are not heeded.
+struct Separators<'a> {
+    list: &'a [u32],
+    lines: &'a [u32],
 }
+
+impl Separators<'_> {
+    fn pass_to(&mut self, offset: usize) {
+        let passed = |list: &[u32]| list.iter().take_while(|&&separator| (separator as usize) < offset).count();
+        self.list = &self.list[passed(self.list)..];
+        self.lines = &self.lines[passed(self.lines)..];
+    }
+}
+
 impl Taker<'_, '_> {
     /// Text with exceptions: separators first, then records of any number of fields.
     pub(super) fn rough(&mut self) -> Step {
@@ -37,101 +39,124 @@ impl Taker<'_, '_> {
             return self.precise();
         }
         let mut list = std::mem::take(&mut self.index.separators);
-        let step = if self.sparse_quotes { self.sparse(&mut list) } else { self.quoted(&mut list) };
+        let step = if self.sparse_quotes {
+            let mut lines = std::mem::take(&mut self.index.line_ends);
+            let step = self.sparse(&mut list, &mut lines);
+            self.index.line_ends = lines;
+            step
+        } else {
+            self.quoted(&mut list)
+        };
         self.index.separators = list;
         step
     }
 
     /// A window with few quotes: every record that holds one is read byte by byte, the others know nothing of quotes.
-    ///
-    /// Runs of records are believed to be regular until as many line ends have been met as there are; otherwise the
-    /// window is read again, and every run is looked at.
-    fn sparse(&mut self, list: &mut Vec<u32>) -> Step {
+    fn sparse(&mut self, list: &mut Vec<u32>, lines: &mut Vec<u32>) -> Step {
         let (text, at) = (self.span.text, self.taken.consumed);
         let Some(unquoted) = self.unquoted else { return self.precise() };
         let end = at.saturating_add(WINDOW.min(self.cap - at).max(LEAST_WINDOW)).min(text.len());
         list.clear();
-        let seen = separators(self.engine, &text[at..end], at as u32, &unquoted, list);
-        let mark = self.mark();
-        self.line_ends = 0;
-        let (step, left) = self.walk_sparse(list, at..end);
-        let is_line_end = |separator: &&u32| text[**separator as usize] == self.rules.dialect.line_end().byte();
-        let line_ends_left = list.get(left..).map_or(0, |left| left.iter().filter(is_line_end).count());
-        if self.believing && self.line_ends + line_ends_left != seen.newlines {
-            self.go_back_to(mark);
-            self.believing = false;
-            return Step::On;
-        }
-        step
+        separators(self.engine, &text[at..end], at as u32, &unquoted, list);
+        let line_end = self.rules.dialect.line_end().byte();
+        lines.clear();
+        lines.extend(memchr_iter(line_end, &text[at..end]).map(|distance| (at + distance) as u32));
+        self.walk_sparse(Separators { list, lines }, at..end)
     }
 
-    /// The records of a window whose separators are listed as if there were no quotes; also tells the first separator
-    /// that is left.
-    fn walk_sparse(&mut self, list: &[u32], window: Range<usize>) -> (Step, usize) {
+    /// The records of a window whose separators are listed as if there were no quotes.
+    fn walk_sparse(&mut self, mut left: Separators<'_>, window: Range<usize>) -> Step {
         let text = self.span.text;
-        let line_end = self.rules.dialect.line_end().byte();
-        let (mut first, mut alone) = (0, 0);
+        let mut alone = 0;
         while self.taken.consumed < self.cap.min(window.end) {
             let start = self.taken.consumed;
             let find = |quote| memchr(quote, &text[start..window.end]).map(|distance| start + distance);
             let next_quote = self.rules.dialect.quote().and_then(find);
-            first = self.walk(list, first, next_quote.unwrap_or(window.end), false);
+            self.walk_lines(&mut left, next_quote.unwrap_or(window.end));
             if self.taken.consumed >= self.cap || next_quote.is_none() && self.taken.consumed > window.start {
                 // What is left of the window is the beginning of a record.
                 break;
             }
             if let Step::Stop = self.precise() {
-                return (Step::Stop, first);
+                return Step::Stop;
             }
-            while let Some(&separator) =
-                list.get(first).filter(|&&separator| (separator as usize) < self.taken.consumed)
-            {
-                self.line_ends += usize::from(text[separator as usize] == line_end);
-                first += 1;
-            }
+            left.pass_to(self.taken.consumed);
             alone += 1;
             self.sparse_quotes = alone * SPARSE_BYTES <= self.taken.consumed - window.start + LEAST_WINDOW;
             if self.overlong_left() || !self.sparse_quotes {
                 break;
             }
         }
-        (Step::On, first)
+        Step::On
     }
 
-    fn mark(&self) -> Mark {
-        let (index, taken) = (&self.index, &self.taken);
-        Mark {
-            records: index.records(),
-            padded_in_index: index.padded.len(),
-            quotes: index.quotes,
-            consumed: taken.consumed,
-            lines: taken.lines,
-            aside: taken.aside.len(),
-            padded: taken.padded.starts.len(),
-            repeated: taken.repeated.starts.len(),
-            broken: self.broken,
-            overlong: match &self.long {
-                Long::Pass(_, overlong) => **overlong,
-                Long::Stop => Overlong::default(),
-            },
+    /// Takes records without quotes that end before `before`.
+    fn walk_lines(&mut self, left: &mut Separators<'_>, before: usize) {
+        let text = self.span.text;
+        let (fields, dialect) = (self.rules.fields, &self.rules.dialect);
+        while self.taken.consumed < self.cap {
+            self.take_lines(left, before);
+            let start = self.taken.consumed;
+            let Some(&stop) = left.lines.first().filter(|_| start < self.cap) else { break };
+            let end = stop as usize - usize::from(stop as usize > start && text[stop as usize - 1] == b'\r');
+            let is_long = end - start > self.rules.max_record_bytes;
+            if stop as usize >= before || is_long || begins_comment(text, start, dialect) {
+                break;
+            }
+            let near = &left.list[..left.list.len().min(fields)];
+            let ends_near = near.last().is_some_and(|&last| last >= stop);
+            let last = match ends_near {
+                true => near.partition_point(|&separator| separator < stop),
+                false => near.len() + left.list[near.len()..].iter().take_while(|&&separator| separator < stop).count(),
+            };
+            let ends_before = self.index.ends.len();
+            self.index.ends.extend_from_slice(&left.list[..last.min(fields)]);
+            if last < fields {
+                self.index.ends.push(end as u32);
+            }
+            self.judge(ends_before, last + 1, last == 0 && end == start, start..end);
+            self.taken.lines += 1;
+            self.taken.consumed = stop as usize + 1;
+            left.list = left.list.get(last + 1..).unwrap_or_default();
+            left.lines = &left.lines[1..];
         }
     }
 
-    /// Forgets what was taken since.
-    fn go_back_to(&mut self, mark: Mark) {
-        self.index.truncate(mark.records);
-        self.index.padded.truncate(mark.padded_in_index);
-        self.index.quotes = mark.quotes;
-        self.taken.consumed = mark.consumed;
-        self.taken.lines = mark.lines;
-        self.taken.aside.truncate(mark.aside);
-        self.taken.padded.starts.truncate(mark.padded);
-        self.taken.repeated.starts.truncate(mark.repeated);
-        self.taken.too_long = false;
-        self.broken = mark.broken;
-        if let Long::Pass(_, overlong) = &mut self.long {
-            **overlong = mark.overlong;
+    /// Takes records without exceptions, as long as one follows the other: those whose last separator is the first line
+    /// end behind their start.
+    fn take_lines(&mut self, left: &mut Separators<'_>, before: usize) {
+        let (text, rules) = (self.span.text, self.rules);
+        if rules.dialect.comment().is_some() {
+            return;
         }
+        let (mut start, starts_before) = (self.taken.consumed, self.index.starts.len());
+        let mut returns = false;
+        for (record, &stop) in left.list.chunks_exact(rules.fields).zip(left.lines) {
+            let length = stop as usize - start;
+            let ends_run = start >= self.cap || stop as usize >= before || length > rules.max_record_bytes;
+            // Whatever is as long as the header is looked at one by one.
+            let like_header = rules.headers.has_length(length, LINE_END_BYTES);
+            if record[rules.fields - 1] != stop || ends_run || like_header {
+                break;
+            }
+            returns |= length > 0 && text[stop as usize - 1] == b'\r';
+            self.index.starts.push(start as u32);
+            start = stop as usize + 1;
+        }
+        let records = self.index.starts.len() - starts_before;
+        let (taken, list) = left.list.split_at(records * rules.fields);
+        (left.list, left.lines) = (list, &left.lines[records..]);
+        let ends_before = self.index.ends.len();
+        self.index.ends.extend_from_slice(taken);
+        if returns {
+            let records = self.index.ends[ends_before..].chunks_exact_mut(rules.fields);
+            for (record, &start) in records.zip(&self.index.starts[starts_before..]) {
+                let end = &mut record[rules.fields - 1];
+                *end -= u32::from(*end > start && text[*end as usize - 1] == b'\r');
+            }
+        }
+        self.taken.lines += records as u64;
+        self.taken.consumed = start;
     }
 
     /// A window with quotes: the vectors tell inside from outside.
@@ -143,7 +168,7 @@ impl Taker<'_, '_> {
             list.clear();
             let seen = separators(self.engine, &text[at..end], at as u32, &self.rules.dialect, list);
             // Where the text turns out odd, the separators before are right nevertheless.
-            self.walk(list, 0, end, true);
+            self.walk(list, end);
             if seen.odd || self.taken.consumed == at && end == text.len() {
                 return if self.taken.consumed < self.cap { self.precise() } else { Step::On };
             }
@@ -154,20 +179,20 @@ impl Taker<'_, '_> {
         }
     }
 
-    /// Takes records that end before `before`, whose separators are listed from `first` on; returns the first that is
-    /// left.
-    fn walk(&mut self, list: &[u32], mut first: usize, before: usize, quotes: bool) -> usize {
+    /// Takes records that end before `before`, whose separators are listed; line ends may stand between quotes.
+    fn walk(&mut self, list: &[u32], before: usize) {
+        let mut first = 0;
         let text = self.span.text;
         let (fields, dialect) = (self.rules.fields, &self.rules.dialect);
         let line_end = dialect.line_end().byte();
         let is_line_end = |&separator: &u32| text[separator as usize] == line_end;
-        self.index.quotes |= quotes;
+        self.index.quotes = true;
         // So many records are taken one by one, since they were no run.
         let mut singly = 0;
         while self.taken.consumed < self.cap {
             let start = self.taken.consumed;
             if singly == 0 {
-                match self.take_run(list, first, before, quotes) {
+                match self.take_run(list, first, before) {
                     Ok(records) => {
                         first += records * fields;
                         singly = usize::from(records < RUN_RECORDS);
@@ -189,20 +214,18 @@ impl Taker<'_, '_> {
             if last < first + fields {
                 self.index.ends.push(end as u32);
             }
-            let lines = if quotes { count_lines(&text[start..=stop], dialect) } else { 1 };
+            let lines = count_lines(&text[start..=stop], dialect);
             let found = last + 1 - first;
             self.judge(ends_before, found, found == 1 && end == start, start..end);
-            self.line_ends += 1;
             self.taken.lines += lines;
             self.taken.consumed = stop + 1;
             first = last + 1;
         }
-        first
     }
 
     /// Takes records without exceptions, as long as one follows the other: how many. An error if so many seemed to be
     /// such, but a line end lies within.
-    fn take_run(&mut self, list: &[u32], first: usize, before: usize, quotes: bool) -> Result<usize, usize> {
+    fn take_run(&mut self, list: &[u32], first: usize, before: usize) -> Result<usize, usize> {
         let text = self.span.text;
         let (rules, run_start) = (self.rules, self.taken.consumed);
         if rules.dialect.comment().is_some() {
@@ -225,11 +248,9 @@ impl Taker<'_, '_> {
         if records == 0 {
             return Ok(0);
         }
-        let believed = self.believing && !quotes;
-        if !believed && count_lines(&text[run_start..start], &rules.dialect) != records as u64 {
+        if count_lines(&text[run_start..start], &rules.dialect) != records as u64 {
             return Err(records);
         }
-        self.line_ends += records;
         let ends_before = self.index.ends.len();
         self.index.ends.extend_from_slice(&list[first..first + records * rules.fields]);
         let mut start = run_start;

@@ -32,10 +32,6 @@ pub(super) struct Taker<'a, 'b> {
     pub(super) unquoted: Option<Dialect>,
     /// Few records of this batch hold quotes.
     pub(super) sparse_quotes: bool,
-    /// Runs of records are believed to be regular; `line_ends` tells in the end.
-    pub(super) believing: bool,
-    /// Line ends among the separators that were passed.
-    pub(super) line_ends: usize,
     /// The last broken record: lines that end before this offset cannot close a quote that they open, for this reason.
     pub(super) broken: Option<(usize, Trouble)>,
 }
