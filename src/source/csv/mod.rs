@@ -31,6 +31,12 @@
 //! Where quotes are broken, its end is anyone's guess: its first line is set aside, and the next line begins a record.
 //! A record longer than the limit loses its first line in the same way; its other lines, up to the limit, are read one
 //! by one.
+//!
+//! # Headers that come again
+//! A record that repeats the header is passed over and counted, whichever of its names stand in quotes, with a byte order
+//! mark before it or not; files of one column excepted, for there a value may well be its name. A header with its names in
+//! another order is a record like any other: what follows it belongs to other columns, which shows as values that fit no
+//! type. Files with columns in another order are to be given one by one, not concatenated.
 
 mod batches;
 pub mod column;
