@@ -123,7 +123,7 @@ fn a_ragged_row_deep_in_a_large_file_is_located_whatever_the_partitions() {
     let line = 2 + 2 * 50_000;
     for partition in ["1000", "65536", "100000000"] {
         let error = error_of(&file, &["-q", "count(*)", "--piece-bytes", partition]);
-        assert_says(&error, &["record 50001", &format!("line {line}"), "1 fields, too few"]);
+        assert_says(&error, &["record 50001", &format!("line {line}"), "1 field, too few"]);
     }
 }
 

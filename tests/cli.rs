@@ -481,7 +481,7 @@ fn malformed_records_are_skipped_counted_and_written() {
     }
     let file = std::fs::read_to_string(&rejects).unwrap();
     let lines: Vec<&str> = file.lines().map(|line| line.strip_prefix(&*input).unwrap_or(line)).collect();
-    assert_eq!(lines[1], ",3,8,,\"the record has 1 fields, too few\",\"b\"");
+    assert_eq!(lines[1], ",3,8,,\"the record has 1 field, too few\",\"b\"");
     assert_eq!(lines[2], ",5,14,i,\"the value is not Int64, the type given for its column\",\"c,x\"");
     for (target, code) in [(&input, 2), (&path("a.json"), 2), (&path("new.csv"), 0)] {
         let output = run(&["--rejects", target, "--output", &path("a.json")]);
