@@ -5,7 +5,7 @@ use super::super::simd::separators;
 use super::super::split::count_lines;
 use super::LINE_END_BYTES;
 use super::taker::{Step, Taker};
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 use std::ops::Range;
 
 /// The usual window of text.
@@ -58,9 +58,8 @@ impl Taker<'_, '_> {
         let end = at.saturating_add(WINDOW.min(self.cap - at).max(LEAST_WINDOW)).min(text.len());
         list.clear();
         separators(self.engine, &text[at..end], at as u32, &unquoted, list);
-        let line_end = self.rules.dialect.line_end().byte();
         lines.clear();
-        lines.extend(memchr_iter(line_end, &text[at..end]).map(|distance| (at + distance) as u32));
+        separators(self.engine, &text[at..end], at as u32, &self.rules.dialect.of_lines(), lines);
         self.walk_sparse(Separators { list, lines }, at..end)
     }
 
