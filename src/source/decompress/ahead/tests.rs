@@ -178,12 +178,12 @@ fn damage_anywhere_gives_the_text_and_the_error_of_decoding_in_order() {
         let is_near = |at: usize| borders.iter().any(|&border| (border.saturating_sub(3)..border + 4).contains(&at));
         let mut places = Dice(bytes.len() as u64);
         for length in magic_bytes..bytes.len() {
-            if is_near(length) || places.below(30) == 0 {
+            if is_near(length) || places.below(8) == 0 {
                 check(&bytes[..length], true, &|| format!("cut to {length}"));
             }
         }
         for at in magic_bytes..bytes.len() {
-            if places.below(if is_near(at) { 2 } else { 30 }) == 0 {
+            if places.below(if is_near(at) { 2 } else { 8 }) == 0 {
                 let bit = places.below(8);
                 let mut flipped = bytes.clone();
                 flipped[at] ^= 1 << bit;
