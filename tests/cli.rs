@@ -352,6 +352,19 @@ fn convert_writes_what_the_ending_says_and_ask_does_too() {
 }
 
 #[test]
+fn convert_says_which_columns_it_leaves_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("flat.csv");
+    let arguments = ["convert", "testdata/parquet/list_columns.parquet", "--to", target.to_str().unwrap()];
+    let stderr = |arguments: &[&str]| String::from_utf8(outcrop(arguments).stderr).unwrap();
+    let told = stderr(&arguments);
+    assert!(told.contains("the column `int64_list` is left out: it is a list"), "{told}");
+    let chosen = [&arguments[..], &["--select", "int64_list.length"]].concat();
+    assert_eq!(stderr(&chosen), "", "whoever names columns knows");
+    assert_eq!(std::fs::read_to_string(&target).unwrap().lines().next(), Some("int64_list.length"));
+}
+
+#[test]
 fn convert_partitions_into_folders_and_counts_what_it_wrote() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("by-month");

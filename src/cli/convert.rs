@@ -1,9 +1,10 @@
 //! `convert`: rows of the input, or the answer to a question, into files.
 
 use super::flags::{Convert, Rows, WriteFlags, WriteFormat};
-use super::messages::Stop;
+use super::messages::{Stop, warn};
 use super::run::{open, options, progress_of, report};
 use crate::error::{Error, ErrorKind};
+use crate::expr::refused_names;
 use crate::frame::{LazyFrame, Runner, Write};
 use crate::source::CancelToken;
 use crate::sql::{parse_expr, parse_question, underline};
@@ -13,13 +14,25 @@ use crate::write::{FileFormat, Target, WriteOptions, is_closed_pipe};
 pub(super) fn convert(command: &Convert, cancel: &CancelToken) -> Result<(), Stop> {
     let targets = command.write.to.iter().map(|target| target_of(target, &command.write));
     let targets = targets.collect::<Result<Vec<_>, _>>()?;
-    let frame = chosen(&open(&command.input, &command.run)?, &command.rows)?;
+    let all = open(&command.input, &command.run)?;
+    if !command.run.quiet && command.rows.question.is_none() && command.rows.select.is_empty() {
+        tell_left_out(&all)?;
+    }
+    let frame = chosen(&all, &command.rows)?;
     let progress = progress_of(&command.run);
     let options = options(&command.run, cancel, &progress)?;
     let writes: Vec<Write> = targets.into_iter().map(|(target, how)| Write::new(&frame, target, how)).collect();
     let done = write_all(&Runner::with_options(options), &writes);
     progress.finish();
     report(&done?.statistics, &command.run);
+    Ok(())
+}
+
+/// Warns of columns that are in the files and will not be in what is written.
+fn tell_left_out(all: &LazyFrame) -> Result<(), Error> {
+    for (name, what) in refused_names(&*all.schema()?) {
+        warn(&format!("the column `{name}` is left out: it is {what}"), &mut std::io::stderr());
+    }
     Ok(())
 }
 

@@ -86,8 +86,19 @@ pub(crate) fn refuse_name(name: &str, what: &str) -> (String, String) {
     (refused_key(name), what.to_owned())
 }
 
+/// The names that [`refuse_name`] put into the metadata of a schema, in order, and what they are.
+pub(crate) fn refused_names(schema: &Schema) -> Vec<(&str, &str)> {
+    let entries = schema.metadata().iter();
+    let mut names: Vec<_> =
+        entries.filter_map(|(key, what)| Some((key.strip_prefix(REFUSED)?, what.as_str()))).collect();
+    names.sort_unstable();
+    names
+}
+
+const REFUSED: &str = "outcrop.refused.";
+
 fn refused_key(name: &str) -> String {
-    format!("outcrop.refused.{name}")
+    format!("{REFUSED}{name}")
 }
 
 pub(super) struct Binder<'a> {
