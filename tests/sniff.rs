@@ -257,3 +257,27 @@ fn a_type_that_only_an_unsampled_file_contradicts_is_widened_on_the_way() {
     assert_eq!(table, "s\n10.5\n");
     assert!(warnings.contains("4.csv") && warnings.contains("Float64"), "{warnings}");
 }
+
+#[test]
+fn records_are_not_lost_to_comments_or_headers_without_a_word() {
+    let folder = Folder::new();
+    let units: String = (1..=50).map(|n| format!("{}{n},{n},x\n", if n % 3 == 0 { "#" } else { "" })).collect();
+    folder.file("units.csv", format!("unit,rent,city\n{units}"));
+    folder.file("remarks.csv", "a,b,c\n1,2,3\n# a remark\n4,5,6\n");
+    let people: String = (1..500).map(|n| format!("{n},\"name {n}, x\",2001-01-01\n")).collect();
+    folder.file("people.csv", people);
+    let count = |name: &str| answer(&folder, &["count", name, "--format", "csv"]);
+    assert_eq!(count("units.csv"), ("count\n50\n".to_owned(), String::new()));
+    let (rows, warnings) = count("remarks.csv");
+    assert!(rows == "count\n2\n" && warnings.contains("--comment none"), "{rows} {warnings}");
+    let (rows, warnings) = count("people.csv");
+    assert!(rows == "count\n499\n" && warnings.contains("--header"), "{rows} {warnings}");
+}
+
+#[test]
+fn options_for_files_that_are_not_there_are_told() {
+    let folder = Folder::new();
+    folder.file("a.csv", "a,b\n1,2\n");
+    let (_, warnings) = answer(&folder, &["count", "a.csv", "--file-options", "plane*.csv: no-header"]);
+    assert!(warnings.contains("`plane*.csv` apply to none of the files"), "{warnings}");
+}

@@ -1,10 +1,9 @@
 //! `convert`: rows of the input, or the answer to a question, into files.
 
 use super::flags::{Convert, Rows, WriteFlags, WriteFormat};
-use super::messages::{Stop, warn};
-use super::run::{open, options, progress_of, report};
+use super::messages::Stop;
+use super::run::{open, options, progress_of, report, tell_left_out};
 use crate::error::{Error, ErrorKind};
-use crate::expr::refused_names;
 use crate::frame::{LazyFrame, Runner, Write};
 use crate::source::CancelToken;
 use crate::sql::{parse_expr, parse_question, underline};
@@ -15,8 +14,8 @@ pub(super) fn convert(command: &Convert, cancel: &CancelToken) -> Result<(), Sto
     let targets = command.write.to.iter().map(|target| target_of(target, &command.write));
     let targets = targets.collect::<Result<Vec<_>, _>>()?;
     let all = open(&command.input, &command.run)?;
-    if !command.run.quiet && command.rows.question.is_none() && command.rows.select.is_empty() {
-        tell_left_out(&all)?;
+    if command.rows.question.is_none() && command.rows.select.is_empty() {
+        tell_left_out(&all, &command.run)?;
     }
     let frame = chosen(&all, &command.rows)?;
     let progress = progress_of(&command.run);
@@ -25,14 +24,6 @@ pub(super) fn convert(command: &Convert, cancel: &CancelToken) -> Result<(), Sto
     let done = write_all(&Runner::with_options(options), &writes);
     progress.finish();
     report(&done?.statistics, &command.run);
-    Ok(())
-}
-
-/// Warns of columns that are in the files and will not be in what is written.
-fn tell_left_out(all: &LazyFrame) -> Result<(), Error> {
-    for (name, what) in refused_names(&*all.schema()?) {
-        warn(&format!("the column `{name}` is left out: it is {what}"), &mut std::io::stderr());
-    }
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use super::stats;
 use crate::atomic::{Partial, remove_unfinished};
 use crate::error::{Error, ErrorKind};
 use crate::exec::{RunOptions, RunStatistics, flows_through, stream};
-use crate::expr::count_rows;
+use crate::expr::{count_rows, refused_names};
 use crate::frame::{CsvScan, DataFrame, LazyFrame, Runner, Write as FileWrite};
 use crate::panics::is_caught;
 use crate::plan::{LogicalPlan, explain};
@@ -180,6 +180,9 @@ fn texts(questions: &Questions) -> Result<Vec<String>, Error> {
 
 fn frames(input: &Input, run: &Run, texts: &[String]) -> Result<Vec<LazyFrame>, Error> {
     let all = open(input, run)?;
+    if texts.iter().any(|text| text.trim_start().starts_with('*')) {
+        tell_left_out(&all, run)?;
+    }
     texts.iter().map(|text| all.ask(text)).collect::<Result<_, _>>()
 }
 
@@ -227,6 +230,16 @@ pub(super) fn progress_of(run: &Run) -> Arc<Progress> {
     Arc::new(Progress::new(!run.quiet && !run.no_progress && io::stderr().is_terminal()))
 }
 
+/// Warns of columns that are in the files and not among all columns.
+pub(super) fn tell_left_out(all: &LazyFrame, run: &Run) -> Result<(), Error> {
+    if !run.quiet {
+        for (name, what) in refused_names(&*all.schema()?) {
+            warn(&format!("the column `{name}` is left out: it is {what}"), &mut io::stderr());
+        }
+    }
+    Ok(())
+}
+
 fn ask(command: &Ask, cancel: &CancelToken) -> Result<(), Stop> {
     let texts = texts(&command.questions)?;
     let frames = frames(&command.input, &command.run, &texts)?;
@@ -235,7 +248,9 @@ fn ask(command: &Ask, cancel: &CancelToken) -> Result<(), Stop> {
 }
 
 fn head(command: &Head, cancel: &CancelToken) -> Result<(), Stop> {
-    let frame = open(&command.input, &command.run)?.head(command.rows);
+    let all = open(&command.input, &command.run)?;
+    tell_left_out(&all, &command.run)?;
+    let frame = all.head(command.rows);
     answer(&command.input, &[frame], &[String::new()], &command.output, &command.run, cancel)
 }
 
@@ -402,6 +417,7 @@ fn schema(command: &Schema) -> Result<(), Stop> {
             warn(&warning, &mut io::stderr());
         }
     }
+    tell_left_out(&frame, &command.run)?;
     if command.explain
         && let Some(text) = frame.plan()?.source().explain_schema()
     {

@@ -188,7 +188,7 @@ pub(crate) struct Input {
     pub(crate) types: Vec<TypeOverride>,
     /// What stands for a missing value [default: empty, NA]
     ///
-    /// Repeat it, or separate by commas; what is given replaces the default. A quoted field is never missing.
+    /// Repeat it, or separate by commas; what is given replaces the default. A quoted field of a text column is never missing.
     #[arg(long, value_name = "TOKEN", value_delimiter = ',', allow_hyphen_values = true)]
     pub(crate) null: Option<Vec<String>>,
     /// The byte between fields, such as ';', '\t' or tab [default: told from samples]

@@ -160,7 +160,9 @@ fn said(class: Class, count: u64, first: &First, file: Option<&Path>) -> String 
         Class::Padded => format!("{records} {were} too short or too long and {were} padded or cut; {the_first}"),
         Class::Header => {
             let repeat = if count == 1 { "repeats" } else { "repeat" };
-            format!("{records} {repeat} the header and {were} passed over; {the_first}")
+            format!(
+                "{records} {repeat} the header and {were} passed over (--keep-headers reads them as data); {the_first}"
+            )
         }
     }
 }

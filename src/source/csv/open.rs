@@ -75,7 +75,10 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, inputs: &TextInputs)
             warnings.of_file(&name, warning);
         }
         if looked.header.recoded > 0 {
-            let names = format!("{} column names are not UTF-8 and were read as windows-1252", looked.header.recoded);
+            let names = match looked.header.recoded {
+                1 => "1 column name is not UTF-8 and was read as windows-1252".to_owned(),
+                several => format!("{several} column names are not UTF-8 and were read as windows-1252"),
+            };
             warnings.of_file(&name, &names);
         }
         let map = columns.take(&looked)?;
@@ -88,6 +91,9 @@ pub(super) fn open(paths: &[PathBuf], options: &CsvOptions, inputs: &TextInputs)
     for file in &mut files {
         // Later files may have brought more columns.
         file.map.resize(columns.names().len(), None);
+    }
+    for rule in options.for_files.iter().filter(|rule| !paths.iter().any(|path| rule.applies_to(path))) {
+        warnings.others.push(format!("the options for `{}` apply to none of the files", rule.pattern()));
     }
     unify_decimals(&mut files, options);
     warnings.others.extend(columns.warning());

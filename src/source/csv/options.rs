@@ -178,6 +178,11 @@ impl FileRule {
         Ok(FileRule { pattern, change: Arc::new(change) })
     }
 
+    /// The pattern.
+    pub fn pattern(&self) -> &str {
+        self.pattern.as_str()
+    }
+
     /// Whether the rule applies to this file.
     pub fn applies_to(&self, path: &Path) -> bool {
         match path.file_name() {

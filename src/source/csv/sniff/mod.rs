@@ -149,6 +149,12 @@ pub fn sniff(head: &[u8], at_end: bool, options: &CsvOptions, likely: Option<Dia
             given_skip + 1
         ));
     }
+    if options.comment.is_none() && best.has_comments(&head) {
+        sniffed.warnings.push(format!(
+            "lines that begin with {:?} are comments and not read\nhint: --comment none reads them",
+            char::from(COMMENT)
+        ));
+    }
     head.finish(&mut sniffed, Some(best));
     Ok(sniffed)
 }
@@ -321,7 +327,10 @@ impl Head<'_> {
                         .and_then(|dialect| dialect.with_comment(comment))
                         .map(|dialect| dialect.with_line_end(self.line_end));
                     let Ok(dialect) = dialect else { continue };
-                    readings.extend(Reading::of(self, dialect, rank).filter(|reading| reading.is_possible(self)));
+                    let is_possible = |reading: &Reading| {
+                        reading.is_possible(self) && (options.comment.is_some() || reading.comments_are_none(self))
+                    };
+                    readings.extend(Reading::of(self, dialect, rank).filter(is_possible));
                 }
             }
         }

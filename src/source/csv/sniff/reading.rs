@@ -5,6 +5,7 @@ use super::{Head, show};
 use crate::source::csv::dialect::Dialect;
 use crate::source::csv::record::{MalformedKind, scan_record};
 use crate::source::csv::split::count_lines;
+use memchr::memchr_iter;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -122,6 +123,33 @@ impl Reading {
         self.fields >= 2 && self.score > 0.0 && self.consistency >= enough && several && preamble
     }
 
+    /// Where comment lines below the first record begin.
+    fn comments<'a>(&self, head: &Head<'a>) -> impl Iterator<Item = usize> + use<'a> {
+        let (text, comment) = (head.text, self.dialect.comment());
+        let first = self.rows.first().and_then(|row| row.first()).map_or(head.start, |field| field.start);
+        let line_ends = memchr_iter(self.dialect.line_end().byte(), &text[first..]);
+        line_ends.map(move |at| first + at + 1).filter(move |&at| comment.is_some() && text.get(at).copied() == comment)
+    }
+
+    /// Whether comments stand below the first record.
+    pub(super) fn has_comments(&self, head: &Head<'_>) -> bool {
+        self.comments(head).next().is_some()
+    }
+
+    /// Whether most of what would be comments below the first record are not records of as many fields as the others.
+    pub(super) fn comments_are_none(&self, head: &Head<'_>) -> bool {
+        let Ok(dialect) = self.dialect.with_comment(None) else { return true };
+        let (mut records, mut others) = (0, 0);
+        let mut ends = Vec::new();
+        for start in self.comments(head) {
+            match scan_record(head.text, start, &dialect, head.at_end, 0, &mut ends) {
+                Some(record) if record.fields == self.fields && record.trouble.is_none() => records += 1,
+                _ => others += 1,
+            }
+        }
+        records <= others
+    }
+
     /// Whether every record has as many fields as the others, two or more, and there is nothing to explain away.
     pub(super) fn is_clean(&self) -> bool {
         self.fields >= 2 && self.consistency >= 1.0 && self.breaches == 0 && self.skip_lines == 0
@@ -178,8 +206,10 @@ impl Reading {
             reasons.push(format!("{:?} stands before quotes inside of quoted fields", char::from(escape)));
         }
         if let Some(comment) = self.dialect.comment() {
-            reasons
-                .push(format!("lines that begin with {:?} do not fit the table and are comments", char::from(comment)));
+            reasons.push(format!(
+                "lines that begin with {:?} are comments: most of them do not fit the table",
+                char::from(comment)
+            ));
         }
         if self.skip_lines > 0 {
             reasons.push(format!("{} lines before the table have fewer fields", self.skip_lines));

@@ -119,6 +119,9 @@ fn cases() -> Vec<(&'static str, &'static str, Told)> {
         ("an index without a name", ",0,1\n0,5,6\n1,7,8\n", PLAIN),
         ("numbers above texts", "1,2\nfoo,bar\nbaz,qux\n", PLAIN),
         ("a missing number in the first record", "1,NA,3\n4,5,6\n", no_header(b',')),
+        ("names above names and numbers above numbers", "1,2.5,abc\n2,3.5,def\n3,4.5,ghi\n", no_header(b',')),
+        ("numbers, texts and dates", "1,\"x, y\",2001-01-01\n2,\"z, y\",2001-01-02\n", no_header(b',')),
+        ("years as names", "country,2001,2002\nx,10,20\ny,11,21\n", PLAIN),
         // What stands before the table.
         ("a title", "Flights by month\na,b,c\n1,2,3\n4,5,6\n", skip(1)),
         ("a title and a blank line", "Flights\n\na,b\nx,y\nz,w\n", skip(2)),
@@ -133,6 +136,7 @@ fn cases() -> Vec<(&'static str, &'static str, Told)> {
             "a,b\n1,2\n# more\n# and more, and more\n3,4\n",
             Told { comment: Some(b'#'), ..PLAIN },
         ),
+        ("records that begin like comments", "id,name\n1,x\n#2,y\n3,z\n", PLAIN),
         // Quotes.
         ("single quotes", "a,b\n'x,y',1\n'z,w',2\n", Told { ..single }),
         ("single quotes everywhere", "'a','b'\n'x','1'\n'z','2'\n", Told { quote: Some(b'\''), ..PLAIN }),
