@@ -29,8 +29,8 @@ fn wanted_field(field: &FieldRef, leaves: &SchemaDescriptor, next: &mut usize) -
     Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
-/// The schema to ask the decoder for where it will meet damage, with debug assertions on: its decoder of views skips
-/// damaged lengths without checking them.
+/// The schema to ask the decoder for where it will meet damage: its decoder of views skips damaged lengths without
+/// checking them.
 pub(super) fn checked_schema(schema: &Schema) -> Schema {
     let fields: Vec<FieldRef> = schema.fields().iter().map(checked_field).collect();
     Schema::new_with_metadata(fields, schema.metadata().clone())
