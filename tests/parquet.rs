@@ -533,6 +533,66 @@ fn damage_hurts_the_questions_that_need_its_rows_alone_and_in_company() {
     }
 }
 
+/// In a build without checks of arithmetic, the decoder may ask for more memory than there is, which ends the process.
+#[test]
+fn a_damaged_length_hides_the_rows_behind_it_on_its_page_and_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lengths.parquet");
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..4000).map(|at| format!("text {at:05}"))));
+    let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(0..4000));
+    let batch = RecordBatch::try_from_iter([("t", texts), ("i", keys)]).unwrap();
+    let properties = WriterProperties::builder().set_dictionary_enabled(false).set_data_page_row_count_limit(500);
+    write(&path, &batch, properties.build());
+    let mut bytes = std::fs::read(&path).unwrap();
+    let text = bytes.windows(10).position(|window| window == b"text 01234").unwrap();
+    bytes[text - 2] = 0xFF;
+    std::fs::write(&path, bytes).unwrap();
+    let frame = scan_parquet([&path]).unwrap();
+    for (threads, size) in [(1, 1 << 20), (3, 1), (2, 9000)] {
+        let runner = Runner::new().threads(threads).batch_bytes(size).piece_bytes(size);
+        let ask = |question: &str| runner.compute::<_, DataFrame>(frame.ask(question).unwrap());
+        let sound = ask("count(t) as n, max(t) as m where i < 1234 or i >= 1500").unwrap();
+        assert_eq!(sound.value(0, "n").unwrap(), Value::Int64(3734));
+        for (question, record) in [("max(t)", 1235), ("t where i = 1235", 1236), ("t where i > 1400", 1402)] {
+            let error = ask(question).unwrap_err();
+            assert_eq!((error.kind(), error.place().record), (ErrorKind::Malformed, Some(record)), "{error}");
+        }
+    }
+}
+
+#[test]
+fn damaged_codes_hurt_the_same_rows_whatever_the_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("codes.parquet");
+    // A run of one text in the middle of others: the length of the run, then its code.
+    let text =
+        |row: usize| if (6000..9000).contains(&row) { "run".to_owned() } else { format!("text {}", row * 7 % 11) };
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..20_000).map(text)));
+    let rows: ArrayRef = Arc::new(Int64Array::from_iter_values(0..20_000));
+    let batch = RecordBatch::try_from_iter_with_nullable([("t", texts, false), ("i", rows, false)]).unwrap();
+    let properties = WriterProperties::builder().set_statistics_enabled(EnabledStatistics::None);
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties.build())).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let code = bytes.windows(3).position(|window| window == [0xF0, 0x2E, 11]).unwrap() + 2;
+    bytes[code] = 0x7F;
+    std::fs::write(&path, bytes).unwrap();
+    let frame = scan_parquet([&path]).unwrap();
+    for question in ["max(t)", "count(*) by t", "t where i >= 5000 limit 2000", "count(t) where i % 3 = 1"] {
+        let asked = |size: usize| {
+            let runner = Runner::new().threads(2).batch_bytes(size).piece_bytes(size);
+            runner.compute::<_, DataFrame>(frame.ask(question).unwrap()).unwrap_err().to_string()
+        };
+        let expected = asked(1 << 20);
+        assert!(expected.contains("record 600"), "{expected}");
+        for size in [1, 9000, 40_000, 100_000] {
+            assert_eq!(asked(size), expected, "{question}, batches of {size} bytes");
+        }
+    }
+}
+
 #[test]
 fn a_question_whose_statistics_rule_damage_out_is_not_hurt_by_one_that_reads_it() {
     let folder = tempfile::tempdir().unwrap();

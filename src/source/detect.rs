@@ -189,7 +189,11 @@ fn by_text(text: &[u8], is_end: bool) -> Result<InputFormat> {
         if line.is_empty() || is_cut && lines > 0 {
             continue;
         }
-        let is_object = line[0] == b'{' && if is_cut { line.starts_with(b"{\"") } else { is_json_object(line) };
+        let is_object = match line.strip_prefix(b"{") {
+            Some(rest) if is_cut => rest.trim_ascii_start().starts_with(b"\""),
+            Some(_) => is_json_object(line),
+            None => false,
+        };
         // The first line has more weight by half a line.
         objects += if is_object { 2 + i32::from(lines == 0) } else { 0 };
         lines += 1;
@@ -230,6 +234,18 @@ mod tests {
             let error = by_text(text, true).unwrap_err();
             let hint = error.hint_text().unwrap();
             assert!(hint.contains("jq") && hint.contains("--input-format csv"), "{hint}");
+        }
+    }
+
+    #[test]
+    fn an_object_longer_than_what_is_looked_at_is_told_by_its_beginning() {
+        for (text, format) in [
+            (&b"{\"a\": \"x"[..], InputFormat::Ndjson),
+            (b"{ \"a\": \"x", InputFormat::Ndjson),
+            (b"{\t\"a\" : \"x", InputFormat::Ndjson),
+            (b"{ a, b", InputFormat::Csv),
+        ] {
+            assert_eq!(by_text(text, false).unwrap(), format, "{}", String::from_utf8_lossy(text));
         }
     }
 

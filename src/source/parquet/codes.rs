@@ -24,18 +24,24 @@ pub(super) struct CodedColumns {
 /// A text that is not a code takes more bytes, for its length alone.
 const CODE_BYTES: u64 = 3;
 
+fn codes() -> EncodingMask {
+    EncodingMask::new_from_encodings([Encoding::RLE_DICTIONARY, Encoding::PLAIN_DICTIONARY].iter())
+}
+
+/// Whether all pages of a chunk hold codes, if the footer says so or otherwise.
+pub(super) fn all_pages_are_said_to_hold_codes(chunk: &ColumnChunkMetaData) -> Option<bool> {
+    let mask = chunk.page_encoding_stats_mask()?;
+    Some(mask.encodings().next().is_some() && mask.encodings().all(|encoding| codes().is_set(encoding)))
+}
+
 /// Whether all pages of a chunk hold codes. Where the footer does not say so, it shows in the bytes that a value takes;
 /// a wrong guess costs time only.
 fn all_pages_hold_codes(chunk: &ColumnChunkMetaData) -> bool {
-    let codes = EncodingMask::new_from_encodings([Encoding::RLE_DICTIONARY, Encoding::PLAIN_DICTIONARY].iter());
-    match chunk.page_encoding_stats_mask() {
-        Some(mask) => mask.encodings().next().is_some() && mask.encodings().all(|encoding| codes.is_set(encoding)),
-        None => {
-            let bytes = chunk.uncompressed_size().unsigned_abs();
-            chunk.encodings().any(|encoding| codes.is_set(encoding))
-                && bytes <= chunk.num_values().unsigned_abs().saturating_mul(CODE_BYTES)
-        }
-    }
+    all_pages_are_said_to_hold_codes(chunk).unwrap_or_else(|| {
+        let bytes = chunk.uncompressed_size().unsigned_abs();
+        chunk.encodings().any(|encoding| codes().is_set(encoding))
+            && bytes <= chunk.num_values().unsigned_abs().saturating_mul(CODE_BYTES)
+    })
 }
 
 impl Planner<'_> {

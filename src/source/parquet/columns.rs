@@ -9,7 +9,7 @@ use super::damage::Lone;
 use super::fragments::{CELL_ROWS, FilePlan, Fragment};
 use super::open::ParquetFile;
 use super::rows::{count, only, take_rows, unite};
-use super::schema::checked_schema;
+use super::schema::{Coded, checked_schema};
 use crate::batch::coded::Coder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::arrow_types::columns::{FileColumn, Meaning, at_path};
@@ -51,8 +51,8 @@ pub(super) struct FileReader {
     files: Arc<[ParquetFile]>,
     pub(super) file: usize,
     plan: FilePlan,
-    /// What the decoder is to know where it will meet damage.
-    checked: OnceLock<Option<ArrowReaderMetadata>>,
+    /// By row group, what the decoder is to know where it will meet damage.
+    checked: Box<[OnceLock<Option<ArrowReaderMetadata>>]>,
     pub(super) columns: Vec<ReadColumn>,
     pub(super) schema: SchemaRef,
     pub(super) filter: Option<Arc<dyn RowFilter>>,
@@ -81,11 +81,12 @@ impl FileReader {
             Field::new(&column.name, column.column_type.arrow(), true)
         };
         let schema = Arc::new(Schema::new(request.columns.iter().map(field).collect::<Vec<_>>()));
+        let checked = (0..files[file].row_groups()).map(|_| OnceLock::new()).collect();
         FileReader {
             files,
             file,
             plan,
-            checked: OnceLock::new(),
+            checked,
             columns: read,
             schema,
             filter: request.filter.clone(),
@@ -132,8 +133,10 @@ impl FileReader {
         rows: &[Range<u64>],
         batch_rows: u64,
     ) -> Result<ParquetRecordBatchReader> {
-        let checked = self.checked.get_or_init(|| {
-            let schema = Arc::new(checked_schema(self.plan.metadata.schema()));
+        let checked = self.checked[fragment.row_group].get_or_init(|| {
+            let group = self.plan.metadata.metadata().row_group(fragment.row_group);
+            let coded = |leaf| group.columns().get(leaf).map_or(Coded::Otherwise, Coded::of);
+            let schema = Arc::new(checked_schema(self.plan.metadata.schema(), coded));
             let options = ArrowReaderOptions::new().with_schema(schema);
             attempted(|| ArrowReaderMetadata::try_new(Arc::clone(self.plan.metadata.metadata()), options))
         });

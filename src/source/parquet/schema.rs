@@ -1,8 +1,10 @@
 //! What the decoder is asked to deliver.
 
+use super::codes::all_pages_are_said_to_hold_codes;
 use crate::source::arrow_types::columns::leaf_count;
 use arrow::datatypes::{DataType, FieldRef, Schema, TimeUnit};
-use parquet::basic::Type as PhysicalType;
+use parquet::basic::{Encoding, Type as PhysicalType};
+use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::schema::types::SchemaDescriptor;
 use std::sync::Arc;
 
@@ -29,19 +31,63 @@ fn wanted_field(field: &FieldRef, leaves: &SchemaDescriptor, next: &mut usize) -
     Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
-/// The schema to ask the decoder for where it will meet damage: its decoder of views skips damaged lengths without
-/// checking them.
-pub(super) fn checked_schema(schema: &Schema) -> Schema {
-    let fields: Vec<FieldRef> = schema.fields().iter().map(checked_field).collect();
+/// The schema to ask the decoder for where it will meet damage, given how the chunk of each leaf is coded: texts and
+/// bytes in the form in which the decoder neither looks ahead, so that a row could be read or not by where reading
+/// began, nor trusts what it passes over.
+///
+/// - Its views and its offsets decode codes a thousand ahead; codes by themselves are decoded as they are asked for.
+/// - Its views do not check lengths that are stored together.
+/// - Its offsets, having passed over a length that leads beyond the page, ask for more memory than there is, which ends
+///   the process.
+pub(super) fn checked_schema(schema: &Schema, coded: impl Fn(usize) -> Coded) -> Schema {
+    let mut next = 0;
+    let fields: Vec<FieldRef> = schema.fields().iter().map(|field| checked_field(field, &coded, &mut next)).collect();
     Schema::new_with_metadata(fields, schema.metadata().clone())
 }
 
-fn checked_field(field: &FieldRef) -> FieldRef {
+/// How texts are stored in a column chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coded {
+    /// As codes on every page.
+    Everywhere,
+    /// Some with all lengths of a page before all texts.
+    LengthsFirst,
+    /// Some, or all, each behind its length.
+    Otherwise,
+}
+
+impl Coded {
+    /// As the footer has it.
+    pub(super) fn of(chunk: &ColumnChunkMetaData) -> Self {
+        if all_pages_are_said_to_hold_codes(chunk) == Some(true) {
+            Coded::Everywhere
+        } else if chunk.encodings().any(|encoding| encoding == Encoding::DELTA_LENGTH_BYTE_ARRAY) {
+            Coded::LengthsFirst
+        } else {
+            Coded::Otherwise
+        }
+    }
+}
+
+fn checked_field(field: &FieldRef, coded: &impl Fn(usize) -> Coded, next: &mut usize) -> FieldRef {
+    let first = *next;
     let data_type = match field.data_type() {
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(checked_field).collect()),
-        DataType::Utf8View => DataType::LargeUtf8,
-        DataType::BinaryView => DataType::LargeBinary,
-        other => other.clone(),
+        DataType::Struct(fields) => {
+            DataType::Struct(fields.iter().map(|field| checked_field(field, coded, next)).collect())
+        }
+        other => {
+            *next += leaf_count(other);
+            let offsets = match other {
+                DataType::Utf8View => Some(DataType::LargeUtf8),
+                DataType::BinaryView => Some(DataType::LargeBinary),
+                _ => None,
+            };
+            match (offsets, coded(first)) {
+                (Some(texts), Coded::Everywhere) => DataType::Dictionary(Box::new(DataType::Int32), Box::new(texts)),
+                (Some(texts), Coded::LengthsFirst) => texts,
+                _ => other.clone(),
+            }
+        }
     };
     Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
