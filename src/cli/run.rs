@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::exec::{RunOptions, RunStatistics, flows_through, stream};
 use crate::expr::{count_rows, refused_names};
 use crate::frame::{CsvScan, DataFrame, LazyFrame, Runner, Write as FileWrite};
+use crate::memory::{Budget, Spill};
 use crate::panics::is_caught;
 use crate::plan::{LogicalPlan, explain};
 use crate::source::CancelToken;
@@ -195,6 +196,11 @@ pub(super) fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>)
     if let Some(threads) = run.threads {
         options.threads = threads.get();
     }
+    options.budget = match run.memory {
+        Some(limit) => Budget::new(usize::try_from(limit.0).unwrap_or(usize::MAX)),
+        None => Budget::of_environment()?,
+    };
+    options.spill = Spill::new(run.spill_dir.clone(), run.spill_limit.map(|limit| limit.0));
     if let Some(bytes) = run.piece_bytes {
         options.piece_bytes = bytes.get();
     }
@@ -345,11 +351,8 @@ fn write_stream(frame: &LazyFrame, options: RunOptions, format: Format) -> Resul
 }
 
 fn write(frames: &[DataFrame], titles: &[String], format: Format, codec: Codec, output: &Output) -> Result<(), Stop> {
-    let answer =
-        |(frame, title): (&'_ DataFrame, &'_ String)| (frame.schema().clone(), title.clone(), frame.batches().to_vec());
-    let parts: Vec<_> = frames.iter().zip(titles).map(answer).collect();
     let answers: Vec<Answer<'_>> =
-        parts.iter().map(|(schema, title, batches)| Answer { title, schema, batches }).collect();
+        frames.iter().zip(titles).map(|(frame, title)| Answer { title, frame }).collect();
     let Some(path) = &output.output else {
         let terminal = io::stdout().is_terminal();
         let layout = Layout { width: terminal.then(terminal_width).flatten(), rows: terminal.then_some(TABLE_ROWS) };

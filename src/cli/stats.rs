@@ -24,6 +24,7 @@ fn figures(statistics: &RunStatistics) -> Vec<(&'static str, String)> {
         ("bytes_written", statistics.bytes_written.to_string()),
         ("files_written", statistics.files_written.to_string()),
         ("fields_recoded", statistics.fields_recoded.to_string()),
+        ("bytes_spilled", statistics.bytes_spilled.to_string()),
         ("peak_held_bytes", statistics.peak_held_bytes.to_string()),
         ("threads", statistics.threads.to_string()),
         ("seconds_sample", format!("{:.6}", seconds.sample)),

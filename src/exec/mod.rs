@@ -19,6 +19,7 @@ mod output;
 mod pass;
 mod rejects;
 mod run;
+mod runs;
 mod sink;
 mod statistics;
 mod stream;

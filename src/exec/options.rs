@@ -1,7 +1,7 @@
 //! How to run: chosen apart from what is asked.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory::Budget;
+use crate::memory::{Budget, Spill};
 use crate::source::CancelToken;
 use std::fmt;
 use std::path::PathBuf;
@@ -77,8 +77,10 @@ pub struct RunOptions {
     /// with file, line, byte, column, reason and the record as it stands there (bytes that are not UTF-8 as `\xE9`).
     /// The rows are in input order. The file appears when the run has ended well. Default: nowhere.
     pub rejects: Option<PathBuf>,
-    /// The memory account. Default: counts without a limit.
+    /// The memory account. Default: see [`Budget::of_environment`].
     pub budget: Budget,
+    /// Where what does not fit in memory goes.
+    pub spill: Spill,
     /// Told of warnings. Default: nobody (they also come back with the result).
     pub on_warning: Option<WarningCallback>,
     /// Told of progress. Default: nobody.
@@ -95,7 +97,8 @@ impl Default for RunOptions {
             batch_bytes: 1 << 18,
             cancel: CancelToken::new(),
             rejects: None,
-            budget: Budget::unlimited(),
+            budget: Budget::of_environment().unwrap_or_else(|_| Budget::unlimited()),
+            spill: Spill::default(),
             on_warning: None,
             on_progress: None,
         }

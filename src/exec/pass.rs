@@ -6,7 +6,7 @@ use super::outcome::{FirstMisfit, PassOutcome, Verdict};
 use super::output::Gate;
 use super::rejects::{Keeping, Rejects, Wants};
 use super::run::tell;
-use super::sink::{self, Materialised, Sink};
+use super::sink::{self, Materialised, Room, Sink};
 use super::statistics::RunStatistics;
 use super::work::PassStage;
 use super::worker::{Shared, Worker, lock};
@@ -165,9 +165,10 @@ fn end(outcome: &PassOutcome, at: usize, sink: Box<dyn Sink>, columns: &[usize])
 
 /// Lets the workers work and joins their sinks: one a stage.
 fn work(shared: &Shared<'_>, statistics: &mut RunStatistics) -> Result<Vec<Box<dyn Sink>>> {
-    let make = || -> Result<Vec<Box<dyn Sink>>> {
-        shared.stages.iter().map(|stage| sink::make(&stage.stage, &shared.options.budget)).collect()
-    };
+    let options = shared.options;
+    let room = Room::of_each(options.workers() * shared.stages.len(), &options.budget, &options.spill);
+    let make =
+        || -> Result<Vec<Box<dyn Sink>>> { shared.stages.iter().map(|stage| sink::make(&stage.stage, &room)).collect() };
     let mut workers =
         (0..shared.options.workers()).map(|_| Ok(Worker::new(shared, make()?))).collect::<Result<Vec<_>>>()?;
     match shared.options.scheduler {

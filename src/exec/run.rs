@@ -10,10 +10,10 @@ use super::statistics::RunStatistics;
 use super::stream::flow;
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::StoredRows;
 use crate::plan::{LogicalPlan, SinkSpec, Stage, StageInput, lower};
 use crate::source::Source;
 use crate::source::memory::MemorySource;
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Answer {
     /// The columns.
     pub schema: SchemaRef,
     /// The rows, in order.
-    pub batches: Vec<RecordBatch>,
+    pub rows: StoredRows,
 }
 
 /// What a run returns.
@@ -73,6 +73,7 @@ pub fn run(plans: &[LogicalPlan], options: &RunOptions) -> Result<RunOutput> {
 /// Those of [`run`], and those of the outputs.
 pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], options: &RunOptions) -> Result<RunOutput> {
     let start = Instant::now();
+    let spilled_before = options.spill.written_bytes();
     let mut statistics = RunStatistics { threads: options.workers(), ..RunStatistics::default() };
     let mut warnings = Vec::new();
     let question = |(at, plan): (usize, &LogicalPlan)| {
@@ -102,10 +103,11 @@ pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], optio
     }
     rejects::finish(&set_aside, options, &mut statistics, &mut warnings)?;
     statistics.rows_kept = questions.iter().map(|question| question.kept).collect();
+    statistics.bytes_spilled = options.spill.written_bytes() - spilled_before;
     statistics.seconds.wall = start.elapsed().as_secs_f64();
     let answer = |question: Question<'_>| {
         let result = question.result.ok_or_else(|| Error::internal("a question ended without an answer"))?;
-        Ok(Answer { schema: result.schema, batches: result.batches })
+        Ok(Answer { schema: result.schema, rows: result.rows })
     };
     Ok(RunOutput { answers: questions.into_iter().map(answer).collect::<Result<_>>()?, statistics, warnings })
 }
@@ -249,7 +251,7 @@ fn finish(
             return Err(Error::internal("a stage without an input"));
         };
         let columns = (0..before.schema.fields().len()).collect();
-        let source: Arc<dyn Source> = Arc::new(MemorySource::new(before.schema, before.batches));
+        let source: Arc<dyn Source> = Arc::new(MemorySource::of_rows(before.schema, before.rows));
         stage.input = StageInput::Scan { source: Arc::clone(&source), columns };
         for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut [])?.stages {
             match end {
@@ -289,12 +291,7 @@ fn pour(
     let Some(output) = question.output.filter(|_| !question.poured) else { return Ok(()) };
     let Some(whole) = question.result.take() else { return Err(Error::internal("an output without an answer")) };
     let schema = whole.schema;
-    let slices = |batch: RecordBatch| {
-        let rows = batch.num_rows();
-        (0..rows).step_by(POURED_ROWS).map(move |start| batch.slice(start, POURED_ROWS.min(rows - start)))
-    };
-    let batches = whole.batches.into_iter().flat_map(slices).collect();
-    let source: Arc<dyn Source> = Arc::new(MemorySource::new(Arc::clone(&schema), batches));
+    let source: Arc<dyn Source> = Arc::new(MemorySource::of_rows(Arc::clone(&schema), whole.rows.cut(POURED_ROWS)));
     let input = StageInput::Scan { source: Arc::clone(&source), columns: (0..schema.fields().len()).collect() };
     let sink = SinkSpec::Collect { limit: None };
     let stage = Stage { input, steps: Vec::new(), sink, schema: Arc::clone(&schema) };

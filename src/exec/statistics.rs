@@ -38,6 +38,8 @@ pub struct RunStatistics {
     pub files_written: u64,
     /// The most bytes that sinks held at any time.
     pub peak_held_bytes: u64,
+    /// Bytes written to disk because they did not fit in memory.
+    pub bytes_spilled: u64,
     /// Worker threads.
     pub threads: usize,
     /// Where the time went.

@@ -6,7 +6,7 @@ use super::reduction::Reduction;
 use super::value::{FromValue, Value};
 use crate::error::{Error, Result};
 use crate::exec::{Progress, RunOptions, RunStatistics, Scheduler, Warning, run};
-use crate::memory::Budget;
+use crate::memory::{Budget, ByteSize, Spill};
 use crate::plan::LogicalPlan;
 use crate::source::CancelToken;
 use std::path::PathBuf;
@@ -248,10 +248,23 @@ impl Runner {
         self
     }
 
-    /// The memory account. Default: counts without a limit.
+    /// The most memory that the run may take; what does not fit goes to disk. Default: see [`Budget::of_environment`].
+    #[must_use]
+    pub fn memory(self, limit: ByteSize) -> Self {
+        self.budget(Budget::new(usize::try_from(limit.0).unwrap_or(usize::MAX)))
+    }
+
+    /// The memory account, perhaps one that several runs share. Default: as [`Runner::memory`].
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
         self.options.budget = budget;
+        self
+    }
+
+    /// Where what does not fit in memory goes. Default: see [`Spill::new`].
+    #[must_use]
+    pub fn spill(mut self, spill: Spill) -> Self {
+        self.options.spill = spill;
         self
     }
 
@@ -297,7 +310,7 @@ impl Runner {
         let plan = |frame: &LazyFrame| Ok(LogicalPlan::clone(frame.plan()?));
         let plans = targets.frames().iter().map(plan).collect::<Result<Vec<_>>>()?;
         let output = run(&plans, &self.options)?;
-        let answers = output.answers.into_iter().map(|answer| DataFrame::new(answer.schema, answer.batches)).collect();
+        let answers = output.answers.into_iter().map(|answer| DataFrame::of_rows(answer.schema, answer.rows)).collect();
         Ok(Run { value: R::from_answers(answers)?, statistics: output.statistics, warnings: output.warnings })
     }
 }

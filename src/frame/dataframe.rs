@@ -1,24 +1,31 @@
-//! An answer in memory.
+//! An answer.
 
 use super::value::Value;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::memory::StoredRows;
 use arrow::array::{Array, ArrayRef, RecordBatch, new_empty_array};
 use arrow::compute::concat;
 use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::fmt;
+use std::sync::Arc;
 
-/// Rows in memory, as Arrow batches in order.
+/// Rows as Arrow batches in order: in memory, or on disk as far as a run had a limit on memory.
 #[derive(Clone, Debug)]
 pub struct DataFrame {
     schema: SchemaRef,
-    batches: Vec<RecordBatch>,
+    rows: StoredRows,
 }
 
 impl DataFrame {
     /// A frame of these batches, all of schema `schema`.
     pub fn new(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        DataFrame { schema, batches }
+        DataFrame::of_rows(schema, batches.into())
+    }
+
+    /// A frame of these rows, all of schema `schema`.
+    pub fn of_rows(schema: SchemaRef, rows: StoredRows) -> Self {
+        DataFrame { schema, rows }
     }
 
     /// Names and types of the columns.
@@ -26,14 +33,20 @@ impl DataFrame {
         &self.schema
     }
 
-    /// The rows.
-    pub fn batches(&self) -> &[RecordBatch] {
-        &self.batches
+    /// The rows, batch by batch. A batch that did not fit in memory is read back when the iterator comes to it, which
+    /// fails when the disk does.
+    pub fn batches(&self) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
+        self.rows.batches()
+    }
+
+    /// The rows, wherever they stand.
+    pub fn stored_rows(&self) -> &StoredRows {
+        &self.rows
     }
 
     /// Number of rows.
     pub fn rows(&self) -> usize {
-        self.batches.iter().map(RecordBatch::num_rows).sum()
+        self.rows.rows()
     }
 
     /// A column as one array.
@@ -42,11 +55,11 @@ impl DataFrame {
     /// `Name` when there is no such column.
     pub fn column(&self, name: &str) -> Result<ArrayRef> {
         let at = self.index(name)?;
-        let parts: Vec<&dyn Array> = self.batches.iter().map(|batch| batch.column(at).as_ref()).collect();
+        let parts = self.batches().map(|batch| Ok(Arc::clone(batch?.column(at)))).collect::<Result<Vec<ArrayRef>>>()?;
         if parts.is_empty() {
             return Ok(new_empty_array(self.schema.field(at).data_type()));
         }
-        Ok(concat(&parts)?)
+        Ok(concat(&parts.iter().map(|part| part.as_ref()).collect::<Vec<&dyn Array>>())?)
     }
 
     /// One value.
@@ -56,11 +69,11 @@ impl DataFrame {
     pub fn value(&self, row: usize, name: &str) -> Result<Value> {
         let at = self.index(name)?;
         let mut row_in_batch = row;
-        for batch in &self.batches {
-            if row_in_batch < batch.num_rows() {
-                return Value::of(batch.column(at), row_in_batch);
+        for part in self.rows.parts().iter() {
+            if row_in_batch < part.rows() {
+                return Value::of(part.load()?.column(at), row_in_batch);
             }
-            row_in_batch -= batch.num_rows();
+            row_in_batch -= part.rows();
         }
         Err(Error::new(ErrorKind::Name, format!("no row {row}: the frame has {} rows", self.rows())))
     }
@@ -84,7 +97,11 @@ impl fmt::Display for DataFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let options = FormatOptions::default().with_null("null");
         let mut lines: Vec<Vec<String>> = vec![self.schema.fields().iter().map(|field| field.name().clone()).collect()];
-        for batch in &self.batches {
+        for batch in self.batches() {
+            if lines.len() > SHOWN_ROWS {
+                break;
+            }
+            let batch = batch.map_err(|_| fmt::Error)?;
             let columns: Result<Vec<_>, _> =
                 batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options)).collect();
             let columns = columns.map_err(|_| fmt::Error)?;

@@ -137,6 +137,22 @@ impl GroupTable {
         }
     }
 
+    /// The key columns, then the exported states of one aggregate after the other; one row a group, in any order.
+    ///
+    /// # Errors
+    /// `Internal` when a key cannot be given back.
+    pub fn export(&self) -> Result<Vec<ArrayRef>> {
+        let groups = self.groups();
+        let mut columns = match &self.keys {
+            Some(index) => index.emit(0..groups)?,
+            None => Vec::new(),
+        };
+        for states in &self.states {
+            columns.append(&mut states.export(0..groups)?);
+        }
+        Ok(columns)
+    }
+
     /// Bytes held on the heap.
     pub fn bytes_held(&self) -> usize {
         self.keys.as_ref().map_or(0, |keys| keys.bytes_held())

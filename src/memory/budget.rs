@@ -1,5 +1,6 @@
 //! The account of reserved bytes.
 
+use super::size::ByteSize;
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,6 +27,11 @@ impl Budget {
         Budget::new(usize::MAX)
     }
 
+    /// The limit.
+    pub fn limit_bytes(&self) -> usize {
+        self.0.limit_bytes
+    }
+
     /// Bytes held now.
     pub fn held_bytes(&self) -> usize {
         self.0.held_bytes.load(Ordering::Relaxed)
@@ -38,7 +44,18 @@ impl Budget {
 
     /// An empty reservation; `purpose` names its holder in messages.
     pub fn reservation(&self, purpose: &'static str) -> Reservation {
-        Reservation { budget: self.clone(), purpose, bytes: 0 }
+        Reservation { budget: self.clone(), purpose, bytes: 0, floor_bytes: 0 }
+    }
+
+    /// A reservation that never holds less than `floor_bytes`, so that its holder can always do with that much.
+    ///
+    /// # Errors
+    /// `Limit` when the account refuses so much.
+    pub fn reservation_of_at_least(&self, floor_bytes: usize, purpose: &'static str) -> Result<Reservation> {
+        let mut reservation = self.reservation(purpose);
+        reservation.resize(floor_bytes)?;
+        reservation.floor_bytes = floor_bytes;
+        Ok(reservation)
     }
 
     fn take(&self, bytes: usize) -> std::result::Result<(), usize> {
@@ -56,14 +73,16 @@ pub struct Reservation {
     budget: Budget,
     purpose: &'static str,
     bytes: usize,
+    floor_bytes: usize,
 }
 
 impl Reservation {
-    /// Grows or shrinks to `bytes`.
+    /// Grows or shrinks to `bytes`, or to the least that it holds.
     ///
     /// # Errors
     /// `Limit` when the account refuses; the reservation is then unchanged.
     pub fn resize(&mut self, bytes: usize) -> Result<()> {
+        let bytes = bytes.max(self.floor_bytes);
         if bytes > self.bytes {
             self.budget.take(bytes - self.bytes).map_err(|held| self.refused(bytes, held))?;
         } else {
@@ -82,13 +101,14 @@ impl Reservation {
         Error::new(
             ErrorKind::Limit,
             format!(
-                "memory limit reached: {} asked for {} more bytes, {held} of {} are held",
+                "memory limit reached: {} asked for {} more, {} of {} are held",
                 self.purpose,
-                asked - self.bytes,
-                self.budget.0.limit_bytes
+                ByteSize((asked - self.bytes) as u64),
+                ByteSize(held as u64),
+                ByteSize(self.budget.0.limit_bytes as u64)
             ),
         )
-        .hint("raise the memory limit, or ask for fewer groups or rows")
+        .hint("raise the memory limit (--memory, OUTCROP_MEMORY), or ask fewer questions at once")
     }
 }
 
@@ -115,5 +135,17 @@ mod tests {
         assert_eq!(budget.held_bytes(), 50);
         drop((first, second));
         assert_eq!((budget.held_bytes(), budget.peak_bytes()), (0, 100));
+    }
+
+    #[test]
+    fn a_floor_is_held_from_the_beginning_to_the_end() {
+        let budget = Budget::new(100);
+        let mut floored = budget.reservation_of_at_least(40, "floored").unwrap();
+        floored.resize(0).unwrap();
+        assert_eq!(budget.held_bytes(), 40);
+        floored.resize(70).unwrap();
+        assert_eq!(budget.reservation_of_at_least(31, "late").unwrap_err().kind(), ErrorKind::Limit);
+        drop(floored);
+        assert_eq!(budget.held_bytes(), 0);
     }
 }

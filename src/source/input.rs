@@ -16,14 +16,14 @@ mod file;
 mod remedy;
 mod spool;
 mod stream;
-mod temporary;
+mod place;
 #[cfg(test)]
 mod tests;
 
 #[cfg(test)]
 pub(crate) use counters::DEFAULT_CACHE_BYTES;
 pub use counters::InputCounters;
-pub use temporary::SpoolPlace;
+pub use place::SpoolPlace;
 
 pub(crate) use remedy::io_error;
 pub(crate) use spool::Pull;

@@ -1,35 +1,39 @@
-//! Rows in memory as a source: results of an earlier stage, or batches of the user's.
+//! Stored rows as a source: results of an earlier stage, or batches of the user's.
 
 use super::{Committed, CommittedRows, PartitionId, PartitionInfo, Read, Scan, ScanRequest, ScanScratch, Source};
 use super::{SourceBatch, Ticket};
 use crate::batch::{Batch, RowOrigin};
 use crate::error::Result;
+use crate::memory::{Part, StoredRows};
 use crate::types::ColumnType;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Batches in memory; a batch is a partition.
+/// Rows in memory, or on disk where they did not fit; a batch is a partition.
 #[derive(Debug)]
 pub struct MemorySource {
     schema: SchemaRef,
-    batches: Arc<[RecordBatch]>,
+    rows: StoredRows,
     first_rows: Arc<[u64]>,
 }
 
 impl MemorySource {
     /// A source of these batches, all of schema `schema`.
     pub fn new(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        let first_rows = batches
-            .iter()
-            .scan(0, |next, batch| {
-                let first = *next;
-                *next += batch.num_rows() as u64;
-                Some(first)
-            })
-            .collect();
-        MemorySource { schema, batches: batches.into(), first_rows }
+        MemorySource::of_rows(schema, batches.into())
+    }
+
+    /// A source of these rows, all of schema `schema`.
+    pub fn of_rows(schema: SchemaRef, rows: StoredRows) -> Self {
+        let next_row = |next: &mut u64, part: &Part| {
+            let first = *next;
+            *next += part.rows() as u64;
+            Some(first)
+        };
+        let first_rows = rows.parts().iter().scan(0, next_row).collect();
+        MemorySource { schema, rows, first_rows }
     }
 }
 
@@ -39,12 +43,11 @@ impl Source for MemorySource {
     }
 
     fn describe(&self) -> String {
-        let rows: usize = self.batches.iter().map(RecordBatch::num_rows).sum();
-        format!("memory ({rows} rows)")
+        format!("memory ({} rows)", self.rows.rows())
     }
 
     fn key(&self) -> String {
-        format!("memory {:p}", self.batches.as_ptr())
+        format!("memory {:p}", self.rows.parts().as_ptr())
     }
 
     fn files(&self) -> Vec<Arc<str>> {
@@ -52,16 +55,13 @@ impl Source for MemorySource {
     }
 
     fn partitions(&self, _piece_bytes: usize) -> Vec<PartitionInfo> {
-        let info = |batch: &RecordBatch| PartitionInfo {
-            file: Arc::from("memory"),
-            stored_bytes: 0..batch.get_array_memory_size() as u64,
-        };
-        self.batches.iter().map(info).collect()
+        let info = |part: &Part| PartitionInfo { file: Arc::from("memory"), stored_bytes: 0..part.held_bytes() as u64 };
+        self.rows.parts().iter().map(info).collect()
     }
 
     fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>> {
         Ok(Box::new(MemoryScan {
-            batches: Arc::clone(&self.batches),
+            rows: self.rows.clone(),
             first_rows: Arc::clone(&self.first_rows),
             columns: request.columns,
             next: AtomicUsize::new(0),
@@ -74,7 +74,7 @@ impl Source for MemorySource {
 }
 
 struct MemoryScan {
-    batches: Arc<[RecordBatch]>,
+    rows: StoredRows,
     first_rows: Arc<[u64]>,
     columns: Vec<usize>,
     next: AtomicUsize,
@@ -83,10 +83,10 @@ struct MemoryScan {
 impl Scan for MemoryScan {
     fn read(&self, _scratch: &mut ScanScratch, _wait: bool) -> Result<Read> {
         let ordinal = self.next.fetch_add(1, Ordering::Relaxed);
-        let Some(batch) = self.batches.get(ordinal) else { return Ok(Read::End) };
-        let records = batch.project(&self.columns)?;
+        let Some(part) = self.rows.parts().get(ordinal) else { return Ok(Read::End) };
+        let records = part.load()?.project(&self.columns)?;
         let origin = RowOrigin::consecutive(self.first_rows[ordinal]);
-        let ticket = Ticket { id: PartitionId { file: 0, ordinal: ordinal as u64 }, notes: Box::new(batch.num_rows()) };
+        let ticket = Ticket { id: PartitionId { file: 0, ordinal: ordinal as u64 }, notes: Box::new(part.rows()) };
         let batch = SourceBatch { batch: Batch { records, origin }, misfits: Vec::new(), recoded: Vec::new() };
         Ok(Read::Partition(ticket, vec![batch]))
     }
@@ -97,7 +97,7 @@ impl Scan for MemoryScan {
     }
 
     fn stop_from(&self, _file: u32) {
-        self.next.fetch_max(self.batches.len(), Ordering::Relaxed);
+        self.next.fetch_max(self.rows.parts().len(), Ordering::Relaxed);
     }
 
     fn progress(&self) -> (u64, u64) {

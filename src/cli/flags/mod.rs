@@ -11,6 +11,7 @@ mod values;
 
 use crate::error::Result;
 use crate::exec::Scheduler;
+use crate::memory::ByteSize;
 use crate::source::csv::{ColumnPolicy, FileRule, InvalidBytes, LineEnd, MalformedPolicy};
 use crate::source::detect::InputFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -278,6 +279,15 @@ pub(crate) struct Run {
     /// Who does the work; answers are the same [default: $OUTCROP_SCHEDULER, else threads]
     #[arg(long, value_name = "threads|synchronous", value_parser = values::scheduler)]
     scheduler: Option<Scheduler>,
+    /// The most memory to take; what does not fit goes to disk [default: $OUTCROP_MEMORY, else 60 % of what there is]
+    #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
+    pub(crate) memory: Option<ByteSize>,
+    /// Where what does not fit in memory goes [default: $OUTCROP_TMPDIR, else $TMPDIR or /var/tmp, never a memory disk]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) spill_dir: Option<PathBuf>,
+    /// The most that may go there at a time [default: $OUTCROP_SPILL_LIMIT, else nine tenths of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
+    pub(crate) spill_limit: Option<ByteSize>,
     /// Write the records that were set aside to FILE, as CSV with file, line, byte, column, reason and record
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,

@@ -16,6 +16,7 @@ mod table;
 mod tests;
 
 use crate::write::text::{Column, Csv, Json};
+use crate::frame::DataFrame;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use std::io::{self, Write};
@@ -66,10 +67,8 @@ pub(crate) struct Layout {
 pub(crate) struct Answer<'a> {
     /// The question, set above the table when there are several; may be empty.
     pub(crate) title: &'a str,
-    /// Names and types of the columns.
-    pub(crate) schema: &'a Schema,
     /// The rows.
-    pub(crate) batches: &'a [RecordBatch],
+    pub(crate) frame: &'a DataFrame,
 }
 
 /// What the formats have in common.
@@ -161,17 +160,11 @@ impl Renderer {
 /// Writes one result.
 ///
 /// # Errors
-/// Those of [`Renderer::batch`].
-pub(crate) fn write_result<'a>(
-    format: Format,
-    schema: &Schema,
-    batches: impl IntoIterator<Item = &'a RecordBatch>,
-    layout: Layout,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let mut renderer = Renderer::new(format, schema, layout);
-    for batch in batches {
-        renderer.batch(batch, out)?;
+/// Those of [`Renderer::batch`], and of reading back what did not fit in memory.
+pub(crate) fn write_result(format: Format, frame: &DataFrame, layout: Layout, out: &mut dyn Write) -> io::Result<()> {
+    let mut renderer = Renderer::new(format, frame.schema(), layout);
+    for batch in frame.batches() {
+        renderer.batch(&batch.map_err(io::Error::other)?, out)?;
     }
     renderer.finish(out)
 }
@@ -207,7 +200,7 @@ pub(crate) fn write_answers(
                 Format::Csv | Format::Json | Format::Ndjson => {}
             }
         }
-        write_result(format, answer.schema, answer.batches, layout, out)?;
+        write_result(format, answer.frame, layout, out)?;
     }
     if nested {
         out.write_all(b"]\n")?;

@@ -9,6 +9,11 @@ fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
 }
 
+fn frame<'a>(batches: impl IntoIterator<Item = &'a RecordBatch>) -> DataFrame {
+    let batches: Vec<RecordBatch> = batches.into_iter().cloned().collect();
+    DataFrame::new(batches[0].schema(), batches)
+}
+
 /// Every type, with what is awkward of each; the second row is null throughout.
 fn awkward() -> RecordBatch {
     batch(vec![
@@ -25,7 +30,7 @@ fn awkward() -> RecordBatch {
 
 fn text(format: Format, batch: &RecordBatch, layout: Layout) -> String {
     let mut out = Vec::new();
-    write_result(format, batch.schema_ref(), [batch], layout, &mut out).unwrap();
+    write_result(format, &frame([batch]), layout, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -123,7 +128,7 @@ fn long_tables_show_head_and_tail_over_batch_borders() {
     for cut in [0, 1, 2, 3, 4, 255, 256, 4998, 4999, 5000] {
         let parts = [whole.slice(0, cut), whole.slice(cut, 5000 - cut)];
         let mut out = Vec::new();
-        write_result(Format::Table, whole.schema_ref(), &parts, layout, &mut out).unwrap();
+        write_result(Format::Table, &frame(&parts), layout, &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), expected, "cut at {cut}");
     }
     let five = batch(vec![("n", Arc::new(Int64Array::from_iter_values(0..5)))]);
@@ -161,11 +166,8 @@ fn markdown_escapes_pipes_and_keeps_one_line_a_row() {
 #[test]
 fn several_answers_nest_in_json_and_follow_each_other_otherwise() {
     let (one, none) = (batch(vec![("n", Arc::new(Int64Array::from(vec![1])))]), awkward().slice(0, 0));
-    let answers = [&one, &none].map(|batch| Answer {
-        title: "count(*)",
-        schema: batch.schema_ref(),
-        batches: std::slice::from_ref(batch),
-    });
+    let frames = [frame([&one]), frame([&none])];
+    let answers = frames.each_ref().map(|frame| Answer { title: "count(*)", frame });
     let all = |format, answers: &[Answer<'_>]| {
         let mut out = Vec::new();
         write_answers(format, answers, Layout::default(), &mut out).unwrap();
@@ -191,10 +193,10 @@ fn a_closed_pipe_and_a_foreign_type_are_errors_not_panics() {
         }
     }
     let batch = awkward();
-    let closed = write_result(Format::Csv, batch.schema_ref(), [&batch], Layout::default(), &mut Closed);
+    let closed = write_result(Format::Csv, &frame([&batch]), Layout::default(), &mut Closed);
     assert_eq!(closed.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
 
     let foreign = self::batch(vec![("n", Arc::new(Int32Array::from(vec![1])))]);
-    let refused = write_result(Format::Csv, foreign.schema_ref(), [&foreign], Layout::default(), &mut Vec::new());
+    let refused = write_result(Format::Csv, &frame([&foreign]), Layout::default(), &mut Vec::new());
     assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidInput);
 }

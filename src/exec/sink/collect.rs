@@ -1,45 +1,71 @@
 //! Rows as they come, put back in input order; or only the first of them.
 
-use super::{Materialised, Sink};
-use crate::batch::{Batch, RowId};
+use super::{Materialised, Room, Sink};
+use crate::batch::{Batch, RowId, RowOrigin};
 use crate::error::{Error, Result};
-use crate::memory::{Budget, Reservation};
+use crate::memory::{Part, Reservation, SpillFile};
 use arrow::datatypes::SchemaRef;
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub(super) struct CollectSink {
     schema: SchemaRef,
     limit: Option<usize>,
     /// Batches by the identity of their first row, with a number for batches whose rows share one identity.
-    batches: BTreeMap<(RowId, usize), Batch>,
+    batches: BTreeMap<(RowId, usize), Held>,
     rows: usize,
     bytes: usize,
+    file: Arc<SpillFile>,
+    room: Room,
     reservation: Reservation,
 }
 
+/// Rows held, and where they came from.
+struct Held {
+    part: Part,
+    origin: RowOrigin,
+}
+
 impl CollectSink {
-    pub(super) fn new(schema: SchemaRef, limit: Option<usize>, budget: &Budget) -> Self {
-        CollectSink {
+    pub(super) fn new(schema: SchemaRef, limit: Option<usize>, room: &Room) -> Result<Self> {
+        Ok(CollectSink {
             schema,
             limit,
             batches: BTreeMap::new(),
             rows: 0,
             bytes: 0,
-            reservation: budget.reservation("collecting rows"),
+            file: Arc::new(room.spill.file()),
+            room: room.clone(),
+            reservation: room.reservation("collecting rows")?,
+        })
+    }
+
+    fn push(&mut self, part: Part, origin: RowOrigin) -> Result<()> {
+        if part.rows() == 0 {
+            return Ok(());
+        }
+        let first = origin.row_id(0);
+        self.rows += part.rows();
+        self.bytes += part.held_bytes();
+        let number = self.batches.range((first, 0)..=(first, usize::MAX)).count();
+        self.batches.insert((first, number), Held { part, origin });
+        self.drop_beyond_limit();
+        match self.reservation.resize(self.bytes) {
+            Err(_) => self.spill(),
+            settled => settled,
         }
     }
 
-    fn push(&mut self, batch: Batch) -> Result<()> {
-        if batch.rows() == 0 {
-            return Ok(());
+    /// Writes all rows that are in memory to disk.
+    fn spill(&mut self) -> Result<()> {
+        for held in self.batches.values_mut() {
+            if let Part::Memory(batch) = &held.part {
+                let block = self.file.append(batch)?;
+                held.part = Part::Spilled(Arc::clone(&self.file), block);
+            }
         }
-        let first = batch.origin.row_id(0);
-        self.rows += batch.rows();
-        self.bytes += batch.records.get_array_memory_size();
-        let number = self.batches.range((first, 0)..=(first, usize::MAX)).count();
-        self.batches.insert((first, number), batch);
-        self.drop_beyond_limit();
+        self.bytes = self.batches.values().map(|held| held.part.held_bytes()).sum();
         self.reservation.resize(self.bytes)
     }
 
@@ -47,11 +73,11 @@ impl CollectSink {
     fn drop_beyond_limit(&mut self) {
         let Some(limit) = self.limit else { return };
         while let Some(last) = self.batches.last_entry() {
-            let rows = last.get().rows();
+            let rows = last.get().part.rows();
             if self.rows - rows < limit {
                 break;
             }
-            self.bytes -= last.get().records.get_array_memory_size();
+            self.bytes -= last.get().part.held_bytes();
             self.rows -= rows;
             last.remove();
         }
@@ -60,42 +86,44 @@ impl CollectSink {
 
 impl Sink for CollectSink {
     fn absorb(&mut self, batch: Batch) -> Result<()> {
-        self.push(batch)
+        self.push(Part::Memory(batch.records), batch.origin)
     }
 
     fn join(&mut self, other: Box<dyn Sink>) -> Result<()> {
         let other = other.into_any().downcast::<CollectSink>();
         let mut other = other.map_err(|_| Error::internal("joined sinks of two kinds"))?;
         other.reservation.resize(0)?;
-        for (_, batch) in std::mem::take(&mut other.batches) {
-            self.push(batch)?;
+        for (_, held) in std::mem::take(&mut other.batches) {
+            self.push(held.part, held.origin)?;
         }
         Ok(())
     }
 
     fn filled_by(&self) -> Option<RowId> {
         let mut left = self.limit?.checked_sub(1)?;
-        for batch in self.batches.values() {
-            if left < batch.rows() {
-                return Some(batch.origin.row_id(left));
+        for held in self.batches.values() {
+            if left < held.part.rows() {
+                return Some(held.origin.row_id(left));
             }
-            left -= batch.rows();
+            left -= held.part.rows();
         }
         None
     }
 
     fn finish(self: Box<Self>) -> Result<Materialised> {
         let mut left = self.limit.unwrap_or(usize::MAX);
-        let mut batches = Vec::with_capacity(self.batches.len());
-        for batch in self.batches.into_values() {
-            if left == 0 {
+        drop(self.reservation);
+        let mut results = self.room.results();
+        for held in self.batches.into_values() {
+            let rows = held.part.rows();
+            if rows > left {
+                results.push(held.part.load()?.slice(0, left))?;
                 break;
             }
-            let batch = batch.head(left);
-            left -= batch.rows();
-            batches.push(batch.records);
+            left -= rows;
+            results.push_part(held.part)?;
         }
-        Ok(Materialised { schema: self.schema, batches })
+        Ok(Materialised { schema: self.schema, rows: results.finish() })
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

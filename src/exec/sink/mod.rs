@@ -1,8 +1,9 @@
 //! Sinks: what a stage does with its batches.
 //!
 //! **Idea.** Each worker has an empty sink of its own and absorbs what is committed, in whatever order it comes; the sinks are
-//! joined at the end and finished once. **Invariant.** The result does not depend on which sink absorbed what, in
-//! which order, or where batches were cut.
+//! joined at the end and finished once. A sink that is refused memory writes what it has to disk and goes on.
+//! **Invariant.** The result does not depend on which sink absorbed what, in which order, where batches were cut, or
+//! what went to disk.
 
 mod aggregate;
 mod collect;
@@ -10,20 +11,48 @@ mod sort;
 
 use crate::batch::{Batch, RowId};
 use crate::error::Result;
-use crate::memory::Budget;
+use crate::memory::{Budget, Reservation, RowStore, Spill, StoredRows};
 use crate::plan::{SinkSpec, Stage};
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use std::any::Any;
 use std::sync::Arc;
 
-/// The result of a stage: ordered batches in memory.
+/// The result of a stage.
 #[derive(Clone, Debug)]
 pub struct Materialised {
     /// The columns.
     pub schema: SchemaRef,
     /// The rows, in order.
-    pub batches: Vec<RecordBatch>,
+    pub rows: StoredRows,
+}
+
+/// What a sink may use: memory by the account, of which so much is its own from the beginning, and disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    pub(crate) budget: Budget,
+    pub(crate) spill: Spill,
+    pub(crate) floor_bytes: usize,
+}
+
+impl Room {
+    /// The most and the least that one of several sinks has from the beginning.
+    const FLOORS: (usize, usize) = (16 << 20, 256 << 10);
+
+    /// The room of each of so many sinks at work at a time: a quarter of the memory is divided evenly among them, the
+    /// rest is for who comes first.
+    pub(crate) fn of_each(sinks: usize, budget: &Budget, spill: &Spill) -> Self {
+        let (most, least) = Room::FLOORS;
+        let floor_bytes = (budget.limit_bytes() / 4 / sinks.max(1)).clamp(least, most);
+        Room { budget: budget.clone(), spill: spill.clone(), floor_bytes }
+    }
+
+    fn reservation(&self, purpose: &'static str) -> Result<Reservation> {
+        self.budget.reservation_of_at_least(self.floor_bytes, purpose)
+    }
+
+    fn results(&self) -> RowStore {
+        RowStore::new(&self.budget, &self.spill)
+    }
 }
 
 /// Takes the batches of a stage.
@@ -47,15 +76,15 @@ pub(crate) trait Sink: Send + Any {
 }
 
 /// The sink of a stage, empty.
-pub(crate) fn make(stage: &Stage, budget: &Budget) -> Result<Box<dyn Sink>> {
+pub(crate) fn make(stage: &Stage, room: &Room) -> Result<Box<dyn Sink>> {
     let schema = Arc::clone(&stage.schema);
     Ok(match &stage.sink {
         SinkSpec::Aggregate { keys, aggregates } => {
-            Box::new(aggregate::AggregateSink::new(schema, &stage.input_types(), *keys, aggregates.clone(), budget)?)
+            Box::new(aggregate::AggregateSink::new(schema, &stage.input_types(), *keys, aggregates.clone(), room)?)
         }
         SinkSpec::Sort { keys, limit, width } => {
-            Box::new(sort::SortSink::new(schema, &stage.input_types(), keys.clone(), *limit, *width, budget)?)
+            Box::new(sort::SortSink::new(schema, &stage.input_types(), keys.clone(), *limit, *width, room)?)
         }
-        SinkSpec::Collect { limit } => Box::new(collect::CollectSink::new(schema, *limit, budget)),
+        SinkSpec::Collect { limit } => Box::new(collect::CollectSink::new(schema, *limit, room)?),
     })
 }

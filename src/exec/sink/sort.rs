@@ -1,47 +1,53 @@
 //! All rows in order, or the first `limit` of them.
 //!
-//! Keys are encoded so that comparing bytes compares keys; ties are settled by row identity, so the order is total and
-//! does not depend on how rows arrived. With a limit, rows behind the worst of the best are dropped on arrival.
+//! Keys are encoded so that comparing bytes compares keys; ties are settled by row identity, which stands in two more
+//! columns behind the others, so the order is total and does not depend on how rows arrived. With a limit, rows behind
+//! the worst of the best are dropped on arrival. Rows that do not fit in memory are sorted and written as a run; runs are
+//! merged in the end.
 
-use super::{Materialised, Sink};
+use super::{Materialised, Room, Sink};
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Result};
-use crate::groupby::normalise_floats;
-use crate::memory::{Budget, Reservation};
+use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Run, append, reduce};
+use crate::memory::{Reservation, SpillFile};
 use crate::plan::SortColumn;
-use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::{SortOptions, interleave_record_batch, take_record_batch};
-use arrow::datatypes::{DataType, SchemaRef};
-use arrow::row::{OwnedRow, RowConverter, Rows, SortField};
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
+use arrow::compute::{interleave_record_batch, take_record_batch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::row::{OwnedRow, Rows};
 use std::any::Any;
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Rows of a result batch.
 const OUTPUT_ROWS: usize = 1 << 16;
 
 pub(super) struct SortSink {
+    /// Of the result.
     schema: SchemaRef,
-    keys: Vec<SortColumn>,
-    limit: Option<usize>,
+    /// Of what is held: the columns of a batch and the two of the identity.
+    held_schema: SchemaRef,
+    limit: usize,
     width: usize,
-    converter: RowConverter,
+    order: Order,
     held: Vec<Held>,
     rows: usize,
-    /// With a limit: rows at or behind this one cannot be among the first.
-    worst: Option<(OwnedRow, RowId)>,
+    /// Rows at or behind this one cannot be among the first.
+    worst: Option<OwnedRow>,
+    runs: Vec<Run>,
+    file: Arc<SpillFile>,
+    room: Room,
     reservation: Reservation,
 }
 
 struct Held {
     records: RecordBatch,
     keys: Rows,
-    ids: Vec<RowId>,
 }
 
 impl Held {
     fn bytes(&self) -> usize {
-        self.records.get_array_memory_size() + self.keys.size() + self.ids.len() * size_of::<RowId>()
+        // One (batch, row) pair a row is needed to sort.
+        self.records.get_array_memory_size() + self.keys.size() + self.records.num_rows() * size_of::<(usize, usize)>()
     }
 }
 
@@ -52,122 +58,153 @@ impl SortSink {
         keys: Vec<SortColumn>,
         limit: Option<usize>,
         width: usize,
-        budget: &Budget,
+        room: &Room,
     ) -> Result<Self> {
-        let field = |key: &SortColumn| {
-            let options = SortOptions { descending: key.descending, nulls_first: false };
-            SortField::new_with_options(types[key.column].clone(), options)
-        };
-        let converter = RowConverter::new(keys.iter().map(field).collect())?;
+        let by_key = keys.iter().map(|key| (key.column, types[key.column].clone(), key.descending));
+        let identity = [(types.len(), DataType::UInt32, false), (types.len() + 1, DataType::UInt64, false)];
+        let order = Order::new(by_key.chain(identity.clone()))?;
+        let field = |(at, of_type): (usize, &DataType)| Field::new(at.to_string(), of_type.clone(), true);
+        let mut fields: Vec<Field> = types.iter().enumerate().map(field).collect();
+        fields.extend(identity.map(|(at, of_type, _)| Field::new(at.to_string(), of_type, false)));
         Ok(SortSink {
             schema,
-            keys,
-            limit,
+            held_schema: Arc::new(Schema::new(fields)),
+            limit: limit.unwrap_or(usize::MAX),
             width,
-            converter,
+            order,
             held: Vec::new(),
             rows: 0,
             worst: None,
-            reservation: budget.reservation("sorting"),
+            runs: Vec::new(),
+            file: Arc::new(room.spill.file()),
+            room: room.clone(),
+            reservation: room.reservation("sorting")?,
         })
     }
 
-    fn encode(&mut self, records: &RecordBatch) -> Result<Rows> {
-        let columns: Vec<_> = self.keys.iter().map(|key| normalise_floats(records.column(key.column))).collect();
-        Ok(self.converter.convert_columns(&columns)?)
-    }
-
-    fn push(&mut self, records: RecordBatch, ids: Vec<RowId>) -> Result<()> {
-        let keys = self.encode(&records)?;
-        let held = match &self.worst {
-            None => Held { records, keys, ids },
-            Some((worst, worst_id)) => {
-                let worst = worst.row();
-                let better = |row: &u32| {
-                    let at = *row as usize;
-                    keys.row(at).cmp(&worst).then_with(|| ids[at].cmp(worst_id)) == Ordering::Less
-                };
-                let rows: Vec<u32> = (0..records.num_rows() as u32).filter(better).collect();
-                if rows.is_empty() {
-                    return Ok(());
-                }
-                let ids = rows.iter().map(|&row| ids[row as usize]).collect();
-                let records = take_record_batch(&records, &UInt32Array::from(rows))?;
-                let keys = self.encode(&records)?;
-                Held { records, keys, ids }
+    fn push(&mut self, mut records: RecordBatch) -> Result<()> {
+        let mut keys = self.order.encode(&records)?;
+        if let Some(worst) = &self.worst {
+            let better = |row: &u32| keys.row(*row as usize) < worst.row();
+            let rows: Vec<u32> = (0..records.num_rows() as u32).filter(better).collect();
+            if rows.is_empty() {
+                return Ok(());
             }
-        };
-        self.rows += held.ids.len();
-        self.held.push(held);
-        match self.limit {
-            Some(limit) if self.rows >= limit.saturating_mul(2).max(1024) => self.compact(limit)?,
-            _ => {}
+            records = take_record_batch(&records, &UInt32Array::from(rows))?;
+            keys = self.order.encode(&records)?;
         }
-        self.reservation.resize(self.held.iter().map(Held::bytes).sum())
+        self.rows += records.num_rows();
+        self.held.push(Held { records, keys });
+        if self.rows >= self.limit.saturating_mul(2).max(1024) {
+            self.compact()?;
+        }
+        match self.reservation.resize(self.held.iter().map(Held::bytes).sum()) {
+            Err(_) => self.spill(),
+            settled => settled,
+        }
     }
 
     /// Where every held row stands, as (batch, row).
     fn entries(&self) -> Vec<(usize, usize)> {
-        let rows = |(at, held): (usize, &Held)| (0..held.ids.len()).map(move |row| (at, row));
+        let rows = |(at, held): (usize, &Held)| (0..held.records.num_rows()).map(move |row| (at, row));
         self.held.iter().enumerate().flat_map(rows).collect()
     }
 
-    fn compare(&self, a: &(usize, usize), b: &(usize, usize)) -> Ordering {
-        let (left, right) = (&self.held[a.0], &self.held[b.0]);
-        left.keys.row(a.1).cmp(&right.keys.row(b.1)).then_with(|| left.ids[a.1].cmp(&right.ids[b.1]))
+    fn key(&self, entry: &(usize, usize)) -> arrow::row::Row<'_> {
+        self.held[entry.0].keys.row(entry.1)
+    }
+
+    fn pick(&self, entries: &[(usize, usize)]) -> Result<RecordBatch> {
+        let batches: Vec<&RecordBatch> = self.held.iter().map(|held| &held.records).collect();
+        Ok(interleave_record_batch(&batches, entries)?)
     }
 
     /// Keeps only the first `limit` rows.
-    fn compact(&mut self, limit: usize) -> Result<()> {
+    fn compact(&mut self) -> Result<()> {
         let mut entries = self.entries();
-        if limit == 0 || entries.len() <= limit {
+        if self.limit == 0 || entries.len() <= self.limit {
             return Ok(());
         }
-        entries.select_nth_unstable_by(limit - 1, |a, b| self.compare(a, b));
-        entries.truncate(limit);
-        let last = entries[limit - 1];
-        self.worst = Some((self.held[last.0].keys.row(last.1).owned(), self.held[last.0].ids[last.1]));
-        let batches: Vec<&RecordBatch> = self.held.iter().map(|held| &held.records).collect();
-        let records = interleave_record_batch(&batches, &entries)?;
-        let ids = entries.iter().map(|entry| self.held[entry.0].ids[entry.1]).collect();
-        let keys = self.encode(&records)?;
-        self.held = vec![Held { records, keys, ids }];
-        self.rows = limit;
+        entries.select_nth_unstable_by(self.limit - 1, |a, b| self.key(a).cmp(&self.key(b)));
+        entries.truncate(self.limit);
+        self.worst = Some(self.key(&entries[self.limit - 1]).owned());
+        let records = self.pick(&entries)?;
+        let keys = self.order.encode(&records)?;
+        self.held = vec![Held { records, keys }];
+        self.rows = self.limit;
         Ok(())
+    }
+
+    fn sorted_entries(&self) -> Vec<(usize, usize)> {
+        let mut entries = self.entries();
+        entries.sort_unstable_by(|a, b| self.key(a).cmp(&self.key(b)));
+        entries.truncate(self.limit);
+        entries
+    }
+
+    /// Writes the rows that are in memory as a sorted run.
+    fn spill(&mut self) -> Result<()> {
+        let entries = self.sorted_entries();
+        if entries.len() == self.limit {
+            // As many rows as are wanted stand before whatever comes behind the last of these.
+            self.worst = entries.last().map(|last| self.key(last).owned());
+        }
+        let mut run = Run::new();
+        for chunk in entries.chunks(BLOCK_ROWS) {
+            append(&mut run, &self.file, &self.pick(chunk)?)?;
+        }
+        self.runs.push(run);
+        self.held.clear();
+        self.rows = 0;
+        self.reservation.resize(0)
+    }
+
+    /// The rows as the question wants to see them.
+    fn shown(&self, records: &RecordBatch) -> Result<RecordBatch> {
+        let visible: Vec<usize> = (0..self.width).collect();
+        Ok(records.project(&visible)?.with_schema(Arc::clone(&self.schema))?)
     }
 }
 
 impl Sink for SortSink {
     fn absorb(&mut self, batch: Batch) -> Result<()> {
-        if batch.rows() == 0 || self.limit == Some(0) {
+        if batch.rows() == 0 || self.limit == 0 {
             return Ok(());
         }
-        let ids = (0..batch.rows()).map(|row| batch.origin.row_id(row)).collect();
-        self.push(batch.records, ids)
+        let ids: Vec<RowId> = (0..batch.rows()).map(|row| batch.origin.row_id(row)).collect();
+        let mut columns: Vec<ArrayRef> = batch.records.columns().to_vec();
+        columns.push(Arc::new(ids.iter().map(|id| id.file).collect::<UInt32Array>()));
+        columns.push(Arc::new(ids.iter().map(|id| id.position).collect::<UInt64Array>()));
+        self.push(RecordBatch::try_new(Arc::clone(&self.held_schema), columns)?)
     }
 
     fn join(&mut self, other: Box<dyn Sink>) -> Result<()> {
         let other = other.into_any().downcast::<SortSink>();
-        let mut other = other.map_err(|_| Error::internal("joined sinks of two kinds"))?;
-        other.reservation.resize(0)?;
-        for held in other.held {
-            self.push(held.records, held.ids)?;
-        }
-        Ok(())
+        let mut other = *other.map_err(|_| Error::internal("joined sinks of two kinds"))?;
+        self.runs.append(&mut other.runs);
+        drop(other.reservation);
+        other.held.into_iter().try_for_each(|held| self.push(held.records))
     }
 
-    fn finish(self: Box<Self>) -> Result<Materialised> {
-        let mut entries = self.entries();
-        entries.sort_unstable_by(|a, b| self.compare(a, b));
-        entries.truncate(self.limit.unwrap_or(usize::MAX));
-        let batches: Vec<&RecordBatch> = self.held.iter().map(|held| &held.records).collect();
-        let visible: Vec<usize> = (0..self.width).collect();
-        let mut result = Vec::with_capacity(entries.len().div_ceil(OUTPUT_ROWS));
-        for chunk in entries.chunks(OUTPUT_ROWS) {
-            let records = interleave_record_batch(&batches, chunk)?.project(&visible)?;
-            result.push(records.with_schema(Arc::clone(&self.schema))?);
+    fn finish(mut self: Box<Self>) -> Result<Materialised> {
+        let mut results = self.room.results();
+        if self.runs.is_empty() {
+            for chunk in self.sorted_entries().chunks(OUTPUT_ROWS) {
+                results.push(self.shown(&self.pick(chunk)?)?)?;
+            }
+        } else {
+            self.spill()?;
+            let runs = reduce(std::mem::take(&mut self.runs), &self.order, &self.file, self.limit)?;
+            let mut merge = Merge::new(runs, &self.order)?;
+            let mut left = self.limit;
+            while left > 0
+                && let Some(batch) = merge.next(BLOCK_ROWS.min(left))?
+            {
+                left -= batch.num_rows();
+                results.push(self.shown(&batch)?)?;
+            }
         }
-        Ok(Materialised { schema: self.schema, batches: result })
+        Ok(Materialised { schema: self.schema, rows: results.finish() })
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

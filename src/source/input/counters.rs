@@ -1,6 +1,6 @@
 //! What the files of one run share: counts of bytes read, a cap on what they keep, and where pipes are stored.
 
-use super::temporary::SpoolPlace;
+use super::place::SpoolPlace;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What all input files of a run may keep in memory between sampling and the pass, unless said otherwise.

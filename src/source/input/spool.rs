@@ -4,8 +4,9 @@
 //! others go on with those that have. So the head of an endless stream is there at once and costs nothing more.
 //! The first bytes are kept in memory, longer streams in a file without a name.
 
-use super::temporary::{LIMIT_VARIABLE, SpoolPlace, Unlinked};
+use super::place::{LIMIT_VARIABLE, SpoolPlace};
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::Unlinked;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

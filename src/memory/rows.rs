@@ -1,0 +1,133 @@
+//! Rows in order, in memory or on disk: the results of stages.
+
+use super::budget::{Budget, Reservation};
+use super::spill::{Part, Spill, SpillFile};
+use crate::error::Result;
+use arrow::array::RecordBatch;
+use std::sync::Arc;
+
+/// Rows in order; what does not fit in memory is on disk, and is read back as it is asked for. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct StoredRows {
+    parts: Arc<[Part]>,
+    /// Gives the memory back when the last clone is dropped.
+    held: Option<Arc<Reservation>>,
+}
+
+impl StoredRows {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.parts.iter().map(Part::rows).sum()
+    }
+
+    /// The rows, batch by batch; each is read back when the iterator comes to it.
+    pub fn batches(&self) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
+        self.parts.iter().map(Part::load)
+    }
+
+    /// Whether none of the rows is on disk.
+    pub fn is_in_memory(&self) -> bool {
+        self.parts.iter().all(|part| matches!(part, Part::Memory(_)))
+    }
+
+    /// The same rows, those in memory in batches of at most `rows`.
+    pub(crate) fn cut(&self, rows: usize) -> StoredRows {
+        let cut = |part: &Part| match part {
+            Part::Memory(batch) => {
+                let starts = (0..batch.num_rows()).step_by(rows);
+                starts.map(|start| Part::Memory(batch.slice(start, rows.min(batch.num_rows() - start)))).collect()
+            }
+            spilled => vec![spilled.clone()],
+        };
+        StoredRows { parts: self.parts.iter().flat_map(cut).collect(), held: self.held.clone() }
+    }
+
+    pub(crate) fn parts(&self) -> &Arc<[Part]> {
+        &self.parts
+    }
+}
+
+impl From<Vec<RecordBatch>> for StoredRows {
+    /// Rows that stay in memory and on no account.
+    fn from(batches: Vec<RecordBatch>) -> Self {
+        StoredRows { parts: batches.into_iter().map(Part::Memory).collect(), held: None }
+    }
+}
+
+/// Takes rows in order; those that do not fit go to disk.
+#[derive(Debug)]
+pub(crate) struct RowStore {
+    parts: Vec<Part>,
+    held: Reservation,
+    /// More than this never stays in memory: the stages behind need some as well.
+    most_bytes: usize,
+    file: Arc<SpillFile>,
+}
+
+impl RowStore {
+    pub(crate) fn new(budget: &Budget, spill: &Spill) -> Self {
+        let most_bytes = budget.limit_bytes() / 4;
+        RowStore { parts: Vec::new(), held: budget.reservation("results"), most_bytes, file: Arc::new(spill.file()) }
+    }
+
+    /// Takes the next rows.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let bytes = self.held.bytes() + batch.get_array_memory_size();
+        if bytes <= self.most_bytes && self.held.resize(bytes).is_ok() {
+            self.parts.push(Part::Memory(batch));
+            return Ok(());
+        }
+        let block = self.file.append(&batch)?;
+        self.parts.push(Part::Spilled(Arc::clone(&self.file), block));
+        Ok(())
+    }
+
+    pub(crate) fn push_part(&mut self, part: Part) -> Result<()> {
+        match part {
+            Part::Memory(batch) => self.push(batch),
+            spilled => {
+                self.parts.push(spilled);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn finish(self) -> StoredRows {
+        StoredRows { parts: self.parts.into(), held: Some(Arc::new(self.held)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{ArrayRef, Int64Array};
+
+    #[test]
+    fn rows_beyond_a_quarter_of_the_limit_go_to_disk_and_all_come_back_in_order() {
+        let budget = Budget::new(64 << 10);
+        let mut store = RowStore::new(&budget, &Spill::default());
+        for start in 0..10 {
+            let column: ArrayRef = Arc::new((start * 1000..(start + 1) * 1000).collect::<Int64Array>());
+            store.push(RecordBatch::try_from_iter([("n", column)]).unwrap()).unwrap();
+        }
+        let rows = store.finish();
+        assert!(!rows.is_in_memory() && rows.rows() == 10_000);
+        assert!((1..=16 << 10).contains(&budget.held_bytes()));
+        let mut next = 0;
+        for batch in rows.batches().map(Result::unwrap) {
+            let column = batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().clone();
+            column.values().iter().for_each(|value| {
+                assert_eq!(*value, next);
+                next += 1;
+            });
+        }
+        drop(rows);
+        assert_eq!((next, budget.held_bytes()), (10_000, 0));
+    }
+}

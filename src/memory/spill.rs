@@ -1,0 +1,282 @@
+//! Batches on disk.
+//!
+//! A [`SpillFile`] is appended to in blocks: one batch each, a compressed Arrow IPC stream of its own, with a checksum.
+//! The file has no name, so nothing is left of it however the run ends. All files of a run share the account of their
+//! [`Spill`], which has a cap.
+
+use super::size::ByteSize;
+use super::temporary::{DIRECTORY_VARIABLE, Unlinked, limit_of};
+use crate::error::{Error, ErrorKind, Result};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::DataType;
+use arrow::ipc::CompressionType;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use twox_hash::XxHash3_64;
+
+/// Environment variable: how many bytes may be spilled.
+pub const SPILL_LIMIT_VARIABLE: &str = "OUTCROP_SPILL_LIMIT";
+
+/// Where what does not fit in memory goes, and how much of it has gone there; clones share the account.
+#[derive(Clone, Debug, Default)]
+pub struct Spill(Arc<Account>);
+
+#[derive(Debug, Default)]
+struct Account {
+    directory: Option<PathBuf>,
+    limit_bytes: Option<u64>,
+    held_bytes: AtomicU64,
+    peak_bytes: AtomicU64,
+    written_bytes: AtomicU64,
+}
+
+impl Spill {
+    /// Into `directory` (default: `$OUTCROP_TMPDIR`; else the first of `$TMPDIR`, `/var/tmp` and the current directory
+    /// that is writable and not in memory), at most `limit_bytes` at a time (default: `$OUTCROP_SPILL_LIMIT`; else nine
+    /// tenths of what is free there).
+    pub fn new(directory: Option<PathBuf>, limit_bytes: Option<u64>) -> Self {
+        Spill(Arc::new(Account { directory, limit_bytes, ..Account::default() }))
+    }
+
+    /// Bytes on disk now.
+    pub fn held_bytes(&self) -> u64 {
+        self.0.held_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes on disk at any time.
+    pub fn peak_bytes(&self) -> u64 {
+        self.0.peak_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes written, those that are gone again included.
+    pub fn written_bytes(&self) -> u64 {
+        self.0.written_bytes.load(Ordering::Relaxed)
+    }
+
+    /// A new file; it is made when something is appended.
+    pub(crate) fn file(&self) -> SpillFile {
+        SpillFile { spill: self.clone(), opened: Mutex::default() }
+    }
+
+    /// Books `bytes`, if the cap of `room_bytes` allows.
+    fn take(&self, bytes: u64, file: &Unlinked) -> Result<()> {
+        let limit = match self.0.limit_bytes {
+            Some(given) => given,
+            None => limit_of(SPILL_LIMIT_VARIABLE)?.unwrap_or(u64::MAX),
+        };
+        let held = self.0.held_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if held > limit.min(file.room_bytes) {
+            self.0.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let cap = if limit <= file.room_bytes { "the limit on spilling" } else { "nine tenths of what was free" };
+            let text =
+                format!("{cap}, {}, is too little: {} are needed", ByteSize(limit.min(file.room_bytes)), ByteSize(held));
+            return Err(Error::new(ErrorKind::Limit, text).in_file(&file.directory.display().to_string()).hint(format!(
+                "raise the memory limit, or spill to a directory with more room ({DIRECTORY_VARIABLE}, --spill-limit)"
+            )));
+        }
+        self.0.peak_bytes.fetch_max(held, Ordering::Relaxed);
+        self.0.written_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Where a batch stands in its file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block {
+    offset: u64,
+    bytes: usize,
+    checksum: u64,
+    rows: usize,
+}
+
+impl Block {
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }}
+
+/// Batches on disk, by block. Gives its bytes back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct SpillFile {
+    spill: Spill,
+    /// The file, once there is one, and its length.
+    opened: Mutex<Option<(Arc<Unlinked>, u64)>>,
+}
+
+impl SpillFile {
+    /// Appends a batch.
+    ///
+    /// # Errors
+    /// `Limit` beyond the cap, `Io` when the disk refuses.
+    pub(crate) fn append(&self, batch: &RecordBatch) -> Result<Block> {
+        let batch = compact(batch)?;
+        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+        let mut bytes = Vec::with_capacity(batch.get_array_memory_size() / 2 + 1024);
+        let mut writer = StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options)?;
+        writer.write(&batch)?;
+        writer.finish()?;
+        drop(writer);
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if opened.is_none() {
+            let directory = self.spill.0.directory.as_deref();
+            *opened = Some((Arc::new(Unlinked::create(directory, "what does not fit in memory")?), 0));
+        }
+        let Some((file, length)) = &mut *opened else { return Err(Error::internal("no spill file")) };
+        self.spill.take(bytes.len() as u64, file)?;
+        let offset = *length;
+        *length += bytes.len() as u64;
+        file.file.write_all_at(&bytes, offset).map_err(|error| self.refused(&error, file))?;
+        let checksum = XxHash3_64::oneshot(&bytes);
+        Ok(Block { offset, bytes: bytes.len(), checksum, rows: batch.num_rows() })
+    }
+
+    /// The batch of a block of this file.
+    ///
+    /// # Errors
+    /// `Io` when it cannot be read, or is not what was written.
+    pub(crate) fn read(&self, block: &Block) -> Result<RecordBatch> {
+        let file = self.opened.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(file, _)| Arc::clone(file));
+        let file = file.ok_or_else(|| Error::internal("a block of a spill file that does not exist"))?;
+        let place = |error: Error| error.in_file(&file.directory.display().to_string());
+        let mut bytes = vec![0; block.bytes];
+        file.file.read_exact_at(&mut bytes, block.offset).map_err(|error| {
+            place(Error::new(ErrorKind::Io, format!("what was spilled cannot be read back: {error}")))
+        })?;
+        if XxHash3_64::oneshot(&bytes) != block.checksum {
+            let text = format!("what was spilled came back changed, at byte {} of a temporary file", block.offset);
+            return Err(place(Error::new(ErrorKind::Io, text).hint("is the disk failing?")));
+        }
+        let mut reader = StreamReader::try_new(bytes.as_slice(), None)?;
+        reader.next().ok_or_else(|| Error::internal("a spilled block without a batch"))?.map_err(Error::from)
+    }
+
+    fn refused(&self, error: &io::Error, file: &Unlinked) -> Error {
+        let held = ByteSize(self.spill.held_bytes());
+        Error::new(ErrorKind::Io, format!("spilling stopped at {held}: {error}"))
+            .in_file(&file.directory.display().to_string())
+            .hint(format!("free some space, name another directory ({DIRECTORY_VARIABLE}), or raise the memory limit"))
+    }
+}
+
+impl Drop for SpillFile {
+    fn drop(&mut self) {
+        let opened = self.opened.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let length = opened.as_ref().map_or(0, |(_, length)| *length);
+        self.spill.0.held_bytes.fetch_sub(length, Ordering::Relaxed);
+    }
+}
+
+/// The batch without what its texts do not use of the buffers behind them.
+pub(crate) fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
+    let own = |column: &ArrayRef| -> ArrayRef {
+        match column.data_type() {
+            DataType::Utf8View => Arc::new(column.as_string_view().gc()),
+            DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+            _ => Arc::clone(column),
+        }
+    };
+    let columns = batch.columns().iter().map(own).collect();
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
+}
+
+/// Rows that stand in memory or on disk.
+#[derive(Clone, Debug)]
+pub(crate) enum Part {
+    /// In memory.
+    Memory(RecordBatch),
+    /// On disk.
+    Spilled(Arc<SpillFile>, Block),
+}
+
+impl Part {
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Part::Memory(batch) => batch.num_rows(),
+            Part::Spilled(_, block) => block.rows(),
+        }
+    }
+
+    /// Bytes of memory that it takes as it stands.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match self {
+            Part::Memory(batch) => batch.get_array_memory_size(),
+            Part::Spilled(..) => size_of::<Part>(),
+        }
+    }
+
+    /// The rows, in memory.
+    ///
+    /// # Errors
+    /// `Io` when they cannot be read back.
+    pub(crate) fn load(&self) -> Result<RecordBatch> {
+        match self {
+            Part::Memory(batch) => Ok(batch.clone()),
+            Part::Spilled(file, block) => file.read(block),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Int64Array, StringViewArray};
+
+    fn batch(rows: i64) -> RecordBatch {
+        let numbers: Int64Array = (0..rows).map(|row| (row % 7 != 0).then_some(row)).collect();
+        let texts: StringViewArray = (0..rows).map(|row| Some(format!("a text longer than a view holds {row}"))).collect();
+        RecordBatch::try_from_iter([("n", Arc::new(numbers) as ArrayRef), ("t", Arc::new(texts) as ArrayRef)]).unwrap()
+    }
+
+    #[test]
+    fn blocks_come_back_as_they_went_and_the_account_is_even() {
+        let folder = tempfile::tempdir().unwrap();
+        let spill = Spill::new(Some(folder.path().to_owned()), None);
+        let file = spill.file();
+        assert_eq!(spill.held_bytes(), 0);
+        let (first, second) = (batch(1000), batch(10));
+        let (a, b) = (file.append(&first).unwrap(), file.append(&second.slice(3, 4)).unwrap());
+        assert_eq!(file.read(&b).unwrap(), second.slice(3, 4));
+        assert_eq!(file.read(&a).unwrap(), first);
+        assert_eq!(spill.held_bytes(), (a.bytes + b.bytes) as u64);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name");
+        drop(file);
+        assert_eq!((spill.held_bytes(), spill.peak_bytes() > 0), (0, true));
+    }
+
+    #[test]
+    fn a_slice_of_long_texts_does_not_take_the_whole_buffer_along() {
+        let whole = batch(100_000);
+        let spill = Spill::default();
+        let block = spill.file().append(&whole.slice(0, 10)).unwrap();
+        assert!(block.bytes < 4096, "{block:?}");
+    }
+
+    #[test]
+    fn the_cap_holds_and_says_what_was_needed() {
+        let spill = Spill::new(None, Some(2000));
+        let file = spill.file();
+        file.append(&batch(10)).unwrap();
+        let error = file.append(&batch(1000)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit);
+        assert!(error.to_string().contains("KiB are needed"), "{error}");
+        assert!(spill.held_bytes() <= 2000);
+    }
+
+    #[test]
+    fn a_block_that_changed_on_disk_is_an_error() {
+        let spill = Spill::default();
+        let file = spill.file();
+        let block = file.append(&batch(100)).unwrap();
+        let opened = file.opened.lock().unwrap().as_ref().unwrap().0.clone();
+        opened.file.write_all_at(&[0xff], block.offset + block.bytes as u64 / 2).unwrap();
+        let error = file.read(&block).unwrap_err();
+        assert!(error.kind() == ErrorKind::Io && error.to_string().contains("changed"), "{error}");
+        opened.file.set_len(block.offset + 5).unwrap();
+        assert_eq!(file.read(&block).unwrap_err().kind(), ErrorKind::Io);
+    }
+}
