@@ -36,10 +36,10 @@ pub(crate) struct Room {
 
 impl Room {
     /// The most and the least that one of several sinks has from the beginning.
-    const FLOORS: (usize, usize) = (16 << 20, 256 << 10);
+    const FLOORS: (usize, usize) = (16 << 20, 1 << 10);
 
     /// The room of each of so many sinks at work at a time: a quarter of the memory is divided evenly among them, the
-    /// rest is for who comes first.
+    /// rest is for who comes first. So a sink always has enough to be worth writing, whatever the others take.
     pub(crate) fn of_each(sinks: usize, budget: &Budget, spill: &Spill) -> Self {
         let (most, least) = Room::FLOORS;
         let floor_bytes = (budget.limit_bytes() / 4 / sinks.max(1)).clamp(least, most);

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Run, append, reduce};
 use crate::memory::{Reservation, SpillFile};
 use crate::plan::SortColumn;
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array};
 use arrow::compute::{interleave_record_batch, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::row::{OwnedRow, Rows};
@@ -161,8 +161,9 @@ impl SortSink {
 
     /// The rows as the question wants to see them.
     fn shown(&self, records: &RecordBatch) -> Result<RecordBatch> {
-        let visible: Vec<usize> = (0..self.width).collect();
-        Ok(records.project(&visible)?.with_schema(Arc::clone(&self.schema))?)
+        let options = RecordBatchOptions::new().with_row_count(Some(records.num_rows()));
+        let columns = records.columns()[..self.width].to_vec();
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
     }
 }
 
