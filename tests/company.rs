@@ -187,7 +187,7 @@ enum Outcome {
 impl Outcome {
     fn of(frame: &DataFrame) -> Self {
         let mut rows = Vec::new();
-        for batch in frame.batches() {
+        for batch in frame.batches().map(Result::unwrap) {
             for row in 0..batch.num_rows() {
                 let value = |column| match Value::of(column, row).unwrap() {
                     Value::Float64(number) => format!("{number}#{:016x}", number.to_bits()),

@@ -19,7 +19,11 @@ fn rows(frame: &DataFrame) -> Vec<Vec<Value>> {
     let row = |batch: &outcrop::arrow::array::RecordBatch, row| {
         batch.columns().iter().map(|column| Value::of(column, row).unwrap()).collect()
     };
-    frame.batches().iter().flat_map(|batch| (0..batch.num_rows()).map(move |at| row(batch, at))).collect()
+    frame
+        .batches()
+        .map(Result::unwrap)
+        .flat_map(|batch| (0..batch.num_rows()).map(move |at| row(&batch, at)).collect::<Vec<_>>())
+        .collect()
 }
 
 /// A table with the same values in any dialect: its text and its rows.

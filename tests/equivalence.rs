@@ -6,6 +6,7 @@ mod common;
 use common::{Random, answers_to, compress, random_csv, shown};
 use outcrop::exec::Scheduler;
 use outcrop::frame::{DataFrame, Runner, scan_csv};
+use outcrop::memory::Budget;
 use std::path::PathBuf;
 
 /// Questions that touch every sink and every kind of state.
@@ -39,9 +40,10 @@ fn write_set(folder: &std::path::Path, random: &mut Random, files: usize, record
 }
 
 #[test]
-fn answers_do_not_depend_on_threads_partitions_batches_or_company() {
+fn answers_do_not_depend_on_threads_partitions_batches_memory_or_company() {
     let seed = Random::seed_of_run();
     println!("OUTCROP_TEST_SEED={seed}");
+    let (mut spilled, mut most_records) = (0, 0);
     for round in 0..6 {
         let mut random = Random::new(seed.wrapping_add(round));
         let folder = tempfile::tempdir().unwrap();
@@ -62,12 +64,24 @@ fn answers_do_not_depend_on_threads_partitions_batches_or_company() {
             }
             assert_eq!(expected.statistics.records_read, found.statistics.records_read);
             assert_eq!(expected.statistics.rows_kept, found.statistics.rows_kept);
+            let scarce = Budget::new((1200 << 10) + random.below(400 << 10));
+            let found = answers_to(&QUESTIONS, &frame, &runner.budget(scarce.clone()));
+            for (question, (expected, found)) in QUESTIONS.iter().zip(expected_text.iter().zip(&found.value)) {
+                let how = format!("seed {seed} round {round} threads {threads} piece {piece} batch {batch}");
+                assert_eq!(*expected, shown(found), "{question}\n{how}, with {} bytes", scarce.limit_bytes());
+            }
+            assert!(scarce.peak_bytes() <= scarce.limit_bytes());
+            spilled += found.statistics.bytes_spilled;
+            most_records = most_records.max(records);
+            drop(found);
+            assert_eq!(scarce.held_bytes(), 0, "all that was reserved is given back");
         }
         for (question, expected) in QUESTIONS.iter().zip(&expected_text) {
             let alone: DataFrame = Runner::new().piece_bytes(700).compute(frame.ask(question).unwrap()).unwrap();
             assert_eq!(*expected, shown(&alone), "{question} alone, seed {seed} round {round}");
         }
     }
+    assert!(spilled > 0 || most_records < 400, "scarce memory made nothing go to disk");
 }
 
 #[test]

@@ -100,10 +100,9 @@ fn every_file_is_read_exactly_or_rejected_exactly() {
         };
         let kind = |data_type: &DataType| outcrop::types::ColumnType::from_arrow(data_type).unwrap().to_string();
         let fields = frame.schema().fields().iter().enumerate();
+        let batches: Vec<RecordBatch> = frame.batches().map(Result::unwrap).collect();
         let found: Vec<String> = fields
-            .map(|(at, field)| {
-                format!("{}\t{}\t{}", field.name(), kind(field.data_type()), described(frame.batches(), at))
-            })
+            .map(|(at, field)| format!("{}\t{}\t{}", field.name(), kind(field.data_type()), described(&batches, at)))
             .collect();
         if let Some((_, expected)) = READ_BY_US_ALONE.iter().find(|(file, _)| file == name) {
             let plain: Vec<String> =

@@ -46,7 +46,7 @@ fn whole(schema: &SchemaRef, batches: &[RecordBatch]) -> RecordBatch {
 
 fn collected(frame: &LazyFrame) -> RecordBatch {
     let answer = frame.collect().unwrap();
-    whole(answer.schema(), answer.batches())
+    whole(answer.schema(), &answer.batches().collect::<outcrop::Result<Vec<_>>>().unwrap())
 }
 
 fn read_parquet(path: &Path) -> RecordBatch {

@@ -351,8 +351,7 @@ fn write_stream(frame: &LazyFrame, options: RunOptions, format: Format) -> Resul
 }
 
 fn write(frames: &[DataFrame], titles: &[String], format: Format, codec: Codec, output: &Output) -> Result<(), Stop> {
-    let answers: Vec<Answer<'_>> =
-        frames.iter().zip(titles).map(|(frame, title)| Answer { title, frame }).collect();
+    let answers: Vec<Answer<'_>> = frames.iter().zip(titles).map(|(frame, title)| Answer { title, frame }).collect();
     let Some(path) = &output.output else {
         let terminal = io::stdout().is_terminal();
         let layout = Layout { width: terminal.then(terminal_width).flatten(), rows: terminal.then_some(TABLE_ROWS) };

@@ -167,8 +167,9 @@ fn end(outcome: &PassOutcome, at: usize, sink: Box<dyn Sink>, columns: &[usize])
 fn work(shared: &Shared<'_>, statistics: &mut RunStatistics) -> Result<Vec<Box<dyn Sink>>> {
     let options = shared.options;
     let room = Room::of_each(options.workers() * shared.stages.len(), &options.budget, &options.spill);
-    let make =
-        || -> Result<Vec<Box<dyn Sink>>> { shared.stages.iter().map(|stage| sink::make(&stage.stage, &room)).collect() };
+    let make = || -> Result<Vec<Box<dyn Sink>>> {
+        shared.stages.iter().map(|stage| sink::make(&stage.stage, &room)).collect()
+    };
     let mut workers =
         (0..shared.options.workers()).map(|_| Ok(Worker::new(shared, make()?))).collect::<Result<Vec<_>>>()?;
     match shared.options.scheduler {

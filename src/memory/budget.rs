@@ -13,13 +13,16 @@ pub struct Budget(Arc<Account>);
 struct Account {
     limit_bytes: usize,
     held_bytes: AtomicUsize,
+    /// Of them, those of results, which may have half of the limit: the work that is still to do needs the rest.
+    results_bytes: AtomicUsize,
     peak_bytes: AtomicUsize,
 }
 
 impl Budget {
     /// An account that refuses to hold more than `limit_bytes`.
     pub fn new(limit_bytes: usize) -> Self {
-        Budget(Arc::new(Account { limit_bytes, held_bytes: AtomicUsize::new(0), peak_bytes: AtomicUsize::new(0) }))
+        let [held_bytes, results_bytes, peak_bytes] = Default::default();
+        Budget(Arc::new(Account { limit_bytes, held_bytes, results_bytes, peak_bytes }))
     }
 
     /// An account that only counts.
@@ -44,7 +47,14 @@ impl Budget {
 
     /// An empty reservation; `purpose` names its holder in messages.
     pub fn reservation(&self, purpose: &'static str) -> Reservation {
-        Reservation { budget: self.clone(), purpose, bytes: 0, floor_bytes: 0 }
+        Reservation { budget: self.clone(), purpose, of_results: false, bytes: 0, floor_bytes: 0 }
+    }
+
+    /// An empty reservation for results, which together may have half of the limit.
+    pub(crate) fn reservation_of_results(&self) -> Reservation {
+        let mut reservation = self.reservation("results");
+        reservation.of_results = true;
+        reservation
     }
 
     /// A reservation that never holds less than `floor_bytes`, so that its holder can always do with that much.
@@ -58,12 +68,35 @@ impl Budget {
         Ok(reservation)
     }
 
-    fn take(&self, bytes: usize) -> std::result::Result<(), usize> {
+    /// Books bytes; or tells how many are held.
+    fn take(&self, bytes: usize, of_results: bool) -> std::result::Result<(), usize> {
         let account = &*self.0;
-        let update = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= account.limit_bytes);
-        let before = account.held_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update)?;
-        account.peak_bytes.fetch_max(before + bytes, Ordering::Relaxed);
-        Ok(())
+        let book = |bytes_held: &AtomicUsize, limit: usize| {
+            let sum = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= limit);
+            bytes_held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum)
+        };
+        if of_results {
+            book(&account.results_bytes, account.limit_bytes / 2)?;
+        }
+        match book(&account.held_bytes, account.limit_bytes) {
+            Ok(before) => {
+                account.peak_bytes.fetch_max(before + bytes, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(held) => {
+                if of_results {
+                    account.results_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                }
+                Err(held)
+            }
+        }
+    }
+
+    fn give_back(&self, bytes: usize, of_results: bool) {
+        self.0.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if of_results {
+            self.0.results_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 }
 
@@ -72,6 +105,7 @@ impl Budget {
 pub struct Reservation {
     budget: Budget,
     purpose: &'static str,
+    of_results: bool,
     bytes: usize,
     floor_bytes: usize,
 }
@@ -84,9 +118,9 @@ impl Reservation {
     pub fn resize(&mut self, bytes: usize) -> Result<()> {
         let bytes = bytes.max(self.floor_bytes);
         if bytes > self.bytes {
-            self.budget.take(bytes - self.bytes).map_err(|held| self.refused(bytes, held))?;
+            self.budget.take(bytes - self.bytes, self.of_results).map_err(|held| self.refused(bytes, held))?;
         } else {
-            self.budget.0.held_bytes.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+            self.budget.give_back(self.bytes - bytes, self.of_results);
         }
         self.bytes = bytes;
         Ok(())
@@ -114,7 +148,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.budget.0.held_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.give_back(self.bytes, self.of_results);
     }
 }
 
@@ -135,6 +169,24 @@ mod tests {
         assert_eq!(budget.held_bytes(), 50);
         drop((first, second));
         assert_eq!((budget.held_bytes(), budget.peak_bytes()), (0, 100));
+    }
+
+    #[test]
+    fn results_never_have_more_than_half() {
+        let budget = Budget::new(100);
+        let [mut first, mut second] = [budget.reservation_of_results(), budget.reservation_of_results()];
+        first.resize(30).unwrap();
+        assert!(second.resize(21).is_err());
+        second.resize(20).unwrap();
+        let mut work = budget.reservation("work");
+        work.resize(50).unwrap();
+        first.resize(0).unwrap();
+        work.resize(80).unwrap();
+        assert!(first.resize(1).is_err());
+        work.resize(0).unwrap();
+        first.resize(30).unwrap();
+        drop((first, second));
+        assert_eq!(budget.held_bytes(), 0);
     }
 
     #[test]

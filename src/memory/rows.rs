@@ -59,15 +59,12 @@ impl From<Vec<RecordBatch>> for StoredRows {
 pub(crate) struct RowStore {
     parts: Vec<Part>,
     held: Reservation,
-    /// More than this never stays in memory: the stages behind need some as well.
-    most_bytes: usize,
     file: Arc<SpillFile>,
 }
 
 impl RowStore {
     pub(crate) fn new(budget: &Budget, spill: &Spill) -> Self {
-        let most_bytes = budget.limit_bytes() / 4;
-        RowStore { parts: Vec::new(), held: budget.reservation("results"), most_bytes, file: Arc::new(spill.file()) }
+        RowStore { parts: Vec::new(), held: budget.reservation_of_results(), file: Arc::new(spill.file()) }
     }
 
     /// Takes the next rows.
@@ -79,7 +76,7 @@ impl RowStore {
             return Ok(());
         }
         let bytes = self.held.bytes() + batch.get_array_memory_size();
-        if bytes <= self.most_bytes && self.held.resize(bytes).is_ok() {
+        if self.held.resize(bytes).is_ok() {
             self.parts.push(Part::Memory(batch));
             return Ok(());
         }
@@ -109,7 +106,7 @@ mod tests {
     use arrow::array::{ArrayRef, Int64Array};
 
     #[test]
-    fn rows_beyond_a_quarter_of_the_limit_go_to_disk_and_all_come_back_in_order() {
+    fn rows_beyond_half_of_the_limit_go_to_disk_and_all_come_back_in_order() {
         let budget = Budget::new(64 << 10);
         let mut store = RowStore::new(&budget, &Spill::default());
         for start in 0..10 {
@@ -118,7 +115,7 @@ mod tests {
         }
         let rows = store.finish();
         assert!(!rows.is_in_memory() && rows.rows() == 10_000);
-        assert!((1..=16 << 10).contains(&budget.held_bytes()));
+        assert!((1..=32 << 10).contains(&budget.held_bytes()));
         let mut next = 0;
         for batch in rows.batches().map(Result::unwrap) {
             let column = batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().clone();

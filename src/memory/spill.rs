@@ -73,8 +73,11 @@ impl Spill {
         if held > limit.min(file.room_bytes) {
             self.0.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
             let cap = if limit <= file.room_bytes { "the limit on spilling" } else { "nine tenths of what was free" };
-            let text =
-                format!("{cap}, {}, is too little: {} are needed", ByteSize(limit.min(file.room_bytes)), ByteSize(held));
+            let text = format!(
+                "{cap}, {}, is too little: {} are needed",
+                ByteSize(limit.min(file.room_bytes)),
+                ByteSize(held)
+            );
             return Err(Error::new(ErrorKind::Limit, text).in_file(&file.directory.display().to_string()).hint(format!(
                 "raise the memory limit, or spill to a directory with more room ({DIRECTORY_VARIABLE}, --spill-limit)"
             )));
@@ -97,7 +100,8 @@ pub(crate) struct Block {
 impl Block {
     pub(crate) fn rows(&self) -> usize {
         self.rows
-    }}
+    }
+}
 
 /// Batches on disk, by block. Gives its bytes back when it is dropped.
 #[derive(Debug)]
@@ -139,7 +143,8 @@ impl SpillFile {
     /// # Errors
     /// `Io` when it cannot be read, or is not what was written.
     pub(crate) fn read(&self, block: &Block) -> Result<RecordBatch> {
-        let file = self.opened.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(file, _)| Arc::clone(file));
+        let file =
+            self.opened.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(file, _)| Arc::clone(file));
         let file = file.ok_or_else(|| Error::internal("a block of a spill file that does not exist"))?;
         let place = |error: Error| error.in_file(&file.directory.display().to_string());
         let mut bytes = vec![0; block.bytes];
@@ -228,7 +233,8 @@ mod tests {
 
     fn batch(rows: i64) -> RecordBatch {
         let numbers: Int64Array = (0..rows).map(|row| (row % 7 != 0).then_some(row)).collect();
-        let texts: StringViewArray = (0..rows).map(|row| Some(format!("a text longer than a view holds {row}"))).collect();
+        let texts: StringViewArray =
+            (0..rows).map(|row| Some(format!("a text longer than a view holds {row}"))).collect();
         RecordBatch::try_from_iter([("n", Arc::new(numbers) as ArrayRef), ("t", Arc::new(texts) as ArrayRef)]).unwrap()
     }
 

@@ -113,9 +113,10 @@ fn linked_for_a_moment(directory: &Path) -> io::Result<File> {
 fn sweep(directory: &Path) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let is_ours = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)).is_some_and(
-            |numbers| numbers.split('-').count() == 2 && numbers.bytes().all(|b| b == b'-' || b.is_ascii_digit()),
-        );
+        let is_ours =
+            name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)).is_some_and(|numbers| {
+                numbers.split('-').count() == 2 && numbers.bytes().all(|b| b == b'-' || b.is_ascii_digit())
+            });
         if is_ours && entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
             // Another run may have swept it.
             let _ = std::fs::remove_file(entry.path());

@@ -13,10 +13,10 @@
 
 mod counters;
 mod file;
+mod place;
 mod remedy;
 mod spool;
 mod stream;
-mod place;
 #[cfg(test)]
 mod tests;
 

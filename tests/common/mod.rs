@@ -143,7 +143,7 @@ pub fn shown_with_one_nan(frame: &DataFrame) -> String {
 
 fn shown_as(frame: &DataFrame, double: impl Fn(f64) -> String) -> String {
     let mut text = format!("{:?}\n", frame.schema().fields());
-    for batch in frame.batches() {
+    for batch in frame.batches().map(Result::unwrap) {
         for row in 0..batch.num_rows() {
             for column in batch.columns() {
                 match Value::of(column, row).unwrap() {

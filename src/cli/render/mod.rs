@@ -15,8 +15,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use crate::write::text::{Column, Csv, Json};
 use crate::frame::DataFrame;
+use crate::write::text::{Column, Csv, Json};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use std::io::{self, Write};

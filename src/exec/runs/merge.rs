@@ -1,7 +1,7 @@
 //! The merge of sorted runs.
 
-use super::order::Order;
 use super::Run;
+use super::order::Order;
 use crate::error::Result;
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;

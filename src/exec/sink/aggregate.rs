@@ -75,10 +75,12 @@ impl AggregateSink {
 
     /// Asks for the memory of the table as it is now; without it, the table goes to disk.
     fn settle(&mut self) -> Result<()> {
-        let wanted = self.table.bytes_held().saturating_mul(HEADROOM);
-        match self.reservation.resize(wanted) {
-            Err(_) if !self.shape.key_types.is_empty() && self.table.groups() > 0 => self.spill(),
+        if self.shape.key_types.is_empty() {
             // One group cannot be divided.
+            return self.reservation.resize(self.table.bytes_held());
+        }
+        match self.reservation.resize(self.table.bytes_held().saturating_mul(HEADROOM)) {
+            Err(_) if self.table.groups() > 0 => self.spill(),
             settled => settled,
         }
     }

@@ -1,5 +1,9 @@
 //! Rows as they come, put back in input order; or only the first of them.
+//!
+//! When all rows are wanted and they do not fit in memory, they are sorted by their identities, in runs on disk. Of the
+//! first rows, which need not be many, only the batches go there.
 
+use super::sort::SortSink;
 use super::{Materialised, Room, Sink};
 use crate::batch::{Batch, RowId, RowOrigin};
 use crate::error::{Error, Result};
@@ -16,6 +20,8 @@ pub(super) struct CollectSink {
     batches: BTreeMap<(RowId, usize), Held>,
     rows: usize,
     bytes: usize,
+    /// Takes the rows instead, once they do not fit.
+    sorted: Option<SortSink>,
     file: Arc<SpillFile>,
     room: Room,
     reservation: Reservation,
@@ -35,6 +41,7 @@ impl CollectSink {
             batches: BTreeMap::new(),
             rows: 0,
             bytes: 0,
+            sorted: None,
             file: Arc::new(room.spill.file()),
             room: room.clone(),
             reservation: room.reservation("collecting rows")?,
@@ -51,10 +58,25 @@ impl CollectSink {
         let number = self.batches.range((first, 0)..=(first, usize::MAX)).count();
         self.batches.insert((first, number), Held { part, origin });
         self.drop_beyond_limit();
-        match self.reservation.resize(self.bytes) {
-            Err(_) => self.spill(),
-            settled => settled,
+        match (self.reservation.resize(self.bytes), self.limit) {
+            (Err(_), None) => self.sort(),
+            (Err(_), Some(_)) => self.spill(),
+            (settled, _) => settled,
         }
+    }
+
+    /// Hands all rows on to be sorted.
+    fn sort(&mut self) -> Result<()> {
+        let types: Vec<_> = self.schema.fields().iter().map(|field| field.data_type().clone()).collect();
+        let width = types.len();
+        let nothing = self.room.budget.reservation("collecting rows");
+        let own = std::mem::replace(&mut self.reservation, nothing);
+        let mut sorted = SortSink::new(Arc::clone(&self.schema), &types, Vec::new(), None, width, &self.room, own)?;
+        for held in std::mem::take(&mut self.batches).into_values() {
+            sorted.absorb(Batch { records: held.part.load()?, origin: held.origin })?;
+        }
+        self.sorted = Some(sorted);
+        Ok(())
     }
 
     /// Writes all rows that are in memory to disk.
@@ -86,17 +108,29 @@ impl CollectSink {
 
 impl Sink for CollectSink {
     fn absorb(&mut self, batch: Batch) -> Result<()> {
-        self.push(Part::Memory(batch.records), batch.origin)
+        match &mut self.sorted {
+            Some(sorted) => sorted.absorb(batch),
+            None => self.push(Part::Memory(batch.records), batch.origin),
+        }
     }
 
     fn join(&mut self, other: Box<dyn Sink>) -> Result<()> {
         let other = other.into_any().downcast::<CollectSink>();
         let mut other = other.map_err(|_| Error::internal("joined sinks of two kinds"))?;
         other.reservation.resize(0)?;
-        for (_, held) in std::mem::take(&mut other.batches) {
-            self.push(held.part, held.origin)?;
+        if other.sorted.is_some() && self.sorted.is_none() {
+            self.sort()?;
         }
-        Ok(())
+        for (_, held) in std::mem::take(&mut other.batches) {
+            match &mut self.sorted {
+                Some(sorted) => sorted.absorb(Batch { records: held.part.load()?, origin: held.origin })?,
+                None => self.push(held.part, held.origin)?,
+            }
+        }
+        match (&mut self.sorted, other.sorted) {
+            (Some(sorted), Some(others)) => sorted.join(Box::new(others)),
+            _ => Ok(()),
+        }
     }
 
     fn filled_by(&self) -> Option<RowId> {
@@ -111,8 +145,11 @@ impl Sink for CollectSink {
     }
 
     fn finish(self: Box<Self>) -> Result<Materialised> {
-        let mut left = self.limit.unwrap_or(usize::MAX);
         drop(self.reservation);
+        if let Some(sorted) = self.sorted {
+            return Box::new(sorted).finish();
+        }
+        let mut left = self.limit.unwrap_or(usize::MAX);
         let mut results = self.room.results();
         for held in self.batches.into_values() {
             let rows = held.part.rows();

@@ -36,7 +36,7 @@ pub(crate) struct Room {
 
 impl Room {
     /// The most and the least that one of several sinks has from the beginning.
-    const FLOORS: (usize, usize) = (16 << 20, 1 << 10);
+    const FLOORS: (usize, usize) = (16 << 20, 16 << 10);
 
     /// The room of each of so many sinks at work at a time: a quarter of the memory is divided evenly among them, the
     /// rest is for who comes first. So a sink always has enough to be worth writing, whatever the others take.
@@ -83,7 +83,16 @@ pub(crate) fn make(stage: &Stage, room: &Room) -> Result<Box<dyn Sink>> {
             Box::new(aggregate::AggregateSink::new(schema, &stage.input_types(), *keys, aggregates.clone(), room)?)
         }
         SinkSpec::Sort { keys, limit, width } => {
-            Box::new(sort::SortSink::new(schema, &stage.input_types(), keys.clone(), *limit, *width, room)?)
+            let reservation = room.reservation("sorting")?;
+            Box::new(sort::SortSink::new(
+                schema,
+                &stage.input_types(),
+                keys.clone(),
+                *limit,
+                *width,
+                room,
+                reservation,
+            )?)
         }
         SinkSpec::Collect { limit } => Box::new(collect::CollectSink::new(schema, *limit, room)?),
     })

@@ -59,6 +59,7 @@ impl SortSink {
         limit: Option<usize>,
         width: usize,
         room: &Room,
+        reservation: Reservation,
     ) -> Result<Self> {
         let by_key = keys.iter().map(|key| (key.column, types[key.column].clone(), key.descending));
         let identity = [(types.len(), DataType::UInt32, false), (types.len() + 1, DataType::UInt64, false)];
@@ -78,7 +79,7 @@ impl SortSink {
             runs: Vec::new(),
             file: Arc::new(room.spill.file()),
             room: room.clone(),
-            reservation: room.reservation("sorting")?,
+            reservation,
         })
     }
 
