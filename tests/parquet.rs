@@ -427,7 +427,8 @@ fn parquet(folder: &Path, name: &str, columns: Vec<(&str, ArrayRef)>) -> PathBuf
 
 fn row(frame: &LazyFrame, question: &str) -> Vec<Value> {
     let answer = frame.ask(question).unwrap().collect().unwrap();
-    (0..answer.schema().fields().len()).map(|at| Value::of(answer.batches()[0].column(at), 0).unwrap()).collect()
+    let first = answer.batches().next().unwrap().unwrap();
+    first.columns().iter().map(|column| Value::of(column, 0).unwrap()).collect()
 }
 
 #[test]
