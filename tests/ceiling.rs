@@ -1,0 +1,93 @@
+//! The memory limit holds, what does not fit goes to disk, and the answers are those of ample memory.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::shown;
+use outcrop::error::ErrorKind;
+use outcrop::frame::{DataFrame, LazyFrame, Runner};
+use outcrop::memory::{ByteSize, Spill};
+use outcrop::scan_csv;
+use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+
+const ROWS: usize = 300_000;
+const LIMIT: ByteSize = ByteSize(24 << 20);
+
+/// Each wants more than the limit for its groups, its sorted rows, or all rows.
+const QUESTIONS: [&str; 4] = [
+    "count(*) as n, mean(x), min(t), last(i), var(x) by t",
+    "sum(x), count(t) by i % 100000 as a, i % 7 as b",
+    "i, t, x sort x desc",
+    "i, t where x >= 0",
+];
+
+fn peak_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+fn table(folder: &Path) -> LazyFrame {
+    let mut text = String::from("i,t,x\n");
+    for row in 0..ROWS {
+        let scattered = row.wrapping_mul(2_654_435_761) % 1_000_003;
+        writeln!(text, "{row},a text of some length {},{}.25", scattered % 200_000, scattered % 1000).unwrap();
+    }
+    std::fs::write(folder.join("in.csv"), &text).unwrap();
+    scan_csv(folder.join("in.csv")).unwrap()
+}
+
+fn summary(answer: &DataFrame) -> (usize, u64) {
+    let mut hasher = DefaultHasher::new();
+    // Batch by batch: the text of a whole answer is larger than the answer.
+    for batch in answer.batches().map(Result::unwrap) {
+        let rows = shown(&DataFrame::new(batch.schema(), vec![batch]));
+        rows.lines().skip(1).for_each(|row| row.hash(&mut hasher));
+    }
+    (answer.rows(), hasher.finish())
+}
+
+/// One test, so that the peak is its own.
+#[test]
+fn the_memory_limit_holds_and_changes_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = table(folder.path());
+    let before = peak_bytes();
+    let mut scarce = Vec::new();
+    for question in QUESTIONS {
+        let runner = Runner::new().threads(2).memory(LIMIT);
+        let run = runner.run::<_, DataFrame>(table.ask(question).unwrap()).unwrap();
+        assert!(run.statistics.bytes_spilled > 1 << 20, "{question}: {}", run.statistics.bytes_spilled);
+        assert!(run.statistics.peak_held_bytes <= LIMIT.0);
+        scarce.push(summary(&run.value));
+    }
+    let grown = peak_bytes() - before;
+    assert!(grown <= LIMIT.0 + LIMIT.0 / 10 + (64 << 20), "memory grew by {}", ByteSize(grown));
+    for (question, scarce) in QUESTIONS.iter().zip(scarce) {
+        let runner = Runner::new().threads(2).memory(ByteSize(4 << 30));
+        let run = runner.run::<_, DataFrame>(table.ask(question).unwrap()).unwrap();
+        assert_eq!(run.statistics.bytes_spilled, 0);
+        assert_eq!(scarce, summary(&run.value), "{question}");
+    }
+    spilling_beyond_its_cap_or_nowhere_is_one_clear_error(&table, folder.path());
+}
+
+fn spilling_beyond_its_cap_or_nowhere_is_one_clear_error(table: &LazyFrame, folder: &Path) {
+    let place = folder.join("spill");
+    std::fs::create_dir(&place).unwrap();
+    let asked = |spill: Spill| {
+        let runner = Runner::new().threads(2).memory(LIMIT).spill(spill.clone());
+        let error = runner.compute::<_, DataFrame>(table.ask(QUESTIONS[0]).unwrap()).unwrap_err();
+        assert_eq!(spill.held_bytes(), 0, "all of it is given back");
+        error
+    };
+    let capped = asked(Spill::new(Some(place.clone()), Some(1 << 20)));
+    assert_eq!(capped.kind(), ErrorKind::Limit);
+    assert!(capped.to_string().contains("the limit on spilling, 1 MiB, is too little"), "{capped}");
+    assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0);
+    let nowhere = asked(Spill::new(Some(folder.join("absent")), None));
+    assert_eq!(nowhere.kind(), ErrorKind::Io);
+    assert!(nowhere.to_string().contains("absent"), "{nowhere}");
+}
