@@ -30,7 +30,9 @@ mod member;
 mod tree;
 mod value;
 
-pub(crate) use bind::{refuse_name, refused_names};
+pub(crate) use bind::refuse_name;
+#[cfg(feature = "cli")]
+pub(crate) use bind::refused_names;
 pub use bound::BoundExpr;
 pub use build::{Then, When, coalesce, col, count_rows, greatest, least, len, lit, make_date, when};
 pub(crate) use condition::ColumnTest;
