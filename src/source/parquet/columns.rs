@@ -125,6 +125,13 @@ impl FileReader {
         (batch, blocks(self.piece_bytes).max(batch))
     }
 
+    /// Whether the column is made of lists.
+    pub(super) fn is_list(&self, column: usize) -> bool {
+        let leaves = self.plan.metadata.metadata().file_metadata().schema_descr();
+        let own = self.columns.get(column).and_then(|column| column.of_file.as_ref());
+        own.is_some_and(|own| own.leaves.iter().any(|&leaf| leaves.column(leaf).max_rep_level() > 0))
+    }
+
     /// A reader of a column that will meet damage.
     pub(super) fn checked_decoder(
         &self,

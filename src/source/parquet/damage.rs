@@ -4,7 +4,8 @@
 //! fails for a row that it needs and for no other, whatever is read beside it, by whom and in what batches. Lost rows
 //! are searched for by halving, in all rows still to be read at once, so that the work does not grow with the number
 //! of batches. Two shortcuts bound it: a long stretch of which several rows, evenly spread, are lost is lost, and so is
-//! what cannot be read any more after a large number of attempts.
+//! what cannot be read any more after a large number of attempts. Of lists, all rows behind damage are lost: the decoder
+//! may pass over damaged ones for ever.
 
 use super::columns::FileReader;
 use super::fragments::Fragment;
@@ -57,6 +58,12 @@ impl Lone {
         if self.lost.is_none() {
             match self.decoded(reader, fragment, count(rows)) {
                 Ok(batches) => return self.extract(reader, &batches, 0, misfits),
+                Err(why) if reader.is_list(self.column) => {
+                    self.lost = Some(
+                        unite(rows.to_vec(), behind.to_vec()).into_iter().map(|rows| (rows, why.clone())).collect(),
+                    );
+                    self.rows.clear();
+                }
                 Err(_) => self.survey(reader, fragment, unite(rows.to_vec(), behind.to_vec())),
             }
         }
