@@ -6,6 +6,7 @@
 
 use super::chunks::ChunkSource;
 use super::damage::Lone;
+use super::dictionary::check_dictionary;
 use super::fragments::{CELL_ROWS, FilePlan, Fragment};
 use super::open::ParquetFile;
 use super::rows::{count, only, take_rows, unite};
@@ -163,9 +164,14 @@ impl FileReader {
         let build = || -> std::result::Result<ParquetRecordBatchReader, ParquetError> {
             let metadata = metadata.clone();
             let leaves = columns.iter().filter_map(|&column| self.columns[column].of_file.as_ref());
-            let leaves = leaves.flat_map(|own| own.leaves.iter().copied());
-            let mask = ProjectionMask::leaves(metadata.parquet_schema(), leaves);
+            let leaves: Vec<usize> = leaves.flat_map(|own| own.leaves.iter().copied()).collect();
             let source = ChunkSource(Arc::clone(&fragment.chunks));
+            let chunks = metadata.metadata().row_group(fragment.row_group).columns();
+            leaves
+                .iter()
+                .filter_map(|&leaf| chunks.get(leaf))
+                .try_for_each(|chunk| check_dictionary(chunk, &source))?;
+            let mask = ProjectionMask::leaves(metadata.parquet_schema(), leaves);
             let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(source, metadata)
                 .with_row_groups(vec![fragment.row_group])
                 .with_projection(mask)

@@ -21,6 +21,7 @@ mod chunks;
 mod codes;
 mod columns;
 mod damage;
+mod dictionary;
 mod encryption;
 mod fragments;
 mod open;
@@ -31,5 +32,6 @@ mod scan;
 mod schema;
 mod source;
 mod statistics;
+mod thrift;
 
 pub use source::ParquetSource;
