@@ -197,7 +197,7 @@ pub(super) fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>)
         options.threads = threads.get();
     }
     options.budget = match run.memory {
-        Some(limit) => Budget::new(usize::try_from(limit.0).unwrap_or(usize::MAX)),
+        Some(limit) => Budget::of_size(limit),
         None => Budget::of_environment()?,
     };
     options.spill = Spill::new(run.spill_dir.clone(), run.spill_limit.map(|limit| limit.0));

@@ -251,7 +251,7 @@ impl Runner {
     /// The most memory that the run may take; what does not fit goes to disk. Default: see [`Budget::of_environment`].
     #[must_use]
     pub fn memory(self, limit: ByteSize) -> Self {
-        self.budget(Budget::new(usize::try_from(limit.0).unwrap_or(usize::MAX)))
+        self.budget(Budget::of_size(limit))
     }
 
     /// The memory account, perhaps one that several runs share. Default: as [`Runner::memory`].

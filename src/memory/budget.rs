@@ -25,6 +25,11 @@ impl Budget {
         Budget(Arc::new(Account { limit_bytes, held_bytes, results_bytes, peak_bytes }))
     }
 
+    /// An account that refuses to hold more than `limit`.
+    pub fn of_size(limit: ByteSize) -> Self {
+        Budget::new(usize::try_from(limit.0).unwrap_or(usize::MAX))
+    }
+
     /// An account that only counts.
     pub fn unlimited() -> Self {
         Budget::new(usize::MAX)

@@ -1,6 +1,7 @@
 //! How much memory there is.
 
 use super::budget::Budget;
+use super::size::ByteSize;
 use super::temporary::limit_of;
 use crate::error::Result;
 use std::path::Path;
@@ -25,7 +26,7 @@ impl Budget {
                 None => return Ok(Budget::unlimited()),
             },
         };
-        Ok(Budget::new(usize::try_from(limit).unwrap_or(usize::MAX)))
+        Ok(Budget::of_size(ByteSize(limit)))
     }
 }
 

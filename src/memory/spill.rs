@@ -63,12 +63,16 @@ impl Spill {
         SpillFile { spill: self.clone(), opened: Mutex::default() }
     }
 
-    /// Books `bytes`, if the cap of `room_bytes` allows.
-    fn take(&self, bytes: u64, file: &Unlinked) -> Result<()> {
-        let limit = match self.0.limit_bytes {
-            Some(given) => given,
-            None => limit_of(SPILL_LIMIT_VARIABLE)?.unwrap_or(u64::MAX),
-        };
+    /// The limit that was asked for.
+    fn limit(&self) -> Result<u64> {
+        match self.0.limit_bytes {
+            Some(given) => Ok(given),
+            None => Ok(limit_of(SPILL_LIMIT_VARIABLE)?.unwrap_or(u64::MAX)),
+        }
+    }
+
+    /// Books `bytes`, if `limit` and the room for the file allow.
+    fn take(&self, bytes: u64, limit: u64, file: &Unlinked) -> Result<()> {
         let held = self.0.held_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if held > limit.min(file.room_bytes) {
             self.0.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -107,8 +111,16 @@ impl Block {
 #[derive(Debug)]
 pub(crate) struct SpillFile {
     spill: Spill,
-    /// The file, once there is one, and its length.
-    opened: Mutex<Option<(Arc<Unlinked>, u64)>>,
+    /// The file, once there is one.
+    opened: Mutex<Option<Opened>>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    file: Arc<Unlinked>,
+    length: u64,
+    /// The limit on spilling as it was when the file was made.
+    limit_bytes: u64,
 }
 
 impl SpillFile {
@@ -127,10 +139,13 @@ impl SpillFile {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if opened.is_none() {
             let directory = self.spill.0.directory.as_deref();
-            *opened = Some((Arc::new(Unlinked::create(directory, "what does not fit in memory")?), 0));
+            let file = Arc::new(Unlinked::create(directory, "what does not fit in memory")?);
+            *opened = Some(Opened { file, length: 0, limit_bytes: self.spill.limit()? });
         }
-        let Some((file, length)) = &mut *opened else { return Err(Error::internal("no spill file")) };
-        self.spill.take(bytes.len() as u64, file)?;
+        let Some(Opened { file, length, limit_bytes }) = &mut *opened else {
+            return Err(Error::internal("no spill file"));
+        };
+        self.spill.take(bytes.len() as u64, *limit_bytes, file)?;
         let offset = *length;
         *length += bytes.len() as u64;
         file.file.write_all_at(&bytes, offset).map_err(|error| self.refused(&error, file))?;
@@ -144,7 +159,7 @@ impl SpillFile {
     /// `Io` when it cannot be read, or is not what was written.
     pub(crate) fn read(&self, block: &Block) -> Result<RecordBatch> {
         let file =
-            self.opened.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(file, _)| Arc::clone(file));
+            self.opened.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|opened| Arc::clone(&opened.file));
         let file = file.ok_or_else(|| Error::internal("a block of a spill file that does not exist"))?;
         let place = |error: Error| error.in_file(&file.directory.display().to_string());
         let mut bytes = vec![0; block.bytes];
@@ -170,7 +185,7 @@ impl SpillFile {
 impl Drop for SpillFile {
     fn drop(&mut self) {
         let opened = self.opened.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let length = opened.as_ref().map_or(0, |(_, length)| *length);
+        let length = opened.as_ref().map_or(0, |opened| opened.length);
         self.spill.0.held_bytes.fetch_sub(length, Ordering::Relaxed);
     }
 }
@@ -278,7 +293,7 @@ mod tests {
         let spill = Spill::default();
         let file = spill.file();
         let block = file.append(&batch(100)).unwrap();
-        let opened = file.opened.lock().unwrap().as_ref().unwrap().0.clone();
+        let opened = file.opened.lock().unwrap().as_ref().unwrap().file.clone();
         opened.file.write_all_at(&[0xff], block.offset + block.bytes as u64 / 2).unwrap();
         let error = file.read(&block).unwrap_err();
         assert!(error.kind() == ErrorKind::Io && error.to_string().contains("changed"), "{error}");

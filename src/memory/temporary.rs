@@ -30,7 +30,7 @@ impl Unlinked {
         let named = |variable| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
         let hint = format!("name a directory on a disk with room: {DIRECTORY_VARIABLE}=/path");
         if let Some(directory) = directory.map(Path::to_owned).or_else(|| named(DIRECTORY_VARIABLE)) {
-            return unlinked_in(&directory).map_err(|error| {
+            return Unlinked::create_in(&directory).map_err(|error| {
                 let message = format!("{what} cannot be stored here: {error}");
                 Error::new(ErrorKind::Io, message).in_file(&directory.display().to_string()).hint(hint)
             });
@@ -42,13 +42,27 @@ impl Unlinked {
                 reasons.push(format!("{} is in memory", directory.display()));
                 continue;
             }
-            match unlinked_in(&directory) {
+            match Unlinked::create_in(&directory) {
                 Ok(unlinked) => return Ok(unlinked),
                 Err(error) => reasons.push(format!("{}: {error}", directory.display())),
             }
         }
         let message = format!("there is no place to store {what}: {}", reasons.join("; "));
         Err(Error::new(ErrorKind::Io, message).hint(hint))
+    }
+
+    /// A new file in this directory.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn create_in(directory: &Path) -> io::Result<Self> {
+        let room_bytes =
+            rustix::fs::statvfs(directory).map(|place| place.f_bavail.saturating_mul(place.f_frsize) / 10 * 9)?;
+        let file = match never_linked(directory) {
+            Some(file) => file,
+            None => linked_for_a_moment(directory)?,
+        };
+        Ok(Unlinked { file, directory: directory.to_owned(), room_bytes })
     }
 }
 
@@ -63,16 +77,6 @@ pub(crate) fn limit_of(variable: &str) -> Result<Option<u64>> {
         Error::new(ErrorKind::Syntax, format!("{variable} is {text:?}, which is no number of bytes"))
             .hint(format!("for example {variable}=20G"))
     })
-}
-
-fn unlinked_in(directory: &Path) -> io::Result<Unlinked> {
-    let room_bytes =
-        rustix::fs::statvfs(directory).map(|place| place.f_bavail.saturating_mul(place.f_frsize) / 10 * 9)?;
-    let file = match never_linked(directory) {
-        Some(file) => file,
-        None => linked_for_a_moment(directory)?,
-    };
-    Ok(Unlinked { file, directory: directory.to_owned(), room_bytes })
 }
 
 /// A file that never had a name, where the file system has such files.

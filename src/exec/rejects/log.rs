@@ -4,12 +4,12 @@
 
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::Unlinked;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
 
 /// More than this goes to the temporary file.
 const HELD_BYTES: usize = 16 << 20;
@@ -99,14 +99,14 @@ impl Log {
     }
 
     fn spill(&mut self) -> Result<()> {
-        let folder = &self.folder;
+        let folder = if self.folder.as_os_str().is_empty() { Path::new(".") } else { &self.folder };
         let failed = |error: io::Error| {
             let message = format!("cannot keep records that were set aside: {error}");
             Error::new(ErrorKind::Io, message).in_file(&folder.display().to_string())
         };
         let spill = match &mut self.spill {
             Some(spill) => spill,
-            None => self.spill.insert(Spill { file: nameless(folder).map_err(failed)?, length: 0 }),
+            None => self.spill.insert(Spill { file: Unlinked::create_in(folder).map_err(failed)?.file, length: 0 }),
         };
         for queue in self.files.values_mut().filter(|queue| !queue.held.is_empty()) {
             spill.file.write_all_at(&queue.held, spill.length).map_err(failed)?;
@@ -126,17 +126,6 @@ impl Log {
     pub(super) fn entries(&self) -> Entries<'_> {
         Entries { log: self, files: self.files.keys().copied().collect(), at: 0, reader: None }
     }
-}
-
-/// A file that vanishes when it is closed.
-fn nameless(folder: &std::path::Path) -> io::Result<File> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let folder = if folder.as_os_str().is_empty() { std::path::Path::new(".") } else { folder };
-    let path = folder.join(format!(".outcrop-rejects-{}-{number}", std::process::id()));
-    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-    std::fs::remove_file(&path)?;
-    Ok(file)
 }
 
 /// An entry as it was written.
