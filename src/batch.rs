@@ -65,6 +65,14 @@ impl RowOrigin {
         }
     }
 
+    /// Bytes of memory behind it.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match &self.positions {
+            Positions::Consecutive(_) => 0,
+            Positions::Listed(list) => size_of_val(&**list),
+        }
+    }
+
     /// Identities for rows that were made of the rows of this batch: consecutive from the first one's on.
     pub(crate) fn renumbered(&self) -> Self {
         let first = self.row_id_checked(0).map_or(0, |row| row.position);

@@ -8,6 +8,7 @@
 //! so nothing is left of it however the process ends; what comes back from disk is what went there.
 
 mod budget;
+mod held;
 mod machine;
 mod rows;
 mod size;
@@ -15,6 +16,7 @@ mod spill;
 mod temporary;
 
 pub use budget::{Budget, Reservation};
+pub(crate) use held::{HeldBuffers, held_bytes, without_unused_text};
 pub use machine::MEMORY_VARIABLE;
 pub(crate) use rows::RowStore;
 pub use rows::StoredRows;

@@ -1,6 +1,7 @@
 //! Rows in order, in memory or on disk: the results of stages.
 
 use super::budget::{Budget, Reservation};
+use super::held::{HeldBuffers, without_unused_text};
 use super::spill::{Part, Spill, SpillFile};
 use crate::error::Result;
 use arrow::array::RecordBatch;
@@ -58,13 +59,20 @@ impl From<Vec<RecordBatch>> for StoredRows {
 #[derive(Debug)]
 pub(crate) struct RowStore {
     parts: Vec<Part>,
+    /// Behind the parts in memory.
+    buffers: HeldBuffers,
     held: Reservation,
     file: Arc<SpillFile>,
 }
 
 impl RowStore {
     pub(crate) fn new(budget: &Budget, spill: &Spill) -> Self {
-        RowStore { parts: Vec::new(), held: budget.reservation_of_results(), file: Arc::new(spill.file()) }
+        RowStore {
+            parts: Vec::new(),
+            buffers: HeldBuffers::default(),
+            held: budget.reservation_of_results(),
+            file: Arc::new(spill.file()),
+        }
     }
 
     /// Takes the next rows.
@@ -75,8 +83,8 @@ impl RowStore {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let bytes = self.held.bytes() + batch.get_array_memory_size();
-        if self.held.resize(bytes).is_ok() {
+        let batch = without_unused_text(batch);
+        if self.buffers.add_if(&batch, |bytes| self.held.resize(bytes).is_ok()) {
             self.parts.push(Part::Memory(batch));
             return Ok(());
         }

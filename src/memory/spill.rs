@@ -4,6 +4,7 @@
 //! The file has no name, so nothing is left of it however the run ends. All files of a run share the account of their
 //! [`Spill`], which has a cap.
 
+use super::held::held_bytes;
 use super::size::ByteSize;
 use super::temporary::{DIRECTORY_VARIABLE, Unlinked, limit_of};
 use crate::error::{Error, ErrorKind, Result};
@@ -131,7 +132,7 @@ impl SpillFile {
     pub(crate) fn append(&self, batch: &RecordBatch) -> Result<Block> {
         let batch = compact(batch)?;
         let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
-        let mut bytes = Vec::with_capacity(batch.get_array_memory_size() / 2 + 1024);
+        let mut bytes = Vec::with_capacity(held_bytes(&batch) / 2 + 1024);
         let mut writer = StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options)?;
         writer.write(&batch)?;
         writer.finish()?;
@@ -221,10 +222,10 @@ impl Part {
         }
     }
 
-    /// Bytes of memory that it takes as it stands.
+    /// Bytes of memory that it takes as it stands, if it shares none.
     pub(crate) fn held_bytes(&self) -> usize {
         match self {
-            Part::Memory(batch) => batch.get_array_memory_size(),
+            Part::Memory(batch) => held_bytes(batch),
             Part::Spilled(..) => size_of::<Part>(),
         }
     }

@@ -12,7 +12,7 @@ mod merge;
 mod order;
 
 use crate::error::Result;
-use crate::memory::{Part, SpillFile};
+use crate::memory::{Part, SpillFile, held_bytes};
 use arrow::array::RecordBatch;
 pub(super) use merge::Merge;
 pub(super) use order::Order;
@@ -30,7 +30,7 @@ pub(super) type Run = Vec<Part>;
 
 /// How many rows of `batch` make a block.
 pub(super) fn block_rows(batch: &RecordBatch) -> usize {
-    let row_bytes = batch.get_array_memory_size() / batch.num_rows().max(1);
+    let row_bytes = held_bytes(batch) / batch.num_rows().max(1);
     (BLOCK_BYTES / row_bytes.max(1)).clamp(1, BLOCK_ROWS)
 }
 

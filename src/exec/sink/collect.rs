@@ -7,7 +7,7 @@ use super::sort::SortSink;
 use super::{Materialised, Room, Sink};
 use crate::batch::{Batch, RowId, RowOrigin};
 use crate::error::{Error, Result};
-use crate::memory::{Part, Reservation, SpillFile};
+use crate::memory::{Part, Reservation, SpillFile, without_unused_text};
 use arrow::datatypes::SchemaRef;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -33,6 +33,13 @@ struct Held {
     origin: RowOrigin,
 }
 
+impl Held {
+    /// Bytes of memory that it takes.
+    fn bytes(&self) -> usize {
+        self.part.held_bytes() + self.origin.held_bytes()
+    }
+}
+
 impl CollectSink {
     pub(super) fn new(schema: SchemaRef, limit: Option<usize>, room: &Room) -> Result<Self> {
         Ok(CollectSink {
@@ -54,9 +61,10 @@ impl CollectSink {
         }
         let first = origin.row_id(0);
         self.rows += part.rows();
-        self.bytes += part.held_bytes();
+        let held = Held { part, origin };
+        self.bytes += held.bytes();
         let number = self.batches.range((first, 0)..=(first, usize::MAX)).count();
-        self.batches.insert((first, number), Held { part, origin });
+        self.batches.insert((first, number), held);
         self.drop_beyond_limit();
         match (self.reservation.resize(self.bytes), self.limit) {
             (Err(_), None) => self.sort(),
@@ -87,7 +95,7 @@ impl CollectSink {
                 held.part = Part::Spilled(Arc::clone(&self.file), block);
             }
         }
-        self.bytes = self.batches.values().map(|held| held.part.held_bytes()).sum();
+        self.bytes = self.batches.values().map(Held::bytes).sum();
         self.reservation.resize(self.bytes)
     }
 
@@ -99,7 +107,7 @@ impl CollectSink {
             if self.rows - rows < limit {
                 break;
             }
-            self.bytes -= last.get().part.held_bytes();
+            self.bytes -= last.get().bytes();
             self.rows -= rows;
             last.remove();
         }
@@ -110,7 +118,7 @@ impl Sink for CollectSink {
     fn absorb(&mut self, batch: Batch) -> Result<()> {
         match &mut self.sorted {
             Some(sorted) => sorted.absorb(batch),
-            None => self.push(Part::Memory(batch.records), batch.origin),
+            None => self.push(Part::Memory(without_unused_text(batch.records)), batch.origin),
         }
     }
 

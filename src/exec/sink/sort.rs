@@ -9,7 +9,7 @@ use super::{Materialised, Room, Sink};
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Result};
 use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Run, append, reduce};
-use crate::memory::{Reservation, SpillFile};
+use crate::memory::{HeldBuffers, Reservation, SpillFile, without_unused_text};
 use crate::plan::SortColumn;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array};
 use arrow::compute::{interleave_record_batch, take_record_batch};
@@ -30,6 +30,8 @@ pub(super) struct SortSink {
     width: usize,
     order: Order,
     held: Vec<Held>,
+    /// Behind the records held.
+    buffers: HeldBuffers,
     rows: usize,
     /// Rows at or behind this one cannot be among the first.
     worst: Option<OwnedRow>,
@@ -45,9 +47,9 @@ struct Held {
 }
 
 impl Held {
-    fn bytes(&self) -> usize {
-        // One (batch, row) pair a row is needed to sort.
-        self.records.get_array_memory_size() + self.keys.size() + self.records.num_rows() * size_of::<(usize, usize)>()
+    /// Beside the records: the keys, and the (batch, row) pair of each row that sorting needs.
+    fn bytes_beside(&self) -> usize {
+        self.keys.size() + self.records.num_rows() * size_of::<(usize, usize)>()
     }
 }
 
@@ -74,6 +76,7 @@ impl SortSink {
             width,
             order,
             held: Vec::new(),
+            buffers: HeldBuffers::default(),
             rows: 0,
             worst: None,
             runs: Vec::new(),
@@ -94,12 +97,15 @@ impl SortSink {
             records = take_record_batch(&records, &UInt32Array::from(rows))?;
             keys = self.order.encode(&records)?;
         }
+        let records = without_unused_text(records);
         self.rows += records.num_rows();
+        self.buffers.add(&records);
         self.held.push(Held { records, keys });
         if self.rows >= self.limit.saturating_mul(2).max(1024) {
             self.compact()?;
         }
-        match self.reservation.resize(self.held.iter().map(Held::bytes).sum()) {
+        let beside: usize = self.held.iter().map(Held::bytes_beside).sum();
+        match self.reservation.resize(self.buffers.bytes() + beside) {
             Err(_) => self.spill(),
             settled => settled,
         }
@@ -129,8 +135,10 @@ impl SortSink {
         entries.select_nth_unstable_by(self.limit - 1, |a, b| self.key(a).cmp(&self.key(b)));
         entries.truncate(self.limit);
         self.worst = Some(self.key(&entries[self.limit - 1]).owned());
-        let records = self.pick(&entries)?;
+        let records = without_unused_text(self.pick(&entries)?);
         let keys = self.order.encode(&records)?;
+        self.buffers.clear();
+        self.buffers.add(&records);
         self.held = vec![Held { records, keys }];
         self.rows = self.limit;
         Ok(())
@@ -156,6 +164,7 @@ impl SortSink {
         }
         self.runs.push(run);
         self.held.clear();
+        self.buffers.clear();
         self.rows = 0;
         self.reservation.resize(0)
     }
