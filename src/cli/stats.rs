@@ -26,6 +26,7 @@ fn figures(statistics: &RunStatistics) -> Vec<(&'static str, String)> {
         ("fields_recoded", statistics.fields_recoded.to_string()),
         ("bytes_spilled", statistics.bytes_spilled.to_string()),
         ("peak_held_bytes", statistics.peak_held_bytes.to_string()),
+        ("least_memory_bytes", statistics.least_memory_bytes.to_string()),
         ("threads", statistics.threads.to_string()),
         ("seconds_sample", format!("{:.6}", seconds.sample)),
         ("seconds_decompress", format!("{:.6}", seconds.decompress)),

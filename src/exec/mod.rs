@@ -11,6 +11,7 @@
 //! - A question's answer does not depend on which questions run beside it: it sees its own mask, its own misfits.
 //! - A value that does not fit an inferred type makes only the questions that read it run again, over a wider type.
 
+mod allotment;
 mod filter;
 mod misfits;
 mod options;

@@ -1,24 +1,25 @@
 //! One pass: a scan of one source for the stages of many questions.
 
+use super::allotment::{Allotment, text_sizes};
 use super::filter::any_stage;
 use super::options::{RunOptions, Scheduler, Warning};
 use super::outcome::{FirstMisfit, PassOutcome, Verdict};
 use super::output::Gate;
 use super::rejects::{Keeping, Rejects, Wants};
 use super::run::tell;
-use super::sink::{self, Materialised, Room, Sink};
+use super::sink::{self, Materialised, Sink};
 use super::statistics::RunStatistics;
 use super::work::PassStage;
 use super::worker::{Shared, Worker, lock};
 use crate::batch::RowId;
 use crate::error::{Error, Place, Result};
 use crate::plan::{SinkSpec, Stage, StageInput};
-use crate::source::{ScanRequest, Source};
+use crate::source::{ReadNeeds, ScanRequest, Source};
 use crate::types::ColumnType;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 /// What a pass found for one stage.
@@ -79,20 +80,24 @@ pub(super) fn run_pass(
     let maps: Vec<Vec<usize>> = stages.iter().map(|stage| positions(stage, &columns)).collect();
     let schema = Arc::new(source.schema().project(&columns)?);
     let filter = any_stage(&stages, &maps, schema);
+    let (piece_bytes, batch_bytes) =
+        text_sizes(&options.budget, options.workers(), options.piece_bytes, options.batch_bytes);
     let request = ScanRequest {
         columns: columns.clone(),
         filter,
         coded: coded(&stages, &maps),
         skip: None,
         workers: options.workers(),
-        piece_bytes: options.piece_bytes,
-        batch_bytes: options.batch_bytes,
+        piece_bytes,
+        batch_bytes,
         cancel: options.cancel.clone(),
+        budget: options.budget.clone(),
     };
     for gate in gates.iter_mut().flatten() {
         gate.skip_files(request.skip.clone());
     }
     let scan = source.scan(request)?;
+    let needs = scan.needs();
     let of_pass = |((stage, map), recodings_told)| PassStage { stage, map, recodings_told };
     let stages: Vec<PassStage> = stages.into_iter().zip(maps).zip(told).map(of_pass).collect();
     let any_limit = stages.iter().any(|stage| matches!(stage.stage.sink, SinkSpec::Collect { limit: Some(_) }));
@@ -103,9 +108,11 @@ pub(super) fn run_pass(
         options,
         pass_number: statistics.passes + 1,
         outcome: Mutex::new(PassOutcome::new(&stages)),
+        beside_bytes: needs.worker_bytes.saturating_sub(needs.text_bytes),
         keeping,
         rejects: Mutex::new(Rejects::new(options, &columns, stages.len(), keeping)),
         pending: Mutex::new(HashMap::new()),
+        settled: Condvar::new(),
         stop: AtomicBool::new(false),
         partitions: AtomicU64::new(0),
         records: AtomicU64::new(0),
@@ -113,7 +120,7 @@ pub(super) fn run_pass(
         last_progress: Mutex::new(Instant::now()),
         gates,
     };
-    let mut finished = work(&shared, statistics)?;
+    let mut finished = work(&shared, needs, statistics)?;
     statistics.partitions += shared.partitions.load(Ordering::Relaxed);
     let from_files = scan.progress().1 > 0;
     if from_files {
@@ -164,14 +171,18 @@ fn end(outcome: &PassOutcome, at: usize, sink: Box<dyn Sink>, columns: &[usize])
 }
 
 /// Lets the workers work and joins their sinks: one a stage.
-fn work(shared: &Shared<'_>, statistics: &mut RunStatistics) -> Result<Vec<Box<dyn Sink>>> {
+fn work(shared: &Shared<'_>, needs: ReadNeeds, statistics: &mut RunStatistics) -> Result<Vec<Box<dyn Sink>>> {
     let options = shared.options;
-    let room = Room::of_each(options.workers() * shared.stages.len(), &options.budget, &options.spill);
+    let allotment = Allotment::of_pass(needs, options.workers(), shared.stages.len(), &options.budget, &options.spill)?;
+    let Allotment { shared: of_reading, hands, room, least_bytes } = allotment;
+    // Behind the first pass, results may hold half of the memory.
+    let least_bytes = if shared.pass_number == 1 { least_bytes } else { least_bytes.saturating_mul(2) };
+    statistics.least_memory_bytes = statistics.least_memory_bytes.max(least_bytes as u64);
     let make = || -> Result<Vec<Box<dyn Sink>>> {
         shared.stages.iter().map(|stage| sink::make(&stage.stage, &room)).collect()
     };
-    let mut workers =
-        (0..shared.options.workers()).map(|_| Ok(Worker::new(shared, make()?))).collect::<Result<Vec<_>>>()?;
+    let workers = hands.into_iter().map(|hands| Ok(Worker::new(shared, make()?, hands)));
+    let mut workers = workers.collect::<Result<Vec<_>>>()?;
     match shared.options.scheduler {
         Scheduler::Synchronous => {
             for worker in &mut workers {
@@ -180,10 +191,12 @@ fn work(shared: &Shared<'_>, statistics: &mut RunStatistics) -> Result<Vec<Box<d
         }
         Scheduler::Threads => run_on_threads(&mut workers)?,
     }
+    drop(of_reading);
     let start = Instant::now();
     let mut joined: Option<Vec<Box<dyn Sink>>> = None;
     for worker in workers {
         statistics.seconds.add(&worker.seconds);
+        drop(worker.hands);
         match &mut joined {
             None => joined = Some(worker.sinks),
             Some(all) => {

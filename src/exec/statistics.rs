@@ -36,8 +36,10 @@ pub struct RunStatistics {
     pub bytes_written: u64,
     /// Files written.
     pub files_written: u64,
-    /// The most bytes that sinks held at any time.
+    /// The most bytes that were on the account at any time.
     pub peak_held_bytes: u64,
+    /// The smallest memory limit with which the run would have begun, on one thread.
+    pub least_memory_bytes: u64,
     /// Bytes written to disk because they did not fit in memory.
     pub bytes_spilled: u64,
     /// Worker threads.

@@ -4,6 +4,7 @@ use super::filter::leading_filters;
 use super::rejects::RejectedValue;
 use crate::batch::{Batch, Mask, RowId, coded, compact};
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::{Reservation, used_bytes};
 use crate::plan::{Stage, Step};
 use crate::source::{Misfit, Remedy, SourceBatch};
 use arrow::array::{BooleanArray, RecordBatch};
@@ -22,6 +23,8 @@ pub(super) struct PartitionWork {
     pub(super) stages: Vec<StageWork>,
     /// Fields that were read as windows-1252 and that some stage reads, ascending by row.
     pub(super) recoded: Vec<RecodedField>,
+    /// Its memory while nobody has it in hands.
+    pub(super) reservation: Option<Reservation>,
 }
 
 /// A field that was read as windows-1252, and the stages that read it.
@@ -36,7 +39,14 @@ impl PartitionWork {
     /// Evaluates the steps of every stage on the batches of a partition.
     pub(super) fn of(stages: &[PassStage], batches: &[SourceBatch]) -> Self {
         let recoded = recoded(stages, batches);
-        PartitionWork { stages: stages.iter().map(|stage| evaluate(stage, batches)).collect(), recoded }
+        let stages = stages.iter().map(|stage| evaluate(stage, batches)).collect();
+        PartitionWork { stages, recoded, reservation: None }
+    }
+
+    /// Bytes that the rows of all stages take.
+    pub(super) fn held_bytes(&self) -> usize {
+        let batches = || self.stages.iter().flat_map(|stage| &stage.batches);
+        used_bytes(batches().map(|batch| &batch.records)) + batches().map(|batch| batch.origin.held_bytes()).sum::<usize>()
     }
 }
 

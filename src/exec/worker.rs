@@ -9,11 +9,18 @@ use super::statistics::StageSeconds;
 
 use super::work::{PartitionWork, PassStage, RecodedField, StageWork};
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::{Reservation, used_bytes};
 use crate::source::{Committed, CommittedRows, Locate, PartitionId, Read, Scan, ScanScratch, SourceBatch};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Spent text buffers that a worker keeps where memory is limited.
+const SPARE_TEXTS: usize = 2;
+
+/// How long a worker waits for a partition before it looks whether it still has to.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// What the workers of a pass share.
 pub(super) struct Shared<'a> {
@@ -22,10 +29,14 @@ pub(super) struct Shared<'a> {
     pub(super) options: &'a RunOptions,
     pub(super) pass_number: u64,
     pub(super) outcome: Mutex<PassOutcome>,
+    /// What each worker needs beside the partition in its hands.
+    pub(super) beside_bytes: usize,
     pub(super) keeping: Keeping,
     pub(super) rejects: Mutex<Rejects>,
     /// Evaluated partitions that wait for their commit.
     pub(super) pending: Mutex<HashMap<PartitionId, PartitionWork>>,
+    /// One of them was absorbed.
+    pub(super) settled: Condvar,
     pub(super) stop: AtomicBool,
     pub(super) partitions: AtomicU64,
     pub(super) records: AtomicU64,
@@ -57,12 +68,14 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct Worker<'a> {
     shared: &'a Shared<'a>,
     pub(super) sinks: Vec<Box<dyn Sink>>,
+    /// For its decoder, and for the partition in its hands.
+    pub(super) hands: Reservation,
     pub(super) seconds: StageSeconds,
 }
 
 impl<'a> Worker<'a> {
-    pub(super) fn new(shared: &'a Shared<'a>, sinks: Vec<Box<dyn Sink>>) -> Self {
-        Worker { shared, sinks, seconds: StageSeconds::default() }
+    pub(super) fn new(shared: &'a Shared<'a>, sinks: Vec<Box<dyn Sink>>, hands: Reservation) -> Self {
+        Worker { shared, sinks, hands, seconds: StageSeconds::default() }
     }
 
     /// Makes every worker of the pass stop soon.
@@ -73,6 +86,9 @@ impl<'a> Worker<'a> {
     /// Works until there is nothing left to do for any stage.
     pub(super) fn run(&mut self) -> Result<()> {
         let mut scratch = ScanScratch::default();
+        if self.shared.options.budget.limit_bytes() != usize::MAX {
+            scratch.text.spare_texts = Some(SPARE_TEXTS);
+        }
         let result = self.work(&mut scratch);
         if result.is_err() {
             self.shared.stop_all();
@@ -93,18 +109,55 @@ impl<'a> Worker<'a> {
             }
             match shared.scan.read(scratch, true)? {
                 Read::Partition(ticket, batches) => {
+                    let (id, beside) = (ticket.id, shared.beside_bytes + ticket.held_bytes);
+                    self.hold(beside + used_bytes(batches.iter().map(|batch| &batch.batch.records)))?;
                     let work = self.evaluate_all(&batches);
                     drop(batches);
-                    lock(&shared.pending).insert(ticket.id, work);
+                    let held = ticket.held_bytes + work.held_bytes();
+                    self.hold(shared.beside_bytes + held)?;
+                    lock(&shared.pending).insert(id, work);
                     let start = Instant::now();
                     let committed = shared.scan.commit(ticket);
                     self.seconds.commit += start.elapsed().as_secs_f64();
                     self.absorb_all(committed, scratch)?;
+                    if shared.scan.awaits_commit(id) {
+                        self.put_aside(id, held);
+                    }
+                    self.hands.resize(0)?;
                 }
                 Read::Committed(committed) => self.absorb_all(committed, scratch)?,
                 Read::Busy => std::thread::sleep(Duration::from_micros(200)),
                 Read::End => return Ok(()),
             }
+        }
+    }
+
+    /// Has so many bytes in its hands; what its sinks have may go to disk for it.
+    fn hold(&mut self, bytes: usize) -> Result<()> {
+        if self.hands.resize(bytes).is_ok() {
+            return Ok(());
+        }
+        self.sinks.iter_mut().try_for_each(|sink| sink.relieve())?;
+        self.hands.resize(bytes)
+    }
+
+    /// A partition waits for those before it: on its own account, or in this worker's hands, which are not free then.
+    fn put_aside(&self, id: PartitionId, bytes: usize) {
+        let shared = self.shared;
+        let mut own = shared.options.budget.reservation("partitions that wait for their turn");
+        if own.resize(bytes).is_ok() {
+            if let Some(work) = lock(&shared.pending).get_mut(&id) {
+                work.reservation = Some(own);
+            }
+            return;
+        }
+        // A file that has come to an error commits nothing more.
+        while shared.scan.awaits_commit(id) && !shared.stopped() {
+            let pending = lock(&shared.pending);
+            if !pending.contains_key(&id) {
+                return;
+            }
+            drop(shared.settled.wait_timeout(pending, PATIENCE));
         }
     }
 
@@ -134,7 +187,11 @@ impl<'a> Worker<'a> {
 
     fn absorb(&mut self, mut item: Committed, locate: Option<&dyn Locate>) -> Result<()> {
         let shared = self.shared;
-        let pending = || lock(&shared.pending).remove(&item.id);
+        let pending = || {
+            let work = lock(&shared.pending).remove(&item.id);
+            shared.settled.notify_all();
+            work
+        };
         let rows = std::mem::replace(&mut item.rows, CommittedRows::AsRead);
         let mut work = match rows {
             CommittedRows::AsRead => {

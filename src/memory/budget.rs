@@ -131,6 +131,11 @@ impl Reservation {
         Ok(())
     }
 
+    /// The limit of the account.
+    pub fn limit_bytes(&self) -> usize {
+        self.budget.limit_bytes()
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.bytes

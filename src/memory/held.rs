@@ -57,14 +57,18 @@ impl HeldBuffers {
     }
 
     fn add_data(&mut self, data: &ArrayData, new: &mut Vec<usize>) {
-        for buffer in data.buffers().iter().chain(data.nulls().map(|nulls| nulls.buffer())) {
+        self.add_buffers(data.buffers().iter().chain(data.nulls().map(|nulls| nulls.buffer())), new);
+        data.child_data().iter().for_each(|child| self.add_data(child, new));
+    }
+
+    fn add_buffers<'a>(&mut self, buffers: impl IntoIterator<Item = &'a Buffer>, new: &mut Vec<usize>) {
+        for buffer in buffers {
             let start = buffer.data_ptr().as_ptr() as usize;
             if self.seen.insert(start) {
                 self.bytes += buffer.capacity() + size_of::<Buffer>();
                 new.push(start);
             }
         }
-        data.child_data().iter().for_each(|child| self.add_data(child, new));
     }
 }
 
@@ -73,6 +77,31 @@ pub(crate) fn held_bytes(batch: &RecordBatch) -> usize {
     let mut held = HeldBuffers::default();
     held.add(batch);
     held.bytes()
+}
+
+/// What the rows of some batches use: of a slice, its part of the whole, and of texts, the buffers behind them once.
+pub(crate) fn used_bytes<'a>(batches: impl Iterator<Item = &'a RecordBatch>) -> usize {
+    let mut texts = HeldBuffers::default();
+    let mut bytes = 0;
+    for batch in batches {
+        bytes += BATCH_BYTES + ARRAY_BYTES * batch.num_columns();
+        for column in batch.columns() {
+            bytes += match column.data_type() {
+                DataType::Utf8View => {
+                    texts.add_buffers(column.as_string_view().data_buffers().iter(), &mut Vec::new());
+                    column.len() * size_of::<u128>()
+                }
+                DataType::BinaryView => {
+                    texts.add_buffers(column.as_binary_view().data_buffers().iter(), &mut Vec::new());
+                    column.len() * size_of::<u128>()
+                }
+                DataType::Dictionary(keys, _) => column.len() * keys.primitive_width().unwrap_or(0),
+                _ => column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_buffer_memory_size()),
+            };
+            bytes += column.nulls().map_or(0, |nulls| nulls.len().div_ceil(8));
+        }
+    }
+    bytes + texts.bytes()
 }
 
 /// The rows without what their texts do not use of the buffers behind them, where that is most of it. To be asked of

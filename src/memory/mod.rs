@@ -16,7 +16,7 @@ mod spill;
 mod temporary;
 
 pub use budget::{Budget, Reservation};
-pub(crate) use held::{HeldBuffers, held_bytes, without_unused_text};
+pub(crate) use held::{HeldBuffers, held_bytes, used_bytes, without_unused_text};
 pub use machine::MEMORY_VARIABLE;
 pub(crate) use rows::RowStore;
 pub use rows::StoredRows;

@@ -100,6 +100,8 @@ pub(crate) struct Block {
     bytes: usize,
     checksum: u64,
     rows: usize,
+    /// What its rows take in memory.
+    loaded_bytes: usize,
 }
 
 impl Block {
@@ -132,7 +134,8 @@ impl SpillFile {
     pub(crate) fn append(&self, batch: &RecordBatch) -> Result<Block> {
         let batch = compact(batch)?;
         let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
-        let mut bytes = Vec::with_capacity(held_bytes(&batch) / 2 + 1024);
+        let loaded_bytes = held_bytes(&batch);
+        let mut bytes = Vec::with_capacity(loaded_bytes / 2 + 1024);
         let mut writer = StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options)?;
         writer.write(&batch)?;
         writer.finish()?;
@@ -151,7 +154,7 @@ impl SpillFile {
         *length += bytes.len() as u64;
         file.file.write_all_at(&bytes, offset).map_err(|error| self.refused(&error, file))?;
         let checksum = XxHash3_64::oneshot(&bytes);
-        Ok(Block { offset, bytes: bytes.len(), checksum, rows: batch.num_rows() })
+        Ok(Block { offset, bytes: bytes.len(), checksum, rows: batch.num_rows(), loaded_bytes })
     }
 
     /// The batch of a block of this file.
@@ -227,6 +230,14 @@ impl Part {
         match self {
             Part::Memory(batch) => held_bytes(batch),
             Part::Spilled(..) => size_of::<Part>(),
+        }
+    }
+
+    /// Bytes that reading it back takes: its rows, and what it is stored as.
+    pub(crate) fn loaded_bytes(&self) -> usize {
+        match self {
+            Part::Memory(_) => 0,
+            Part::Spilled(_, block) => block.loaded_bytes + block.bytes,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Stored rows as a source: results of an earlier stage, or batches of the user's.
 
-use super::{Committed, CommittedRows, PartitionId, PartitionInfo, Read, Scan, ScanRequest, ScanScratch, Source};
-use super::{SourceBatch, Ticket};
+use super::{Committed, CommittedRows, PartitionId, PartitionInfo, Read, ReadNeeds, Scan, ScanRequest, ScanScratch};
+use super::{Source, SourceBatch, Ticket};
 use crate::batch::{Batch, RowOrigin};
 use crate::error::Result;
 use crate::memory::{Part, StoredRows};
@@ -64,6 +64,7 @@ impl Source for MemorySource {
             rows: self.rows.clone(),
             first_rows: Arc::clone(&self.first_rows),
             columns: request.columns,
+            rows_bytes: self.rows.parts().iter().map(Part::loaded_bytes).max().unwrap_or(0),
             next: AtomicUsize::new(0),
         }))
     }
@@ -77,16 +78,22 @@ struct MemoryScan {
     rows: StoredRows,
     first_rows: Arc<[u64]>,
     columns: Vec<usize>,
+    /// The most that a part takes when it is read back.
+    rows_bytes: usize,
     next: AtomicUsize,
 }
 
 impl Scan for MemoryScan {
+    fn needs(&self) -> ReadNeeds {
+        ReadNeeds { rows_bytes: self.rows_bytes, ..ReadNeeds::default() }
+    }
+
     fn read(&self, _scratch: &mut ScanScratch, _wait: bool) -> Result<Read> {
         let ordinal = self.next.fetch_add(1, Ordering::Relaxed);
         let Some(part) = self.rows.parts().get(ordinal) else { return Ok(Read::End) };
         let records = part.load()?.project(&self.columns)?;
         let origin = RowOrigin::consecutive(self.first_rows[ordinal]);
-        let ticket = Ticket { id: PartitionId { file: 0, ordinal: ordinal as u64 }, notes: Box::new(part.rows()) };
+        let ticket = Ticket { id: PartitionId { file: 0, ordinal: ordinal as u64 }, notes: Box::new(part.rows()), held_bytes: 0 };
         let batch = SourceBatch { batch: Batch { records, origin }, misfits: Vec::new(), recoded: Vec::new() };
         Ok(Read::Partition(ticket, vec![batch]))
     }

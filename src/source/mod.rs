@@ -32,9 +32,10 @@ pub(crate) use text::TextInputs;
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Place, Result};
 use crate::expr::Literal;
+use crate::memory::Budget;
 use crate::types::ColumnType;
 use arrow::array::{BooleanArray, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -126,9 +127,23 @@ pub struct ScanRequest {
     pub batch_bytes: usize,
     /// Stop soon when set.
     pub cancel: CancelToken,
+    /// The account of what is held beyond what the scan [needs](Scan::needs): decoders larger than the first one of
+    /// their file, text decoded ahead, records of unusual length.
+    pub budget: Budget,
 }
 
 impl ScanRequest {
+    /// What a row of the columns wanted takes, text beyond its view and the dictionaries of codes apart, and with its
+    /// position.
+    pub(crate) fn row_bytes(schema: &Schema) -> usize {
+        let width = |field: &FieldRef| match field.data_type() {
+            DataType::Utf8View | DataType::BinaryView => 17,
+            DataType::Boolean => 1,
+            other => other.primitive_width().unwrap_or(8) + 1,
+        };
+        size_of::<u64>() + schema.fields().iter().map(width).sum::<usize>()
+    }
+
     /// Whether the file of this ordinal is not to be read.
     pub(crate) fn skips(&self, file: usize) -> bool {
         self.skip.as_ref().is_some_and(|skip| skip.get(file) == Some(&true))
@@ -186,8 +201,32 @@ pub enum Test {
     IsNotNull,
 }
 
+/// What a scan takes in memory, as far as that can be told beforehand; it is reserved before the first partition is read.
+/// With it, whoever holds the partition that is to be committed next can always finish it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadNeeds {
+    /// Bytes whatever the number of workers.
+    pub shared_bytes: usize,
+    /// Bytes of each worker: its decoder and its text.
+    pub worker_bytes: usize,
+    /// Of these, the text of the partition in its hands.
+    pub text_bytes: usize,
+    /// Bytes of the rows of a partition; each worker has one in its hands, and what the questions make of it.
+    pub rows_bytes: usize,
+}
+
 /// A running scan, shared by all workers.
 pub trait Scan: Send + Sync {
+    /// What reading takes, with as many workers as are at work.
+    fn needs(&self) -> ReadNeeds {
+        ReadNeeds::default()
+    }
+
+    /// Whether a partition that was handed in still waits for its predecessors.
+    fn awaits_commit(&self, _id: PartitionId) -> bool {
+        false
+    }
+
     /// Reads the next partition. With `wait` false it may answer `Busy` rather than wait for another worker.
     ///
     /// # Errors
@@ -243,6 +282,8 @@ pub struct Ticket {
     pub id: PartitionId,
     /// The source's own notes.
     pub notes: Box<dyn Any + Send>,
+    /// Bytes of memory that the notes take.
+    pub held_bytes: usize,
 }
 
 /// Answer of [`Scan::read`].

@@ -216,6 +216,10 @@ impl Sink for AggregateSink {
         self.settle()
     }
 
+    fn relieve(&mut self) -> Result<()> {
+        if self.shape.key_types.is_empty() { Ok(()) } else { self.spill() }
+    }
+
     fn finish(self: Box<Self>) -> Result<Materialised> {
         if !self.runs.is_empty() {
             return self.finish_runs();

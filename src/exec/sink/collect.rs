@@ -141,6 +141,13 @@ impl Sink for CollectSink {
         }
     }
 
+    fn relieve(&mut self) -> Result<()> {
+        match &mut self.sorted {
+            Some(sorted) => sorted.relieve(),
+            None => self.spill(),
+        }
+    }
+
     fn filled_by(&self) -> Option<RowId> {
         let mut left = self.limit?.checked_sub(1)?;
         for held in self.batches.values() {

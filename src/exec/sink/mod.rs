@@ -35,14 +35,16 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// The most and the least that one of several sinks has from the beginning.
-    const FLOORS: (usize, usize) = (16 << 20, 16 << 10);
+    /// The least that a sink has from the beginning.
+    pub(crate) const LEAST_BYTES: usize = 16 << 10;
+    /// The most that it has from the beginning.
+    const MOST_BYTES: usize = 16 << 20;
 
-    /// The room of each of so many sinks at work at a time: a quarter of the memory is divided evenly among them, the
-    /// rest is for who comes first. So a sink always has enough to be worth writing, whatever the others take.
-    pub(crate) fn of_each(sinks: usize, budget: &Budget, spill: &Spill) -> Self {
-        let (most, least) = Room::FLOORS;
-        let floor_bytes = (budget.limit_bytes() / 4 / sinks.max(1)).clamp(least, most);
+    /// The room of each of so many sinks at work at a time: of the bytes that are left for them, a quarter is divided
+    /// evenly among them, the rest is for who comes first. So a sink always has enough to be worth writing, whatever the
+    /// others take.
+    pub(crate) fn of_each(sinks: usize, left_bytes: usize, budget: &Budget, spill: &Spill) -> Self {
+        let floor_bytes = (left_bytes / 4 / sinks.max(1)).clamp(Room::LEAST_BYTES, Room::MOST_BYTES);
         Room { budget: budget.clone(), spill: spill.clone(), floor_bytes }
     }
 
@@ -62,6 +64,14 @@ pub(crate) trait Sink: Send + Any {
 
     /// Takes all that another sink of the same kind holds.
     fn join(&mut self, other: Box<dyn Sink>) -> Result<()>;
+
+    /// Lets go of memory, as far as it can.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn relieve(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// The last row wanted, when there is a limit on rows in input order and the rows held fill it.
     fn filled_by(&self) -> Option<RowId> {

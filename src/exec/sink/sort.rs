@@ -197,6 +197,10 @@ impl Sink for SortSink {
         other.held.into_iter().try_for_each(|held| self.push(held.records))
     }
 
+    fn relieve(&mut self) -> Result<()> {
+        if self.rows > 0 { self.spill() } else { Ok(()) }
+    }
+
     fn finish(mut self: Box<Self>) -> Result<Materialised> {
         let mut results = self.room.results();
         if self.runs.is_empty() {

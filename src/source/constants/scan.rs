@@ -5,7 +5,8 @@ use super::{ConstantColumns, Origin};
 use crate::batch::{Batch, coded};
 use crate::error::{Error, Result};
 use crate::source::{
-    Committed, CommittedRows, PartitionId, Read, RowFilter, Scan, ScanRequest, ScanScratch, SourceBatch, Ticket,
+    Committed, CommittedRows, PartitionId, Read, ReadNeeds, RowFilter, Scan, ScanRequest, ScanScratch, SourceBatch,
+    Ticket,
 };
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
@@ -137,6 +138,14 @@ impl ConstantScan {
 }
 
 impl Scan for ConstantScan {
+    fn needs(&self) -> ReadNeeds {
+        self.inner.needs()
+    }
+
+    fn awaits_commit(&self, id: PartitionId) -> bool {
+        self.inner.awaits_commit(id)
+    }
+
     fn read(&self, scratch: &mut ScanScratch, wait: bool) -> Result<Read> {
         if !self.begun.swap(true, Ordering::Relaxed) {
             let mut first = Vec::new();

@@ -58,6 +58,7 @@ fn read(source: &ConstantColumns, alternatives: Vec<Vec<Condition>>) -> (Vec<u32
         piece_bytes: 5,
         batch_bytes: 5,
         cancel: CancelToken::new(),
+        budget: crate::memory::Budget::unlimited(),
     };
     let scan = source.scan(request).unwrap();
     let (mut scratch, mut rows, mut done) = (ScanScratch::default(), Vec::new(), Vec::new());

@@ -13,7 +13,10 @@ use super::take::{Counted, LINE_END_BYTES, Long, Overlong, Span, Trouble};
 use crate::error::{Place, Result};
 use crate::source::decompress::{Cell, positions_of};
 use crate::source::text::{Before, Between, Joint, ReadText, TextReader, Told};
-use crate::source::{Committed, Named, ScanScratch};
+use crate::source::{Committed, Named, ScanRequest, ScanScratch};
+
+/// Bytes of an index of the fields of a batch, a byte of text.
+const INDEX_BYTES_PER_TEXT: usize = 8;
 
 /// A carry from this length on waits until it has doubled before it is looked at again.
 const PATIENT_FROM_BYTES: usize = 1 << 20;
@@ -42,6 +45,13 @@ impl TextReader for Reader {
 
     fn file(&self) -> u32 {
         self.file
+    }
+
+    fn rows_bytes(&self, text_bytes: usize) -> usize {
+        // A record is as long as it has fields, if all are empty; an index points at the fields of a batch.
+        let rows = text_bytes / self.rules.fields.max(2);
+        let index_bytes = INDEX_BYTES_PER_TEXT * self.batch_bytes.min(text_bytes);
+        text_bytes + rows.saturating_mul(ScanRequest::row_bytes(&self.schema)) + index_bytes
     }
 
     fn line_end(&self) -> u8 {

@@ -242,7 +242,7 @@ impl Interleaving {
     pub(super) fn over(script: Script, reader: Reader, header: &str, dice: &mut Dice) -> Told {
         let (skip, lines) = (header.len(), header.matches('\n').count() as u64);
         let reader = Arc::new(reader);
-        let mut chain = Chain::new(Arc::from("f.csv"), Arc::clone(&reader), skip, lines);
+        let mut chain = Chain::new(Arc::from("f.csv"), Arc::clone(&reader), skip, lines, &crate::memory::Budget::unlimited());
         if dice.below(2) == 0 {
             chain.state.patient_from = dice.below(20);
         }
@@ -443,6 +443,7 @@ fn scan(source: &CsvSource, piece_bytes: usize, dice: &mut Dice) -> Vec<Told> {
         piece_bytes,
         batch_bytes: 1 + dice.below(100),
         cancel: CancelToken::new(),
+        budget: crate::memory::Budget::unlimited(),
     };
     let scan: Box<dyn Scan> = source.scan(request).unwrap();
     let mut scratch = ScanScratch::default();

@@ -8,6 +8,7 @@ mod tests;
 
 use super::Scratch;
 use super::sequential::Decode;
+use crate::memory::{Budget, Reservation};
 use crate::panics::caught;
 use crate::source::input::InputCounters;
 use std::collections::VecDeque;
@@ -18,7 +19,10 @@ pub(super) const MAX_TEXT_APART: usize = 64 << 20;
 /// No further run is cut while the runs of all files that are read together hold so much text.
 const READ_AHEAD_BYTES: u64 = 96 << 20;
 
-/// A run of whole units, with no more than [`MAX_TEXT_APART`] bytes of text.
+/// Of the memory limit, one run may take a sixteenth, and all runs an eighth.
+const SHARES: [usize; 2] = [16, 8];
+
+/// A run of whole units, with no more than [`Ahead::most_text`] bytes of text.
 pub(super) struct Units {
     pub(super) stored: Vec<u8>,
     pub(super) units: Vec<Unit>,
@@ -98,6 +102,8 @@ struct Slot {
     file_bytes: u64,
     /// What the slot holds, as the counters know it.
     booked: u64,
+    /// And as the account of the run does.
+    held_bytes: usize,
 }
 
 /// What stands at the front of the queue.
@@ -120,11 +126,20 @@ pub(super) struct Ahead {
     slots: VecDeque<Slot>,
     next_id: u64,
     counters: Arc<InputCounters>,
+    limit_bytes: usize,
+    /// For what all slots hold.
+    reservation: Reservation,
 }
 
 impl Ahead {
-    pub(super) fn new(counters: Arc<InputCounters>) -> Self {
-        Ahead { slots: VecDeque::new(), next_id: 0, counters }
+    pub(super) fn new(counters: Arc<InputCounters>, budget: &Budget) -> Self {
+        let (limit_bytes, reservation) = (budget.limit_bytes(), budget.reservation("decompressing ahead"));
+        Ahead { slots: VecDeque::new(), next_id: 0, counters, limit_bytes, reservation }
+    }
+
+    /// The most text of a run.
+    pub(super) fn most_text(&self) -> usize {
+        MAX_TEXT_APART.min(self.limit_bytes / SHARES[0])
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -133,7 +148,14 @@ impl Ahead {
 
     /// Whether one more run may be cut. A file without any always may, so that no file waits for others.
     pub(super) fn has_room(&self) -> bool {
-        self.slots.is_empty() || self.counters.ahead() < READ_AHEAD_BYTES
+        let most = READ_AHEAD_BYTES.min((self.limit_bytes / SHARES[1]) as u64);
+        self.slots.is_empty() || self.counters.ahead() < most
+    }
+
+    /// Whether there is memory for a run, its stored bytes and its text; if so, it is taken.
+    pub(super) fn admits(&mut self, units: &Units) -> bool {
+        let bytes = units.stored.capacity() + units.units.iter().map(|unit| unit.text_bytes).sum::<usize>();
+        self.reservation.resize(self.reservation.bytes().saturating_add(bytes)).is_ok()
     }
 
     /// Takes in a run that whoever asks for is to decode: returned with the id to settle it by.
@@ -153,8 +175,9 @@ impl Ahead {
     fn push(&mut self, units: &Units, work: Work) {
         let booked = units.units.iter().map(|unit| unit.text_bytes.min(MAX_TEXT_APART) as u64).sum();
         self.counters.book_ahead(booked);
+        let held_bytes = units.stored.capacity() + booked as usize;
         let at_byte = units.units.first().map_or(0, |unit| unit.at_byte);
-        self.slots.push_back(Slot { id: self.next_id, work, used: 0, at_byte, file_bytes: units.file_bytes, booked });
+        self.slots.push_back(Slot { id: self.next_id, work, used: 0, at_byte, file_bytes: units.file_bytes, booked, held_bytes });
         self.next_id += 1;
     }
 
@@ -185,11 +208,19 @@ impl Ahead {
             self.counters.give_back_ahead(slot.booked);
             self.counters.book_ahead(booked);
             slot.booked = booked;
+            slot.held_bytes = decoded.text.capacity();
             if let Some(failed_at) = decoded.failed_at {
                 slot.file_bytes = failed_at.saturating_sub(slot.at_byte);
             }
             slot.work = Work::Done(decoded);
         }
+        self.settle_account();
+    }
+
+    /// Gives back what is held no more; should a text be longer than it seemed, it is there all the same.
+    fn settle_account(&mut self) {
+        let held = self.slots.iter().map(|slot| slot.held_bytes).sum();
+        let _ = self.reservation.resize(held);
     }
 
     /// Looks at the front; runs that have been handed out whole are dropped.
@@ -238,6 +269,7 @@ impl Ahead {
         if let Some(slot) = self.slots.pop_front() {
             self.counters.give_back_ahead(slot.booked);
         }
+        self.settle_account();
     }
 }
 

@@ -96,9 +96,9 @@ impl Decode for Gzip {
         }
     }
 
-    fn detach(&mut self, wanted_text: usize) -> io::Result<Option<Units>> {
+    fn detach(&mut self, wanted_text: usize, most_text: usize) -> io::Result<Option<Units>> {
         match &mut self.state {
-            State::Between(reader) => members::cut_run(reader, wanted_text),
+            State::Between(reader) => members::cut_run(reader, wanted_text, most_text),
             _ => Ok(None),
         }
     }

@@ -16,6 +16,7 @@ mod cells;
 mod format;
 mod gzip;
 mod lz4;
+mod needs;
 mod nested;
 mod plain;
 mod sequential;
@@ -76,9 +77,13 @@ pub struct Scratch {
     pub decoder: Option<Box<dyn Any + Send>>,
     /// Spent text buffers, for reuse, the largest last.
     pub spare_text: Vec<Vec<u8>>,
+    /// What a decoder that works beside others may take; `None`: what is usual.
+    pub(crate) decoder_bytes: Option<usize>,
+    /// How many spent text buffers are kept; `None`: a few.
+    pub(crate) spare_texts: Option<usize>,
 }
 
-/// Spent text buffers that a worker keeps.
+/// Spent text buffers that a worker keeps where memory is not scarce.
 const SPARE_TEXTS: usize = 4;
 
 impl Scratch {
@@ -87,7 +92,7 @@ impl Scratch {
     pub(crate) fn recycle(&mut self, text: Vec<u8>) {
         let at = self.spare_text.partition_point(|spare| spare.capacity() <= text.capacity());
         self.spare_text.insert(at, text);
-        if self.spare_text.len() > SPARE_TEXTS {
+        while self.spare_text.len() > self.spare_texts.unwrap_or(SPARE_TEXTS) {
             self.spare_text.remove(0);
         }
     }

@@ -8,6 +8,7 @@ use super::ahead::{Ahead, Front, Units, decode_units};
 use super::stored_reader::{READ_BYTES, StoredReader};
 use super::{Cell, Next, Piece, Scratch, TextStream};
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::Budget;
 use crate::panics::caught;
 use crate::source::input::InputFile;
 use std::io;
@@ -47,10 +48,10 @@ pub(super) trait Decode: Send {
     /// A warning about what followed the last unit.
     fn warning(&self) -> Option<String>;
 
-    /// Takes units that stand alone, of about `wanted_text` bytes of text in all, if such follow; called at the
-    /// beginning and behind the end of a unit.
-    fn detach(&mut self, wanted_text: usize) -> io::Result<Option<Units>> {
-        let _ = wanted_text;
+    /// Takes units that stand alone, of about `wanted_text` bytes of text in all and never more than `most_text`, if
+    /// such follow; called at the beginning and behind the end of a unit.
+    fn detach(&mut self, wanted_text: usize, most_text: usize) -> io::Result<Option<Units>> {
+        let _ = (wanted_text, most_text);
         Ok(None)
     }
 
@@ -93,7 +94,15 @@ impl<D: Decode> State<D> {
             self.may_detach = false;
             return None;
         }
-        let detached = caught(|| self.decoder.detach(wanted_text));
+        let most_text = self.ahead.most_text();
+        let mut detached = caught(|| self.decoder.detach(wanted_text, most_text));
+        if let Ok(Ok(Some(units))) = &detached
+            && !self.ahead.admits(units)
+        {
+            // They are decoded in order, piece by piece.
+            self.decoder.restart(at_byte);
+            detached = Ok(Ok(None));
+        }
         self.may_detach = matches!(detached, Ok(Ok(Some(_))));
         if !self.may_detach {
             self.back_off(at_byte);
@@ -134,16 +143,25 @@ pub(super) struct SequentialStream<D> {
     /// Units that were decoded apart have come in.
     settled: Condvar,
     works_ahead: bool,
+    decoder_bytes: Option<usize>,
     /// Stored bytes without which the decoder will wait.
     wanted_to: AtomicU64,
 }
 
 impl<D: Decode> SequentialStream<D> {
-    /// `works_ahead` says whether units that stand alone, if the file has such, are decoded apart.
-    pub(super) fn new(input: Arc<InputFile>, piece_bytes: usize, works_ahead: bool, decoder: D) -> Self {
+    /// `works_ahead` says whether units that stand alone, if the file has such, are decoded apart; their decoders may
+    /// take `decoder_bytes` each, if that is given.
+    pub(super) fn new(
+        input: Arc<InputFile>,
+        piece_bytes: usize,
+        works_ahead: bool,
+        decoder: D,
+        budget: &Budget,
+        decoder_bytes: Option<usize>,
+    ) -> Self {
         let state = State {
             decoder,
-            ahead: Ahead::new(Arc::clone(input.counters())),
+            ahead: Ahead::new(Arc::clone(input.counters()), budget),
             may_detach: works_ahead,
             detach_from: 0,
             back_off_bytes: BACK_OFF_BYTES[0],
@@ -157,6 +175,7 @@ impl<D: Decode> SequentialStream<D> {
             state: Mutex::new(state),
             settled: Condvar::new(),
             works_ahead,
+            decoder_bytes,
             wanted_to: AtomicU64::new(READ_BYTES as u64),
         }
     }
@@ -281,6 +300,7 @@ impl<D: Decode> TextStream for SequentialStream<D> {
             }
             if let Some((id, units)) = work {
                 drop(state);
+                scratch.decoder_bytes = self.decoder_bytes;
                 let decoded = decode_units::<D>(&units, scratch);
                 state = self.lock();
                 if decoded.is_whole() {

@@ -4,6 +4,7 @@ use super::bzip2::{Bzip2Stream, KeptBlocks, decode_near};
 use super::format::Format;
 use super::gzip::Gzip;
 use super::lz4::Lz4;
+use super::needs::{DecoderMemory, DecoderNeeds};
 use super::nested::{MAX_LAYERS, Watched, inside};
 use super::plain::PlainStream;
 use super::sequential::SequentialStream;
@@ -14,6 +15,7 @@ use super::xz::Xz;
 use super::zstd::Zstd;
 use super::{Next, Scratch, TextStream};
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::Budget;
 use crate::source::input::{HEAD_BYTES, InputCounters, InputFile};
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -21,6 +23,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A file must be this many times longer than what a sample from its middle reads, to keep within "read once".
 const SAMPLE_SHARE: u64 = 64;
+/// Text of a bzip2 block, but for one that repeats a byte very often.
+const BZIP2_TEXT_BYTES: usize = 900_000;
 /// Stored bytes that a sample from the middle of a bzip2 file reads, typically.
 const BZIP2_SAMPLE_BYTES: u64 = 512 << 10;
 
@@ -51,6 +55,7 @@ pub struct TextFile {
     /// Stored bytes read, where `input` is not the stored file.
     done: Option<Arc<AtomicU64>>,
     encoding: Option<TextEncoding>,
+    needs: DecoderNeeds,
     /// The beginning of the text, from when the file was opened to when it is sampled.
     looked: Mutex<Option<TextSample>>,
 }
@@ -98,17 +103,20 @@ impl TextFile {
                 let message = format!("more than {MAX_LAYERS} compressions are wrapped around each other");
                 return Err(stored.error(ErrorKind::Limit, message).hint("decompress it with the tools that made it"));
             }
+            let outer = file.needs;
             let (input, done) = inside(file);
             let input = Arc::new(input);
             let head = input.head(HEAD_BYTES)?;
-            file = TextFile { done: Some(done), ..TextFile::layer(Arc::clone(&stored), input, &head)? };
+            let inner = TextFile::layer(Arc::clone(&stored), input, &head)?;
+            file = TextFile { done: Some(done), needs: inner.needs.and(outer), ..inner };
         }
     }
 
     fn layer(stored: Arc<InputFile>, input: Arc<InputFile>, head: &[u8]) -> Result<Self> {
         let format = Format::detect(head).map_err(|error| error.in_file(stored.name()))?;
         let kept = Arc::new(KeptBlocks::new(Arc::clone(stored.counters())));
-        Ok(TextFile { stored, input, format, kept, done: None, encoding: None, looked: Mutex::default() })
+        let needs = DecoderNeeds::of(format, head);
+        Ok(TextFile { stored, input, format, kept, done: None, encoding: None, needs, looked: Mutex::default() })
     }
 
     /// The format of what is inside this compression.
@@ -152,11 +160,36 @@ impl TextFile {
     /// # Errors
     /// When a decoder cannot be set up.
     pub fn open_stream(&self, piece_bytes: usize) -> Result<Box<dyn TextStream>> {
-        self.open_text(piece_bytes, false)
+        self.open_text(piece_bytes, false, &Budget::unlimited())
     }
 
-    fn open_text(&self, piece_bytes: usize, is_sample: bool) -> Result<Box<dyn TextStream>> {
-        let stream = self.open_as(piece_bytes, is_sample)?;
+    /// The same; what goes beyond [`TextFile::needs`] is on this account.
+    ///
+    /// # Errors
+    /// When a decoder cannot be set up.
+    pub(crate) fn open_stream_within(&self, piece_bytes: usize, budget: &Budget) -> Result<Box<dyn TextStream>> {
+        self.open_text(piece_bytes, false, budget)
+    }
+
+    /// The longest piece, usually, where `piece_bytes` of text are asked for.
+    pub(crate) fn piece_bytes(&self, piece_bytes: usize) -> usize {
+        match self.format {
+            Format::Bzip2 if self.encoding.is_none() => BZIP2_TEXT_BYTES,
+            Format::Bzip2 => piece_bytes.max(BZIP2_TEXT_BYTES),
+            Format::Plain if !self.input.is_stream() && self.done.is_none() => {
+                piece_bytes.min(usize::try_from(self.input.length()).unwrap_or(usize::MAX))
+            }
+            _ => piece_bytes,
+        }
+    }
+
+    /// What decoding takes in memory, beside the text.
+    pub(crate) fn needs(&self) -> DecoderNeeds {
+        self.needs
+    }
+
+    fn open_text(&self, piece_bytes: usize, is_sample: bool, budget: &Budget) -> Result<Box<dyn TextStream>> {
+        let stream = self.open_as(piece_bytes, is_sample, budget)?;
         let watched = Box::new(Watched::new(stream, Arc::clone(&self.input), self.done.clone()));
         Ok(match self.encoding {
             Some(encoding) => Box::new(Transcoded::new(watched, Arc::clone(&self.stored), encoding)),
@@ -165,22 +198,36 @@ impl TextFile {
     }
 
     /// The text as it is stored; for a sample, nothing is decoded ahead and what is read is kept.
-    pub(super) fn open_as(&self, piece_bytes: usize, is_sample: bool) -> Result<Box<dyn TextStream>> {
+    pub(super) fn open_as(
+        &self,
+        piece_bytes: usize,
+        is_sample: bool,
+        budget: &Budget,
+    ) -> Result<Box<dyn TextStream>> {
         let input = Arc::clone(&self.input);
         let reader = || StoredReader::new(Arc::clone(&self.input), is_sample);
+        let memory = || DecoderMemory::new(self.needs.file_bytes, budget);
+        let apart = (budget.limit_bytes() != usize::MAX).then_some(self.needs.worker_bytes);
         // To look for units means to wait for what is not there yet, in a pipe.
         let works_ahead = !is_sample && self.input.known_length().is_some();
         Ok(match self.format {
             Format::Plain => Box::new(PlainStream::new(input, piece_bytes)),
             Format::Bzip2 if is_sample => Box::new(Bzip2Stream::sample(input, Arc::clone(&self.kept))?),
             Format::Bzip2 => Box::new(Bzip2Stream::new(input, Arc::clone(&self.kept))?),
-            Format::Gzip => Box::new(SequentialStream::new(input, piece_bytes, works_ahead, Gzip::new(reader()))),
-            Format::Zstd => {
-                let decoder = Zstd::new(reader()).map_err(|error| Error::io(&**self.input.name(), &error))?;
-                Box::new(SequentialStream::new(input, piece_bytes, works_ahead, decoder))
+            Format::Gzip => {
+                Box::new(SequentialStream::new(input, piece_bytes, works_ahead, Gzip::new(reader()), budget, apart))
             }
-            Format::Xz => Box::new(SequentialStream::new(input, piece_bytes, works_ahead, Xz::new(reader()))),
-            Format::Lz4 => Box::new(SequentialStream::new(input, piece_bytes, works_ahead, Lz4::new(reader()))),
+            Format::Zstd => {
+                let decoder = Zstd::new(reader(), memory()).map_err(|error| Error::io(&**self.input.name(), &error))?;
+                Box::new(SequentialStream::new(input, piece_bytes, works_ahead, decoder, budget, apart))
+            }
+            Format::Xz => {
+                let decoder = Xz::new(reader(), memory());
+                Box::new(SequentialStream::new(input, piece_bytes, works_ahead, decoder, budget, apart))
+            }
+            Format::Lz4 => {
+                Box::new(SequentialStream::new(input, piece_bytes, works_ahead, Lz4::new(reader()), budget, apart))
+            }
         })
     }
 
@@ -201,7 +248,7 @@ impl TextFile {
             sample.is_end = self.input.available(sample.text.len() as u64, 1)? == 0;
             return Ok(sample);
         }
-        let stream = self.open_text(max_text, true)?;
+        let stream = self.open_text(max_text, true, &Budget::unlimited())?;
         let mut scratch = Scratch::default();
         while sample.text.len() < max_text.max(1) {
             let mut piece = match stream.next(&mut scratch, true)? {

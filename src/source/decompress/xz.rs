@@ -6,7 +6,8 @@
 mod index;
 
 use super::Scratch;
-use super::ahead::{MAX_TEXT_APART, Unit, Units};
+use super::ahead::{Unit, Units};
+use super::needs::{DecoderMemory, XZ_APART_BYTES};
 use super::sequential::{Decode, Step};
 use super::stored_reader::StoredReader;
 use super::trailing::{Trailing, skip_rest, warning};
@@ -17,8 +18,6 @@ use std::io::{self, BufRead};
 const STREAM_START: [u8; 6] = *b"\xfd7zXZ\0";
 /// Memory that a decoder may take, nearly all of it for the dictionary.
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
-/// The same for each of the blocks that are decoded apart: enough for `xz -8`.
-const MAX_MEMORY_APART_BYTES: u64 = 40 << 20;
 /// Blocks of a run; keeps one of empty blocks short.
 const MAX_UNITS: usize = 1 << 12;
 
@@ -51,19 +50,20 @@ enum Blocks {
 /// The text of all streams of an xz file.
 pub(super) struct Xz {
     reader: StoredReader,
+    memory: DecoderMemory,
     state: State,
     blocks: Blocks,
 }
 
 impl Xz {
-    pub(super) fn new(reader: StoredReader) -> Self {
-        Xz { reader, state: State::Between, blocks: Blocks::Unknown }
+    pub(super) fn new(reader: StoredReader, memory: DecoderMemory) -> Self {
+        Xz { reader, memory, state: State::Between, blocks: Blocks::Unknown }
     }
 
     fn begin_unit(&mut self) -> io::Result<()> {
-        let new_stream = || {
-            Stream::new_stream_decoder(MAX_MEMORY_BYTES, TELL_UNSUPPORTED_CHECK).map_err(|error| failure(error, None))
-        };
+        let known = (self.memory.known_bytes() as u64).clamp(1, MAX_MEMORY_BYTES);
+        let new_stream =
+            || Stream::new_stream_decoder(known, TELL_UNSUPPORTED_CHECK).map_err(failure);
         if let Blocks::Known { blocks, next } = &mut self.blocks {
             let Some(block) = blocks.get(*next) else {
                 // The indexes have accounted for every byte.
@@ -134,7 +134,10 @@ impl Xz {
         let (in_before, out_before) = (stream.total_in(), stream.total_out());
         let outcome = stream.process(input, into, Action::Run);
         let (consumed, written) = (stream.total_in() - in_before, stream.total_out() - out_before);
-        let status = outcome.map_err(|error| failure(error, Some(stream)));
+        let status = match outcome {
+            Err(Error::MemLimit) => allow_more(stream, &mut self.memory).map(|()| None),
+            outcome => outcome.map(Some).map_err(failure),
+        };
         match &mut self.state {
             State::Block { left, wrapping, used, .. } => {
                 if *used < wrapping.before.len() || *left == 0 {
@@ -146,10 +149,10 @@ impl Xz {
             }
             _ => self.reader.consume(consumed as usize),
         }
-        if status? == Status::StreamEnd {
-            self.state = State::Between;
-        } else if is_last && consumed == 0 && written == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        match status? {
+            Some(Status::StreamEnd) => self.state = State::Between,
+            Some(_) if is_last && consumed == 0 && written == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => {}
         }
         Ok(written as usize)
     }
@@ -187,7 +190,7 @@ impl Decode for Xz {
         }
     }
 
-    fn detach(&mut self, wanted_text: usize) -> io::Result<Option<Units>> {
+    fn detach(&mut self, wanted_text: usize, most_text: usize) -> io::Result<Option<Units>> {
         if !matches!(self.state, State::Between) {
             return Ok(None);
         }
@@ -200,8 +203,8 @@ impl Decode for Xz {
         while let Some(block) = blocks.get(*next + units.len())
             && text_bytes < wanted_text
             && units.len() < MAX_UNITS
-            && block.text_bytes <= (MAX_TEXT_APART - text_bytes) as u64
-            && block.stored_bytes() <= 2 * MAX_TEXT_APART as u64
+            && block.text_bytes <= most_text.saturating_sub(text_bytes) as u64
+            && block.stored_bytes() <= 2 * most_text as u64
         {
             let (block_text, block_bytes) = (block.text_bytes as usize, block.stored_bytes() as usize);
             self.reader.seek(block.at_byte);
@@ -218,8 +221,9 @@ impl Decode for Xz {
         Ok((!units.is_empty()).then_some(Units { stored, units, file_bytes }))
     }
 
-    fn decode_apart(stored: &[u8], max_text: usize, _scratch: &mut Scratch, text: &mut Vec<u8>) -> bool {
-        let Ok(mut stream) = Stream::new_stream_decoder(MAX_MEMORY_APART_BYTES, TELL_UNSUPPORTED_CHECK) else {
+    fn decode_apart(stored: &[u8], max_text: usize, scratch: &mut Scratch, text: &mut Vec<u8>) -> bool {
+        let most_bytes = scratch.decoder_bytes.map_or(XZ_APART_BYTES, |bytes| bytes.min(XZ_APART_BYTES));
+        let Ok(mut stream) = Stream::new_stream_decoder(most_bytes as u64, TELL_UNSUPPORTED_CHECK) else {
             return false;
         };
         let start = text.len();
@@ -240,17 +244,22 @@ impl Decode for Xz {
     }
 }
 
-/// What `error` of liblzma means; `stream` tells how much memory would do.
-fn failure(error: Error, stream: Option<&mut Stream>) -> io::Error {
+/// Lets `stream` have the memory that it needs to go on, if the account agrees.
+fn allow_more(stream: &mut Stream, memory: &mut DecoderMemory) -> io::Result<()> {
+    let needed = memory_needed(stream);
+    if needed > MAX_MEMORY_BYTES {
+        let (needed, allowed) = (needed.div_ceil(1 << 20), MAX_MEMORY_BYTES >> 20);
+        let message = format!(
+            "the xz data need {needed} MiB of memory to be decompressed, and no more than {allowed} MiB are allowed"
+        );
+        return Err(io::Error::new(io::ErrorKind::OutOfMemory, message));
+    }
+    memory.hold(needed, "the xz data need so much memory to be decompressed:")
+}
+
+/// What `error` of liblzma means.
+fn failure(error: Error) -> io::Error {
     let (kind, message) = match error {
-        Error::MemLimit => {
-            let needed = stream.map_or(MAX_MEMORY_BYTES, memory_needed).div_ceil(1 << 20);
-            let allowed = MAX_MEMORY_BYTES >> 20;
-            let message = format!(
-                "the xz data need {needed} MiB of memory to be decompressed, and no more than {allowed} MiB are allowed"
-            );
-            (io::ErrorKind::OutOfMemory, message)
-        }
         Error::Mem => (io::ErrorKind::OutOfMemory, "no memory is left for an xz decoder".to_owned()),
         Error::Options => (io::ErrorKind::Other, "a header asks for what this version of xz does not know".to_owned()),
         Error::UnsupportedCheck => {
@@ -262,9 +271,9 @@ fn failure(error: Error, stream: Option<&mut Stream>) -> io::Error {
     io::Error::new(kind, message)
 }
 
-/// The least limit that `stream` accepts: what it needs to go on.
+/// What `stream` needs to go on, which is its limit then.
 fn memory_needed(stream: &mut Stream) -> u64 {
-    let (mut too_small, mut enough) = (MAX_MEMORY_BYTES, 1u64 << 40);
+    let (mut too_small, mut enough) = (stream.memlimit(), 1u64 << 40);
     while enough - too_small > 1 << 20 {
         let middle = too_small.midpoint(enough);
         match stream.set_memlimit(middle) {

@@ -2,8 +2,11 @@
 
 mod frames;
 
+pub(super) use frames::window_bytes;
+
 use super::Scratch;
 use super::ahead::Units;
+use super::needs::DecoderMemory;
 use super::sequential::{Decode, Step};
 use super::stored_reader::StoredReader;
 use super::trailing::{Trailing, skip_rest, warning};
@@ -31,6 +34,7 @@ enum State {
 pub(super) struct Zstd {
     decoder: raw::Decoder<'static>,
     reader: StoredReader,
+    memory: DecoderMemory,
     state: State,
     /// Stored bytes that the decoder asks for.
     wanted: usize,
@@ -39,8 +43,15 @@ pub(super) struct Zstd {
 }
 
 impl Zstd {
-    pub(super) fn new(reader: StoredReader) -> io::Result<Self> {
-        Ok(Zstd { decoder: raw::Decoder::new()?, reader, state: State::BetweenFrames, wanted: 0, is_skippable: false })
+    pub(super) fn new(reader: StoredReader, memory: DecoderMemory) -> io::Result<Self> {
+        Ok(Zstd {
+            decoder: raw::Decoder::new()?,
+            reader,
+            memory,
+            state: State::BetweenFrames,
+            wanted: 0,
+            is_skippable: false,
+        })
     }
 
     /// Decodes some bytes of the frame, maybe none.
@@ -80,6 +91,7 @@ impl Zstd {
                 );
                 return Err(io::Error::new(io::ErrorKind::OutOfMemory, message));
             }
+            self.memory.hold(window_bytes.unwrap_or(0), "the zstd frame needs a window of")?;
             self.decoder.reinit()?;
             self.wanted = FIRST_BYTES;
             State::InFrame
@@ -124,10 +136,10 @@ impl Decode for Zstd {
         }
     }
 
-    fn detach(&mut self, wanted_text: usize) -> io::Result<Option<Units>> {
+    fn detach(&mut self, wanted_text: usize, most_text: usize) -> io::Result<Option<Units>> {
         match self.state {
             State::BetweenFrames => {
-                let run = frames::cut_run(&mut self.reader, wanted_text)?;
+                let run = frames::cut_run(&mut self.reader, wanted_text, most_text)?;
                 if let Some(run) = &run {
                     self.is_skippable = run.last_stored().is_some_and(|frame| !frame.starts_with(&FRAME_START));
                 }

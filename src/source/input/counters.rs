@@ -74,6 +74,11 @@ impl InputCounters {
         self.cache_used.fetch_sub(bytes as u64, Ordering::Relaxed);
     }
 
+    /// Bytes that files keep from their samples.
+    pub(crate) fn cached_bytes(&self) -> usize {
+        usize::try_from(self.cache_used.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
     /// Bytes of text that all files hold decoded ahead of their turn.
     pub(crate) fn ahead(&self) -> u64 {
         self.ahead.load(Ordering::Relaxed)

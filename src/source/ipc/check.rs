@@ -31,14 +31,15 @@ impl From<ArrowError> for Fault {
     }
 }
 
-/// Checks the buffers of some fields of a record batch, or all those of a dictionary.
+/// Checks the buffers of some fields of a record batch, or all those of a dictionary. How many bytes they become when
+/// they are decompressed.
 pub(super) fn check(
     raw: &Buffer,
     place: Place,
     schema: &Schema,
     version: MetadataVersion,
     fields: &[usize],
-) -> Result<(), Fault> {
+) -> Result<u64, Fault> {
     let body = raw.get(place.metadata_bytes as usize..).unwrap_or_default();
     let message = message(raw)?;
     let dictionary = message.header_as_dictionary_batch();
@@ -62,6 +63,7 @@ pub(super) fn check(
             fields.iter().filter_map(|&field| all.get(field).cloned()).collect::<Vec<_>>()
         }
     };
+    let mut in_all = 0_u64;
     for range in ranges {
         let (mut stored, mut becomes) = (0_u64, 0_u64);
         for at in range.start..range.end.min(buffers.len()) {
@@ -85,8 +87,9 @@ pub(super) fn check(
             let text = format!("{stored} bytes become {becomes} when they are decompressed, more than {ANYWAY_BYTES}");
             return Err(Fault::TooLarge(text));
         }
+        in_all = in_all.saturating_add(becomes);
     }
-    Ok(())
+    Ok(in_all)
 }
 
 /// The buffers of each field.

@@ -5,6 +5,7 @@ use super::check::{Fault, check, children};
 use super::index::{BatchPlace, FileIndex, Place};
 use crate::batch::coded::Coder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::{Budget, Reservation};
 use crate::source::arrow_types::columns::{FileColumn, Meaning, at_path};
 use crate::source::arrow_types::convert::{Converted, convert};
 use crate::source::arrow_types::guard::guarded;
@@ -38,9 +39,17 @@ pub(super) struct BatchDecoder {
     /// The fields that hold the columns wanted, ascending.
     fields: Vec<usize>,
     /// By how many dictionaries stand before a batch.
-    decoders: Mutex<HashMap<usize, Arc<FileDecoder>>>,
+    decoders: Mutex<HashMap<usize, Arc<Decoder>>>,
+    budget: Budget,
     /// One a column wanted.
     coders: Vec<Mutex<Coder>>,
+}
+
+/// A decoder with its dictionaries.
+struct Decoder {
+    decoder: FileDecoder,
+    /// For the dictionaries.
+    _held: Reservation,
 }
 
 /// A record batch as the engine takes it.
@@ -49,10 +58,12 @@ pub(super) struct Decoded {
     pub(super) columns: Vec<Result<Converted>>,
     /// Bytes of the file that were touched.
     pub(super) touched_bytes: u64,
+    /// For what it became beyond what was expected.
+    pub(super) _held: Option<Reservation>,
 }
 
 impl BatchDecoder {
-    pub(super) fn new(bytes: Arc<FileBytes>, index: Arc<FileIndex>, wanted: Vec<Wanted>) -> Self {
+    pub(super) fn new(bytes: Arc<FileBytes>, index: Arc<FileIndex>, wanted: Vec<Wanted>, budget: Budget) -> Self {
         let mut fields: Vec<usize> = wanted.iter().filter_map(|wanted| Some(wanted.column.as_ref()?.field)).collect();
         fields.sort_unstable();
         fields.dedup();
@@ -61,18 +72,23 @@ impl BatchDecoder {
             fields.push(0);
         }
         let coders = wanted.iter().map(|_| Mutex::default()).collect();
-        BatchDecoder { bytes, index, wanted, fields, decoders: Mutex::default(), coders }
+        BatchDecoder { bytes, index, wanted, fields, decoders: Mutex::default(), budget, coders }
     }
 
-    /// Decodes a record batch.
+    /// Decodes a record batch, which is expected to become so many bytes when it is decompressed.
     ///
     /// # Errors
     /// It cannot be read whatever is wanted of it.
-    pub(super) fn decode(&self, batch: &BatchPlace) -> Result<Decoded> {
+    pub(super) fn decode(&self, batch: &BatchPlace, expected_bytes: usize) -> Result<Decoded> {
         let place = batch.place;
         let raw = self.bytes.get(place.at, place.bytes())?;
-        let whole = self.check(&raw, place, &self.fields).and_then(|()| self.decoder(batch.dictionaries));
-        let whole = whole.and_then(|decoder| self.read(&decoder, batch, &raw));
+        let mut held = None;
+        let checked = self.check(&raw, place, &self.fields);
+        if let Ok(bytes) = checked {
+            held = Some(self.hold(bytes.saturating_sub(expected_bytes as u64), "a record batch", place)?);
+        }
+        let whole = checked.and_then(|_| self.decoder(batch.dictionaries));
+        let whole = whole.and_then(|decoder| self.read(&decoder.decoder, batch, &raw));
         let (columns, touched) = match whole {
             Ok(records) => {
                 let columns = (0..self.wanted.len()).map(|at| self.convert(at, &records, place)).collect();
@@ -81,7 +97,7 @@ impl BatchDecoder {
             Err(error) if self.wanted.is_empty() => return Err(error),
             Err(_) => ((0..self.wanted.len()).map(|at| self.alone(at, batch, &raw)).collect(), place.bytes()),
         };
-        Ok(Decoded { columns, touched_bytes: touched.min(place.bytes()) })
+        Ok(Decoded { columns, touched_bytes: touched.min(place.bytes()), _held: held })
     }
 
     /// One column by itself, so that another's damage does not concern it.
@@ -89,7 +105,7 @@ impl BatchDecoder {
         let fields: Vec<usize> = self.wanted[at].column.iter().map(|column| column.field).collect();
         self.check(raw, batch.place, &fields)?;
         let decoder = self.new_decoder(fields, batch.dictionaries)?;
-        self.convert(at, &self.read(&decoder, batch, raw)?, batch.place)
+        self.convert(at, &self.read(&decoder.decoder, batch, raw)?, batch.place)
     }
 
     fn convert(&self, at: usize, records: &RecordBatch, place: Place) -> Result<Converted> {
@@ -125,7 +141,7 @@ impl BatchDecoder {
         guarded(&self.bytes.input, || "a record batch".to_owned(), read).map_err(|error| located(error, batch.place))
     }
 
-    fn decoder(&self, dictionaries: usize) -> Result<Arc<FileDecoder>> {
+    fn decoder(&self, dictionaries: usize) -> Result<Arc<Decoder>> {
         let mut decoders = self.decoders.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = decoders.get(&dictionaries) {
             return Ok(Arc::clone(known));
@@ -140,9 +156,10 @@ impl BatchDecoder {
     }
 
     /// A decoder of these fields, with the dictionaries that they need.
-    fn new_decoder(&self, fields: Vec<usize>, dictionaries: usize) -> Result<FileDecoder> {
+    fn new_decoder(&self, fields: Vec<usize>, dictionaries: usize) -> Result<Decoder> {
         let mut ids = Vec::new();
         fields.iter().for_each(|&field| dictionary_ids(self.index.schema.field(field), &mut ids));
+        let mut held = self.budget.reservation("a dictionary");
         let mut decoder = FileDecoder::new(Arc::clone(&self.index.schema), self.index.version).with_projection(fields);
         for dictionary in self.index.dictionaries_in_force(dictionaries) {
             if !ids.contains(&dictionary.id) {
@@ -150,27 +167,44 @@ impl BatchDecoder {
             }
             let place = dictionary.place;
             let raw = self.bytes.get(place.at, place.bytes())?;
-            self.check(&raw, place, &[])?;
+            let becomes = self.check(&raw, place, &[])?;
+            let own = if self.bytes.is_mapped() { becomes } else { becomes.max(place.bytes()) };
+            let sum = (held.bytes() as u64).saturating_add(own);
+            held.resize(usize::try_from(sum).unwrap_or(usize::MAX)).map_err(|error| self.too_large(&error, place))?;
             let read = || decoder.read_dictionary(&place.block(), &raw);
             guarded(&self.bytes.input, || "a dictionary".to_owned(), read).map_err(|error| located(error, place))?;
         }
-        Ok(decoder)
+        Ok(Decoder { decoder, _held: held })
     }
 
-    /// Checks what the decoder takes for granted of these fields of a record batch, or of a dictionary.
-    fn check(&self, raw: &Buffer, place: Place, fields: &[usize]) -> Result<()> {
+    /// Asks for the memory of `what`.
+    fn hold(&self, bytes: u64, what: &'static str, place: Place) -> Result<Reservation> {
+        let mut held = self.budget.reservation(what);
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        held.resize(bytes).map_err(|error| self.too_large(&error, place))?;
+        Ok(held)
+    }
+
+    fn too_large(&self, error: &Error, place: Place) -> Error {
+        let error = self.bytes.input.error(ErrorKind::Limit, error.message());
+        located(error, place).hint("raise the memory limit (--memory), or write the file with fewer rows a record batch")
+    }
+
+    /// Checks what the decoder takes for granted of these fields of a record batch, or of a dictionary. How many bytes
+    /// they become when they are decompressed.
+    fn check(&self, raw: &Buffer, place: Place, fields: &[usize]) -> Result<u64> {
         let mut too_large = None;
         let check = || match check(raw, place, &self.index.schema, self.index.version, fields) {
-            Ok(()) => Ok(()),
+            Ok(bytes) => Ok(bytes),
             Err(Fault::Broken(text)) => Err(ArrowError::ParseError(text)),
             Err(Fault::TooLarge(text)) => {
                 too_large = Some(text);
-                Ok(())
+                Ok(0)
             }
         };
         let checked = guarded(&self.bytes.input, || "a message".to_owned(), check);
-        let checked = checked.and_then(|()| match too_large {
-            None => Ok(()),
+        let checked = checked.and_then(|bytes| match too_large {
+            None => Ok(bytes),
             Some(text) => Err(self
                 .bytes
                 .input

@@ -4,15 +4,16 @@ use super::decode::{BatchDecoder, Decoded, Wanted};
 use super::source::{Counted, IpcFile};
 use crate::batch::{Batch, Positions, RowId, RowOrigin, coded};
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::memory::Reservation;
 use crate::source::arrow_types::convert::Converted;
 use crate::source::arrow_types::unify::SetColumn;
 use crate::source::{
-    Committed, CommittedRows, Locate, Misfit, PartitionId, Read, Remedy, Scan, ScanRequest, ScanScratch, SourceBatch,
-    Ticket,
+    Committed, CommittedRows, Locate, Misfit, PartitionId, Read, ReadNeeds, Remedy, Scan, ScanRequest, ScanScratch,
+    SourceBatch, Ticket,
 };
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, new_null_array};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -21,6 +22,9 @@ use std::time::{Duration, Instant};
 
 /// Partitions of one file that may wait for their commit, for each worker.
 const PENDING_PER_WORKER: usize = 16;
+
+/// Text becomes so many times what is stored, if it is compressed; if it is more, that is asked for when it shows.
+const TEXT_RATIO: usize = 2;
 
 /// Rows of a partition, and of a batch, at most.
 const MOST_ROWS: u64 = 1 << 16;
@@ -39,6 +43,17 @@ pub(super) struct IpcScan {
     /// By column wanted: that its nanoseconds were cut off has been told.
     cut_told: Vec<AtomicBool>,
     counted: Counted,
+    /// What one record batch is expected to take at most: reserved beforehand.
+    batch_bytes: usize,
+    /// For more of them.
+    opened: Mutex<Opened>,
+}
+
+/// What all record batches take that are not committed to their ends.
+struct Opened {
+    bytes: usize,
+    /// For what is beyond one of them.
+    reservation: Reservation,
 }
 
 struct FileScan {
@@ -74,6 +89,8 @@ struct Chain {
     sequence: u64,
     /// Committed to its end or to an error.
     closed: bool,
+    /// What is held of record batches that are not committed to their ends.
+    open_bytes: usize,
 }
 
 /// A partition that waits for its commit.
@@ -83,6 +100,8 @@ struct Waiting {
     error: Option<Error>,
     /// Columns of which nanoseconds were cut off.
     cut: Vec<usize>,
+    /// What was held of a record batch that ends with it.
+    ends_bytes: usize,
 }
 
 /// A slice of a record batch.
@@ -91,6 +110,7 @@ struct Slice {
     batch: usize,
     rows: Range<u64>,
     ordinal: u64,
+    last_of_batch: bool,
     last_of_file: bool,
 }
 
@@ -104,6 +124,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What a record batch is expected to take, and of that, what it becomes if it is decompressed.
+fn expected(file: &IpcFile, batch: usize, schema: &Schema) -> (usize, usize) {
+    let batch = &file.index.batches[batch];
+    let stored = usize::try_from(batch.place.bytes()).unwrap_or(usize::MAX);
+    let rows = usize::try_from(batch.rows).unwrap_or(usize::MAX);
+    let values = rows.saturating_mul(ScanRequest::row_bytes(schema));
+    let has_text = schema.fields().iter().any(|field| *field.data_type() == DataType::Utf8View);
+    let becomes = values.saturating_add(if has_text { TEXT_RATIO.saturating_mul(stored) } else { 0 });
+    let raw = if file.bytes.is_mapped() { 0 } else { stored };
+    (raw.saturating_add(becomes), becomes)
+}
+
 impl IpcScan {
     pub(super) fn new(files: Arc<[IpcFile]>, columns: &[SetColumn], request: ScanRequest, counted: Counted) -> Self {
         let wanted = |file: &IpcFile| -> Vec<Wanted> {
@@ -115,14 +147,23 @@ impl IpcScan {
             request.columns.iter().enumerate().map(one).collect()
         };
         let scan = |file: &IpcFile| FileScan {
-            decoder: BatchDecoder::new(Arc::clone(&file.bytes), Arc::clone(&file.index), wanted(file)),
+            decoder: BatchDecoder::new(
+                Arc::clone(&file.bytes),
+                Arc::clone(&file.index),
+                wanted(file),
+                request.budget.clone(),
+            ),
             open: Mutex::default(),
             chain: Mutex::default(),
         };
         let field = |&column: &usize| Field::new(&columns[column].name, columns[column].column_type.arrow(), true);
         let schema = Arc::new(Schema::new(request.columns.iter().map(field).collect::<Vec<_>>()));
         let read = files.iter().enumerate().filter(|(at, _)| !request.skips(*at));
-        let stored_bytes = read.flat_map(|(_, file)| &file.index.batches).map(|batch| batch.place.bytes()).sum::<u64>();
+        let stored_bytes =
+            read.clone().flat_map(|(_, file)| &file.index.batches).map(|batch| batch.place.bytes()).sum::<u64>();
+        let batches = read.flat_map(|(_, file)| (0..file.index.batches.len()).map(move |batch| (file, batch)));
+        let batch_bytes = batches.map(|(file, batch)| expected(file, batch, &schema).0).max().unwrap_or(0);
+        let reservation = request.budget.reservation("record batches");
         IpcScan {
             scans: files.iter().map(scan).collect(),
             schema,
@@ -135,6 +176,8 @@ impl IpcScan {
             files,
             request,
             counted,
+            batch_bytes,
+            opened: Mutex::new(Opened { bytes: 0, reservation }),
         }
     }
 
@@ -178,9 +221,40 @@ impl IpcScan {
                 drop(waited.unwrap_or_else(PoisonError::into_inner).0);
                 continue;
             }
+            if cursor.row == 0 && !self.admit(file, cursor.batch, &mut chain) {
+                // Those before it can be committed without it, and leave their memory.
+                drop(cursor);
+                let waited = self.committed.wait_timeout(chain, Duration::from_millis(50));
+                drop(waited.unwrap_or_else(PoisonError::into_inner).0);
+                continue;
+            }
             drop(chain);
             return Next::Slice(self.take_slice(&mut cursor));
         }
+    }
+
+    /// Whether there is memory for one more record batch, which is taken then. For the only one there always is.
+    fn admit(&self, file: usize, batch: usize, chain: &mut Chain) -> bool {
+        let bytes = expected(&self.files[file], batch, &self.schema).0;
+        let mut opened = lock(&self.opened);
+        let sum = opened.bytes + bytes;
+        let admitted = opened.reservation.resize(sum.saturating_sub(self.batch_bytes)).is_ok();
+        if admitted {
+            opened.bytes = sum;
+            chain.open_bytes += bytes;
+        }
+        admitted
+    }
+
+    /// Gives back what was held of record batches of a file.
+    fn release(&self, chain: &mut Chain, bytes: usize) {
+        let bytes = bytes.min(chain.open_bytes);
+        chain.open_bytes -= bytes;
+        let mut opened = lock(&self.opened);
+        opened.bytes -= bytes;
+        let beyond = opened.bytes.saturating_sub(self.batch_bytes);
+        // Giving back is never refused.
+        let _ = opened.reservation.resize(beyond);
     }
 
     fn take_slice(&self, cursor: &mut Cursor) -> Slice {
@@ -198,7 +272,7 @@ impl IpcScan {
         if row == 0 {
             self.bytes_handed_out.fetch_add(batches[batch].place.bytes(), Ordering::Relaxed);
         }
-        Slice { file, batch, rows: row..end, ordinal, last_of_file }
+        Slice { file, batch, rows: row..end, ordinal, last_of_batch, last_of_file }
     }
 
     /// The record batch of a slice, decoded once for all its slices.
@@ -218,7 +292,9 @@ impl IpcScan {
             open
         };
         open.decoded.get_or_init(|| {
-            let decoded = scan.decoder.decode(&self.files[slice.file].index.batches[slice.batch])?;
+            let file = &self.files[slice.file];
+            let expected = expected(file, slice.batch, &self.schema).1;
+            let decoded = scan.decoder.decode(&file.index.batches[slice.batch], expected)?;
             if self.files[slice.file].bytes.is_mapped() {
                 self.counted.touched.fetch_add(decoded.touched_bytes, Ordering::Relaxed);
             }
@@ -228,7 +304,10 @@ impl IpcScan {
     }
 
     fn read_slice(&self, slice: &Slice) -> (Waiting, Vec<SourceBatch>) {
-        let mut waiting = Waiting { records: 0, last: slice.last_of_file, error: None, cut: Vec::new() };
+        let ends_bytes =
+            if slice.last_of_batch { expected(&self.files[slice.file], slice.batch, &self.schema).0 } else { 0 };
+        let mut waiting =
+            Waiting { records: 0, last: slice.last_of_file, error: None, cut: Vec::new(), ends_bytes };
         let open = self.open(slice);
         let batches = match open.decoded.get() {
             Some(Ok(decoded)) => self.batches(slice, decoded, &mut waiting),
@@ -307,6 +386,7 @@ impl IpcScan {
             let id = PartitionId { file: file as u32, ordinal: chain.next };
             chain.next += 1;
             chain.closed = waiting.last || waiting.error.is_some();
+            self.release(chain, if chain.closed { usize::MAX } else { waiting.ends_bytes });
             if chain.closed {
                 self.files[file].bytes.input.close();
             }
@@ -337,6 +417,21 @@ impl IpcScan {
 }
 
 impl Scan for IpcScan {
+    fn needs(&self) -> ReadNeeds {
+        let piece = self.request.piece_bytes;
+        let rows = (self.files.iter().enumerate().filter(|(file, _)| !self.request.skips(*file)))
+            .flat_map(|(file, of)| (0..of.index.batches.len()).map(move |batch| (file, batch)))
+            .map(|(file, batch)| self.rows_of(file, batch, piece))
+            .max();
+        let rows = usize::try_from(rows.unwrap_or(0)).unwrap_or(usize::MAX);
+        let rows_bytes = piece.saturating_add(rows.saturating_mul(ScanRequest::row_bytes(&self.schema)));
+        ReadNeeds { shared_bytes: self.batch_bytes, rows_bytes, ..ReadNeeds::default() }
+    }
+
+    fn awaits_commit(&self, id: PartitionId) -> bool {
+        lock(&self.scans[id.file as usize].chain).pending.contains_key(&id.ordinal)
+    }
+
     fn read(&self, scratch: &mut ScanScratch, _wait: bool) -> Result<Read> {
         Ok(match self.next() {
             Next::Slice(slice) => {
@@ -344,7 +439,7 @@ impl Scan for IpcScan {
                 let id = PartitionId { file: slice.file as u32, ordinal: slice.ordinal };
                 let (waiting, batches) = self.read_slice(&slice);
                 scratch.times.parse += start.elapsed().as_secs_f64();
-                Read::Partition(Ticket { id, notes: Box::new(waiting) }, batches)
+                Read::Partition(Ticket { id, notes: Box::new(waiting), held_bytes: 0 }, batches)
             }
             Next::Committed(committed) => Read::Committed(committed),
             Next::End => Read::End,

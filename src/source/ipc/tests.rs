@@ -41,6 +41,7 @@ fn columns_of_a_mapped_file_lie_in_the_mapping_and_nowhere_else() {
         piece_bytes: 50_000,
         batch_bytes: 10_000,
         cancel: CancelToken::new(),
+        budget: crate::memory::Budget::unlimited(),
     };
     let scan = source.scan(request).unwrap();
     let mut rows = 0;

@@ -8,7 +8,7 @@ use crate::batch::{Batch, Mask, Positions, RowOrigin};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::source::decompress::{Cell, positions_of};
 use crate::source::text::{Before, Between, Flaw, Joint, ReadText, TextReader, Told};
-use crate::source::{Committed, Misfit, Reject, Remedy, RowFilter, ScanScratch, SourceBatch};
+use crate::source::{Committed, Misfit, Reject, Remedy, RowFilter, ScanRequest, ScanScratch, SourceBatch};
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter;
@@ -16,6 +16,10 @@ use arrow::datatypes::SchemaRef;
 use memchr::memchr;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// A record has more bytes, and as many for each column, if it is not mostly empty.
+const LEAST_RECORD_BYTES: usize = 3;
+const LEAST_FIELD_BYTES: usize = 4;
 
 /// What a file's records become.
 pub(super) struct Reader {
@@ -295,6 +299,11 @@ impl TextReader for Reader {
 
     fn file(&self) -> u32 {
         self.file
+    }
+
+    fn rows_bytes(&self, text_bytes: usize) -> usize {
+        let rows = text_bytes / (LEAST_FIELD_BYTES * self.types.len()).max(LEAST_RECORD_BYTES);
+        text_bytes + rows.saturating_mul(ScanRequest::row_bytes(&self.schema))
     }
 
     fn line_end(&self) -> u8 {

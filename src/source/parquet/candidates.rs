@@ -1,7 +1,7 @@
 //! Which row groups and pages a filter cannot want: by their minima and maxima, then by Bloom filters.
 
 use super::chunks::ChunkSource;
-use super::fragments::{Planner, WHOLE_BYTES};
+use super::fragments::{Planner, whole_bytes};
 use super::open::may_misfit;
 use super::prune::is_possible;
 use super::rows::{intersect, only, unite};
@@ -110,9 +110,10 @@ impl Planner<'_> {
 
     /// The metadata with the page index of the columns wanted, if it is of use.
     pub(super) fn with_page_index(&self, kept: &[(usize, Vec<Range<u64>>)]) -> Option<ArrowReaderMetadata> {
+        let whole_bytes = whole_bytes(self.request, self.leaves.len());
         let large = |(row_group, _): &(usize, Vec<Range<u64>>)| {
             let group = self.file.metadata.metadata().row_group(*row_group);
-            self.leaves.iter().any(|&leaf| group.column(leaf).compressed_size().unsigned_abs() > WHOLE_BYTES)
+            self.leaves.iter().any(|&leaf| group.column(leaf).compressed_size().unsigned_abs() > whole_bytes)
         };
         let conditioned: Vec<usize> =
             self.conditions().iter().flatten().filter_map(|condition| Some(self.reading(condition)?.0)).collect();

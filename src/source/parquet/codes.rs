@@ -116,6 +116,7 @@ mod tests {
             piece_bytes: 1 << 14,
             batch_bytes: 1 << 14,
             cancel: CancelToken::new(),
+            budget: crate::memory::Budget::unlimited(),
         };
         let scan = ParquetScan::new(opened.files.into(), opened.columns.into(), request, counters);
         let (mut scratch, mut forms, mut found) = (ScanScratch::default(), Vec::new(), Vec::new());

@@ -8,6 +8,7 @@ use super::chunks::ChunkSource;
 use super::damage::Lone;
 use super::dictionary::check_dictionary;
 use super::fragments::{CELL_ROWS, FilePlan, Fragment};
+use super::needs::late_bytes;
 use super::open::ParquetFile;
 use super::rows::{count, only, take_rows, unite};
 use super::schema::{Coded, checked_schema};
@@ -59,6 +60,8 @@ pub(super) struct FileReader {
     pub(super) filter: Option<Arc<dyn RowFilter>>,
     batch_bytes: u64,
     piece_bytes: u64,
+    /// Of a fragment with more bytes, all columns are read side by side.
+    pub(super) late_bytes: u64,
 }
 
 impl FileReader {
@@ -93,6 +96,7 @@ impl FileReader {
             filter: request.filter.clone(),
             batch_bytes: request.batch_bytes as u64,
             piece_bytes: request.piece_bytes as u64,
+            late_bytes: late_bytes(request),
         }
     }
 

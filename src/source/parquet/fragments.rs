@@ -19,8 +19,15 @@ pub(super) const CELL_ROWS: u64 = 1 << 16;
 const FRAGMENT_CELLS: u64 = 4;
 /// Fragments that every worker should find, if the input is long enough.
 const FRAGMENTS_PER_WORKER: u64 = 4;
+/// A column chunk of at most so many bytes is kept whole while its row group is read, where memory is ample.
+const WHOLE_BYTES: u64 = 16 << 20;
+/// All chunks of a row group that are kept whole take no more than this share of the memory.
+const WHOLE_SHARE: u64 = 16;
+
 /// A column chunk of at most so many bytes is kept whole while its row group is read.
-pub(super) const WHOLE_BYTES: u64 = 16 << 20;
+pub(super) fn whole_bytes(request: &ScanRequest, leaves: usize) -> u64 {
+    (request.budget.limit_bytes() as u64 / WHOLE_SHARE / leaves.max(1) as u64).min(WHOLE_BYTES)
+}
 
 /// A row may take so much of one column: more would not fit in memory beside the work.
 const MAX_ROW_BYTES: u64 = 256 << 20;
@@ -180,6 +187,7 @@ impl Planner<'_> {
         let mut ranges = Vec::with_capacity(self.leaves.len());
         let mut row_bytes = 8 * self.request.columns.len() as u64;
         let mut windowed = false;
+        let whole_bytes = whole_bytes(self.request, self.leaves.len());
         for &leaf in &self.leaves {
             let chunk = self.chunk(row_group, leaf);
             let Some(range) = stored_range(chunk, self.file.input.length()) else { continue };
@@ -190,8 +198,8 @@ impl Planner<'_> {
             let locations = metadata.metadata().page_index().and_then(|index| index.page_locations(row_group, leaf));
             let first_page = locations.and_then(|pages| u64::try_from(pages.first()?.offset).ok());
             let fetch = match first_page.and_then(|first| first.checked_sub(range.start)) {
-                Some(dictionary_bytes) if dictionary_bytes < WHOLE_BYTES => Fetch::Pages { dictionary_bytes },
-                _ if range.end - range.start <= WHOLE_BYTES => Fetch::Whole,
+                Some(dictionary_bytes) if dictionary_bytes < whole_bytes => Fetch::Pages { dictionary_bytes },
+                _ if range.end - range.start <= whole_bytes => Fetch::Whole,
                 _ => Fetch::Windows,
             };
             windowed |= fetch == Fetch::Windows;

@@ -24,6 +24,7 @@ mod damage;
 mod dictionary;
 mod encryption;
 mod fragments;
+mod needs;
 mod open;
 mod prune;
 mod read;

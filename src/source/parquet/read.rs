@@ -14,10 +14,6 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 
-/// Of a fragment that may take more than so many bytes, all columns are read side by side: its filter could keep every
-/// row, and what it reads of them is held until the other columns have been read.
-const LATE_BYTES: u64 = 256 << 20;
-
 /// Passing over rows and stopping for some costs as much as decoding so many rows.
 const ROWS_PER_RUN: u64 = 10;
 
@@ -104,7 +100,7 @@ impl FragmentReader {
         let all: Vec<usize> = (0..reader.columns.len()).collect();
         let rows = fragment.wanted.clone();
         let is_late = |filter: &&Arc<dyn RowFilter>| {
-            !filter.columns().is_empty() && fragment.row_bytes.saturating_mul(count(&rows)) <= LATE_BYTES
+            !filter.columns().is_empty() && fragment.row_bytes.saturating_mul(count(&rows)) <= reader.late_bytes
         };
         let Some(filter) = reader.filter.as_ref().filter(is_late) else {
             return Ok(State::All(Columns::new(reader, fragment, all, rows, batch_rows)));

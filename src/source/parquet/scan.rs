@@ -2,6 +2,7 @@
 
 use super::columns::FileReader;
 use super::fragments::{plan, stored_bytes, wanted_leaves};
+use super::needs::needs;
 use super::open::ParquetFile;
 use super::read::{FragmentReader, PartitionRead};
 use crate::batch::RowId;
@@ -9,8 +10,10 @@ use crate::error::{Place, Result};
 use crate::source::arrow_types::unify::SetColumn;
 use crate::source::input::InputCounters;
 use crate::source::{
-    Committed, CommittedRows, Locate, PartitionId, Read, Scan, ScanRequest, ScanScratch, SourceBatch, Ticket,
+    Committed, CommittedRows, Locate, PartitionId, Read, ReadNeeds, Scan, ScanRequest, ScanScratch, SourceBatch,
+    Ticket,
 };
+use arrow::datatypes::{Field, Schema};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -195,7 +198,7 @@ impl ParquetScan {
         }
         let waiting = Waiting { records, last_of_fragment: last };
         let id = PartitionId { file: file as u32, ordinal };
-        Ok((Ticket { id, notes: Box::new(waiting) }, batches))
+        Ok((Ticket { id, notes: Box::new(waiting), held_bytes: 0 }, batches))
     }
 
     /// Commits whatever has its predecessors committed.
@@ -244,6 +247,19 @@ enum Next {
 }
 
 impl Scan for ParquetScan {
+    fn needs(&self) -> ReadNeeds {
+        let field = |&of_source: &usize| {
+            let column = &self.columns[of_source];
+            Field::new(&column.name, column.column_type.arrow(), true)
+        };
+        let schema = Schema::new(self.request.columns.iter().map(field).collect::<Vec<_>>());
+        needs(&self.files, &schema, &self.request)
+    }
+
+    fn awaits_commit(&self, id: PartitionId) -> bool {
+        self.chain(id.file as usize).pending.contains_key(&id.ordinal)
+    }
+
     fn read(&self, scratch: &mut ScanScratch, _wait: bool) -> Result<Read> {
         let kept = scratch.reader.take().and_then(|kept| kept.downcast::<FragmentReader>().ok());
         if let Some(fragment) = kept
@@ -335,6 +351,7 @@ mod tests {
             piece_bytes: 1 << 20,
             batch_bytes: 1 << 16,
             cancel: CancelToken::new(),
+            budget: crate::memory::Budget::unlimited(),
         };
         let (files, columns) = (opened.files.into(), opened.columns.into());
         let scan = ParquetScan::new(files, columns, request, counters);

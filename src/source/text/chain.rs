@@ -3,10 +3,16 @@
 use super::place::{Before, TextPlace, Told};
 use super::{Between, Flaw, ReadText, TextReader, count_line_ends};
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::memory::{Budget, Reservation};
 use crate::source::decompress::{Cell, Piece, TextStream, cells_within};
 use crate::source::{Committed, CommittedRows, PartitionId, RejectedRecords, SourceBatch};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// A carry that is no longer is not accounted for by itself.
+const SHORT_CARRY_BYTES: usize = 256 << 10;
+/// How often a long carry is in memory while it is read.
+const CARRY_COPIES: usize = 3;
 
 /// A piece as it was read, waiting for its commit.
 pub(in crate::source) struct PieceRead<R: TextReader> {
@@ -31,6 +37,8 @@ pub(in crate::source) struct Chain<R: TextReader> {
     /// The beginning of a record whose end has not come yet.
     carry: Vec<u8>,
     carry_cells: Vec<Cell>,
+    /// For a carry that is longer than what a worker has in its hands anyway.
+    long_record: Reservation,
     /// So much of the carry is known not to be a complete record.
     looked_at: usize,
     /// What precedes the carry.
@@ -86,8 +94,9 @@ fn joined(carry: &[u8], carry_cells: &[Cell], piece: &Piece, from: usize, to: us
 }
 
 impl<R: TextReader> Chain<R> {
-    /// Before the first piece of a file whose first record stands behind `skip` bytes and `lines` line ends.
-    pub(in crate::source) fn new(name: Arc<str>, reader: Arc<R>, skip: usize, lines: u64) -> Self {
+    /// Before the first piece of a file whose first record stands behind `skip` bytes and `lines` line ends. Records
+    /// longer than a piece are on the account.
+    pub(in crate::source) fn new(name: Arc<str>, reader: Arc<R>, skip: usize, lines: u64, budget: &Budget) -> Self {
         Chain {
             name,
             reader,
@@ -97,6 +106,7 @@ impl<R: TextReader> Chain<R> {
             skip,
             carry: Vec::new(),
             carry_cells: Vec::new(),
+            long_record: budget.reservation("a long record"),
             looked_at: 0,
             before: Before { bytes: skip as u64, lines, records: 0 },
             sequence: 0,
@@ -119,6 +129,9 @@ impl<R: TextReader> Chain<R> {
         }
         if self.closed {
             self.pending.clear();
+            self.carry = Vec::new();
+            // Giving back is never refused.
+            let _ = self.long_record.resize(0);
         } else if self.ended && self.calls == 0 && self.next == self.handed_out {
             self.close(stream, out);
         }
@@ -143,7 +156,7 @@ impl<R: TextReader> Chain<R> {
         self.skip -= skipped;
         let more = &read.piece.text[skipped..];
         if as_read && self.reader.waits(&self.state, self.carry.len(), self.looked_at, more) {
-            self.put_off(id, &read.piece, skipped, out);
+            self.put_off(id, &read.piece, skipped, out)?;
         } else if as_read && skips_alike && self.confirm_start(id, &read, skipped, out)? {
             self.accept(id, read, out)?;
         } else {
@@ -153,7 +166,13 @@ impl<R: TextReader> Chain<R> {
     }
 
     /// The piece becomes part of the carry.
-    fn put_off(&mut self, id: PartitionId, piece: &Piece, skipped: usize, out: &mut Vec<Committed>) {
+    fn put_off(
+        &mut self,
+        id: PartitionId,
+        piece: &Piece,
+        skipped: usize,
+        out: &mut Vec<Committed>,
+    ) -> Result<()> {
         if self.carry.is_empty() {
             self.carry_cells.clear();
         }
@@ -161,6 +180,14 @@ impl<R: TextReader> Chain<R> {
         self.carry.extend_from_slice(&piece.text[skipped..]);
         out.push(Committed::new(id, self.sequence, CommittedRows::Instead(Vec::new())));
         self.sequence += 1;
+        self.hold_carry()
+    }
+
+    /// Asks for the memory of a long carry: itself, joined to what follows, and the value that it becomes.
+    fn hold_carry(&mut self) -> Result<()> {
+        let length = self.carry.capacity();
+        let bytes = if length > SHORT_CARRY_BYTES { CARRY_COPIES * length } else { 0 };
+        self.long_record.resize(bytes).map_err(|error| error.at(self.place_of_carry()))
     }
 
     /// Whether the carry and the text before the guess are complete records; if so they are told of.
@@ -198,7 +225,8 @@ impl<R: TextReader> Chain<R> {
         let PieceRead { piece, start, read } = read;
         self.keep_tail(&piece.text, read.tail, &piece.cells);
         let told = Told { text: piece.text, cells: piece.cells, start: start.unwrap_or(0), ..Told::default() };
-        self.tell(id, told, read, |_| CommittedRows::AsRead, out)
+        self.tell(id, told, read, |_| CommittedRows::AsRead, out)?;
+        self.hold_carry()
     }
 
     /// Reads the carry and the piece from the carry's start on.
@@ -207,12 +235,16 @@ impl<R: TextReader> Chain<R> {
         let mark = self.reader.mark(&self.state);
         let read = self.reader.read_certain(&mut self.state, &text, &cells, self.before.bytes, false)?;
         self.keep_tail(&text, read.tail, &cells);
-        self.tell(id, Told { text, cells, mark, ..Told::default() }, read, CommittedRows::Instead, out)
+        self.tell(id, Told { text, cells, mark, ..Told::default() }, read, CommittedRows::Instead, out)?;
+        self.hold_carry()
     }
 
     /// Makes `text[tail..]` the carry.
     fn keep_tail(&mut self, text: &[u8], tail: usize, cells: &[Cell]) {
         self.carry.clear();
+        if self.carry.capacity() > SHORT_CARRY_BYTES {
+            self.carry.shrink_to(text.len() - tail);
+        }
         self.carry.extend_from_slice(&text[tail..]);
         self.looked_at = self.carry.len();
         self.carry_cells = cells_within(cells, tail, text.len(), 0);

@@ -45,6 +45,9 @@ pub(super) trait TextReader: Send + Sync + 'static {
     /// Ordinal of the file.
     fn file(&self) -> u32;
 
+    /// What the rows of so much text may take in memory, with what is made of them until they are absorbed.
+    fn rows_bytes(&self, text_bytes: usize) -> usize;
+
     /// The byte that ends lines.
     fn line_end(&self) -> u8;
 

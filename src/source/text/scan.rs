@@ -2,16 +2,22 @@
 
 use super::chain::{Chain, PieceRead};
 use super::{ReadText, TextReader};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::source::decompress::{Next, Piece, TextFile, TextStream};
 use crate::source::input::InputCounters;
-use crate::source::{Committed, PartitionId, Read, Scan, ScanRequest, ScanScratch, Ticket};
+use crate::source::{Committed, PartitionId, Read, ReadNeeds, Scan, ScanRequest, ScanScratch, Ticket};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Pieces of one file that may wait for their commit, for each worker.
 const PENDING_PER_WORKER: usize = 4;
+
+/// Text that a worker has in its hands, in pieces: the one it reads, spent ones, and one read again.
+const TEXTS_PER_WORKER: usize = 4;
+
+/// Pieces that may wait to be transcoded.
+const TRANSCODED_PIECES: usize = 16;
 
 /// Pieces may not be larger: offsets into a piece and what was carried over to it are 32 bits wide.
 const MAX_PIECE_BYTES: usize = 1 << 28;
@@ -41,9 +47,17 @@ pub(in crate::source) struct TextScan<R: TextReader> {
 struct FileScan<R: TextReader> {
     reader: Arc<R>,
     data_start: usize,
-    stream: OnceLock<Result<Box<dyn TextStream>>>,
+    stream: Mutex<Stream>,
     chain: Mutex<Chain<R>>,
     committed: Condvar,
+}
+
+/// The stream of a file: opened when it is first asked for, gone when all is committed.
+enum Stream {
+    New,
+    Open(Arc<dyn TextStream>),
+    Failed(Error),
+    Done,
 }
 
 impl<R: TextReader> FileScan<R> {
@@ -65,13 +79,14 @@ impl<R: TextReader> TextScan<R> {
         let scan = |(at, (text, plan)): (usize, (&Arc<TextFile>, FilePlan<R>))| {
             let reader = Arc::new(plan.reader);
             let name = Arc::clone(text.input().name());
-            let mut chain = Chain::new(name, Arc::clone(&reader), plan.data_start, plan.header_lines);
+            let mut chain = 
+                Chain::new(name, Arc::clone(&reader), plan.data_start, plan.header_lines, &request.budget);
             // Nothing is asked of a file that has been closed.
             chain.closed = request.skips(at);
             FileScan {
                 reader,
                 data_start: plan.data_start,
-                stream: OnceLock::new(),
+                stream: Mutex::new(Stream::New),
                 chain: Mutex::new(chain),
                 committed: Condvar::new(),
             }
@@ -91,12 +106,32 @@ impl<R: TextReader> TextScan<R> {
         }
     }
 
-    fn stream(&self, file: usize) -> Result<&dyn TextStream> {
-        let open = || self.files[file].open_stream(self.request.piece_bytes);
-        match self.scans[file].stream.get_or_init(open) {
-            Ok(stream) => Ok(&**stream),
-            Err(error) => Err(error.clone()),
+    /// The stream of a file; `None` when all of it is committed.
+    fn stream(&self, file: usize) -> Result<Option<Arc<dyn TextStream>>> {
+        let mut stream = self.scans[file].stream.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*stream, Stream::New) {
+            *stream = match self.files[file].open_stream_within(self.request.piece_bytes, &self.request.budget) {
+                Ok(opened) => Stream::Open(opened.into()),
+                Err(error) => Stream::Failed(error),
+            };
         }
+        match &*stream {
+            Stream::Open(stream) => Ok(Some(Arc::clone(stream))),
+            Stream::Failed(error) => Err(error.clone()),
+            Stream::New | Stream::Done => Ok(None),
+        }
+    }
+
+    /// Commits what can be; of a file that has come to its end, decoders and windows go.
+    fn advance(&self, file: usize, chain: &mut Chain<R>) -> Result<Vec<Committed>> {
+        let mut committed = Vec::new();
+        if let Some(stream) = self.stream(file)? {
+            chain.advance(&*stream, &mut committed);
+        }
+        if chain.closed {
+            *self.scans[file].stream.lock().unwrap_or_else(PoisonError::into_inner) = Stream::Done;
+        }
+        Ok(committed)
     }
 
     /// Asks one file for a piece.
@@ -117,7 +152,10 @@ impl<R: TextReader> TextScan<R> {
         chain.calls += 1;
         drop(chain);
         let start = Instant::now();
-        let next = self.stream(file).and_then(|stream| stream.next(&mut scratch.text, wait));
+        let next = self.stream(file).and_then(|stream| match stream {
+            Some(stream) => stream.next(&mut scratch.text, wait),
+            None => Ok(Next::End),
+        });
         scratch.times.decompress += start.elapsed().as_secs_f64();
         let mut chain = scan.chain();
         chain.calls -= 1;
@@ -132,8 +170,7 @@ impl<R: TextReader> TextScan<R> {
             // Whoever is the last to leave a stream that has ended closes the file, whatever it was told itself.
             Next::Busy | Next::End => {
                 chain.ended = true;
-                let mut committed = Vec::new();
-                chain.advance(self.stream(file)?, &mut committed);
+                let committed = self.advance(file, &mut chain)?;
                 Ok(if committed.is_empty() { Asked::Nothing } else { Asked::Committed(committed) })
             }
         }
@@ -153,8 +190,9 @@ impl<R: TextReader> TextScan<R> {
         };
         let batches = std::mem::take(&mut read.batches);
         scratch.times.parse += begin.elapsed().as_secs_f64();
+        let held_bytes = piece.text.capacity();
         let notes: Box<PieceRead<R>> = Box::new(PieceRead { piece, start, read });
-        Ok(Read::Partition(Ticket { id, notes }, batches))
+        Ok(Read::Partition(Ticket { id, notes, held_bytes }, batches))
     }
 }
 
@@ -166,6 +204,34 @@ enum Asked {
 }
 
 impl<R: TextReader> Scan for TextScan<R> {
+    fn needs(&self) -> ReadNeeds {
+        let piece = self.request.piece_bytes;
+        let read = self.files.iter().enumerate().filter(|(at, _)| !self.request.skips(*at));
+        let (mut file_bytes, mut worker_bytes, mut text_bytes) = (0, 0, 0);
+        for (_, file) in read {
+            let needs = file.needs();
+            let transcoding = if file.is_transcoded() { TRANSCODED_PIECES * piece } else { 0 };
+            file_bytes = needs.file_bytes.saturating_add(transcoding).max(file_bytes);
+            worker_bytes = needs.worker_bytes.max(worker_bytes);
+            // A bzip2 block is a piece, whatever is asked for, and no piece is longer than its file where that is plain.
+            text_bytes = file.piece_bytes(piece).max(text_bytes);
+        }
+        let rows_bytes = self.scans.first().map_or(0, |scan| scan.reader.rows_bytes(text_bytes));
+        ReadNeeds {
+            shared_bytes: file_bytes.saturating_add(self.counters.cached_bytes()),
+            // Each worker may have a file of its own.
+            worker_bytes: [file_bytes, worker_bytes, TEXTS_PER_WORKER * text_bytes]
+                .into_iter()
+                .fold(0, usize::saturating_add),
+            text_bytes,
+            rows_bytes,
+        }
+    }
+
+    fn awaits_commit(&self, id: PartitionId) -> bool {
+        self.scans[id.file as usize].chain().pending.contains_key(&id.ordinal)
+    }
+
     fn read(&self, scratch: &mut ScanScratch, wait: bool) -> Result<Read> {
         let first = self.first.load(Ordering::Relaxed);
         let last = self.scans.len().min(self.stop_from.load(Ordering::Relaxed) as usize);
@@ -199,12 +265,11 @@ impl<R: TextReader> Scan for TextScan<R> {
     fn commit(&self, ticket: Ticket) -> Vec<Committed> {
         let file = ticket.id.file as usize;
         let scan = &self.scans[file];
-        let mut committed = Vec::new();
         let mut chain = scan.chain();
-        if let (Ok(read), Ok(stream)) = (ticket.notes.downcast::<PieceRead<R>>(), self.stream(file)) {
+        if let Ok(read) = ticket.notes.downcast::<PieceRead<R>>() {
             chain.pending.insert(ticket.id.ordinal, *read);
-            chain.advance(stream, &mut committed);
         }
+        let committed = self.advance(file, &mut chain).unwrap_or_default();
         drop(chain);
         scan.committed.notify_all();
         committed

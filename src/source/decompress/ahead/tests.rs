@@ -1,6 +1,7 @@
 //! Decoding ahead gives what decoding in order gives, whatever the file and whoever decodes.
 
 use super::MAX_TEXT_APART;
+use crate::memory::Budget;
 use crate::error::Error;
 use crate::source::decompress::ahead::Units;
 use crate::source::decompress::gzip::Gzip;
@@ -102,7 +103,7 @@ fn read(stream: &dyn TextStream, workers: usize) -> Outcome {
 }
 
 fn in_order(file: &Stored, piece_bytes: usize) -> Outcome {
-    read(&*file.text_file.open_as(piece_bytes, true).unwrap(), 1)
+    read(&*file.text_file.open_as(piece_bytes, true, &Budget::unlimited()).unwrap(), 1)
 }
 
 fn ahead(file: &Stored, piece_bytes: usize, workers: usize) -> Outcome {
@@ -269,9 +270,9 @@ impl Decode for Counted {
         self.0.warning()
     }
 
-    fn detach(&mut self, wanted_text: usize) -> io::Result<Option<Units>> {
+    fn detach(&mut self, wanted_text: usize, most_text: usize) -> io::Result<Option<Units>> {
         self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.detach(wanted_text)
+        self.0.detach(wanted_text, most_text)
     }
 
     fn decode_apart(stored: &[u8], max_text: usize, scratch: &mut Scratch, text: &mut Vec<u8>) -> bool {
@@ -305,7 +306,7 @@ fn many_units_that_are_only_good_in_order_are_not_looked_for_again_and_again() {
         let input = file.text_file.input();
         let looked = Arc::new(AtomicU64::new(0));
         let decoder = Counted(Gzip::new(StoredReader::new(Arc::clone(input), false)), Arc::clone(&looked));
-        let stream = SequentialStream::new(Arc::clone(input), 1000, true, decoder);
+        let stream = SequentialStream::new(Arc::clone(input), 1000, true, decoder, &Budget::unlimited(), None);
         assert!(read(&stream, 2).0 == text);
         assert!(looked.load(Ordering::Relaxed) < 20, "{looked:?}");
     }

@@ -1,7 +1,7 @@
 //! Members of a gzip file as units that are inflated apart from each other.
 
 use crate::source::decompress::Scratch;
-use crate::source::decompress::ahead::{MAX_TEXT_APART, Unit, Units};
+use crate::source::decompress::ahead::{Unit, Units};
 use crate::source::decompress::stored_reader::StoredReader;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use memchr::memmem;
@@ -28,13 +28,17 @@ const MAX_RATIO: usize = 1032;
 
 /// Takes members from `reader`, which stands at the beginning of one, until they have about `wanted_text` bytes of
 /// text. `None` when where the first one ends cannot be told cheaply, or it is the only one.
-pub(super) fn cut_run(reader: &mut StoredReader, wanted_text: usize) -> io::Result<Option<Units>> {
+pub(super) fn cut_run(
+    reader: &mut StoredReader,
+    wanted_text: usize,
+    most_text: usize,
+) -> io::Result<Option<Units>> {
     let at_byte = reader.at_byte();
     let left = usize::try_from(reader.input().length() - at_byte).unwrap_or(usize::MAX);
     let mut look_bytes = LOOK_BYTES;
     let units = loop {
         let window = reader.peek(look_bytes)?;
-        let units = find_members(window, at_byte, window.len() == left, wanted_text.max(MIN_RUN_TEXT));
+        let units = find_members(window, at_byte, window.len() == left, wanted_text.max(MIN_RUN_TEXT), most_text);
         if !units.is_empty() || window.len() == left || look_bytes >= MAX_MEMBER_BYTES {
             break units;
         }
@@ -50,7 +54,13 @@ pub(super) fn cut_run(reader: &mut StoredReader, wanted_text: usize) -> io::Resu
 }
 
 /// The members at the beginning of `window`, one after another.
-fn find_members(window: &[u8], at_byte: u64, reaches_end: bool, wanted_text: usize) -> Vec<Unit> {
+fn find_members(
+    window: &[u8],
+    at_byte: u64,
+    reaches_end: bool,
+    wanted_text: usize,
+    most_text: usize,
+) -> Vec<Unit> {
     let (mut units, mut start, mut text_bytes) = (Vec::new(), 0, 0);
     while text_bytes < wanted_text && start < window.len() {
         let member = &window[start..];
@@ -64,8 +74,8 @@ fn find_members(window: &[u8], at_byte: u64, reaches_end: bool, wanted_text: usi
             },
         };
         let stated = member[..length].last_chunk().map_or(0, |length: &[u8; 4]| u32::from_le_bytes(*length) as usize);
-        let member_text = stated.min(length.saturating_mul(MAX_RATIO)).min(MAX_TEXT_APART);
-        if !units.is_empty() && text_bytes + member_text > MAX_TEXT_APART {
+        let member_text = stated.min(length.saturating_mul(MAX_RATIO));
+        if text_bytes + member_text > most_text {
             break;
         }
         text_bytes += member_text;

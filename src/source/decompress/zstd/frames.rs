@@ -5,7 +5,7 @@
 
 use super::{FRAME_START, MAX_WINDOW_BYTES, SKIPPABLE_START};
 use crate::source::decompress::Scratch;
-use crate::source::decompress::ahead::{MAX_TEXT_APART, Unit, Units};
+use crate::source::decompress::ahead::{Unit, Units};
 use crate::source::decompress::stored_reader::StoredReader;
 use ::zstd::bulk::Decompressor;
 use std::io::{self, BufRead};
@@ -66,18 +66,22 @@ impl Header {
 }
 
 /// The bytes of text that the frame with this header refers back to; `None` when it is not the header of a frame.
-pub(super) fn window_bytes(header: &[u8]) -> Option<u64> {
+pub(in crate::source::decompress) fn window_bytes(header: &[u8]) -> Option<u64> {
     Header::parse(header).map(|header| header.window_bytes)
 }
 
 /// Takes frames from `reader`, which stands at the beginning of one, until they have about `wanted_text` bytes of
-/// text. `None` when the first one is too long to be held whole, or the only one.
-pub(super) fn cut_run(reader: &mut StoredReader, wanted_text: usize) -> io::Result<Option<Units>> {
+/// text, and never more than `most_text`. `None` when the first one is too long to be held whole, or the only one.
+pub(super) fn cut_run(
+    reader: &mut StoredReader,
+    wanted_text: usize,
+    most_text: usize,
+) -> io::Result<Option<Units>> {
     let at_byte = reader.at_byte();
     let (mut units, mut end, mut text_bytes) = (Vec::new(), 0, 0);
     while text_bytes < wanted_text && units.len() < MAX_UNITS {
-        let Some((stored, text)) = measure(reader, at_byte + end)? else { break };
-        if !units.is_empty() && text_bytes + text > MAX_TEXT_APART {
+        let Some((stored, text)) = measure(reader, at_byte + end, most_text)? else { break };
+        if !units.is_empty() && text_bytes + text > most_text {
             break;
         }
         text_bytes += text;
@@ -95,7 +99,7 @@ pub(super) fn cut_run(reader: &mut StoredReader, wanted_text: usize) -> io::Resu
 }
 
 /// Stored length of the frame at byte `at`, and how long its text may be; `None` when it is not whole, or too long.
-fn measure(reader: &mut StoredReader, at: u64) -> io::Result<Option<(u64, usize)>> {
+fn measure(reader: &mut StoredReader, at: u64, most_text: usize) -> io::Result<Option<(u64, usize)>> {
     let mut buffer = [0; MAX_HEADER_BYTES];
     let head = reader.look_at(at, &mut buffer)?;
     let length = reader.input().length();
@@ -106,7 +110,7 @@ fn measure(reader: &mut StoredReader, at: u64) -> io::Result<Option<(u64, usize)
         return Ok((stored <= MAX_SKIPPABLE_BYTES && at + stored <= length).then_some((stored, 0)));
     }
     let Some(header) = Header::parse(head) else { return Ok(None) };
-    let max_text = MAX_TEXT_APART as u64;
+    let max_text = most_text as u64;
     if header.text_bytes.is_some_and(|bytes| bytes > max_text) || header.window_bytes > MAX_WINDOW_BYTES {
         return Ok(None);
     }

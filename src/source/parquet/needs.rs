@@ -1,0 +1,88 @@
+//! What reading Parquet takes in memory, by what the footers say.
+
+use super::fragments::{CELL_ROWS, stored_bytes, wanted_leaves, whole_bytes};
+use super::open::ParquetFile;
+use crate::source::{ReadNeeds, ScanRequest};
+use arrow::datatypes::Schema;
+use parquet::basic::PageType;
+use parquet::file::metadata::ColumnChunkMetaData;
+
+/// A page of values, and one of a dictionary, where nothing says otherwise.
+const PAGE_BYTES: u64 = 1 << 20;
+/// A chunk read in windows: two of them, where one follows the other.
+const WINDOWS_BYTES: u64 = 2 << 20;
+
+/// Of a fragment that may take more than so many bytes, all columns are read side by side: its filter could keep every
+/// row, and what it reads of them is held until the other columns have been read.
+pub(super) fn late_bytes(request: &ScanRequest) -> u64 {
+    /// Where memory is ample, and the share of it where it is not.
+    const MOST_BYTES: u64 = 256 << 20;
+    const SHARE: u64 = 32;
+    (request.budget.limit_bytes() as u64 / SHARE).min(MOST_BYTES)
+}
+
+/// What a scan of these files takes, of which rows with this schema are wanted.
+pub(super) fn needs(files: &[ParquetFile], schema: &Schema, request: &ScanRequest) -> ReadNeeds {
+    let mut needs = ReadNeeds::default();
+    for (_, file) in files.iter().enumerate().filter(|(at, _)| !request.skips(*at)) {
+        let leaves = wanted_leaves(file, request);
+        for row_group in 0..file.row_groups() {
+            let of_group = of_row_group(file, &leaves, row_group, schema, request);
+            needs.shared_bytes = needs.shared_bytes.max(of_group.shared_bytes);
+            needs.worker_bytes = needs.worker_bytes.max(of_group.worker_bytes);
+            needs.rows_bytes = needs.rows_bytes.max(of_group.rows_bytes);
+        }
+    }
+    needs
+}
+
+fn of_row_group(
+    file: &ParquetFile,
+    leaves: &[usize],
+    row_group: usize,
+    schema: &Schema,
+    request: &ScanRequest,
+) -> ReadNeeds {
+    let group = file.metadata.metadata().row_group(row_group);
+    let rows = file.rows(row_group);
+    let whole_bytes = whole_bytes(request, leaves.len());
+    let (mut kept, mut pages, mut uncompressed, mut windowed) = (0, 0, 0_u64, false);
+    for chunk in leaves.iter().filter_map(|&leaf| group.columns().get(leaf)) {
+        let stored = chunk.compressed_size().unsigned_abs();
+        windowed |= stored > whole_bytes;
+        kept += if stored > whole_bytes { WINDOWS_BYTES.min(stored) } else { stored };
+        pages += pages_bytes(chunk);
+        uncompressed = uncompressed.saturating_add(chunk.uncompressed_size().unsigned_abs());
+    }
+    // What lies beyond the end of the file is not read.
+    kept = kept.min(stored_bytes(file, leaves, row_group));
+    let of_row = uncompressed / rows.max(1) + ScanRequest::row_bytes(schema) as u64;
+    let in_piece = (request.piece_bytes as u64 / of_row).clamp(1, CELL_ROWS);
+    let late = if request.filter.is_some() { late_bytes(request).min(of_row.saturating_mul(rows)) } else { 0 };
+    let fragments = if windowed { 1 } else { rows.div_ceil(CELL_ROWS).clamp(1, 4) };
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    ReadNeeds {
+        // One row group is left while the next is begun.
+        shared_bytes: bytes(kept),
+        worker_bytes: bytes((kept / fragments).saturating_add(pages).saturating_add(late)),
+        text_bytes: 0,
+        rows_bytes: bytes(of_row.saturating_mul(in_piece)),
+    }
+}
+
+/// The decoded pages of a column chunk that are in memory at a time: one of values, and the dictionary.
+fn pages_bytes(chunk: &ColumnChunkMetaData) -> u64 {
+    let uncompressed = chunk.uncompressed_size().unsigned_abs();
+    let pages = |kind: fn(PageType) -> bool| {
+        let stats = chunk.page_encoding_stats()?;
+        let count = stats.iter().filter(|stats| kind(stats.page_type)).map(|stats| i64::from(stats.count)).sum::<i64>();
+        u64::try_from(count).ok().filter(|count| *count > 0)
+    };
+    let of_values = match pages(|kind| matches!(kind, PageType::DATA_PAGE | PageType::DATA_PAGE_V2)) {
+        // Pages are not all alike.
+        Some(count) => (2 * (uncompressed / count)).min(uncompressed),
+        None => PAGE_BYTES.min(uncompressed),
+    };
+    let of_dictionary = if chunk.dictionary_page_offset().is_some() { PAGE_BYTES.min(uncompressed) } else { 0 };
+    of_values + of_dictionary
+}
