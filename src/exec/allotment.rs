@@ -17,10 +17,9 @@ use crate::source::ReadNeeds;
 const READING_SHARE: usize = 2;
 /// And the least that their sinks have from the beginning, this.
 const SINKS_SHARE: usize = 4;
-/// Pieces of text are no longer than this share of the limit, divided by the workers: a piece is some ten or twenty times
-/// its length when all of its columns have been made of it.
-const PIECE_SHARE: usize = 64;
-/// And need not be shorter than this.
+/// The partitions in the hands of all workers have this share of the memory, if shorter ones are of use.
+const PARTITIONS_SHARE: usize = 4;
+/// Pieces need not be shorter than this for it.
 const LEAST_PIECE_BYTES: usize = 64 << 10;
 
 /// The memory of a pass.
@@ -35,11 +34,19 @@ pub(super) struct Allotment {
     pub(super) least_bytes: usize,
 }
 
-/// The length of pieces and of batches where so many are asked for.
-pub(super) fn text_sizes(budget: &Budget, workers: usize, piece_bytes: usize, batch_bytes: usize) -> (usize, usize) {
-    let most = (budget.limit_bytes() / PIECE_SHARE / workers.max(1)).max(LEAST_PIECE_BYTES);
-    let piece_bytes = piece_bytes.min(most);
-    (piece_bytes, batch_bytes.min(most))
+/// A shorter length of partitions than `piece_bytes`, with which a scan has these needs, if that is too long for as many
+/// workers.
+pub(super) fn shorter(piece_bytes: usize, needs: ReadNeeds, workers: usize, stages: usize, budget: &Budget) -> Option<usize> {
+    let share = budget.limit_bytes().saturating_sub(budget.held_bytes()) / PARTITIONS_SHARE / workers.max(1);
+    let partition = needs.text_bytes.saturating_add(needs.of_rows(stages));
+    (partition > share && piece_bytes > LEAST_PIECE_BYTES).then_some((piece_bytes / 2).max(LEAST_PIECE_BYTES))
+}
+
+impl ReadNeeds {
+    /// Bytes of the rows in a worker's hands, and of what each of so many stages makes of them.
+    fn of_rows(&self, stages: usize) -> usize {
+        self.rows_bytes.saturating_mul(1 + stages.max(1))
+    }
 }
 
 impl Allotment {
@@ -56,7 +63,7 @@ impl Allotment {
     ) -> Result<Self> {
         let held = budget.held_bytes();
         let left = budget.limit_bytes().saturating_sub(held);
-        let hands = needs.worker_bytes.saturating_add(needs.rows_bytes.saturating_mul(1 + stages.max(1)));
+        let hands = needs.worker_bytes.saturating_add(needs.of_rows(stages));
         let reading = |workers: usize| needs.shared_bytes.saturating_add(hands.saturating_mul(workers));
         let sinks = |workers: usize| Room::LEAST_BYTES * stages * workers;
         let fits = |&workers: &usize| reading(workers) <= left / READING_SHARE && sinks(workers) <= left / SINKS_SHARE;
@@ -116,9 +123,11 @@ mod tests {
 
     #[test]
     fn pieces_are_shorter_where_memory_is_scarce() {
-        let sizes = |limit, workers| text_sizes(&Budget::new(limit), workers, 1 << 20, 1 << 18);
-        assert_eq!(sizes(usize::MAX, 8), (1 << 20, 1 << 18));
-        assert_eq!(sizes(64 << 20, 2), (512 << 10, 1 << 18));
-        assert_eq!(sizes(1 << 20, 8), (64 << 10, 64 << 10));
+        let shorter = |limit, workers, piece| shorter(piece, NEEDS, workers, 1, &Budget::new(limit));
+        assert_eq!(shorter(usize::MAX, 8, 1 << 20), None);
+        assert_eq!(shorter(64 << 20, 8, 1 << 20), None);
+        assert_eq!(shorter(63 << 20, 8, 1 << 20), Some(1 << 19));
+        assert_eq!(shorter(1 << 20, 8, 100_000), Some(64 << 10));
+        assert_eq!(shorter(1 << 20, 8, 64 << 10), None);
     }
 }

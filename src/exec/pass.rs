@@ -1,6 +1,6 @@
 //! One pass: a scan of one source for the stages of many questions.
 
-use super::allotment::{Allotment, text_sizes};
+use super::allotment::{Allotment, shorter};
 use super::filter::any_stage;
 use super::options::{RunOptions, Scheduler, Warning};
 use super::outcome::{FirstMisfit, PassOutcome, Verdict};
@@ -80,24 +80,29 @@ pub(super) fn run_pass(
     let maps: Vec<Vec<usize>> = stages.iter().map(|stage| positions(stage, &columns)).collect();
     let schema = Arc::new(source.schema().project(&columns)?);
     let filter = any_stage(&stages, &maps, schema);
-    let (piece_bytes, batch_bytes) =
-        text_sizes(&options.budget, options.workers(), options.piece_bytes, options.batch_bytes);
-    let request = ScanRequest {
+    let mut request = ScanRequest {
         columns: columns.clone(),
         filter,
         coded: coded(&stages, &maps),
         skip: None,
         workers: options.workers(),
-        piece_bytes,
-        batch_bytes,
+        piece_bytes: options.piece_bytes,
+        batch_bytes: options.batch_bytes,
         cancel: options.cancel.clone(),
         budget: options.budget.clone(),
     };
     for gate in gates.iter_mut().flatten() {
         gate.skip_files(request.skip.clone());
     }
-    let scan = source.scan(request)?;
-    let needs = scan.needs();
+    let (scan, needs) = loop {
+        let scan = source.scan(request.clone())?;
+        let needs = scan.needs();
+        match shorter(request.piece_bytes, needs, options.workers(), stages.len(), &options.budget) {
+            None => break (scan, needs),
+            Some(piece_bytes) => request.piece_bytes = piece_bytes,
+        }
+        request.batch_bytes = request.batch_bytes.min(request.piece_bytes);
+    };
     let of_pass = |((stage, map), recodings_told)| PassStage { stage, map, recodings_told };
     let stages: Vec<PassStage> = stages.into_iter().zip(maps).zip(told).map(of_pass).collect();
     let any_limit = stages.iter().any(|stage| matches!(stage.stage.sink, SinkSpec::Collect { limit: Some(_) }));
