@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod collect;
+mod holistic;
 mod sort;
 
 use crate::batch::{Batch, RowId};
@@ -46,6 +47,11 @@ impl Room {
         Room { budget: budget.clone(), spill: spill.clone(), floor_bytes }
     }
 
+    /// The room of each of so many parts of a sink.
+    fn divided(&self, parts: usize) -> Self {
+        Room { floor_bytes: self.floor_bytes / parts.max(1), ..self.clone() }
+    }
+
     fn reservation(&self, purpose: &'static str) -> Result<Reservation> {
         self.budget.reservation_of_at_least(self.floor_bytes, purpose)
     }
@@ -79,6 +85,9 @@ pub(crate) trait Sink: Send + Any {
 pub(crate) fn make(stage: &Stage, room: &Room) -> Result<Box<dyn Sink>> {
     let schema = Arc::clone(&stage.schema);
     Ok(match &stage.sink {
+        SinkSpec::Aggregate { keys, aggregates } if holistic::HolisticSink::is_for(aggregates) => {
+            Box::new(holistic::HolisticSink::new(schema, &stage.input_types(), *keys, aggregates, room)?)
+        }
         SinkSpec::Aggregate { keys, aggregates } => {
             Box::new(aggregate::AggregateSink::new(schema, &stage.input_types(), *keys, aggregates.clone(), room)?)
         }
