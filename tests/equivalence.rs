@@ -10,7 +10,7 @@ use outcrop::memory::Budget;
 use std::path::PathBuf;
 
 /// Questions that touch every sink and every kind of state.
-const QUESTIONS: [&str; 14] = [
+const QUESTIONS: [&str; 20] = [
     "count(*) as n, count(x), sum(i), mean(i), min(i), max(i), var(i), std(i), first(i), last(i)",
     "sum(x), mean(x), min(x), max(x), var(x), std_pop(x), first(x), last(x)",
     "min(t), max(t), first(t), last(t), count(t)",
@@ -25,6 +25,12 @@ const QUESTIONS: [&str; 14] = [
     "*",
     "mean(x > 0), sum(b), min(b), max(d), count(d) by b",
     "min(d), max(d), first(d) by month(d) as month",
+    "median(i), quantile(x, 0.9), n_unique(t), mode(k), quantile_disc(d, 0.25), string_agg(k, '-'), n_unique(b), count(*)",
+    "median(x), mode(x), n_unique(x), string_agg(t, '|') as all, quantile_disc(t, 0.5), sum(i) by k",
+    "n_unique(x) as n, median(i) by t, b having n > 1",
+    "mode(t), quantile(x, 0.999) by i where k is not null",
+    "distinct k, b",
+    "distinct * where i < 0 sort t desc, x",
 ];
 
 fn write_set(folder: &std::path::Path, random: &mut Random, files: usize, records: usize) -> Vec<PathBuf> {

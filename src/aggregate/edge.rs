@@ -3,16 +3,16 @@
 use super::extreme::any_argument;
 use super::fixed::Fixed;
 use super::nothing::Nothing;
-use super::store::{Store, column, exported, for_each_live, live_rows, not_an_export, typed};
+use super::store::{Store, exported, for_each_live, live_rows, not_an_export};
 use super::text::Texts;
+use super::values::{FixedValues, Values};
 use super::{Aggregate, Exactness, GroupStates, Rows};
 use crate::batch::{Positions, RowId};
 use crate::error::Result;
 use crate::types::ColumnType;
-use arrow::array::{Array, ArrayRef, StringViewArray, UInt32Array, UInt64Array};
-use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use arrow::array::{Array, ArrayRef, UInt32Array, UInt64Array};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::DataType;
-use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -50,114 +50,10 @@ impl Aggregate for Edge {
     fn states(&self, arguments: &[DataType]) -> Result<Box<dyn GroupStates>> {
         let argument = any_argument(self, arguments)?;
         Ok(match (Fixed::new(argument), argument) {
-            (Some(argument), _) => Box::new(Edges::new(FixedValues { values: Vec::new(), argument }, *self)),
+            (Some(argument), _) => Box::new(Edges::new(FixedValues::new(argument), *self)),
             (None, ColumnType::Utf8) => Box::new(Edges::new(Texts::default(), *self)),
             _ => Box::new(Nothing(DataType::Null)),
         })
-    }
-}
-
-/// Values of one type, one a group, without knowledge of which of them are set.
-trait Values: Send + Sized + 'static {
-    type Column;
-    type Value<'a>;
-    fn grow(&mut self, groups: usize);
-    fn column_of(&self, columns: &[ArrayRef], index: usize) -> Result<Self::Column>;
-    fn value(column: &Self::Column, row: usize) -> Self::Value<'_>;
-    fn get(&self, group: usize) -> Self::Value<'_>;
-    fn compare(a: Self::Value<'_>, b: Self::Value<'_>) -> Ordering;
-    fn set(&mut self, group: usize, value: Self::Value<'_>);
-    fn read(&self, column: Self::Column) -> Self;
-    fn to_column(&self, groups: Range<usize>, nulls: NullBuffer) -> ArrayRef;
-    fn bytes_held(&self) -> usize;
-}
-
-struct FixedValues {
-    values: Vec<i64>,
-    argument: Fixed,
-}
-
-impl Values for FixedValues {
-    type Column = ScalarBuffer<i64>;
-    type Value<'a> = i64;
-
-    fn grow(&mut self, groups: usize) {
-        self.values.resize(groups.max(self.values.len()), 0);
-    }
-
-    fn column_of(&self, columns: &[ArrayRef], index: usize) -> Result<Self::Column> {
-        self.argument.encode(column(columns, index)?)
-    }
-
-    #[inline(always)]
-    fn value(column: &Self::Column, row: usize) -> i64 {
-        column[row]
-    }
-
-    fn get(&self, group: usize) -> i64 {
-        self.values[group]
-    }
-
-    fn compare(a: i64, b: i64) -> Ordering {
-        a.cmp(&b)
-    }
-
-    #[inline(always)]
-    fn set(&mut self, group: usize, value: i64) {
-        self.values[group] = value;
-    }
-
-    fn read(&self, column: Self::Column) -> Self {
-        FixedValues { values: column.to_vec(), argument: self.argument }
-    }
-
-    fn to_column(&self, groups: Range<usize>, nulls: NullBuffer) -> ArrayRef {
-        self.argument.decode(self.values[groups].to_vec(), Some(nulls))
-    }
-
-    fn bytes_held(&self) -> usize {
-        self.values.capacity() * size_of::<i64>()
-    }
-}
-
-impl Values for Texts {
-    type Column = StringViewArray;
-    type Value<'a> = &'a str;
-
-    fn grow(&mut self, groups: usize) {
-        self.grow(groups);
-    }
-
-    fn column_of(&self, columns: &[ArrayRef], index: usize) -> Result<StringViewArray> {
-        typed::<StringViewArray>(columns, index).cloned()
-    }
-
-    fn value(column: &StringViewArray, row: usize) -> &str {
-        column.value(row)
-    }
-
-    fn get(&self, group: usize) -> &str {
-        self.get(group).unwrap_or_default()
-    }
-
-    fn compare(a: &str, b: &str) -> Ordering {
-        a.cmp(b)
-    }
-
-    fn set(&mut self, group: usize, value: &str) {
-        self.set(group, value);
-    }
-
-    fn read(&self, column: StringViewArray) -> Self {
-        Texts::read(&column)
-    }
-
-    fn to_column(&self, groups: Range<usize>, _: NullBuffer) -> ArrayRef {
-        self.column(groups)
-    }
-
-    fn bytes_held(&self) -> usize {
-        self.bytes_held()
     }
 }
 

@@ -42,6 +42,11 @@ impl Fixed {
         encoded.ok_or_else(|| Error::internal(format!("expected {} values, got {}", self.0, column.data_type())))
     }
 
+    /// The double of which `encoded` is the encoding, if the column is of doubles.
+    pub(super) fn float(self, encoded: i64) -> Option<f64> {
+        (self.0 == ColumnType::Float64).then(|| decode_float(encoded))
+    }
+
     /// The column whose encoding is `values`.
     pub(crate) fn decode(self, values: Vec<i64>, nulls: Option<NullBuffer>) -> ArrayRef {
         match self.0 {

@@ -10,6 +10,8 @@
 //! - cutting the rows into batches differently changes nothing, to the bit;
 //! - export followed by import is the identity; overflow and NaN absorb from either side;
 //! - nulls follow SQL: ignored, and an aggregate over no value is null (a count is 0).
+//!
+//! Aggregates that need all values of a group at once keep no state: see [`holistic`].
 
 mod count;
 mod edge;
@@ -17,8 +19,10 @@ mod exact_moments;
 mod exact_sum;
 mod extreme;
 pub(crate) mod fixed;
+pub mod holistic;
 mod integer_moments;
 mod integer_sum;
+mod interpolate;
 #[cfg(test)]
 mod laws;
 mod mean;
@@ -29,13 +33,15 @@ mod spread;
 mod store;
 mod sum;
 mod text;
+mod values;
 mod wide;
 
 pub use count::Count;
 pub use edge::Edge;
 pub use extreme::Extreme;
+pub use holistic::{DistinctCount, Fold, Mode, Quantile, StringAgg};
 pub use mean::Mean;
-pub use registry::{all, find};
+pub use registry::{all, constants_of, find, find_with};
 pub use spread::Spread;
 pub use sum::Sum;
 
@@ -47,6 +53,7 @@ use arrow::datatypes::DataType;
 use std::any::Any;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// How close a result is to the exact answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +64,26 @@ pub enum Exactness {
     Rounding,
     /// An approximation within a stated bound.
     Approximate,
+}
+
+/// What an aggregate is computed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Rows in any order, absorbed into mergeable states ([`Aggregate::states`]).
+    Rows,
+    /// The distinct values of one argument, ascending, with how often each occurs ([`Aggregate::fold`]).
+    SortedValues,
+    /// The values of one argument in input order ([`Aggregate::fold`]).
+    InputOrder,
+}
+
+/// A constant that is part of an aggregate's description, such as the 0.95 of `quantile(x, 0.95)`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Constant {
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(Arc<str>),
 }
 
 /// Describes an aggregate: names, types, and how to make its states.
@@ -73,16 +100,38 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
     /// How close the result is to the exact answer.
     fn exactness(&self) -> Exactness;
 
+    /// The constants written behind the arguments; none unless said otherwise.
+    fn constants(&self) -> Vec<Constant> {
+        Vec::new()
+    }
+
     /// Whether the answer depends on the order of the rows (then the states keep row identities).
     fn order_sensitive(&self) -> bool {
-        false
+        self.over() == Over::InputOrder
+    }
+
+    /// What it is computed over: rows in any order unless said otherwise.
+    fn over(&self) -> Over {
+        Over::Rows
     }
 
     /// States of no group yet, for arguments of types `arguments` (already accepted by [`Aggregate::output_type`]).
+    /// Every aggregate over [`Over::Rows`] has them.
     ///
     /// # Errors
-    /// `Internal` when the types were not accepted before.
-    fn states(&self, arguments: &[DataType]) -> Result<Box<dyn GroupStates>>;
+    /// `Internal` when the types were not accepted before, or when there are no states.
+    fn states(&self, arguments: &[DataType]) -> Result<Box<dyn GroupStates>> {
+        Err(Error::internal(format!("`{}` of {arguments:?} has no states", self.name())))
+    }
+
+    /// A fold before the first group, for one argument of the type in `arguments` (already accepted by
+    /// [`Aggregate::output_type`]). Every aggregate that is not over [`Over::Rows`] has one.
+    ///
+    /// # Errors
+    /// `Internal` when the type was not accepted before, or when there is no fold.
+    fn fold(&self, arguments: &[DataType]) -> Result<Box<dyn Fold>> {
+        Err(Error::internal(format!("`{}` of {arguments:?} has no fold", self.name())))
+    }
 }
 
 /// The group of each row of a batch.

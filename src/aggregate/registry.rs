@@ -1,12 +1,15 @@
 //! The built-in aggregates by name. There is no table to add to: an aggregate of one's own is passed as an
 //! `Arc<dyn Aggregate>`.
 
-use super::{Aggregate, Count, Edge, Extreme, Mean, Spread, Sum};
+use super::holistic::Share;
+use super::{
+    Aggregate, Constant, Count, DistinctCount, Edge, Extreme, Mean, Mode, Quantile, Spread, StringAgg, Sum,
+};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use std::sync::Arc;
 
 /// Names that users write, and the name each stands for.
-const SYNONYMS: [(&str, &str); 13] = [
+const SYNONYMS: [(&str, &str); 19] = [
     ("avg", "mean"),
     ("average", "mean"),
     ("total", "sum"),
@@ -20,9 +23,15 @@ const SYNONYMS: [(&str, &str); 13] = [
     ("std_samp", "std"),
     ("stddev_pop", "std_pop"),
     ("variance_pop", "var_pop"),
+    ("count_distinct", "n_unique"),
+    ("nunique", "n_unique"),
+    ("n_distinct", "n_unique"),
+    ("quantile_cont", "quantile"),
+    ("group_concat", "string_agg"),
+    ("listagg", "string_agg"),
 ];
 
-/// Every built-in aggregate once.
+/// Every built-in aggregate once, those with constants with some.
 pub fn all() -> Vec<Arc<dyn Aggregate>> {
     vec![
         Arc::new(Count),
@@ -36,7 +45,26 @@ pub fn all() -> Vec<Arc<dyn Aggregate>> {
         Arc::new(Spread { sample: false, root: true }),
         Arc::new(Edge::First),
         Arc::new(Edge::Last),
+        Arc::new(Quantile::Median),
+        Arc::new(Quantile::Interpolated(Share::HALF)),
+        Arc::new(Quantile::Discrete(Share::HALF)),
+        Arc::new(DistinctCount),
+        Arc::new(Mode),
+        Arc::new(StringAgg::new(",")),
     ]
+}
+
+/// How many constants the built-in aggregate that users call `name` takes behind its arguments; none if there is no such
+/// aggregate.
+pub fn constants_of(name: &str) -> usize {
+    match standard(&name.trim().to_lowercase()) {
+        "quantile" | "quantile_disc" | "string_agg" => 1,
+        _ => 0,
+    }
+}
+
+fn standard(lower: &str) -> &str {
+    SYNONYMS.iter().find(|(synonym, _)| *synonym == lower).map_or(lower, |(_, name)| name)
 }
 
 /// The built-in aggregate that users call `name` (case ignored), for so many arguments.
@@ -50,26 +78,53 @@ pub fn all() -> Vec<Arc<dyn Aggregate>> {
 /// # Ok::<(), outcrop::error::Error>(())
 /// ```
 pub fn find(name: &str, arguments: usize) -> Result<Arc<dyn Aggregate>> {
+    find_with(name, arguments, &[])
+}
+
+/// As [`find`], with constants behind the arguments.
+///
+/// # Errors
+/// Those of [`find`]; `Type` for constants that it doesn't take.
+///
+/// ```
+/// use outcrop::aggregate::{Constant, find_with};
+/// assert_eq!(find_with("quantile", 1, &[Constant::Number(0.95)])?.name(), "quantile");
+/// # Ok::<(), outcrop::error::Error>(())
+/// ```
+pub fn find_with(name: &str, arguments: usize, constants: &[Constant]) -> Result<Arc<dyn Aggregate>> {
     let lower = name.trim().to_lowercase();
-    let standard = SYNONYMS.iter().find(|(synonym, _)| *synonym == lower).map_or(lower.as_str(), |(_, name)| name);
+    let standard = standard(&lower);
     let all = all();
-    let Some(aggregate) = all.iter().find(|aggregate| aggregate.name() == standard) else {
-        let known = all.iter().map(|aggregate| aggregate.name());
-        let error = Error::new(ErrorKind::Name, format!("no aggregate `{}`", name.trim()));
-        return Err(match did_you_mean(&lower, known.chain(SYNONYMS.map(|(synonym, _)| synonym))) {
-            Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None => {
-                let names: Vec<&str> = all.iter().map(|aggregate| aggregate.name()).collect();
-                error.hint(format!("aggregates are {}", names.join(", ")))
-            }
-        });
+    let Some(aggregate) = all.into_iter().find(|aggregate| aggregate.name() == standard) else {
+        return Err(unknown(name.trim(), &lower));
     };
-    match (aggregate.name(), arguments) {
-        ("count", 0) | (_, 1) => Ok(Arc::clone(aggregate)),
-        (name, _) => {
-            let takes = if name == "count" { "at most one argument" } else { "one argument" };
-            Err(Error::new(ErrorKind::Type, format!("`{name}` takes {takes}, not {arguments}")))
+    let wrong = |message: String| Error::new(ErrorKind::Type, message);
+    match (standard, arguments, constants) {
+        ("quantile", 1, [Constant::Number(share)]) => Ok(Arc::new(Quantile::Interpolated(Share::new(*share)?))),
+        ("quantile_disc", 1, [Constant::Number(share)]) => Ok(Arc::new(Quantile::Discrete(Share::new(*share)?))),
+        ("string_agg", 1, [Constant::Text(separator)]) => Ok(Arc::new(StringAgg::new(Arc::clone(separator)))),
+        ("quantile" | "quantile_disc", ..) => {
+            Err(wrong(format!("`{standard}` takes one argument and a share between 0 and 1"))
+                .hint(format!("such as {standard}(x, 0.95)")))
         }
+        ("string_agg", 1, []) => Ok(aggregate),
+        ("string_agg", ..) => Err(wrong("`string_agg` takes one argument and a separator, a text".to_owned())
+            .hint("such as string_agg(x, ', ')")),
+        ("count", 0, []) | (_, 1, []) => Ok(aggregate),
+        _ => {
+            let takes = if standard == "count" { "at most one argument" } else { "one argument" };
+            Err(wrong(format!("`{standard}` takes {takes}, not {}", arguments + constants.len())))
+        }
+    }
+}
+
+fn unknown(name: &str, lower: &str) -> Error {
+    let all = all();
+    let known = all.iter().map(|aggregate| aggregate.name());
+    let error = Error::new(ErrorKind::Name, format!("no aggregate `{name}`"));
+    match did_you_mean(lower, known.clone().chain(SYNONYMS.map(|(synonym, _)| synonym))) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint(format!("aggregates are {}", known.collect::<Vec<_>>().join(", "))),
     }
 }
 
@@ -79,12 +134,18 @@ mod tests {
 
     #[test]
     fn synonyms_lead_to_aggregates_and_names_are_their_own() {
-        for (synonym, name) in SYNONYMS {
-            assert_eq!(find(&synonym.to_uppercase(), 1).unwrap().name(), name);
-        }
         for aggregate in all() {
-            assert_eq!(find(aggregate.name(), 1).unwrap().name(), aggregate.name());
+            let constants = aggregate.constants();
+            let found = |name: &str| find_with(name, 1, &constants).unwrap();
+            assert_eq!(constants_of(aggregate.name()), constants.len());
+            assert_eq!(found(aggregate.name()).name(), aggregate.name());
+            assert_eq!(found(aggregate.name()).constants(), constants);
+            for (synonym, _) in SYNONYMS.iter().filter(|(_, name)| *name == aggregate.name()) {
+                assert_eq!(found(&synonym.to_uppercase()).name(), aggregate.name());
+                assert_eq!(constants_of(synonym), constants.len());
+            }
         }
+        assert!(SYNONYMS.iter().all(|(_, name)| all().iter().any(|aggregate| aggregate.name() == *name)));
     }
 
     #[test]
@@ -95,5 +156,9 @@ mod tests {
         assert_eq!(find("count", 0).unwrap().name(), "count");
         assert_eq!(find("sum", 0).unwrap_err().message(), "`sum` takes one argument, not 0");
         assert_eq!(find("count", 2).unwrap_err().message(), "`count` takes at most one argument, not 2");
+        let error = find("quantile", 1).unwrap_err();
+        assert_eq!(error.message(), "`quantile` takes one argument and a share between 0 and 1");
+        let error = find_with("quantile", 1, &[Constant::Number(95.0)]).unwrap_err();
+        assert_eq!(error.message(), "a quantile's share lies between 0 and 1, and 95 does not");
     }
 }

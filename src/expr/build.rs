@@ -2,7 +2,9 @@
 
 use super::function::Function;
 use super::tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
-use crate::aggregate::{self, Aggregate};
+use crate::aggregate::holistic::Share;
+use crate::aggregate::{self, Aggregate, Quantile, StringAgg};
+use crate::error::Result;
 use crate::types::ColumnType;
 use std::ops;
 use std::sync::Arc;
@@ -297,6 +299,12 @@ aggregate_methods! {
     first;
     /// The last value that is not null, in input order.
     last;
+    /// The median; of an even number of values, the midpoint of the two in the middle.
+    median;
+    /// The number of distinct values; nulls are left out.
+    n_unique;
+    /// The most frequent value; of several, the smallest.
+    mode;
 }
 
 impl Expr {
@@ -360,6 +368,27 @@ impl Expr {
     /// This under the name `name`.
     pub fn alias(self, name: impl Into<Arc<str>>) -> Expr {
         Expr::Alias { expr: Box::new(self), name: name.into() }
+    }
+
+    /// The quantile at `share`, between the two nearest values in proportion, as R and NumPy do by default.
+    ///
+    /// # Errors
+    /// `Type` when `share` is not between 0 and 1.
+    pub fn quantile(self, share: f64) -> Result<Expr> {
+        Ok(self.aggregate(Arc::new(Quantile::Interpolated(Share::new(share)?))))
+    }
+
+    /// The smallest value with at least `share` of the values at or below it.
+    ///
+    /// # Errors
+    /// `Type` when `share` is not between 0 and 1.
+    pub fn quantile_disc(self, share: f64) -> Result<Expr> {
+        Ok(self.aggregate(Arc::new(Quantile::Discrete(Share::new(share)?))))
+    }
+
+    /// The texts in input order, joined by `separator`.
+    pub fn string_agg(self, separator: &str) -> Expr {
+        self.aggregate(Arc::new(StringAgg::new(separator)))
     }
 
     /// `aggregate` of this, for aggregates without a method of their own.

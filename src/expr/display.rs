@@ -176,7 +176,14 @@ fn write_membership(f: &mut Formatter<'_>, expr: &Expr, not: &str) -> fmt::Resul
 impl Display for AggregateCall {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let name = self.aggregate.name();
-        if self.args.is_empty() { write!(f, "{name}(*)") } else { write!(f, "{name}({})", List(&self.args)) }
+        if self.args.is_empty() {
+            return write!(f, "{name}(*)");
+        }
+        write!(f, "{name}({}", List(&self.args))?;
+        for constant in self.aggregate.constants() {
+            write!(f, ", {}", Literal::from(constant))?;
+        }
+        f.write_char(')')
     }
 }
 

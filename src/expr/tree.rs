@@ -1,7 +1,7 @@
 //! The expression tree and the questions a planner asks of it.
 
 use super::function::Function;
-use crate::aggregate::Aggregate;
+use crate::aggregate::{Aggregate, Constant};
 use crate::error::Result;
 use crate::types::ColumnType;
 use std::collections::BTreeSet;
@@ -24,6 +24,15 @@ pub enum Literal {
     Date(i32),
     /// Microseconds since 1970-01-01T00:00:00.
     Timestamp(i64),
+}
+
+impl From<Constant> for Literal {
+    fn from(constant: Constant) -> Self {
+        match constant {
+            Constant::Number(number) => Literal::Float64(number),
+            Constant::Text(text) => Literal::Utf8(text),
+        }
+    }
 }
 
 /// Doubles are compared by bits, so that equal expressions are those that give the same answers.
@@ -100,7 +109,9 @@ pub struct AggregateCall {
 
 impl PartialEq for AggregateCall {
     fn eq(&self, other: &Self) -> bool {
-        self.aggregate.name() == other.aggregate.name() && self.args == other.args
+        self.aggregate.name() == other.aggregate.name()
+            && self.args == other.args
+            && self.aggregate.constants() == other.aggregate.constants()
     }
 }
 

@@ -139,6 +139,16 @@ impl LazyFrame {
         self.then(|input| Ok(LogicalPlan::Filter { input, predicate }))
     }
 
+    /// Rows that are equal in all columns once. Rows ascend by the columns from the first to the last, as groups do by
+    /// their keys; nulls are equal, and last.
+    #[must_use]
+    pub fn distinct(&self) -> Self {
+        self.then(|input| {
+            let keys = visible_names(&input.schema()?);
+            AggregateSelect { keys, select: Vec::new(), having: None, sort: Vec::new(), limit: None }.plan(input)
+        })
+    }
+
     /// Groups of equal keys; follow with [`GroupBy::agg`]. Null is a group.
     pub fn group_by(&self, keys: impl IntoExprs) -> GroupBy {
         GroupBy::new(self.clone(), keys.into_exprs())

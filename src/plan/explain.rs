@@ -77,6 +77,7 @@ fn words(stage: &Stage) -> String {
         .collect();
     parts.push(match &stage.sink {
         SinkSpec::Aggregate { keys: 0, aggregates } => format!("{} aggregates", aggregates.len()),
+        SinkSpec::Aggregate { keys, aggregates } if aggregates.is_empty() => format!("distinct rows of {keys} columns"),
         SinkSpec::Aggregate { keys, aggregates } => format!("group by {keys} keys, {} aggregates", aggregates.len()),
         SinkSpec::Sort { limit: Some(rows), .. } => format!("first {rows} in order"),
         SinkSpec::Sort { limit: None, .. } => "sort".to_owned(),
@@ -94,6 +95,9 @@ fn write_plan(text: &mut String, plan: &LogicalPlan, depth: usize) {
         LogicalPlan::Filter { input, predicate } => (format!("filter {predicate}"), Some(input)),
         LogicalPlan::Project { input, columns } => (format!("select {}", list(columns)), Some(input)),
         LogicalPlan::Map { input, .. } => ("map partitions".to_owned(), Some(input)),
+        LogicalPlan::Aggregate { input, keys, aggregates } if aggregates.is_empty() => {
+            (format!("distinct {}", list(keys)), Some(input))
+        }
         LogicalPlan::Aggregate { input, keys, aggregates } => {
             let named = aggregates.iter().map(|(call, name)| {
                 let text = Expr::Aggregate(call.clone()).to_string();

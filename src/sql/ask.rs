@@ -58,7 +58,9 @@ impl LazyFrame {
         filtered.schema()?;
         let limit = question.limit.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX));
         let grouped = !question.by.is_empty() || select.iter().any(Expr::contains_aggregate);
-        let plan = if grouped {
+        let plan = if question.distinct {
+            distinct(filtered, select, question, grouped, limit)?
+        } else if grouped {
             let keys = question.by.iter().map(|key| named_key(key, &select, &schema)).collect();
             let sort = question.sort.clone();
             AggregateSelect { keys, select, having: question.having.clone(), sort, limit }.plan(filtered)?
@@ -98,6 +100,25 @@ fn refuse_constants(question: &Question) -> Result<()> {
         });
     }
     found.map_or(Ok(()), Err)
+}
+
+/// A question that shows equal rows once: its columns are keys of groups.
+fn distinct(
+    input: Arc<LogicalPlan>,
+    select: Vec<Expr>,
+    question: &Question,
+    grouped: bool,
+    limit: Option<usize>,
+) -> Result<LogicalPlan> {
+    if grouped || question.having.is_some() {
+        return Err(Error::new(ErrorKind::Syntax, "`distinct` is for rows, and this question makes groups")
+            .hint("groups are distinct by themselves; count(distinct x) counts distinct values"));
+    }
+    let question = AggregateSelect { keys: select.clone(), select, having: None, sort: question.sort.clone(), limit };
+    question.plan(input).map_err(|error| match error.kind() {
+        ErrorKind::Name => error.hint("with `distinct`, a question sorts by what it selects"),
+        _ => error,
+    })
 }
 
 /// A question without aggregates.

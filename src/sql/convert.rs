@@ -1,14 +1,15 @@
 //! sqlparser's tree to ours.
 
 use super::words::{OutcropDialect, Words};
-use crate::aggregate;
+use crate::aggregate::{self, Constant};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::civil;
 use crate::expr::display::RESERVED;
 use crate::expr::function::suggest;
 use crate::expr::{AggregateCall, BinaryOp, Expr, Function, Literal, UnaryOp};
 use crate::types::ColumnType;
-use sqlparser::ast::{self, BinaryOperator, CastKind, DataType, FunctionArg, FunctionArgExpr, FunctionArguments};
+use sqlparser::ast::{self, BinaryOperator, CastKind, DataType, DuplicateTreatment};
+use sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments};
 use sqlparser::ast::{Spanned, TypedString, UnaryOperator, Value};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -340,9 +341,11 @@ impl Converter<'_> {
             return Err(self.unsupported("a clause after the arguments of a function", tree.span()));
         }
         let name = ident.value.as_str();
-        if list.duplicate_treatment.is_some() {
-            return Err(self.unsupported(&format!("`distinct` in `{name}`"), ident.span));
-        }
+        let name = match list.duplicate_treatment {
+            Some(DuplicateTreatment::Distinct) if name.eq_ignore_ascii_case("count") => "n_unique",
+            Some(_) => return Err(self.unsupported(&format!("`distinct` in `{name}`"), ident.span)),
+            None => name,
+        };
         let mut args = Vec::with_capacity(list.args.len());
         for arg in &list.args {
             match arg {
@@ -362,7 +365,8 @@ impl Converter<'_> {
                 Some(message) => Err(self.error(ErrorKind::Type, message, ident.span)),
             };
         }
-        match aggregate::find(name, args.len()) {
+        let constants = self.constants(name, &mut args, list, ident)?;
+        match aggregate::find_with(name, args.len(), &constants) {
             Ok(aggregate) => Ok(Expr::Aggregate(AggregateCall { aggregate, args })),
             Err(error) if error.kind() == ErrorKind::Name => {
                 let aggregates = aggregate::all();
@@ -371,6 +375,31 @@ impl Converter<'_> {
             }
             Err(error) => Err(error.underline(&self.words.text, self.bytes(ident.span))),
         }
+    }
+
+    /// Takes the constants that belong to the description of the aggregate `name` from its arguments.
+    fn constants(
+        &self,
+        name: &str,
+        args: &mut Vec<Expr>,
+        list: &FunctionArgumentList,
+        ident: &ast::Ident,
+    ) -> Result<Vec<Constant>> {
+        if args.len() < 2 {
+            return Ok(Vec::new());
+        }
+        let columns = args.len() - aggregate::constants_of(name).min(args.len() - 1);
+        let constant = |(arg, node): (Expr, &FunctionArg)| match arg {
+            Expr::Literal(Literal::Int64(number)) => Ok(Constant::Number(number as f64)),
+            Expr::Literal(Literal::Float64(number)) => Ok(Constant::Number(number)),
+            Expr::Literal(Literal::Utf8(text)) => Ok(Constant::Text(text)),
+            other => {
+                let span = if node.span() == Span::empty() { ident.span } else { node.span() };
+                let message = format!("the last argument of `{name}` is a constant, not `{other}`");
+                Err(self.error(ErrorKind::Type, message, span))
+            }
+        };
+        args.split_off(columns).into_iter().zip(&list.args[columns..]).map(constant).collect()
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Question {
     pub text: Arc<str>,
     /// What to compute or show; `as` gives [`Expr::Alias`], `*` gives [`Expr::Wildcard`].
     pub select: Vec<Expr>,
+    /// Whether equal rows are shown once: `distinct` before the select list.
+    pub distinct: bool,
     /// The keys of the groups; empty without `by`.
     pub by: Vec<Expr>,
     /// The condition rows must pass.
@@ -94,6 +96,7 @@ pub fn parse_question(text: &str) -> Result<Question> {
     let mut question = Question {
         text: Arc::clone(&words.text),
         select: Vec::new(),
+        distinct: false,
         by: Vec::new(),
         filter: None,
         having: None,
@@ -113,7 +116,11 @@ pub fn parse_question(text: &str) -> Result<Question> {
         }
         let spans = &mut question.spans;
         match clause {
-            Clause::Select => (question.select, spans.select) = items(&words, body, true)?,
+            Clause::Select => {
+                question.distinct = opens_distinct(&words, &body);
+                let body = body.start + usize::from(question.distinct)..body.end;
+                (question.select, spans.select) = items(&words, body, true)?;
+            }
             Clause::By => (question.by, spans.by) = items(&words, body, false)?,
             Clause::Where => {
                 spans.filter = Some(words.bytes(body.clone()));
@@ -220,6 +227,22 @@ fn clause_at(words: &Words, at: usize) -> Result<Option<(Clause, usize)>> {
         }
         () => return Ok(None),
     }))
+}
+
+/// Whether a select list begins with `distinct` for all that follows, and not with a column of that name.
+fn opens_distinct(words: &Words, body: &Range<usize>) -> bool {
+    let next = body.start + 1;
+    if !words.is_word(body.start, "distinct") || next >= body.end {
+        return false;
+    }
+    match words.token(next) {
+        Some(Token::LParen) => true,
+        Some(Token::Mul) => next + 1 == body.end || words.token(next + 1) == Some(&Token::Comma),
+        Some(Token::Word(_)) => !["and", "or", "not", "is", "in", "between", "like", "ilike", "as"]
+            .iter()
+            .any(|word| words.is_word(next, word)),
+        _ => false,
+    }
 }
 
 fn empty_clause(words: &Words, clause: Clause, opening: Range<usize>) -> Error {

@@ -98,6 +98,7 @@ impl Words {
             let before_text = matches!(next, Some(Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)));
             let before_name = matches!(next, Some(Token::Word(_)));
             let in_extract = self.opens_extract(at);
+            let is_argument = at > 0 && self.tokens[at - 1].token == Token::LParen;
             let Token::Word(word) = &mut self.tokens[at].token else { continue };
             let keep = match word.keyword {
                 Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::IS | Keyword::NULL | Keyword::IN => true,
@@ -106,8 +107,7 @@ impl Words {
                 Keyword::TRUE | Keyword::FALSE => true,
                 Keyword::CAST | Keyword::TRY_CAST | Keyword::EXTRACT => before_parenthesis,
                 Keyword::DATE | Keyword::TIMESTAMP => before_text,
-                // Kept so that `count(distinct x)` can be told that it is not supported.
-                Keyword::DISTINCT => before_name,
+                Keyword::DISTINCT => before_name || before_parenthesis && is_argument,
                 Keyword::FROM => in_extract,
                 _ => false,
             };

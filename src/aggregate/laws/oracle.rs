@@ -9,7 +9,7 @@ use num_bigint::BigInt;
 use std::cmp::Ordering;
 
 /// All numbers are integers in units of 2^−1074, squares in units of 2^−2148.
-const BITS: usize = 1074;
+pub(super) const BITS: usize = 1074;
 
 /// Panics unless row `group` of `column` is the right result of `aggregate`.
 pub(super) fn check(name: &str, aggregate: &str, sample: &Sample, group: usize, column: Option<&ArrayRef>) {
@@ -78,7 +78,7 @@ fn values(sample: &Sample, rows: &[usize]) -> Option<Vec<(BigInt, f64)>> {
 }
 
 /// A finite double in units.
-fn units(value: f64) -> BigInt {
+pub(super) fn units(value: f64) -> BigInt {
     let (exponent, fraction) = (value.to_bits() >> 52 & 0x7ff, value.to_bits() & ((1 << 52) - 1));
     let magnitude = match exponent {
         0 => BigInt::from(fraction),
@@ -128,7 +128,7 @@ fn check_rounded(
 }
 
 /// The double nearest to numerator / denominator · 2^−2148, by bisection over all doubles.
-fn nearest(numerator: &BigInt, denominator: &BigInt) -> f64 {
+pub(super) fn nearest(numerator: &BigInt, denominator: &BigInt) -> f64 {
     let zero = BigInt::from(0);
     if *numerator < zero {
         return -nearest(&-numerator, denominator);

@@ -130,7 +130,7 @@ impl AggregateSink {
 }
 
 /// A batch with these columns, whose names do not matter.
-fn of_columns(columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+pub(super) fn of_columns(columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
     let field = |(at, column): (usize, &ArrayRef)| Field::new(at.to_string(), column.data_type().clone(), true);
     let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
     let options = RecordBatchOptions::new().with_row_count(Some(rows));

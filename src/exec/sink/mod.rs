@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod collect;
+mod holistic;
 mod sort;
 
 use crate::batch::{Batch, RowId};
@@ -46,6 +47,11 @@ impl Room {
     pub(crate) fn of_each(sinks: usize, left_bytes: usize, budget: &Budget, spill: &Spill) -> Self {
         let floor_bytes = (left_bytes / 4 / sinks.max(1)).clamp(Room::LEAST_BYTES, Room::MOST_BYTES);
         Room { budget: budget.clone(), spill: spill.clone(), floor_bytes }
+    }
+
+    /// The room of each of so many parts of a sink.
+    fn divided(&self, parts: usize) -> Self {
+        Room { floor_bytes: self.floor_bytes / parts.max(1), ..self.clone() }
     }
 
     fn reservation(&self, purpose: &'static str) -> Result<Reservation> {
@@ -89,6 +95,9 @@ pub(crate) trait Sink: Send + Any {
 pub(crate) fn make(stage: &Stage, room: &Room) -> Result<Box<dyn Sink>> {
     let schema = Arc::clone(&stage.schema);
     Ok(match &stage.sink {
+        SinkSpec::Aggregate { keys, aggregates } if holistic::HolisticSink::is_for(aggregates) => {
+            Box::new(holistic::HolisticSink::new(schema, &stage.input_types(), *keys, aggregates, room)?)
+        }
         SinkSpec::Aggregate { keys, aggregates } => {
             Box::new(aggregate::AggregateSink::new(schema, &stage.input_types(), *keys, aggregates.clone(), room)?)
         }

@@ -1,0 +1,220 @@
+//! `median`, `quantile` and `quantile_disc`.
+
+use super::picks::Picks;
+use super::share::Share;
+use super::{Chunk, Fold, Nulls, Stretch};
+use crate::aggregate::extreme::any_argument;
+use crate::aggregate::fixed::Fixed;
+use crate::aggregate::interpolate::{between_floats, between_integers};
+use crate::aggregate::sum::numeric_argument;
+use crate::aggregate::text::Texts;
+use crate::aggregate::values::{FixedValues, Values};
+use crate::aggregate::{Aggregate, Constant, Exactness, Over};
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::ColumnType;
+use arrow::array::{ArrayRef, Float64Array};
+use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+/// A quantile: the value below which a share of the values lies. Nulls are left out, NaN is above all numbers; null over
+/// no value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Quantile {
+    /// Half of the values lie below it; interpolated.
+    Median,
+    /// Interpolated linearly between the two nearest values (type 7 of Hyndman and Fan 1996, the default of R and NumPy),
+    /// rounded once. Of numbers, Booleans as 0 and 1.
+    Interpolated(Share),
+    /// The smallest value with at least that share of the values at or below it. Of any type.
+    Discrete(Share),
+}
+
+impl Aggregate for Quantile {
+    fn name(&self) -> &str {
+        match self {
+            Quantile::Median => "median",
+            Quantile::Interpolated(_) => "quantile",
+            Quantile::Discrete(_) => "quantile_disc",
+        }
+    }
+
+    fn constants(&self) -> Vec<Constant> {
+        match self {
+            Quantile::Median => Vec::new(),
+            Quantile::Interpolated(share) | Quantile::Discrete(share) => vec![Constant::Number(share.value())],
+        }
+    }
+
+    fn output_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        if let Quantile::Discrete(_) = self {
+            return any_argument(self, arguments).map(ColumnType::arrow);
+        }
+        numeric_argument(self, arguments).map(|_| DataType::Float64).map_err(|error| match arguments {
+            [DataType::Date32 | DataType::Timestamp(..) | DataType::Utf8View] => {
+                Error::new(ErrorKind::Type, error.message())
+                    .hint("`quantile_disc` gives one of the values, of any type: quantile_disc(x, 0.5)")
+            }
+            _ => error,
+        })
+    }
+
+    fn exactness(&self) -> Exactness {
+        match self {
+            Quantile::Discrete(_) => Exactness::Exact,
+            _ => Exactness::Rounding,
+        }
+    }
+
+    fn over(&self) -> Over {
+        Over::SortedValues
+    }
+
+    fn fold(&self, arguments: &[DataType]) -> Result<Box<dyn Fold>> {
+        let argument = any_argument(self, arguments)?;
+        let interpolated = |share| -> Box<dyn Fold> {
+            match Fixed::new(argument) {
+                Some(argument) => Box::new(Interpolated::new(share, argument)),
+                None => Box::new(Nulls::new(DataType::Float64)),
+            }
+        };
+        Ok(match self {
+            Quantile::Median => interpolated(Share::HALF),
+            Quantile::Interpolated(share) => interpolated(*share),
+            Quantile::Discrete(share) => match (Fixed::new(argument), argument) {
+                (Some(argument), _) => Box::new(Discrete::new(*share, FixedValues::new(argument))),
+                (None, ColumnType::Utf8) => Box::new(Discrete::new(*share, Texts::default())),
+                _ => Box::new(Nulls::new(DataType::Null)),
+            },
+        })
+    }
+}
+
+/// Counts its way through the values of a group, to the value of a given index.
+#[derive(Default)]
+struct Search {
+    /// The indices from 0 of the values sought, of which the second is the first or the one behind it.
+    sought: [u64; 2],
+    /// How many values stand before the next row.
+    before: u64,
+}
+
+impl Search {
+    /// The rows of a stretch that hold the values sought, of each that it holds.
+    #[inline]
+    fn find(&mut self, stretch: &Stretch, counts: &[i64]) -> [Option<usize>; 2] {
+        let mut found = [None; 2];
+        if self.before > self.sought[1] {
+            return found;
+        }
+        for row in stretch.rows.clone() {
+            let next = self.before + counts[row] as u64;
+            for (found, sought) in found.iter_mut().zip(self.sought) {
+                if (self.before..next).contains(&sought) {
+                    *found = Some(row);
+                }
+            }
+            self.before = next;
+            if next > self.sought[1] {
+                break;
+            }
+        }
+        found
+    }
+}
+
+struct Interpolated {
+    share: Share,
+    argument: Fixed,
+    search: Search,
+    /// The numerator of the way from the first value to the second, and the two as encoded.
+    rest: u64,
+    nearest: [i64; 2],
+    values: u64,
+    results: Vec<Option<f64>>,
+}
+
+impl Interpolated {
+    fn new(share: Share, argument: Fixed) -> Self {
+        let (search, results) = (Search::default(), Vec::new());
+        Interpolated { share, argument, search, rest: 0, nearest: [0; 2], values: 0, results }
+    }
+
+    fn result(&self) -> Option<f64> {
+        let [low, high] = self.nearest;
+        let denominator = self.share.denominator();
+        (self.values > 0).then(|| match self.argument.float(low).zip(self.argument.float(high)) {
+            Some((low, high)) => between_floats(low, high, self.rest, denominator),
+            None => between_integers(low, high, self.rest, denominator),
+        })
+    }
+}
+
+impl Fold for Interpolated {
+    fn absorb(&mut self, chunk: &Chunk<'_>, stretches: &[Stretch]) -> Result<()> {
+        let (values, counts) = (self.argument.encode(chunk.values)?, chunk.counts.unwrap_or_default());
+        for stretch in stretches {
+            if let Some(all) = stretch.begins {
+                let (whole, rest) = self.share.times(all.saturating_sub(1));
+                (self.values, self.rest) = (all, rest);
+                self.search = Search { sought: [whole, whole + u64::from(rest > 0)], before: 0 };
+            }
+            let found = self.search.find(stretch, counts);
+            for (nearest, row) in self.nearest.iter_mut().zip(found) {
+                *nearest = row.map_or(*nearest, |row| values[row]);
+            }
+            if stretch.ends {
+                self.results.push(self.result());
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef> {
+        Ok(Arc::new(Float64Array::from(std::mem::take(&mut self.results))))
+    }
+
+    fn bytes_held(&self) -> usize {
+        self.results.capacity() * size_of::<Option<f64>>()
+    }
+}
+
+struct Discrete<V> {
+    share: Share,
+    search: Search,
+    picks: Picks<V>,
+}
+
+impl<V: Values> Discrete<V> {
+    fn new(share: Share, values: V) -> Self {
+        Discrete { share, search: Search::default(), picks: Picks::new(values) }
+    }
+}
+
+impl<V: Values> Fold for Discrete<V> {
+    fn absorb(&mut self, chunk: &Chunk<'_>, stretches: &[Stretch]) -> Result<()> {
+        let (column, counts) = (self.picks.column(chunk.values)?, chunk.counts.unwrap_or_default());
+        for stretch in stretches {
+            if let Some(all) = stretch.begins {
+                let (whole, rest) = self.share.times(all);
+                let place = (whole + u64::from(rest > 0)).saturating_sub(1);
+                self.search = Search { sought: [place; 2], before: 0 };
+                self.picks.begin();
+            }
+            if let [Some(row), _] = self.search.find(stretch, counts) {
+                self.picks.pick(V::value(&column, row));
+            }
+            if stretch.ends {
+                self.picks.end();
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef> {
+        Ok(self.picks.finish())
+    }
+
+    fn bytes_held(&self) -> usize {
+        self.picks.bytes_held()
+    }
+}

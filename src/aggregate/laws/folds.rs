@@ -1,0 +1,222 @@
+//! The laws of folds: where values are cut into chunks and when results are taken changes nothing, and results are those
+//! of a naive twin that has all values of a group at once.
+
+use super::oracle::{BITS, nearest, units};
+use super::samples::{Sample, samples};
+use super::{GROUPS, show};
+use crate::aggregate::holistic::{Chunk, Share, Stretch};
+use crate::aggregate::{Aggregate, Constant, Fold, Over, Quantile, StringAgg, all};
+use crate::aggregate::rounding::NAN;
+use crate::batch::Mask;
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, StringViewArray, UInt32Array, make_comparator, new_null_array,
+};
+use arrow::compute::{SortOptions, concat, take};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use num_bigint::BigInt;
+use std::ops::Range;
+use std::sync::Arc;
+
+const SHARES: [(usize, usize); 6] = [(0, 1), (1, 10), (1, 3), (1, 2), (19, 20), (1, 1)];
+
+/// Every aggregate with a fold, some more than once.
+fn folded() -> Vec<Arc<dyn Aggregate>> {
+    let mut folded: Vec<Arc<dyn Aggregate>> = all();
+    folded.retain(|aggregate| aggregate.over() != Over::Rows);
+    for (numerator, denominator) in SHARES {
+        let share = Share::new(numerator as f64 / denominator as f64).unwrap();
+        folded.push(Arc::new(Quantile::Interpolated(share)));
+        folded.push(Arc::new(Quantile::Discrete(share)));
+    }
+    folded.push(Arc::new(StringAgg::new("")));
+    folded
+}
+
+/// What a fold sees of a sample: values of all groups in order, their counts, and how many rows each group has.
+struct Sorted {
+    values: ArrayRef,
+    counts: Vec<i64>,
+    groups: Vec<usize>,
+}
+
+/// The rows of a group that count, in input order.
+fn rows_of(sample: &Sample, group: usize) -> Vec<u32> {
+    let nulls = sample.values.logical_nulls();
+    (0..sample.groups.len())
+        .filter(|row| sample.groups[*row] as usize == group)
+        .filter(|row| sample.mask.as_ref().is_none_or(|mask| mask.is_valid_and_true(*row)))
+        .filter(|row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row)))
+        .map(|row| row as u32)
+        .collect()
+}
+
+fn sorted(sample: &Sample, over: Over) -> Sorted {
+    let normal = crate::aggregate::fixed::normalise_floats(&sample.values);
+    let compare = make_comparator(&normal, &normal, SortOptions::default()).unwrap();
+    let compare = |a: u32, b: u32| compare(a as usize, b as usize);
+    let (mut kept, mut counts, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+    for group in 0..GROUPS {
+        let (start, mut rows) = (kept.len(), rows_of(sample, group));
+        if over == Over::SortedValues {
+            rows.sort_by(|a, b| compare(*a, *b));
+        }
+        for row in rows {
+            match kept.last() {
+                Some(last) if over == Over::SortedValues && kept.len() > start && compare(*last, row).is_eq() => {
+                    *counts.last_mut().unwrap() += 1;
+                }
+                _ => {
+                    kept.push(row);
+                    counts.push(1);
+                }
+            }
+        }
+        groups.push(kept.len() - start);
+    }
+    Sorted { values: take(&normal, &UInt32Array::from(kept), None).unwrap(), counts, groups }
+}
+
+impl Sorted {
+    /// Stretches of the rows of a chunk; groups without rows end in the chunk where they would stand, the earlier of two.
+    fn stretches(&self, chunk: &Range<usize>, is_first: bool) -> Vec<Stretch> {
+        let (mut start, mut stretches) = (0, Vec::new());
+        for rows in &self.groups {
+            let group = start..start + rows;
+            start = group.end;
+            let begins_here = chunk.contains(&group.start) || (is_first && group.start == chunk.start);
+            let begins_here = begins_here || (group.is_empty() && group.start == chunk.end && chunk.end > chunk.start);
+            let ended_before = group.is_empty() && group.start == chunk.start && !is_first;
+            let part = group.start.max(chunk.start)..group.end.min(chunk.end);
+            if part.is_empty() && !group.is_empty() || !begins_here && group.is_empty() || ended_before {
+                continue;
+            }
+            let counts = &self.counts[group.clone()];
+            let all = counts.iter().sum::<i64>() as u64;
+            stretches.push(Stretch {
+                rows: part.start - chunk.start..part.end - chunk.start,
+                begins: (part.start == group.start).then_some(all),
+                ends: part.end == group.end,
+            });
+        }
+        stretches
+    }
+
+    /// Folds in chunks that end at `cuts`; results are taken after every chunk if `eager`.
+    fn fold(&self, aggregate: &dyn Aggregate, fold: &mut dyn Fold, cuts: &[usize], eager: bool) -> ArrayRef {
+        let (mut start, mut results) = (0, Vec::new());
+        for (at, end) in cuts.iter().chain([&self.counts.len()]).enumerate() {
+            let values = self.values.slice(start, end - start);
+            let counts = (aggregate.over() == Over::SortedValues).then_some(&self.counts[start..*end]);
+            let stretches = self.stretches(&(start..*end), at == 0);
+            fold.absorb(&Chunk { values: &values, counts }, &stretches).unwrap();
+            if eager {
+                results.push(fold.finish().unwrap());
+            }
+            start = *end;
+        }
+        results.push(fold.finish().unwrap());
+        concat(&results.iter().map(|part| part.as_ref()).collect::<Vec<_>>()).unwrap()
+    }
+}
+
+/// The result for the values of a group, in order, each as often as it occurs.
+fn naive(aggregate: &dyn Aggregate, values: &ArrayRef, over: &Sorted, group: usize) -> ArrayRef {
+    let start: usize = over.groups[..group].iter().sum();
+    let rows = start..start + over.groups[group];
+    let counts = &over.counts[rows.clone()];
+    let all: Vec<u32> = rows.clone().flat_map(|row| vec![row as u32; over.counts[row] as usize]).collect();
+    let pick = |at: Option<usize>| match at {
+        None => new_null_array(values.data_type(), 1),
+        Some(at) => values.slice(at, 1),
+    };
+    let share = || match aggregate.constants()[..] {
+        [] => (1, 2),
+        [Constant::Number(share)] => SHARES.into_iter().find(|(a, b)| *a as f64 / *b as f64 == share).unwrap(),
+        _ => panic!("a share"),
+    };
+    let interpolated = || -> Arc<dyn Array> {
+        if all.is_empty() {
+            return Arc::new(Float64Array::from(vec![None]));
+        }
+        let (numerator, denominator) = share();
+        let (place, rest) = ((all.len() - 1) * numerator / denominator, (all.len() - 1) * numerator % denominator);
+        let (low, high) = (all[place] as usize, all[(place + 1).min(all.len() - 1)] as usize);
+        Arc::new(Float64Array::from(vec![between(values, low, high, rest, denominator)]))
+    };
+    match aggregate.name() {
+        "n_unique" => Arc::new(Int64Array::from(vec![counts.len() as i64])),
+        "mode" => {
+            let most = counts.iter().max();
+            pick(most.map(|most| start + counts.iter().position(|count| count == most).unwrap()))
+        }
+        "median" | "quantile" => interpolated(),
+        "quantile_disc" => {
+            let (numerator, denominator) = share();
+            let place = (all.len() * numerator).div_ceil(denominator).max(1) - 1;
+            pick(all.get(place).map(|row| *row as usize))
+        }
+        "string_agg" => {
+            let texts: Vec<&str> = all.iter().map(|row| values.as_string_view().value(*row as usize)).collect();
+            let separator = match &aggregate.constants()[..] {
+                [Constant::Text(separator)] => separator.to_string(),
+                _ => panic!("a separator"),
+            };
+            Arc::new(StringViewArray::from(vec![(!texts.is_empty()).then(|| texts.join(&separator))]))
+        }
+        other => panic!("no twin of `{other}`"),
+    }
+}
+
+/// The number `numerator / denominator` of the way from one row to another, in rational arithmetic.
+fn between(values: &ArrayRef, low: usize, high: usize, numerator: usize, denominator: usize) -> f64 {
+    let exact = |row: usize| match values.data_type() {
+        DataType::Int64 => BigInt::from(values.as_primitive::<Int64Type>().value(row)) << BITS,
+        DataType::Boolean => BigInt::from(values.as_boolean().value(row)) << BITS,
+        _ => units(values.as_primitive::<Float64Type>().value(row)),
+    };
+    if let Some(floats) = values.as_primitive_opt::<Float64Type>() {
+        let (low, high) = (floats.value(low), floats.value(high));
+        if numerator == 0 || !low.is_finite() || !high.is_finite() {
+            let sum = if numerator == 0 { low } else { low + high };
+            return if sum.is_nan() { NAN } else { sum };
+        }
+    }
+    let sum = exact(low) * (denominator - numerator) + exact(high) * numerator;
+    nearest(&(sum << BITS), &BigInt::from(denominator))
+}
+
+#[test]
+fn results_are_those_of_a_naive_twin_wherever_chunks_are_cut() {
+    for aggregate in folded() {
+        for sample in samples() {
+            let argument = [sample.values.data_type().clone()];
+            let Ok(output_type) = aggregate.output_type(&argument) else { continue };
+            let name = format!("{}{:?} of {}", aggregate.name(), aggregate.constants(), sample.name);
+            let sorted = sorted(&sample, aggregate.over());
+            let folded = |cuts: &[usize], eager| {
+                let mut fold = aggregate.fold(&argument).unwrap();
+                sorted.fold(&*aggregate, &mut *fold, cuts, eager)
+            };
+            let whole = folded(&[], false);
+            assert_eq!((whole.len(), whole.data_type()), (GROUPS, &output_type), "{name}");
+            for group in 0..GROUPS {
+                let (found, values) = (whole.slice(group, 1), &sorted.values);
+                if *values.data_type() == DataType::Null {
+                    let expected = if aggregate.name() == "n_unique" { 1 } else { 0 };
+                    let valid = found.len() - found.logical_null_count();
+                    assert_eq!(valid, expected, "{name}, group {group}");
+                    continue;
+                }
+                let expected = naive(&*aggregate, values, &sorted, group);
+                assert_eq!(show(&found), show(&expected), "{name}, group {group}");
+            }
+            for cut in 0..=sorted.counts.len() {
+                for eager in [false, true] {
+                    assert_eq!(show(&folded(&[cut], eager)), show(&whole), "{name} cut at {cut}");
+                    let cuts = [cut / 3, cut / 2, cut];
+                    assert_eq!(show(&folded(&cuts, eager)), show(&whole), "{name} cut at {cuts:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Folding over sorted values, one group after the other.
+
+use super::table::Sorted;
+use crate::aggregate::holistic::{Chunk, Stretch};
+use crate::aggregate::Fold;
+use crate::error::{Error, Result};
+use crate::memory::Reservation;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_empty_array};
+use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::Int64Type;
+
+/// Where the folds over a table stand.
+pub(super) struct Cursor<'a> {
+    batches: Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>,
+    /// The column of the values; that of the counts is behind it.
+    value: usize,
+    counted: bool,
+    values: ArrayRef,
+    counts: Option<ScalarBuffer<i64>>,
+    /// The next row of the chunk.
+    next: usize,
+    folds: Vec<Box<dyn Fold>>,
+    /// Scratch.
+    stretches: Vec<Stretch>,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(sorted: &'a mut Sorted, keys: usize) -> Self {
+        Cursor {
+            batches: Box::new(sorted.rows.batches()),
+            value: keys,
+            counted: sorted.counted,
+            values: new_empty_array(&sorted.value_type),
+            counts: None,
+            next: 0,
+            folds: std::mem::take(&mut sorted.folds),
+            stretches: Vec::new(),
+        }
+    }
+
+    /// Folds over the next groups, which have so many values each. The reservation covers what the folds hold, and so many
+    /// bytes of others.
+    pub(super) fn walk(&mut self, groups: &[i64], others: usize, reservation: &mut Reservation) -> Result<()> {
+        for &values in groups {
+            let mut left = values;
+            let mut begins = Some(values.unsigned_abs());
+            loop {
+                let start = self.next;
+                left -= self.advance(left);
+                self.stretches.push(Stretch { rows: start..self.next, begins: begins.take(), ends: left == 0 });
+                if left == 0 {
+                    break;
+                }
+                if left < 0 {
+                    return Err(Error::internal("a group has more values than were counted"));
+                }
+                self.fold()?;
+                reservation.resize(others + self.bytes_held())?;
+                self.load()?;
+            }
+        }
+        self.fold()?;
+        reservation.resize(others + self.bytes_held())
+    }
+
+    /// Goes on by rows of the chunk, at most so many values; how many there were.
+    fn advance(&mut self, values: i64) -> i64 {
+        let Some(counts) = &self.counts else {
+            let rows = (self.values.len() - self.next).min(values as usize);
+            self.next += rows;
+            return rows as i64;
+        };
+        let mut sum = 0;
+        while sum < values && self.next < counts.len() {
+            sum += counts[self.next];
+            self.next += 1;
+        }
+        sum
+    }
+
+    /// Gives the rows passed to the folds.
+    fn fold(&mut self) -> Result<()> {
+        let chunk = Chunk { values: &self.values, counts: self.counts.as_deref() };
+        self.folds.iter_mut().try_for_each(|fold| fold.absorb(&chunk, &self.stretches))?;
+        self.stretches.clear();
+        Ok(())
+    }
+
+    fn load(&mut self) -> Result<()> {
+        let batch = self.batches.next().ok_or_else(|| Error::internal("a group has fewer values than were counted"))??;
+        let column = |at: usize| batch.columns().get(at).ok_or_else(|| Error::internal("a table of values lacks columns"));
+        self.values = column(self.value)?.clone();
+        self.counts = match self.counted {
+            true => column(self.value + 1)?.as_primitive_opt::<Int64Type>().map(|counts| counts.values().clone()),
+            false => None,
+        };
+        self.next = 0;
+        Ok(())
+    }
+
+    /// One column a fold, one row for each group walked since the last call.
+    pub(super) fn finish(&mut self) -> Result<Vec<ArrayRef>> {
+        self.folds.iter_mut().map(|fold| fold.finish()).collect()
+    }
+
+    pub(super) fn bytes_held(&self) -> usize {
+        self.folds.iter().map(|fold| fold.bytes_held()).sum()
+    }
+
+    /// Whether all values belonged to a group.
+    pub(super) fn check_end(&mut self) -> Result<()> {
+        let more = self.next < self.values.len() || self.batches.next().is_some();
+        if more { Err(Error::internal("values without a group")) } else { Ok(()) }
+    }
+}
