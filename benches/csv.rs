@@ -3,11 +3,13 @@
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use outcrop::source::csv::{
-    ColumnSpec, DateFormat, Dialect, Engine, Format, Limits, RecordIndex, parse_column, parse_header, split, split_with,
+    ColumnSpec, CsvOptions, CsvSource, DateFormat, Dialect, Engine, Format, Limits, MalformedPolicy, RecordIndex,
+    parse_column, parse_header, split, split_with,
 };
 use outcrop::types::ColumnType;
+use outcrop::{DataFrame, LazyFrame, Runner};
 use std::fmt::Write as _;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 const BATCH_BYTES: usize = 256 << 10;
 const FIELDS: usize = 29;
@@ -74,6 +76,55 @@ fn split_ragged(bencher: Bencher) {
             rejects += 1;
         }
         black_box(rejects)
+    });
+}
+
+/// Every tenth record of the airline text is broken: half of these lack fields, the others have a quote amid their
+/// fields that is never closed, or one with text behind it.
+static DIRTY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut text = Vec::with_capacity(AIRLINE.len());
+    for (row, record) in AIRLINE.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        let mut fields: Vec<Vec<u8>> = record.split(|&byte| byte == b',').map(<[u8]>::to_vec).collect();
+        let field = row / 10 * 7 % (FIELDS - 1);
+        match row % 40 {
+            0 | 20 => {
+                fields.truncate(field + 1);
+                fields[field].push(b'\n');
+            }
+            10 => fields[field].insert(0, b'"'),
+            30 => fields[field] = [b"\"", &*fields[field], b"\"x"].concat(),
+            _ => {}
+        }
+        text.extend(fields.join(&b','));
+    }
+    text
+});
+
+/// A whole question on one thread, over the clean text and the dirty one, whose broken records are set aside and kept.
+#[divan::bench(args = [("clean", false), ("dirty", false), ("dirty", true)])]
+fn mean_by_carrier(bencher: Bencher, (text, rejects): (&str, bool)) {
+    ask(bencher, text, "mean(c14) by c8", rejects);
+}
+
+/// The same for a bare count, which of clean text only splits the records.
+#[divan::bench(args = [("clean", false), ("dirty", false), ("dirty", true)])]
+fn count(bencher: Bencher, (text, rejects): (&str, bool)) {
+    ask(bencher, text, "count(*)", rejects);
+}
+
+fn ask(bencher: Bencher, text: &str, question: &str, rejects: bool) {
+    let text = if text == "clean" { &*AIRLINE } else { &*DIRTY };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, kept) = (folder.path().join("text.csv"), folder.path().join("rejects.csv"));
+    let header: Vec<String> = (0..FIELDS).map(|field| format!("c{field}")).collect();
+    std::fs::write(&path, [header.join(",").as_bytes(), b"\n", text].concat()).expect("a file");
+    let options = CsvOptions { malformed: MalformedPolicy::Skip, ..CsvOptions::default() };
+    let frame = LazyFrame::from_source(Arc::new(CsvSource::open(&[path], options).expect("a table")));
+    let frame = frame.ask(question).expect("a question");
+    bencher.counter(BytesCount::new(text.len())).bench_local(|| {
+        let runner = Runner::new().threads(1);
+        let runner = if rejects { runner.rejects(&kept) } else { runner };
+        black_box(runner.compute::<_, DataFrame>(frame.clone()).expect("an answer"))
     });
 }
 

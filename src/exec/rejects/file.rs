@@ -80,30 +80,35 @@ fn write_line(line: &mut Vec<u8>, file: &[u8], place: [Option<u64>; 2], reason: 
 
 fn field(line: &mut Vec<u8>, text: &[u8], always_quoted: bool) {
     if !always_quoted && !text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
-        escape(line, text);
+        escape(line, text, |line, text| line.extend_from_slice(text));
         return;
     }
     line.push(b'"');
-    let mut rest = text;
-    while let Some(at) = memchr::memchr(b'"', rest) {
-        escape(line, &rest[..=at]);
-        line.push(b'"');
-        rest = &rest[at + 1..];
-    }
-    escape(line, rest);
+    escape(line, text, double_quotes);
     line.push(b'"');
 }
 
-fn escape(line: &mut Vec<u8>, text: &[u8]) {
-    if std::str::from_utf8(text).is_ok() {
-        return line.extend_from_slice(text);
+/// Appends the text by `append`, and bytes that are not UTF-8 as `\xE9`.
+fn escape(line: &mut Vec<u8>, text: &[u8], append: fn(&mut Vec<u8>, &[u8])) {
+    if text.is_ascii() || std::str::from_utf8(text).is_ok() {
+        return append(line, text);
     }
     for chunk in text.utf8_chunks() {
-        line.extend_from_slice(chunk.valid().as_bytes());
+        append(line, chunk.valid().as_bytes());
         for byte in chunk.invalid() {
             line.extend_from_slice(format!("\\x{byte:02X}").as_bytes());
         }
     }
+}
+
+fn double_quotes(line: &mut Vec<u8>, text: &[u8]) {
+    let mut done = 0;
+    for at in memchr::memchr_iter(b'"', text) {
+        line.extend_from_slice(&text[done..=at]);
+        line.push(b'"');
+        done = at + 1;
+    }
+    line.extend_from_slice(&text[done..]);
 }
 
 /// A file in the making; nothing stands under its name before it is complete.

@@ -5,14 +5,18 @@
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::Unlinked;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// More than this goes to the temporary file.
 const HELD_BYTES: usize = 16 << 20;
+
+/// So much of the temporary file is read at once.
+const READ_BYTES: usize = 64 << 10;
 
 /// Bytes of an entry before its body: position, cause, set of stages, length of the body.
 pub(super) const HEAD_BYTES: usize = 8 + 8 + 4 + 4;
@@ -32,9 +36,22 @@ struct Queue {
     /// The sequence number of the next commit.
     next: u64,
     early: BTreeMap<u64, Vec<u8>>,
-    /// Ranges of the temporary file, in order; what is held comes behind them.
+    /// Ranges of the temporary file, in order; what is held comes behind them. Each range, and each piece held, is made
+    /// of whole entries.
     spilled: Vec<(u64, u64)>,
-    held: Vec<u8>,
+    held: Vec<Vec<u8>>,
+}
+
+impl Queue {
+    /// Holds the entries of the next commit: as they are, where the last piece has no room for them.
+    fn hold(&mut self, entries: Vec<u8>) {
+        self.next += 1;
+        match self.held.last_mut() {
+            _ if entries.is_empty() => {}
+            Some(last) if last.capacity() - last.len() >= entries.len() => last.extend_from_slice(&entries),
+            _ => self.held.push(entries),
+        }
+    }
 }
 
 /// A temporary file without a name.
@@ -86,14 +103,9 @@ impl Log {
             queue.early.insert(sequence, entries);
             return Ok(());
         }
-        match queue.held.is_empty() {
-            true => queue.held = entries,
-            false => queue.held.extend_from_slice(&entries),
-        }
-        queue.next += 1;
+        queue.hold(entries);
         while let Some(entries) = queue.early.remove(&queue.next) {
-            queue.held.extend_from_slice(&entries);
-            queue.next += 1;
+            queue.hold(entries);
         }
         if self.held_bytes > HELD_BYTES { self.spill() } else { Ok(()) }
     }
@@ -109,100 +121,138 @@ impl Log {
             None => self.spill.insert(Spill { file: Unlinked::create_in(folder).map_err(failed)?.file, length: 0 }),
         };
         for queue in self.files.values_mut().filter(|queue| !queue.held.is_empty()) {
-            spill.file.write_all_at(&queue.held, spill.length).map_err(failed)?;
-            let end = spill.length + queue.held.len() as u64;
-            match queue.spilled.last_mut() {
-                Some((_, last_end)) if *last_end == spill.length => *last_end = end,
-                _ => queue.spilled.push((spill.length, end)),
+            let start = spill.length;
+            for piece in queue.held.drain(..) {
+                spill.file.write_all_at(&piece, spill.length).map_err(failed)?;
+                spill.length += piece.len() as u64;
+                self.held_bytes -= piece.len();
             }
-            spill.length = end;
-            self.held_bytes -= queue.held.len();
-            queue.held.clear();
+            match queue.spilled.last_mut() {
+                Some((_, end)) if *end == start => *end = spill.length,
+                _ => queue.spilled.push((start, spill.length)),
+            }
         }
         Ok(())
     }
 
     /// All entries, in input order.
     pub(super) fn entries(&self) -> Entries<'_> {
-        Entries { log: self, files: self.files.keys().copied().collect(), at: 0, reader: None }
+        let queues = self.files.iter().map(|(&file, queue)| (file, queue)).collect();
+        Entries { spill: self.spill.as_ref(), queues, buffer: Vec::new(), rest: Rest::Nothing, entry: None }
     }
 }
 
-/// An entry as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Logged {
+/// An entry of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Logged<'a> {
     pub(super) row: RowId,
     pub(super) cause: u64,
     pub(super) set: usize,
-    pub(super) body: Vec<u8>,
+    pub(super) body: &'a [u8],
 }
 
-/// The entries of a log, in input order.
+/// The entries of a log, in input order: what is held is read where it lies.
 pub(super) struct Entries<'a> {
-    log: &'a Log,
-    files: Vec<u32>,
-    at: usize,
-    reader: Option<io::BufReader<QueueReader<'a>>>,
+    spill: Option<&'a Spill>,
+    /// Files that are not done with; of the first, `rest` tells what is left.
+    queues: VecDeque<(u32, &'a Queue)>,
+    /// What was read of the temporary file.
+    buffer: Vec<u8>,
+    rest: Rest<'a>,
+    /// The present entry, heads and all.
+    entry: Option<Piece<'a>>,
+}
+
+/// What is left of the first file of [`Entries`].
+enum Rest<'a> {
+    /// It has not been begun, or there is none.
+    Nothing,
+    /// What is left of the buffer, of the range that is being read, and ranges behind it.
+    Spilled { buffered: Range<usize>, range: (u64, u64), ranges: &'a [(u64, u64)] },
+    /// What is left of a piece that is held, and the pieces behind it.
+    Held { piece: &'a [u8], pieces: &'a [Vec<u8>] },
+}
+
+/// Where an entry lies.
+#[derive(Clone)]
+enum Piece<'a> {
+    Buffered(Range<usize>),
+    Held(&'a [u8]),
 }
 
 impl Entries<'_> {
-    /// The next entry; its body takes the memory of `spare`.
-    pub(super) fn next(&mut self, spare: Vec<u8>) -> Result<Option<Logged>> {
+    /// The present entry; the first comes with the first [`Entries::advance`].
+    pub(super) fn entry(&self) -> Option<Logged<'_>> {
+        let entry = match self.entry.as_ref()? {
+            Piece::Buffered(range) => self.buffer.get(range.clone())?,
+            Piece::Held(entry) => entry,
+        };
+        let (heading, body) = entry.split_first_chunk()?;
+        let (position, cause, set, _) = head(heading);
+        let &(file, _) = self.queues.front()?;
+        Some(Logged { row: RowId { file, position }, cause, set, body })
+    }
+
+    /// Goes on to the next entry.
+    pub(super) fn advance(&mut self) -> Result<()> {
         let failed = |error: io::Error| Error::new(ErrorKind::Io, format!("records set aside are lost: {error}"));
-        while let Some(&file) = self.files.get(self.at) {
-            let log = self.log;
-            let reader = self.reader.get_or_insert_with(|| io::BufReader::with_capacity(1 << 16, log.reader(file)));
-            if io::BufRead::fill_buf(reader).map_err(failed)?.is_empty() {
-                self.reader = None;
-                self.at += 1;
-                continue;
+        loop {
+            match &mut self.rest {
+                Rest::Held { piece, pieces } => {
+                    if let Some((entry, rest)) = entry_length(piece).and_then(|length| piece.split_at_checked(length)) {
+                        *piece = rest;
+                        self.entry = Some(Piece::Held(entry));
+                        return Ok(());
+                    }
+                    if let Some((next, behind)) = pieces.split_first() {
+                        (*piece, *pieces) = (next, behind);
+                        continue;
+                    }
+                    self.queues.pop_front();
+                    self.rest = Rest::Nothing;
+                }
+                Rest::Spilled { buffered, range, ranges } => {
+                    let known = &self.buffer[buffered.clone()];
+                    let length = entry_length(known);
+                    if let Some(length) = length.filter(|&length| length <= known.len()) {
+                        self.entry = Some(Piece::Buffered(buffered.start..buffered.start + length));
+                        buffered.start += length;
+                        return Ok(());
+                    }
+                    if let (Some(spill), true) = (self.spill, range.0 < range.1) {
+                        let wanted = length.unwrap_or(HEAD_BYTES).max(READ_BYTES) - known.len();
+                        let more = wanted.min(usize::try_from(range.1 - range.0).unwrap_or(usize::MAX));
+                        self.buffer.copy_within(buffered.clone(), 0);
+                        *buffered = 0..buffered.len();
+                        self.buffer.resize(buffered.end + more, 0);
+                        spill.file.read_exact_at(&mut self.buffer[buffered.end..], range.0).map_err(failed)?;
+                        buffered.end += more;
+                        range.0 += more as u64;
+                        continue;
+                    }
+                    if let Some((&next, behind)) = ranges.split_first() {
+                        (*range, *ranges) = (next, behind);
+                        continue;
+                    }
+                    let pieces = self.queues.front().map(|(_, queue)| queue.held.as_slice()).unwrap_or_default();
+                    self.rest = Rest::Held { piece: &[], pieces };
+                }
+                Rest::Nothing => {
+                    let Some((_, queue)) = self.queues.front() else {
+                        self.entry = None;
+                        return Ok(());
+                    };
+                    self.rest = Rest::Spilled { buffered: 0..0, range: (0, 0), ranges: &queue.spilled };
+                }
             }
-            let mut bytes = [0; HEAD_BYTES];
-            reader.read_exact(&mut bytes).map_err(failed)?;
-            let (position, cause, set, length) = head(&bytes);
-            let mut body = spare;
-            body.resize(length, 0);
-            reader.read_exact(&mut body).map_err(failed)?;
-            return Ok(Some(Logged { row: RowId { file, position }, cause, set, body }));
         }
-        Ok(None)
     }
 }
 
-impl Log {
-    fn reader(&self, file: u32) -> QueueReader<'_> {
-        let queue = self.files.get(&file);
-        QueueReader {
-            spill: self.spill.as_ref(),
-            spilled: queue.map(|queue| queue.spilled.clone()).unwrap_or_default(),
-            held: queue.map(|queue| queue.held.as_slice()).unwrap_or_default(),
-        }
-    }
-}
-
-struct QueueReader<'a> {
-    spill: Option<&'a Spill>,
-    /// What is still to be read of the temporary file, in order.
-    spilled: Vec<(u64, u64)>,
-    held: &'a [u8],
-}
-
-impl Read for QueueReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let (Some((start, end)), Some(spill)) = (self.spilled.first_mut(), self.spill) {
-            let most = buffer.len().min(usize::try_from(*end - *start).unwrap_or(usize::MAX));
-            let read = spill.file.read_at(&mut buffer[..most], *start)?;
-            if read == 0 && most > 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            *start += read as u64;
-            if start == end {
-                self.spilled.remove(0);
-            }
-            return Ok(read);
-        }
-        self.held.read(buffer)
-    }
+/// Bytes of the entry that begins here, as far as its head is known.
+fn entry_length(bytes: &[u8]) -> Option<usize> {
+    let (.., body) = head(bytes.first_chunk()?);
+    Some(HEAD_BYTES + body)
 }
 
 #[cfg(test)]
@@ -218,27 +268,28 @@ mod tests {
         for file in 0..2 {
             for sequence in 0..300_u64 {
                 let body = vec![b'a' + (sequence % 26) as u8; if sequence % 7 == 0 { 0 } else { 40_000 }];
-                expected.push(Logged { row: RowId { file, position: sequence }, cause: 1 << 33, set: 3, body });
+                expected.push((RowId { file, position: sequence }, body));
             }
         }
         for sequence in 0..300 {
             for file in [1, 0] {
                 let swapped = sequence ^ 1;
-                let entry = &expected[(file * 300 + swapped) as usize];
+                let (row, content) = &expected[(file * 300 + swapped) as usize];
                 let mut bytes = Vec::new();
-                write(&mut bytes, entry.row.position, entry.cause, entry.set as u32, |body| {
-                    body.extend_from_slice(&entry.body);
-                });
+                write(&mut bytes, row.position, 1 << 33, 3, |body| body.extend_from_slice(content));
                 assert!(split(&bytes).eq([(u64::from(swapped), &*bytes)]));
                 log.add(file, u64::from(swapped), bytes).unwrap();
             }
         }
         assert!(log.spill.is_some() && log.held_bytes <= HELD_BYTES + (1 << 20));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name");
-        let (mut entries, mut found) = (log.entries(), Vec::new());
-        while let Some(entry) = entries.next(Vec::new()).unwrap() {
-            found.push(entry);
+        assert!(!log.files[&1].held.is_empty(), "some of it is in memory");
+        let mut entries = log.entries();
+        for (row, body) in &expected {
+            entries.advance().unwrap();
+            assert!(entries.entry() == Some(Logged { row: *row, cause: 1 << 33, set: 3, body }));
         }
-        assert!(found == expected);
+        entries.advance().unwrap();
+        assert_eq!(entries.entry(), None);
     }
 }

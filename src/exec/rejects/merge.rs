@@ -5,7 +5,7 @@ use super::super::run::tell;
 use super::super::statistics::RunStatistics;
 use super::file::RejectsFile;
 use super::log::{Entries, Logged};
-use super::{Cause, Class, First, Rejects};
+use super::{CLASSES, Cause, Class, First, Rejects};
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::source::Source;
@@ -78,10 +78,10 @@ pub(in crate::exec) fn finish(
     for input in inputs {
         let passes: Vec<&PassRejects> = passes.iter().filter(|pass| pass.input == input).collect();
         let logged = merge(&passes, file.as_mut())?;
-        for class in [Class::Record, Class::Value, Class::Padded, Class::Header] {
+        for class in CLASSES {
             // Either all is logged in a pass, or it went through the whole input.
             let whole = passes.iter().map(|pass| pass.unlogged(class)).max().unwrap_or(0);
-            let count = whole.max(logged.get(&class).copied().unwrap_or(0));
+            let count = whole.max(logged[class as usize]);
             let first = passes.iter().filter_map(|pass| pass.first(class)).min_by_key(|first| first.row);
             let (total, known) = totals.entry(class).or_insert((0, None));
             *total += count;
@@ -105,29 +105,25 @@ pub(in crate::exec) fn finish(
     Ok(())
 }
 
-/// Goes through the logs of passes over one input in input order; counts, and writes what belongs into the file.
-fn merge(passes: &[&PassRejects], mut file: Option<&mut RejectsFile>) -> Result<BTreeMap<Class, u64>> {
-    let mut counts = BTreeMap::new();
-    let mut logs: Vec<(Entries<'_>, Option<Logged>)> = Vec::new();
-    for pass in passes {
-        let mut entries = pass.rejects.log.entries();
-        let first = entries.next(Vec::new())?;
-        logs.push((entries, first));
-    }
-    let key = |entry: &Logged| (entry.row, Cause::of_code(entry.cause));
-    while let Some(least) = logs.iter().filter_map(|(_, entry)| entry.as_ref().map(key)).min() {
+/// Goes through the logs of passes over one input in input order; counts by class, and writes what belongs into the file.
+fn merge(passes: &[&PassRejects], mut file: Option<&mut RejectsFile>) -> Result<[u64; CLASSES.len()]> {
+    let mut counts = [0; CLASSES.len()];
+    let mut logs: Vec<Entries<'_>> = passes.iter().map(|pass| pass.rejects.log.entries()).collect();
+    logs.iter_mut().try_for_each(Entries::advance)?;
+    let key = |entry: Logged<'_>| (entry.row, Cause::of_code(entry.cause));
+    while let Some(least) = logs.iter().filter_map(|entries| entries.entry().map(key)).min() {
         let mut told = false;
-        for ((entries, next), pass) in logs.iter_mut().zip(passes) {
-            let Some(entry) = next.take_if(|entry| key(entry) == least) else { continue };
+        for (entries, pass) in logs.iter_mut().zip(passes) {
+            let Some(entry) = entries.entry().filter(|entry| key(*entry) == least) else { continue };
             if !told && pass.is_wanted(entry.set, entry.row) {
                 told = true;
                 let (_, cause) = least;
-                *counts.entry(cause.class()).or_default() += 1;
+                counts[cause.class() as usize] += 1;
                 if let (Some(file), Cause::Record | Cause::Value(_)) = (&mut file, cause) {
-                    file.write(&entry.body, name(pass, cause).as_deref())?;
+                    file.write(entry.body, name(pass, cause).as_deref())?;
                 }
             }
-            *next = entries.next(entry.body)?;
+            entries.advance()?;
         }
     }
     Ok(counts)

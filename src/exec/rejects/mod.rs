@@ -42,6 +42,9 @@ enum Class {
     Header,
 }
 
+/// All classes, by their numbers.
+const CLASSES: [Class; 4] = [Class::Record, Class::Value, Class::Padded, Class::Header];
+
 impl Cause {
     fn class(self) -> Class {
         match self {

@@ -185,13 +185,20 @@ impl Reader {
 fn set_aside(aside: &[Aside], from: usize, cells: &[Cell], troubles: &mut Vec<Trouble>, read: &mut ReadText<Reader>) {
     let positions = positions_of(aside.iter().map(|aside| aside.start), cells);
     read.rejects.reserve(aside.len());
+    // The last reason met of each kind and number of fields, as far as they fall on different places.
+    let mut near = [None; 64];
     for (aside, position) in aside.iter().zip(positions) {
-        let known = troubles.iter().rev().take(REASONS_COMPARED).position(|known| *known == aside.trouble);
-        let reason = known.map_or(troubles.len(), |back| troubles.len() - 1 - back);
-        if reason == troubles.len() {
-            troubles.push(aside.trouble);
-            read.reasons.push(describe(aside.trouble).0.into());
-        }
+        let near = &mut near[place_of(aside.trouble)];
+        let reason = near.filter(|&known| troubles[known] == aside.trouble).unwrap_or_else(|| {
+            let known = troubles.iter().rev().take(REASONS_COMPARED).position(|known| *known == aside.trouble);
+            let reason = known.map_or(troubles.len(), |back| troubles.len() - 1 - back);
+            if reason == troubles.len() {
+                troubles.push(aside.trouble);
+                read.reasons.push(describe(aside.trouble).0.into());
+            }
+            reason
+        });
+        *near = Some(reason);
         let end = match aside.trouble {
             Trouble::TooLong(_) => aside.end.min(aside.start + LONG_SHOWN_BYTES),
             Trouble::Malformed(_) => aside.end,
@@ -204,6 +211,17 @@ fn set_aside(aside: &[Aside], from: usize, cells: &[Cell], troubles: &mut Vec<Tr
             text: aside.start as u32..end as u32,
         });
     }
+}
+
+/// One of 64 places, different for most of the troubles that come together.
+fn place_of(trouble: Trouble) -> usize {
+    let mixed = match trouble {
+        Trouble::Malformed(MalformedKind::TooFew { found } | MalformedKind::TooMany { found }) => found,
+        Trouble::Malformed(MalformedKind::UnterminatedQuote) => 61,
+        Trouble::Malformed(MalformedKind::TextAfterQuote) => 62,
+        Trouble::TooLong(_) => 63,
+    };
+    mixed % 64
 }
 
 /// What is wrong with a record, and what to try.

@@ -81,11 +81,6 @@ impl Dialect {
         Ok(Dialect { comment, ..self })
     }
 
-    /// The dialect in which nothing but line ends separates: no record has more than one field.
-    pub(super) fn of_lines(&self) -> Self {
-        Dialect { delimiter: self.line_end.byte(), quote: None, escape: None, comment: None, ..*self }
-    }
-
     /// The dialect with `line_end` at the end of records. Default [`LineEnd::Newline`].
     #[must_use]
     pub fn with_line_end(self, line_end: LineEnd) -> Self {

@@ -1,5 +1,6 @@
 //! Where the records and fields of a text lie.
 
+use super::simd::Marks;
 use std::ops::Range;
 
 /// Record starts and field ends of a run of records, as offsets into the text they were split from.
@@ -17,8 +18,7 @@ pub struct RecordIndex {
     /// Records that were padded, ascending, and how many fields they have in the text.
     pub(super) padded: Vec<(u32, u32)>,
     /// Scratch memory for whoever fills the index.
-    pub(super) separators: Vec<u32>,
-    pub(super) line_ends: Vec<u32>,
+    pub(super) marks: Marks,
     /// The last split met a malformed record, and others may follow: fast scans would be wasted on them.
     pub(super) careful: bool,
 }
@@ -120,7 +120,7 @@ impl RecordIndex {
     /// Bytes of memory held. At most 4 bytes a field and 4 a record are in use; text of nothing but line ends in one
     /// column so needs 8 times its size, airline text about 1.3 times.
     pub fn bytes_held(&self) -> usize {
-        let scratch = self.separators.capacity() + self.line_ends.capacity();
-        (self.starts.capacity() + self.ends.capacity() + 2 * self.padded.capacity() + scratch) * size_of::<u32>()
+        let padded = 2 * self.padded.capacity();
+        (self.starts.capacity() + self.ends.capacity() + padded + self.marks.capacity()) * size_of::<u32>()
     }
 }

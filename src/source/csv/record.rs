@@ -65,13 +65,29 @@ pub(super) fn scan_record(
     keep: usize,
     ends: &mut Vec<u32>,
 ) -> Option<Scanned> {
+    scan_record_behind(&[], text, start, dialect, at_end, keep, ends)
+}
+
+/// [`scan_record`], where the ends of the first fields are `known`: without quotes, these end at delimiters.
+pub(super) fn scan_record_behind(
+    known: &[u32],
+    text: &[u8],
+    start: usize,
+    dialect: &Dialect,
+    at_end: bool,
+    keep: usize,
+    ends: &mut Vec<u32>,
+) -> Option<Scanned> {
     let mark = ends.len();
-    let mut at = start;
-    let mut record = Scanned { fields: 0, next: 0, blank: false, comment: false, quotes: false, trouble: None };
+    let fields = known.len();
+    let mut record = Scanned { fields, next: 0, blank: false, comment: false, quotes: false, trouble: None };
     if begins_comment(text, start, dialect) {
         let next = after_line(text, start, dialect).or(at_end.then_some(text.len()))?;
         return Some(Scanned { next, comment: true, ..record });
     }
+    let first_unknown = known.last().map_or(start, |&end| end as usize + 1);
+    ends.extend_from_slice(&known[..fields.min(keep)]);
+    let mut at = first_unknown;
     let line_end = dialect.line_end().byte();
     loop {
         let field_start = at;
@@ -84,14 +100,14 @@ pub(super) fn scan_record(
                         ends.truncate(mark);
                         // A carriage return may yet be followed by its line feed.
                         let is_cut = text[at..] == *b"\r" && !at_end;
-                        let next = after_line(text, start, dialect).or(at_end.then_some(text.len()));
+                        let next = after_line(text, first_unknown, dialect).or(at_end.then_some(text.len()));
                         let trouble = Some((at, MalformedKind::TextAfterQuote));
                         return next.filter(|_| !is_cut).map(|next| Scanned { next, trouble, ..record });
                     }
                 }
                 None if at_end => {
                     ends.truncate(mark);
-                    let next = after_line(text, start, dialect).unwrap_or(text.len());
+                    let next = after_line(text, first_unknown, dialect).unwrap_or(text.len());
                     return Some(Scanned { next, trouble: Some((at, MalformedKind::UnterminatedQuote)), ..record });
                 }
                 _ => {

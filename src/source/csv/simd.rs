@@ -108,6 +108,40 @@ pub(super) fn separators(engine: Engine, text: &[u8], base: u32, dialect: &Diale
     }
 }
 
+/// Offsets of the special bytes of a text, ascending, whatever quotes make of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Marks {
+    /// Delimiters and line ends.
+    pub(super) separators: Vec<u32>,
+    pub(super) line_ends: Vec<u32>,
+    pub(super) quotes: Vec<u32>,
+}
+
+impl Marks {
+    /// Lists those of `text`, which lies at offset `base`. An engine that this machine lacks lists them by words.
+    pub(super) fn list(&mut self, engine: Engine, text: &[u8], base: u32, dialect: &Dialect) {
+        for list in [&mut self.separators, &mut self.line_ends, &mut self.quotes] {
+            list.clear();
+        }
+        match engine {
+            #[cfg(target_arch = "x86_64")]
+            Engine::Sse2 => mark::<x86::Sse2>(text, base, dialect, self),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the features were detected.
+            Engine::Avx2 if avx2_detected() => unsafe { x86::mark_avx2(text, base, dialect, self) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the features were detected.
+            Engine::Avx512 if avx512_detected() => unsafe { x86::mark_avx512(text, base, dialect, self) },
+            _ => mark::<words::Words>(text, base, dialect, self),
+        }
+    }
+
+    /// Entries that there is room for.
+    pub(super) fn capacity(&self) -> usize {
+        self.separators.capacity() + self.line_ends.capacity() + self.quotes.capacity()
+    }
+}
+
 /// 64 bytes of text in registers. Methods are `inline(always)` so that they compile with the features of the `scan`
 /// they are inlined into; implementations may rely on those features being present.
 trait Block {
@@ -220,15 +254,46 @@ fn step<B: Block, const ESCAPES: bool>(
         state.return_after_close = (after_close & returns) >> 63;
         seen.newlines += (newlines & !inside).count_ones() as usize;
     }
+    append::<B>(separators, offset, out);
+    false
+}
+
+/// Appends `base + i` for every set bit `i`.
+#[inline(always)]
+fn append<B: Block>(bits: u64, base: u32, out: &mut Vec<u32>) {
     out.reserve(64);
     let length = out.len();
-    let count = separators.count_ones() as usize;
+    let count = bits.count_ones() as usize;
     if let Some(slots) = out.spare_capacity_mut().first_chunk_mut::<64>() {
-        B::flatten(separators, offset, slots);
+        B::flatten(bits, base, slots);
         // SAFETY: `flatten` has initialised the first `count` ≤ 64 of the spare slots.
         unsafe { out.set_len(length + count) };
     }
-    false
+}
+
+#[inline(always)]
+fn mark<B: Block>(text: &[u8], base: u32, dialect: &Dialect, marks: &mut Marks) {
+    let mut block = |bytes: &[u8; 64], valid: u64, offset: u32| {
+        let block = B::load(bytes);
+        let line_ends = block.equal(dialect.line_end().byte()) & valid;
+        append::<B>((block.equal(dialect.delimiter()) & valid) | line_ends, offset, &mut marks.separators);
+        append::<B>(line_ends, offset, &mut marks.line_ends);
+        let quotes = dialect.quote().map_or(0, |quote| block.equal(quote)) & valid;
+        if quotes != 0 {
+            append::<B>(quotes, offset, &mut marks.quotes);
+        }
+    };
+    let (blocks, tail) = text.as_chunks::<64>();
+    let mut offset = base;
+    for bytes in blocks {
+        block(bytes, u64::MAX, offset);
+        offset = offset.wrapping_add(64);
+    }
+    if !tail.is_empty() {
+        let mut bytes = [0; 64];
+        bytes[..tail.len()].copy_from_slice(tail);
+        block(&bytes, (1 << tail.len()) - 1, offset);
+    }
 }
 
 /// The bytes that an escape byte before them makes data, escape bytes included. `carry`: see [`QuoteState::escaped`].
@@ -285,7 +350,7 @@ mod words {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Block, Dialect, MaybeUninit, Seen, scan_any};
+    use super::{Block, Dialect, Marks, MaybeUninit, Seen, mark, scan_any};
     use std::arch::x86_64::*;
 
     pub(super) struct Sse2([__m128i; 4]);
@@ -384,5 +449,19 @@ mod x86 {
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,avx512f,avx512bw,avx512vbmi2")]
     pub(super) unsafe fn scan_avx512(text: &[u8], base: u32, dialect: &Dialect, out: &mut Vec<u32>) -> Seen {
         scan_any::<Avx512>(text, base, dialect, out)
+    }
+
+    /// # Safety
+    /// The machine must have the features.
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+    pub(super) unsafe fn mark_avx2(text: &[u8], base: u32, dialect: &Dialect, marks: &mut Marks) {
+        mark::<Avx2>(text, base, dialect, marks);
+    }
+
+    /// # Safety
+    /// The machine must have the features.
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,avx512f,avx512bw,avx512vbmi2")]
+    pub(super) unsafe fn mark_avx512(text: &[u8], base: u32, dialect: &Dialect, marks: &mut Marks) {
+        mark::<Avx512>(text, base, dialect, marks);
     }
 }

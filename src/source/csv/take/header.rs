@@ -90,6 +90,9 @@ impl Rules {
     /// Whether a header stands at `start` behind a byte order mark, which hides the quote that the header begins with.
     pub(super) fn marked_header(&self, span: Span<'_>, start: usize) -> Marked {
         let Some(text) = span.text.get(start..) else { return Marked::No };
+        if text.first().is_some_and(|&first| first != BYTE_ORDER_MARK[0]) {
+            return Marked::No;
+        }
         let fits = |form: &&Vec<u8>| BYTE_ORDER_MARK.len() + form.len() <= self.max_record_bytes;
         let mut marked = Marked::No;
         for form in self.headers.forms.iter().filter(fits) {

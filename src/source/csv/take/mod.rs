@@ -4,8 +4,8 @@
 //! grammar says. One whose quotes are broken (text after a closing quote, a quote open where the file ends) or that is
 //! longer than the limit has no end to go by: its first line is set aside, and reading goes on at its second, so that
 //! one stray quote costs one line. Whoever begins at any line therefore soon agrees with whoever began before.
-//! **Cost.** Windows of text become separators at vector speed, whatever the number of fields; only a record with an
-//! odd quote is read byte by byte. The lines behind a broken record up to its trouble cannot close a quote that they
+//! **Cost.** Windows of text become separators at vector speed, whatever the number of fields; only what
+//! stands in a record behind an odd quote is read byte by byte. The lines behind a broken record up to its trouble cannot close a quote that they
 //! open, so none of them is searched further than its own end: no text is read more than a few times over.
 
 mod header;
@@ -153,9 +153,6 @@ impl Rules {
             long,
             taken,
             sparse_quotes: true,
-            unquoted: Dialect::new(self.dialect.delimiter(), None)
-                .ok()
-                .map(|dialect| dialect.with_line_end(self.dialect.line_end())),
             broken: None,
         };
         taker.run();

@@ -1,11 +1,10 @@
 //! Text with exceptions: separators first, then records of any number of fields.
 
 use super::super::record::begins_comment;
-use super::super::simd::separators;
+use super::super::simd::{Marks, separators};
 use super::super::split::count_lines;
 use super::LINE_END_BYTES;
 use super::taker::{Step, Taker};
-use memchr::memchr;
 use std::ops::Range;
 
 /// The usual window of text.
@@ -14,20 +13,35 @@ const WINDOW: usize = 64 << 10;
 const LEAST_WINDOW: usize = 4 << 10;
 /// So many regular records are taken at once.
 const RUN_RECORDS: usize = 32;
-/// Records with quotes that are further apart than this are read one by one.
+/// Records with quotes that are further apart than this are looked at one by one.
 const SPARSE_BYTES: usize = 512;
 
-/// What is left of a window's separators, and which of them are line ends; quotes are not heeded.
-struct Separators<'a> {
-    list: &'a [u32],
+/// What is left of a window's [`Marks`].
+struct Left<'a> {
+    separators: &'a [u32],
     lines: &'a [u32],
+    quotes: &'a [u32],
 }
 
-impl Separators<'_> {
+/// How many of the marks lie before an offset that is not far.
+fn before(marks: &[u32], offset: usize) -> usize {
+    marks.iter().take_while(|&&mark| (mark as usize) < offset).count()
+}
+
+impl<'a> Left<'a> {
     fn pass_to(&mut self, offset: usize) {
-        let passed = |list: &[u32]| list.iter().take_while(|&&separator| (separator as usize) < offset).count();
-        self.list = &self.list[passed(self.list)..];
-        self.lines = &self.lines[passed(self.lines)..];
+        for list in [&mut self.separators, &mut self.lines, &mut self.quotes] {
+            *list = &list[before(list, offset)..];
+        }
+    }
+
+    /// The ends of those fields of the first record that lie before its first quote, which is the first of all.
+    fn before_quote(&self) -> &'a [u32] {
+        let Some(&quote) = self.quotes.first() else { return &[] };
+        if self.lines.first().is_some_and(|&line_end| line_end < quote) {
+            return &[];
+        }
+        &self.separators[..before(self.separators, quote as usize)]
     }
 }
 
@@ -38,45 +52,33 @@ impl Taker<'_, '_> {
         if begins_comment(self.span.text, at, &self.rules.dialect) {
             return self.precise();
         }
-        let mut list = std::mem::take(&mut self.index.separators);
-        let step = if self.sparse_quotes {
-            let mut lines = std::mem::take(&mut self.index.line_ends);
-            let step = self.sparse(&mut list, &mut lines);
-            self.index.line_ends = lines;
-            step
-        } else {
-            self.quoted(&mut list)
-        };
-        self.index.separators = list;
+        let mut marks = std::mem::take(&mut self.index.marks);
+        let step = if self.sparse_quotes { self.sparse(&mut marks) } else { self.quoted(&mut marks.separators) };
+        self.index.marks = marks;
         step
     }
 
-    /// A window with few quotes: every record that holds one is read byte by byte, the others know nothing of quotes.
-    fn sparse(&mut self, list: &mut Vec<u32>, lines: &mut Vec<u32>) -> Step {
+    /// A window with few quotes: of every record that holds one, what stands behind it is read byte by byte; the others
+    /// know nothing of quotes.
+    fn sparse(&mut self, marks: &mut Marks) -> Step {
         let (text, at) = (self.span.text, self.taken.consumed);
-        let Some(unquoted) = self.unquoted else { return self.precise() };
         let end = at.saturating_add(WINDOW.min(self.cap - at).max(LEAST_WINDOW)).min(text.len());
-        list.clear();
-        separators(self.engine, &text[at..end], at as u32, &unquoted, list);
-        lines.clear();
-        separators(self.engine, &text[at..end], at as u32, &self.rules.dialect.of_lines(), lines);
-        self.walk_sparse(Separators { list, lines }, at..end)
+        marks.list(self.engine, &text[at..end], at as u32, &self.rules.dialect);
+        let left = Left { separators: &marks.separators, lines: &marks.line_ends, quotes: &marks.quotes };
+        self.walk_sparse(left, at..end)
     }
 
     /// The records of a window whose separators are listed as if there were no quotes.
-    fn walk_sparse(&mut self, mut left: Separators<'_>, window: Range<usize>) -> Step {
-        let text = self.span.text;
+    fn walk_sparse(&mut self, mut left: Left<'_>, window: Range<usize>) -> Step {
         let mut alone = 0;
         while self.taken.consumed < self.cap.min(window.end) {
-            let start = self.taken.consumed;
-            let find = |quote| memchr(quote, &text[start..window.end]).map(|distance| start + distance);
-            let next_quote = self.rules.dialect.quote().and_then(find);
+            let next_quote = left.quotes.first().map(|&quote| quote as usize);
             self.walk_lines(&mut left, next_quote.unwrap_or(window.end));
             if self.taken.consumed >= self.cap || next_quote.is_none() && self.taken.consumed > window.start {
                 // What is left of the window is the beginning of a record.
                 break;
             }
-            if let Step::Stop = self.precise() {
+            if let Step::Stop = self.precise_behind(left.before_quote()) {
                 return Step::Stop;
             }
             left.pass_to(self.taken.consumed);
@@ -90,7 +92,7 @@ impl Taker<'_, '_> {
     }
 
     /// Takes records without quotes that end before `before`.
-    fn walk_lines(&mut self, left: &mut Separators<'_>, before: usize) {
+    fn walk_lines(&mut self, left: &mut Left<'_>, before: usize) {
         let text = self.span.text;
         let (fields, dialect) = (self.rules.fields, &self.rules.dialect);
         while self.taken.consumed < self.cap {
@@ -102,35 +104,35 @@ impl Taker<'_, '_> {
             if stop as usize >= before || is_long || begins_comment(text, start, dialect) {
                 break;
             }
-            let near = &left.list[..left.list.len().min(fields)];
+            let near = &left.separators[..left.separators.len().min(fields)];
             let ends_near = near.last().is_some_and(|&last| last >= stop);
             let last = match ends_near {
                 true => near.partition_point(|&separator| separator < stop),
-                false => near.len() + left.list[near.len()..].iter().take_while(|&&separator| separator < stop).count(),
+                false => near.len() + self::before(&left.separators[near.len()..], stop as usize),
             };
             let ends_before = self.index.ends.len();
-            self.index.ends.extend_from_slice(&left.list[..last.min(fields)]);
+            self.index.ends.extend_from_slice(&left.separators[..last.min(fields)]);
             if last < fields {
                 self.index.ends.push(end as u32);
             }
             self.judge(ends_before, last + 1, last == 0 && end == start, start..end);
             self.taken.lines += 1;
             self.taken.consumed = stop as usize + 1;
-            left.list = left.list.get(last + 1..).unwrap_or_default();
+            left.separators = left.separators.get(last + 1..).unwrap_or_default();
             left.lines = &left.lines[1..];
         }
     }
 
     /// Takes records without exceptions, as long as one follows the other: those whose last separator is the first line
     /// end behind their start.
-    fn take_lines(&mut self, left: &mut Separators<'_>, before: usize) {
+    fn take_lines(&mut self, left: &mut Left<'_>, before: usize) {
         let (text, rules) = (self.span.text, self.rules);
         if rules.dialect.comment().is_some() {
             return;
         }
         let (mut start, starts_before) = (self.taken.consumed, self.index.starts.len());
         let mut returns = false;
-        for (record, &stop) in left.list.chunks_exact(rules.fields).zip(left.lines) {
+        for (record, &stop) in left.separators.chunks_exact(rules.fields).zip(left.lines) {
             let length = stop as usize - start;
             let ends_run = start >= self.cap || stop as usize >= before || length > rules.max_record_bytes;
             // Whatever is as long as the header is looked at one by one.
@@ -143,8 +145,8 @@ impl Taker<'_, '_> {
             start = stop as usize + 1;
         }
         let records = self.index.starts.len() - starts_before;
-        let (taken, list) = left.list.split_at(records * rules.fields);
-        (left.list, left.lines) = (list, &left.lines[records..]);
+        let (taken, separators) = left.separators.split_at(records * rules.fields);
+        (left.separators, left.lines) = (separators, &left.lines[records..]);
         let ends_before = self.index.ends.len();
         self.index.ends.extend_from_slice(taken);
         if returns {

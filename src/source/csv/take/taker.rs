@@ -1,9 +1,8 @@
 //! Taking records one by one: what is said of each, and what is left of those that are too long.
 
-use super::super::dialect::Dialect;
 use super::super::index::RecordIndex;
 use super::super::options::MalformedPolicy;
-use super::super::record::{Malformed, MalformedKind, Scanned, after_line, begins_comment, scan_record};
+use super::super::record::{Malformed, MalformedKind, Scanned, after_line, begins_comment, scan_record_behind};
 use super::super::simd::Engine;
 use super::super::split::{Limits, count_lines, split_with};
 use super::header::Marked;
@@ -28,8 +27,6 @@ pub(super) struct Taker<'a, 'b> {
     pub(super) index: &'b mut RecordIndex,
     pub(super) long: Long<'b>,
     pub(super) taken: Taken,
-    /// The dialect without quotes, if that is one.
-    pub(super) unquoted: Option<Dialect>,
     /// Few records of this batch hold quotes.
     pub(super) sparse_quotes: bool,
     /// The last broken record: lines that end before this offset cannot close a quote that they open, for this reason.
@@ -131,28 +128,33 @@ impl Taker<'_, '_> {
 
     /// One record, byte by byte.
     pub(super) fn precise(&mut self) -> Step {
+        self.precise_behind(&[])
+    }
+
+    /// One record, byte by byte from where the fields end whose ends are `known`.
+    pub(super) fn precise_behind(&mut self, known: &[u32]) -> Step {
         let Span { text, at_end, .. } = self.span;
         let (dialect, at) = (&self.rules.dialect, self.taken.consumed);
         if let Some((trouble, kind)) = self.broken.filter(|(trouble, _)| at < *trouble)
             && let Some(line_end) = after_line(text, at, dialect).filter(|&line_end| line_end <= trouble)
         {
-            return self.line(line_end, kind);
+            return self.line(known, line_end, kind);
         }
         let ends_before = self.index.ends.len();
-        match scan_record(text, at, dialect, at_end, self.rules.fields, &mut self.index.ends) {
+        match scan_record_behind(known, text, at, dialect, at_end, self.rules.fields, &mut self.index.ends) {
             None => self.incomplete(),
             Some(record) => self.scanned(ends_before, record),
         }
     }
 
     /// One line that cannot end a quoted field opened in it.
-    fn line(&mut self, line_end: usize, trouble: Trouble) -> Step {
+    fn line(&mut self, known: &[u32], line_end: usize, trouble: Trouble) -> Step {
         let (text, at) = (self.span.text, self.taken.consumed);
         let ends_before = self.index.ends.len();
         let has_end = line_end > at && text[line_end - 1] == self.rules.dialect.line_end().byte();
         let at_end = self.span.at_end && !has_end;
-        let ends = &mut self.index.ends;
-        match scan_record(&text[..line_end], at, &self.rules.dialect, at_end, self.rules.fields, ends) {
+        let (dialect, ends) = (&self.rules.dialect, &mut self.index.ends);
+        match scan_record_behind(known, &text[..line_end], at, dialect, at_end, self.rules.fields, ends) {
             Some(record) => self.scanned(ends_before, record),
             None => {
                 self.set_aside(line_end, trouble);
@@ -216,7 +218,10 @@ impl Taker<'_, '_> {
             };
             return self.stop_at(start, kind, record.next);
         }
-        self.pass_to(record.next);
+        match record.quotes {
+            true => self.pass_to(record.next),
+            false => self.pass_line(record.next),
+        }
         Step::On
     }
 
@@ -322,7 +327,7 @@ impl Taker<'_, '_> {
         let lines_until = overlong.lines_until - *base;
         match line_end.or(at_end.then_some(text.len())) {
             Some(line_end) if line_end as u64 <= lines_until => {
-                self.line(line_end, Trouble::TooLong(self.rules.max_record_bytes))
+                self.line(&[], line_end, Trouble::TooLong(self.rules.max_record_bytes))
             }
             None if (text.len() as u64) < lines_until => Step::Stop,
             // This line reaches beyond the remains.
@@ -333,12 +338,19 @@ impl Taker<'_, '_> {
         }
     }
 
-    /// The record here is set aside; the text goes on at `next`.
+    /// The record here is set aside; the text goes on at `next`, behind its first line.
     fn set_aside(&mut self, next: usize, trouble: Trouble) {
         let start = self.taken.consumed;
         let end = start + self.rules.without_line_end(&self.span.text[start..next]).len();
         self.taken.aside.push(Aside { start, end, lines: self.taken.lines, trouble });
-        self.pass_to(next);
+        self.pass_line(next);
+    }
+
+    /// Passes to `next`, which lies in this line or at its end.
+    fn pass_line(&mut self, next: usize) {
+        let line = &self.span.text[self.taken.consumed..next];
+        self.taken.lines += u64::from(line.last() == Some(&self.rules.dialect.line_end().byte()));
+        self.taken.consumed = next;
     }
 
     fn pass_to(&mut self, next: usize) {
