@@ -12,6 +12,7 @@
 //! - A value that does not fit an inferred type makes only the questions that read it run again, over a wider type.
 
 mod filter;
+mod join;
 mod misfits;
 mod options;
 mod outcome;

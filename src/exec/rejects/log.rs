@@ -163,7 +163,7 @@ impl Entries<'_> {
             let mut body = spare;
             body.resize(length, 0);
             reader.read_exact(&mut body).map_err(failed)?;
-            return Ok(Some(Logged { row: RowId { file, position }, cause, set, body }));
+            return Ok(Some(Logged { row: RowId::new(file, position), cause, set, body }));
         }
         Ok(None)
     }
@@ -218,7 +218,7 @@ mod tests {
         for file in 0..2 {
             for sequence in 0..300_u64 {
                 let body = vec![b'a' + (sequence % 26) as u8; if sequence % 7 == 0 { 0 } else { 40_000 }];
-                expected.push(Logged { row: RowId { file, position: sequence }, cause: 1 << 33, set: 3, body });
+                expected.push(Logged { row: RowId::new(file, sequence), cause: 1 << 33, set: 3, body });
             }
         }
         for sequence in 0..300 {

@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod collect;
+mod join;
 mod sort;
 
 use crate::batch::{Batch, RowId};
@@ -90,10 +91,12 @@ pub(crate) fn make(stage: &Stage, room: &Room) -> Result<Box<dyn Sink>> {
                 keys.clone(),
                 *limit,
                 *width,
+                stage.multiplies(),
                 room,
                 reservation,
             )?)
         }
-        SinkSpec::Collect { limit } => Box::new(collect::CollectSink::new(schema, *limit, room)?),
+        SinkSpec::Join(side) => Box::new(join::JoinSink::new(side.clone(), schema, room)?),
+        SinkSpec::Collect { limit } => Box::new(collect::CollectSink::new(schema, *limit, stage.multiplies(), room)?),
     })
 }
