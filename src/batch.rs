@@ -19,6 +19,15 @@ pub struct RowId {
     /// bzip2: byte offset of the block in the stored file, times 2²⁶, plus byte offset in the block's text.
     /// Results of an earlier stage: row number.
     pub position: u64,
+    /// 0; of the rows that a join made of one row, their number.
+    pub copy: u32,
+}
+
+impl RowId {
+    /// The row at `position` of `file`.
+    pub const fn new(file: u32, position: u64) -> Self {
+        RowId { file, position, copy: 0 }
+    }
 }
 
 /// The positions of a batch's rows within their file, ascending.
@@ -28,6 +37,13 @@ pub enum Positions {
     Consecutive(u64),
     /// Row `i` is at the `i`-th entry.
     Listed(Arc<[u64]>),
+    /// Rows of which a join has made several: row `i` is copy `copies[i]` of the one at `positions[i]`.
+    Repeated {
+        /// Positions, ascending; equal ones stand together.
+        positions: Arc<[u64]>,
+        /// Ascending among equal positions.
+        copies: Arc<[u32]>,
+    },
 }
 
 /// Where the rows of a batch came from.
@@ -50,17 +66,19 @@ impl RowOrigin {
     /// # Panics
     /// If `row` is not a row of the batch.
     pub fn row_id(&self, row: usize) -> RowId {
-        let position = match &self.positions {
-            Positions::Consecutive(start) => start + row as u64,
-            Positions::Listed(list) => list[row],
-        };
-        RowId { file: self.file, position }
+        match &self.positions {
+            Positions::Consecutive(start) => RowId::new(self.file, start + row as u64),
+            Positions::Listed(list) => RowId::new(self.file, list[row]),
+            Positions::Repeated { positions, copies } => {
+                RowId { file: self.file, position: positions[row], copy: copies[row] }
+            }
+        }
     }
 
     /// The identity of row `row`, if there is such a row.
     pub(crate) fn row_id_checked(&self, row: usize) -> Option<RowId> {
         match &self.positions {
-            Positions::Listed(list) if row >= list.len() => None,
+            Positions::Listed(list) | Positions::Repeated { positions: list, .. } if row >= list.len() => None,
             _ => Some(self.row_id(row)),
         }
     }
@@ -70,6 +88,7 @@ impl RowOrigin {
         match &self.positions {
             Positions::Consecutive(_) => 0,
             Positions::Listed(list) => size_of_val(&**list),
+            Positions::Repeated { positions, copies } => size_of_val(&**positions) + size_of_val(&**copies),
         }
     }
 
@@ -80,11 +99,39 @@ impl RowOrigin {
     }
 
     fn pick(&self, rows: impl Iterator<Item = usize>) -> Self {
-        let positions: Arc<[u64]> = match &self.positions {
-            Positions::Consecutive(start) => rows.map(|row| start + row as u64).collect(),
-            Positions::Listed(list) => rows.map(|row| list[row]).collect(),
+        let positions = match &self.positions {
+            Positions::Consecutive(start) => Positions::Listed(rows.map(|row| start + row as u64).collect()),
+            Positions::Listed(list) => Positions::Listed(rows.map(|row| list[row]).collect()),
+            Positions::Repeated { positions, copies } => {
+                let picked: (Vec<u64>, Vec<u32>) = rows.map(|row| (positions[row], copies[row])).unzip();
+                Positions::Repeated { positions: picked.0.into(), copies: picked.1.into() }
+            }
         };
-        RowOrigin { file: self.file, positions: Positions::Listed(positions) }
+        RowOrigin { file: self.file, positions }
+    }
+
+    /// The identities of the rows `rows`.
+    pub(crate) fn picked(&self, rows: &[u32]) -> Self {
+        self.pick(rows.iter().map(|row| *row as usize))
+    }
+
+    /// Identities for rows that were made of the rows `rows` of this batch, ascending: several of one row are numbered.
+    pub(crate) fn repeated(&self, rows: &[u32]) -> Self {
+        let mut positions: Vec<u64> = Vec::with_capacity(rows.len());
+        let mut copies: Vec<u32> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let position = self.row_id(*row as usize).position;
+            let copy = match (positions.last(), copies.last()) {
+                (Some(last), Some(copy)) if *last == position => copy + 1,
+                _ => 0,
+            };
+            positions.push(position);
+            copies.push(copy);
+        }
+        RowOrigin {
+            file: self.file,
+            positions: Positions::Repeated { positions: positions.into(), copies: copies.into() },
+        }
     }
 }
 
@@ -127,6 +174,9 @@ impl Batch {
         let positions = match &self.origin.positions {
             Positions::Consecutive(start) => Positions::Consecutive(*start),
             Positions::Listed(list) => Positions::Listed(list[..rows].into()),
+            Positions::Repeated { positions, copies } => {
+                Positions::Repeated { positions: positions[..rows].into(), copies: copies[..rows].into() }
+            }
         };
         Batch { records: self.records.slice(0, rows), origin: RowOrigin { file: self.origin.file, positions } }
     }

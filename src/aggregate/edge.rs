@@ -10,7 +10,7 @@ use super::{Aggregate, Exactness, GroupStates, Rows};
 use crate::batch::{Positions, RowId};
 use crate::error::Result;
 use crate::types::ColumnType;
-use arrow::array::{Array, ArrayRef, UInt32Array, UInt64Array};
+use arrow::array::{Array, ArrayRef, UInt64Array};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::DataType;
 use std::ops::Range;
@@ -79,11 +79,12 @@ impl<V: Values> Edges<V> {
         column: &V::Column,
         rows: &Rows<'_>,
         live: Option<&BooleanBuffer>,
-        position: impl Fn(usize) -> u64,
+        place: impl Fn(usize) -> (u64, u32),
     ) {
         let (file, first) = (rows.origin.file, self.edge == Edge::First);
         for_each_live(rows.groups.rows(), live, |row| {
-            let (group, id) = (rows.groups.of(row), RowId { file, position: position(row) });
+            let (group, (position, copy)) = (rows.groups.of(row), place(row));
+            let id = RowId { file, position, copy };
             let better = self.marks[group].is_none_or(|mark| if first { id < mark } else { id >= mark });
             if better {
                 self.marks[group] = Some(id);
@@ -104,9 +105,12 @@ impl<V: Values> Store for Edges<V> {
         let live = live_rows(rows, arguments.first());
         match &rows.origin.positions {
             Positions::Consecutive(start) => {
-                self.absorb_rows(&column, rows, live.as_ref(), |row| start + row as u64);
+                self.absorb_rows(&column, rows, live.as_ref(), |row| (start + row as u64, 0));
             }
-            Positions::Listed(list) => self.absorb_rows(&column, rows, live.as_ref(), |row| list[row]),
+            Positions::Listed(list) => self.absorb_rows(&column, rows, live.as_ref(), |row| (list[row], 0)),
+            Positions::Repeated { positions, copies } => {
+                self.absorb_rows(&column, rows, live.as_ref(), |row| (positions[row], copies[row]));
+            }
         }
         Ok(())
     }
@@ -128,15 +132,19 @@ impl<V: Values> Store for Edges<V> {
 
     fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
         let marks = &self.marks[groups.clone()];
-        let files: UInt32Array = marks.iter().map(|mark| mark.map(|id| id.file)).collect();
+        let file_and_copy = |id: RowId| u64::from(id.file) << 32 | u64::from(id.copy);
+        let files: UInt64Array = marks.iter().map(|mark| mark.map(file_and_copy)).collect();
         let positions: UInt64Array = marks.iter().map(|mark| mark.map(|id| id.position)).collect();
         Ok(vec![Arc::new(files), Arc::new(positions), self.finish(groups)?])
     }
 
     fn read(&self, columns: &[ArrayRef]) -> Result<Self> {
-        let files = exported::<Self, UInt32Array>(columns, 0)?;
+        let files = exported::<Self, UInt64Array>(columns, 0)?;
         let positions = exported::<Self, UInt64Array>(columns, 1)?;
-        let mark = |(file, position): (Option<u32>, Option<u64>)| Some(RowId { file: file?, position: position? });
+        let mark = |(file, position): (Option<u64>, Option<u64>)| {
+            let file = file?;
+            Some(RowId { file: (file >> 32) as u32, position: position?, copy: file as u32 })
+        };
         let marks: Vec<Mark> = files.iter().zip(positions).map(mark).collect();
         let values = columns.get(2).ok_or_else(not_an_export::<Self>)?;
         if marks.iter().enumerate().any(|(row, mark)| mark.is_some() != values.is_valid(row)) {

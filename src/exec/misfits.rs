@@ -27,7 +27,7 @@ impl Misfits {
     }
 
     pub(super) fn row(&self) -> RowId {
-        self.earliest().map_or(RowId { file: 0, position: 0 }, |(_, misfit)| misfit.row)
+        self.earliest().map_or(RowId::new(0, 0), |(_, misfit)| misfit.row)
     }
 
     fn name(&self, column: usize) -> String {

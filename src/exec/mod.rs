@@ -13,6 +13,7 @@
 
 mod allotment;
 mod filter;
+mod join;
 mod misfits;
 mod options;
 mod outcome;

@@ -166,7 +166,7 @@ impl PassOutcome {
             *outcome.kept_beyond.entry(file).or_default() += kept;
         }
         if let Some((row, error)) = work.failure.take() {
-            let row = row.unwrap_or(RowId { file, position: 0 });
+            let row = row.unwrap_or(RowId::new(file, 0));
             outcome.fail(row, || error, locate);
         }
         for misfit in work.misfits.drain(..) {
@@ -232,7 +232,7 @@ impl PassOutcome {
     pub(super) fn verdict(&self, stage: usize, filled_by: Option<RowId>) -> Verdict {
         let outcome = &self.stages[stage];
         let wanted = |row: RowId| outcome.wants(row, filled_by);
-        let input = self.input_error.iter().map(|(file, error)| (RowId { file: *file, position: u64::MAX }, error));
+        let input = self.input_error.iter().map(|(file, error)| (RowId::new(*file, u64::MAX), error));
         let own = outcome.failure.iter().map(|(row, error)| (*row, error));
         let failure = own.chain(input).filter(|(row, _)| wanted(*row)).min_by_key(|(row, _)| *row);
         let misfits = outcome.misfits.iter().filter(|(_, misfit)| wanted(misfit.row));

@@ -1,5 +1,6 @@
 //! A run: the passes that answer a list of questions.
 
+use super::join::{RightSide, decide};
 use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
 use super::output::{Gate, RowOutput, cannot_begin_again};
@@ -11,7 +12,7 @@ use super::stream::flow;
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::StoredRows;
-use crate::plan::{LogicalPlan, SinkSpec, Stage, StageInput, lower};
+use crate::plan::{BuildUse, Builds, LogicalPlan, SinkSpec, Stage, StageInput, lower, next_together};
 use crate::source::Source;
 use crate::source::memory::MemorySource;
 use arrow::datatypes::SchemaRef;
@@ -39,9 +40,17 @@ pub struct RunOutput {
     pub warnings: Vec<Warning>,
 }
 
-/// A question on its way.
+/// A question on its way: one that was asked, or the right side of a join.
 struct Question<'a> {
     plan: LogicalPlan,
+    /// The right sides of its joins that must be read before.
+    uses: Vec<BuildUse>,
+    /// It is a right side.
+    is_build: bool,
+    /// Its answer has been handed on.
+    kept_as_right: bool,
+    /// All that it needs has been read, and its stages are known.
+    ready: bool,
     /// The key of its source before any types were widened.
     input: String,
     /// Where its rows go instead of into an answer.
@@ -76,31 +85,40 @@ pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], optio
     let spilled_before = options.spill.written_bytes();
     let mut statistics = RunStatistics { threads: options.workers(), ..RunStatistics::default() };
     let mut warnings = Vec::new();
-    let question = |(at, plan): (usize, &LogicalPlan)| {
-        Ok(Question {
-            plan: plan.clone(),
-            input: plan.source().key(),
-            output: outputs.get(at).copied().flatten(),
-            poured: false,
-            stages: lower(plan)?,
-            repeated: false,
-            alone: false,
-            recodings_told: false,
-            result: None,
-            kept: 0,
-        })
-    };
-    let mut questions = plans.iter().enumerate().map(question).collect::<Result<Vec<_>>>()?;
-    rejects::check_place(options.rejects.as_deref(), plans.iter().map(LogicalPlan::source))?;
+    for plan in plans {
+        // Wrong names and types are told before anything is read.
+        lower(plan)?;
+    }
+    let builds = Builds::of(plans)?;
+    let mut questions = Vec::with_capacity(builds.builds.len() + plans.len());
+    for build in &builds.builds {
+        questions.push(Question::new(build.plan()?, &build.uses, true, None));
+    }
+    for (at, plan) in plans.iter().enumerate() {
+        let output = outputs.get(at).copied().flatten();
+        questions.push(Question::new(plan.clone(), &builds.uses[at], false, output));
+    }
+    let mut rights = Rights { builds, sides: Vec::new() };
+    rejects::check_place(options.rejects.as_deref(), plans.iter().flat_map(LogicalPlan::sources))?;
     tell_of_inputs(&questions, options, &mut warnings);
     let mut set_aside = Vec::new();
+    make_ready(&mut questions, &mut rights, options)?;
     while let Some(members) = next_pass(&questions) {
-        set_aside.push(scan_pass(&mut questions, &members, options, &mut statistics, &mut warnings)?);
+        set_aside.push(scan_pass(&mut questions, &members, &mut rights, options, &mut statistics, &mut warnings)?);
+        for at in members {
+            if questions[at].is_build && questions[at].result.is_some() {
+                finish(&mut questions[at], options, &mut statistics, &mut warnings)?;
+                rights.keep(at, &mut questions[at])?;
+            }
+        }
+        make_ready(&mut questions, &mut rights, options)?;
     }
+    questions.retain(|question| !question.is_build);
     for question in &mut questions {
         finish(question, options, &mut statistics, &mut warnings)?;
         pour(question, options, &mut statistics, &mut warnings)?;
     }
+    drop(rights);
     rejects::finish(&set_aside, options, &mut statistics, &mut warnings)?;
     statistics.rows_kept = questions.iter().map(|question| question.kept).collect();
     statistics.bytes_spilled = options.spill.written_bytes() - spilled_before;
@@ -110,6 +128,73 @@ pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], optio
         Ok(Answer { schema: result.schema, rows: result.rows })
     };
     Ok(RunOutput { answers: questions.into_iter().map(answer).collect::<Result<_>>()?, statistics, warnings })
+}
+
+impl<'a> Question<'a> {
+    fn new(plan: LogicalPlan, uses: &[BuildUse], is_build: bool, output: Option<&'a dyn RowOutput>) -> Self {
+        Question {
+            input: plan.source().key(),
+            plan,
+            uses: uses.to_vec(),
+            is_build,
+            kept_as_right: false,
+            ready: false,
+            output,
+            poured: false,
+            stages: Vec::new(),
+            repeated: false,
+            alone: false,
+            recodings_told: false,
+            result: None,
+            kept: 0,
+        }
+    }
+
+    /// Its stages, now that all that it needs has been read.
+    fn lower(&mut self, rights: &mut Rights, options: &RunOptions) -> Result<()> {
+        let numbers: Vec<usize> = self.uses.iter().map(|used| used.build).collect();
+        self.stages = decide(lower(&self.plan)?, &mut rights.sides, &numbers, options)?;
+        Ok(())
+    }
+}
+
+/// The right sides of joins.
+struct Rights {
+    builds: Builds,
+    /// By number; those that have been read.
+    sides: Vec<Option<RightSide>>,
+}
+
+impl Rights {
+    /// Keeps the answer of a right side.
+    fn keep(&mut self, number: usize, question: &mut Question<'_>) -> Result<()> {
+        let result = question.result.take().ok_or_else(|| Error::internal("a right side without rows"))?;
+        question.kept_as_right = true;
+        self.sides.resize_with(self.builds.builds.len(), || None);
+        self.sides[number] = Some(RightSide::new(result));
+        Ok(())
+    }
+
+    fn has(&self, number: usize) -> bool {
+        self.sides.get(number).is_some_and(Option::is_some)
+    }
+
+    fn schema(&self, number: usize) -> Result<SchemaRef> {
+        let side = self.sides.get(number).and_then(Option::as_ref);
+        side.map(|side| Arc::clone(side.schema())).ok_or_else(|| Error::internal("a right side that was not read"))
+    }
+}
+
+/// Finds the stages of questions whose right sides have all been read.
+fn make_ready(questions: &mut [Question<'_>], rights: &mut Rights, options: &RunOptions) -> Result<()> {
+    for question in questions.iter_mut().filter(|question| !question.ready) {
+        if question.uses.iter().all(|used| rights.has(used.build)) {
+            question.plan = question.plan.with_builds(&rights.builds, &question.uses, &|at| rights.schema(at))?;
+            question.lower(rights, options)?;
+            question.ready = true;
+        }
+    }
+    Ok(())
 }
 
 /// Passes on what the sources have to say about their inputs, each source once.
@@ -136,24 +221,23 @@ pub(super) fn tell(warning: Warning, options: &RunOptions, warnings: &mut Vec<Wa
     warnings.push(warning);
 }
 
-/// The questions of the next pass over files: the first that has not been scanned, and all that share its source, unless
-/// it is to be alone.
+/// The questions of the next pass over files: one that has not been scanned, and all that share its source, unless it is
+/// to be alone.
 fn next_pass(questions: &[Question<'_>]) -> Option<Vec<usize>> {
-    let waiting = |question: &Question<'_>| question.result.is_none();
-    let first = questions.iter().position(waiting)?;
-    if questions[first].alone {
-        return Some(vec![first]);
-    }
-    let key = questions[first].plan.source().key();
-    let same = |(_, question): &(usize, &Question)| {
-        waiting(question) && !question.alone && question.plan.source().key() == key
+    let waiting = |at: usize| questions[at].result.is_none() && !questions[at].kept_as_right;
+    let key = |(at, question): (usize, &Question<'_>)| {
+        let key = question.plan.source().key();
+        if question.alone { format!("{at} alone over {key}") } else { key }
     };
-    Some(questions.iter().enumerate().filter(same).map(|(at, _)| at).collect())
+    let keys: Vec<String> = questions.iter().enumerate().map(key).collect();
+    let ready = |at: usize| questions[at].ready && waiting(at);
+    Some(next_together(&keys, &ready, &waiting)).filter(|members| !members.is_empty())
 }
 
 fn scan_pass(
     questions: &mut [Question<'_>],
     members: &[usize],
+    rights: &mut Rights,
     options: &RunOptions,
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
@@ -199,7 +283,7 @@ fn scan_pass(
             StageEnd::Failed(row, error) => Some((row, error)),
             StageEnd::Widen(first, reading) => {
                 question.recodings_told |= reading == Reading::Whole;
-                widen(question, &Misfits { source: Arc::clone(&source), first }, options, warnings).err()
+                widen(question, &Misfits { source: Arc::clone(&source), first }, rights, options, warnings).err()
             }
         };
         if let Some((row, error)) = failed
@@ -225,15 +309,15 @@ fn can_begin_again(question: &Question<'_>) -> bool {
 fn widen(
     question: &mut Question<'_>,
     misfits: &Misfits,
+    rights: &mut Rights,
     options: &RunOptions,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), (RowId, Error)> {
     if !can_begin_again(question) {
         return Err((misfits.row(), misfits.too_late()));
     }
-    let plan = misfits.widen(&question.plan)?;
-    question.stages = lower(&plan).map_err(|error| (misfits.row(), error))?;
-    question.plan = plan;
+    question.plan = misfits.widen(&question.plan)?;
+    question.lower(rights, options).map_err(|error| (misfits.row(), error))?;
     question.repeated = true;
     misfits.warn(options, warnings);
     Ok(())

@@ -21,10 +21,10 @@ enum Level {
 }
 
 /// Words that mean something in an expression or a question; a column of that name is written in backticks.
-pub(crate) const RESERVED: [&str; 31] = [
+pub(crate) const RESERVED: [&str; 32] = [
     "and", "or", "not", "is", "null", "in", "between", "like", "ilike", "escape", "case", "when", "then", "else",
     "end", "true", "false", "as", "by", "group", "where", "having", "sort", "order", "limit", "asc", "desc", "select",
-    "from", "cast", "try_cast",
+    "from", "join", "cast", "try_cast",
 ];
 
 /// Whether `name` may stand without backticks.

@@ -97,7 +97,7 @@ impl LazyFrame {
         self.plan()?.answer_schema()
     }
 
-    fn then(&self, verb: impl FnOnce(Arc<LogicalPlan>) -> Result<LogicalPlan>) -> Self {
+    pub(super) fn then(&self, verb: impl FnOnce(Arc<LogicalPlan>) -> Result<LogicalPlan>) -> Self {
         let plan = self.plan().cloned().and_then(verb).and_then(|plan| plan.schema().map(|_| Arc::new(plan)));
         LazyFrame { plan }
     }

@@ -6,6 +6,7 @@
 mod compute;
 mod dataframe;
 mod group_by;
+mod join;
 mod lazy;
 mod open;
 mod reduction;
@@ -16,7 +17,9 @@ mod write;
 
 pub use compute::{FromAnswer, FromAnswers, Run, Runner, Target, Targets, compute};
 pub use dataframe::DataFrame;
+pub use crate::plan::JoinKind;
 pub use group_by::GroupBy;
+pub use join::{IntoJoinKeys, JoinKey};
 pub use lazy::{IntoExpr, IntoExprs, LazyFrame};
 pub(crate) use lazy::{expand_wildcards, visible_names};
 pub use open::{FileScan, scan};

@@ -135,7 +135,8 @@ fn check_targets(writes: &[Write], plans: &[LogicalPlan], rejects: Option<&Path>
         };
         refuse_rejects(path, rejects)?;
         for plan in plans {
-            refuse_inputs(path, plan.source().files().iter().map(|file| PathBuf::from(&**file)))?;
+            let files = plan.sources().into_iter().flat_map(|source| source.files());
+            refuse_inputs(path, files.map(|file| PathBuf::from(&*file)))?;
         }
         let (name, real) = (path.display().to_string(), real_path(path));
         for other in &paths {

@@ -27,6 +27,13 @@ impl GroupKeys for FixedKeys {
         self.index.intern(&self.key.encode(column)?, nulls, ids)
     }
 
+    fn find(&self, keys: &[ArrayRef], ids: &mut Vec<u32>) -> Result<()> {
+        let column = single(keys)?;
+        ids.clear();
+        self.index.find(&self.key.encode(column)?, column.nulls().filter(|nulls| nulls.null_count() > 0), ids);
+        Ok(())
+    }
+
     fn len(&self) -> usize {
         self.index.len()
     }

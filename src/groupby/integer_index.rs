@@ -67,6 +67,29 @@ impl IntegerIndex {
         Ok(())
     }
 
+    /// Appends the number of each value, or of null, to `ids`; `ABSENT` for those that have none.
+    pub(super) fn find(&self, values: &[i64], nulls: Option<&NullBuffer>, ids: &mut Vec<u32>) {
+        match nulls {
+            None => ids.extend(values.iter().map(|value| self.known(*value))),
+            Some(nulls) => {
+                let null = self.null.unwrap_or(ABSENT);
+                ids.extend(values.iter().zip(nulls).map(|(value, valid)| if valid { self.known(*value) } else { null }));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn known(&self, value: i64) -> u32 {
+        match self.window.get(value.wrapping_sub(self.base) as u64 as usize) {
+            Some(id) => *id,
+            None if self.table.is_empty() => ABSENT,
+            None => {
+                let entry = self.table.find(HASHER.hash_one(value), |entry| entry.0 == value);
+                entry.map_or(ABSENT, |entry| entry.1)
+            }
+        }
+    }
+
     #[inline(always)]
     fn number(&mut self, value: i64) -> Result<u32> {
         match self.window.get(value.wrapping_sub(self.base) as u64 as usize) {

@@ -12,12 +12,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Numbers the distinct keys of rows densely, in order of first appearance.
-pub trait GroupKeys: Send {
+pub trait GroupKeys: Send + Sync {
     /// Replaces `ids` by the group of each row of the key columns. Numbers given before stay.
     ///
     /// # Errors
     /// `Limit` beyond 2³² − 1 groups; `Internal` for columns of other types than agreed.
     fn intern(&mut self, keys: &[ArrayRef], ids: &mut Vec<u32>) -> Result<()>;
+
+    /// Replaces `ids` by the group of each row of the key columns, [`ABSENT`] where it has none.
+    ///
+    /// # Errors
+    /// `Internal` for columns of other types than agreed.
+    fn find(&self, keys: &[ArrayRef], ids: &mut Vec<u32>) -> Result<()>;
 
     /// Number of groups so far.
     fn len(&self) -> usize;
@@ -57,7 +63,7 @@ pub fn keys_for(types: &[DataType]) -> Result<Box<dyn GroupKeys>> {
 }
 
 /// Stands for "no group" where groups are looked up.
-pub(super) const ABSENT: u32 = u32::MAX;
+pub const ABSENT: u32 = u32::MAX;
 
 /// The number of a new group after `groups` others.
 #[inline]
@@ -88,6 +94,12 @@ impl GroupKeys for NullKeys {
         ids.clear();
         ids.resize(rows, 0);
         self.seen |= rows > 0;
+        Ok(())
+    }
+
+    fn find(&self, keys: &[ArrayRef], ids: &mut Vec<u32>) -> Result<()> {
+        ids.clear();
+        ids.resize(single(keys)?.len(), if self.seen { 0 } else { ABSENT });
         Ok(())
     }
 

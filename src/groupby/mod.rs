@@ -20,5 +20,5 @@ mod text_keys;
 mod tuple_keys;
 
 pub(crate) use crate::aggregate::fixed::normalise_floats;
-pub use keys::{GroupKeys, keys_for};
+pub use keys::{ABSENT, GroupKeys, keys_for};
 pub use table::GroupTable;

@@ -6,6 +6,7 @@ use super::keys::{ABSENT, GroupKeys, next_id, single};
 use crate::batch::coded::Coded;
 use crate::error::{Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, StringViewBuilder};
+use arrow::compute::take;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::hash::BuildHasher;
@@ -97,6 +98,49 @@ impl TextKeys {
         Ok(id)
     }
 
+    /// The group of a text, or `ABSENT`.
+    #[inline(always)]
+    fn known(&self, texts: &StringViewArray, row: usize, bits: u128) -> u32 {
+        let view = View::new(bits);
+        if view.length() > INLINE_BYTES {
+            let text = texts.value(row);
+            let known = |id: &&u32| long_text(&self.long_texts, self.views[**id as usize]) == text;
+            return self.long.find(HASHER.hash_one(text.as_bytes()), |id| known(&id)).copied().unwrap_or(ABSENT);
+        }
+        self.short.find(view.hash(), |entry| entry.0 == view).map_or(ABSENT, |entry| entry.1)
+    }
+
+    /// Appends the group of each text, or of null, to `ids`.
+    fn find_texts(&self, texts: &StringViewArray, ids: &mut Vec<u32>) {
+        let views = texts.views().iter().enumerate();
+        match texts.nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => ids.extend(views.map(|(row, bits)| self.known(texts, row, *bits))),
+            Some(nulls) => {
+                let null = self.null.unwrap_or(ABSENT);
+                let id = |((row, bits), valid): ((usize, &u128), bool)| {
+                    if valid { self.known(texts, row, *bits) } else { null }
+                };
+                ids.extend(views.zip(nulls).map(id));
+            }
+        }
+    }
+
+    /// As [`TextKeys::find_texts`], of codes: each entry of the dictionary is looked up once, if that is less work.
+    fn find_codes(&self, coded: &Coded<'_>, ids: &mut Vec<u32>) -> Result<()> {
+        if coded.texts.len() > coded.codes.len() {
+            self.find_texts(take(coded.texts, coded.codes, None)?.as_string_view(), ids);
+            return Ok(());
+        }
+        let mut of_entry = Vec::with_capacity(coded.texts.len());
+        self.find_texts(coded.texts, &mut of_entry);
+        ids.extend(coded.codes.values().iter().map(|code| of_entry.get(*code as usize).copied().unwrap_or(ABSENT)));
+        if let Some(nulls) = coded.nulls() {
+            let null = self.null.unwrap_or(ABSENT);
+            (!nulls.inner()).set_indices().for_each(|row| ids[row] = null);
+        }
+        Ok(())
+    }
+
     fn intern_codes(&mut self, coded: &Coded<'_>, ids: &mut Vec<u32>) -> Result<()> {
         self.codes.turn_to(coded);
         let mut all_known = true;
@@ -161,6 +205,18 @@ impl GroupKeys for TextKeys {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn find(&self, keys: &[ArrayRef], ids: &mut Vec<u32>) -> Result<()> {
+        let column = single(keys)?;
+        ids.clear();
+        if let Some(coded) = Coded::of(column.as_ref()) {
+            return self.find_codes(&coded, ids);
+        }
+        let texts = column.as_string_view_opt();
+        let texts = texts.ok_or_else(|| Error::internal(format!("expected text keys, got {}", column.data_type())))?;
+        self.find_texts(texts, ids);
         Ok(())
     }
 

@@ -143,6 +143,40 @@ impl GroupKeys for TupleKeys {
         }
     }
 
+    fn find(&self, keys: &[ArrayRef], ids: &mut Vec<u32>) -> Result<()> {
+        let width = self.columns.len();
+        if keys.len() != width {
+            return Err(Error::internal(format!("{} key columns for an index of {width}", keys.len())));
+        }
+        let mut numbers = vec![Vec::new(); width];
+        for ((column, numbers), key) in self.columns.iter().zip(&mut numbers).zip(keys) {
+            column.find(std::slice::from_ref(key), numbers)?;
+        }
+        let rows = keys.first().map_or(0, |key| key.len());
+        ids.clear();
+        ids.extend((0..rows).map(|row| {
+            let tuple = || numbers.iter().map(|numbers| numbers[row]);
+            if tuple().any(|number| number == ABSENT) {
+                return ABSENT;
+            }
+            match &self.places {
+                Places::Array { slots, shifts } => {
+                    let slot = tuple().zip(shifts).fold(0, |slot, (number, shift)| slot | (number as usize) << shift);
+                    slots.get(slot).copied().unwrap_or(ABSENT)
+                }
+                Places::Table(table) => {
+                    let packed = tuple().fold(0, |packed, number| pack(packed, number, width));
+                    let same = |entry: &(u64, u32)| {
+                        let start = entry.1 as usize * width;
+                        entry.0 == packed && self.tuples[start..start + width].iter().copied().eq(tuple())
+                    };
+                    table.find(HASHER.hash_one(packed), same).map_or(ABSENT, |entry| entry.1)
+                }
+            }
+        }));
+        Ok(())
+    }
+
     fn len(&self) -> usize {
         self.tuples.len() / self.columns.len()
     }

@@ -73,6 +73,7 @@ fn words(stage: &Stage) -> String {
             Step::Project(columns, _) if columns.len() == 1 => "1 column".to_owned(),
             Step::Project(columns, _) => format!("{} columns", columns.len()),
             Step::Map(..) => "map".to_owned(),
+            Step::Join(shape, _) => format!("{} join", shape.kind),
         })
         .collect();
     parts.push(match &stage.sink {
@@ -81,6 +82,7 @@ fn words(stage: &Stage) -> String {
         SinkSpec::Aggregate { keys, aggregates } => format!("group by {keys} keys, {} aggregates", aggregates.len()),
         SinkSpec::Sort { limit: Some(rows), .. } => format!("first {rows} in order"),
         SinkSpec::Sort { limit: None, .. } => "sort".to_owned(),
+        SinkSpec::Join(side) => format!("{} join by sorting", side.shape.kind),
         SinkSpec::Collect { limit: Some(rows) } => format!("first {rows} rows"),
         SinkSpec::Collect { limit: None } => "collect".to_owned(),
     });
@@ -112,8 +114,17 @@ fn write_plan(text: &mut String, plan: &LogicalPlan, depth: usize) {
             (format!("sort {}", keys.collect::<Vec<_>>().join(", ")), Some(input))
         }
         LogicalPlan::Limit { input, rows } => (format!("limit {rows}"), Some(input)),
+        LogicalPlan::Join(join) => {
+            let on = join.on.iter().map(|(ours, theirs)| format!("{ours} = {theirs}")).collect::<Vec<_>>();
+            let on = if on.is_empty() { String::new() } else { format!(" on {}", on.join(" and ")) };
+            (format!("{} join{on}", join.kind), Some(&join.left))
+        }
     };
     let _ = writeln!(text, "{indent}{line}");
+    if let LogicalPlan::Join(join) = plan {
+        let _ = writeln!(text, "{indent}  with");
+        write_plan(text, &join.right, depth + 2);
+    }
     if let Some(input) = input {
         write_plan(text, input, depth + 1);
     }

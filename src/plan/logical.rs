@@ -1,5 +1,6 @@
 //! What is asked: a chain of verbs over one source, with names not yet bound.
 
+use super::Join;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggregateCall, Expr};
 use crate::source::Source;
@@ -80,6 +81,8 @@ pub enum LogicalPlan {
         /// How many rows stay.
         rows: usize,
     },
+    /// Rows of two tables that belong together.
+    Join(Join),
 }
 
 impl LogicalPlan {
@@ -125,6 +128,7 @@ impl LogicalPlan {
                 Ok(schema)
             }
             LogicalPlan::Limit { input, .. } => input.schema(),
+            LogicalPlan::Join(join) => join.schema(),
         }
     }
 
@@ -136,7 +140,38 @@ impl LogicalPlan {
         Ok(visible_schema(&self.schema()?))
     }
 
-    /// The source at the bottom.
+    /// What the verb is on, of a join the left table; `None` for a source.
+    pub fn input(&self) -> Option<&Arc<LogicalPlan>> {
+        match self {
+            LogicalPlan::Scan(_) => None,
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Project { input, .. }
+            | LogicalPlan::Map { input, .. }
+            | LogicalPlan::Aggregate { input, .. }
+            | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Limit { input, .. } => Some(input),
+            LogicalPlan::Join(join) => Some(&join.left),
+        }
+    }
+
+    /// The same verb on something else.
+    #[must_use]
+    pub(super) fn with_input(&self, new: Arc<LogicalPlan>) -> LogicalPlan {
+        let mut plan = self.clone();
+        match &mut plan {
+            LogicalPlan::Scan(_) => {}
+            LogicalPlan::Filter { input, .. }
+            | LogicalPlan::Project { input, .. }
+            | LogicalPlan::Map { input, .. }
+            | LogicalPlan::Aggregate { input, .. }
+            | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Limit { input, .. } => *input = new,
+            LogicalPlan::Join(join) => join.left = new,
+        }
+        plan
+    }
+
+    /// The source at the bottom, of joins that of the left table.
     pub fn source(&self) -> &Arc<dyn Source> {
         match self {
             LogicalPlan::Scan(source) => source,
@@ -146,23 +181,30 @@ impl LogicalPlan {
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Sort { input, .. }
             | LogicalPlan::Limit { input, .. } => input.source(),
+            LogicalPlan::Join(join) => join.left.source(),
         }
     }
 
-    /// The same questions over another source.
+    /// All sources, that of [`LogicalPlan::source`] first.
+    pub fn sources(&self) -> Vec<&Arc<dyn Source>> {
+        let mut found = vec![self.source()];
+        let mut verb = Some(self);
+        while let Some(plan) = verb {
+            if let LogicalPlan::Join(join) = plan {
+                found.extend(join.right.sources());
+            }
+            verb = plan.input().map(Arc::as_ref);
+        }
+        found
+    }
+
+    /// The same questions over another source, in place of that of [`LogicalPlan::source`].
     #[must_use]
     pub fn over(&self, source: &Arc<dyn Source>) -> LogicalPlan {
-        let mut plan = self.clone();
-        match &mut plan {
-            LogicalPlan::Scan(old) => *old = Arc::clone(source),
-            LogicalPlan::Filter { input, .. }
-            | LogicalPlan::Project { input, .. }
-            | LogicalPlan::Map { input, .. }
-            | LogicalPlan::Aggregate { input, .. }
-            | LogicalPlan::Sort { input, .. }
-            | LogicalPlan::Limit { input, .. } => *input = Arc::new(input.over(source)),
+        match self.input() {
+            None => LogicalPlan::Scan(Arc::clone(source)),
+            Some(input) => self.with_input(Arc::new(input.over(source))),
         }
-        plan
     }
 }
 

@@ -1,12 +1,14 @@
 //! From a logical plan to the chain of stages that answers it.
 
 use super::logical::call_type;
-use super::{AggregateColumn, LogicalPlan, SinkSpec, SortColumn, SortKey, Stage, StageInput, Step};
-use crate::error::Result;
+use super::need::Need;
+use super::push_down::pushed;
+use super::{AggregateColumn, Join, JoinColumn, JoinShape, LogicalPlan, SinkSpec, SortColumn, SortKey};
+use super::{Stage, StageInput, Step};
+use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr};
 use crate::source::constants::visible_columns;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The stages of a plan, in the order they run. The first scans the plan's source, reading only the columns that the
@@ -16,17 +18,20 @@ use std::sync::Arc;
 /// The `Name` and `Type` errors of [`LogicalPlan::schema`].
 pub fn lower(plan: &LogicalPlan) -> Result<Vec<Stage>> {
     let output = plan.answer_schema()?;
+    let plan = &pushed(plan)?;
     let mut chain = Vec::new();
     flatten(plan, &mut chain);
     let source = plan.source();
     let full = source.schema();
-    let columns = columns_read(&chain, &full)?;
+    let (mut joins, need) = Need::walk(plan)?;
+    let columns = need.indices(&full);
     let scanned = Arc::new(full.project(&columns)?);
     let mut builder = Builder {
         stages: Vec::new(),
         input: StageInput::Scan { source: Arc::clone(source), columns },
         steps: Vec::new(),
         schema: scanned,
+        joins: 0,
     };
     let mut verbs = chain.into_iter().peekable();
     while let Some(verb) = verbs.next() {
@@ -42,6 +47,10 @@ pub fn lower(plan: &LogicalPlan) -> Result<Vec<Stage>> {
                 }
                 builder.sort(keys, limit)?;
             }
+            LogicalPlan::Join(_) => {
+                let (join, need) = joins.pop().ok_or_else(|| Error::internal("a join that nobody counted"))?;
+                builder.join(join, &need)?;
+            }
             other => builder.add(other)?,
         }
     }
@@ -50,47 +59,10 @@ pub fn lower(plan: &LogicalPlan) -> Result<Vec<Stage>> {
 
 /// The verbs from the source upwards.
 fn flatten<'a>(plan: &'a LogicalPlan, chain: &mut Vec<&'a LogicalPlan>) {
-    match plan {
-        LogicalPlan::Scan(_) => {}
-        LogicalPlan::Filter { input, .. }
-        | LogicalPlan::Project { input, .. }
-        | LogicalPlan::Map { input, .. }
-        | LogicalPlan::Aggregate { input, .. }
-        | LogicalPlan::Sort { input, .. }
-        | LogicalPlan::Limit { input, .. } => flatten(input, chain),
+    if let Some(input) = plan.input() {
+        flatten(input, chain);
     }
     chain.push(plan);
-}
-
-/// The columns of the source that the verbs use: up to the first verb that makes columns of its own.
-fn columns_read(chain: &[&LogicalPlan], schema: &Schema) -> Result<Vec<usize>> {
-    let mut names: BTreeSet<Arc<str>> = BTreeSet::new();
-    for verb in chain {
-        match verb {
-            LogicalPlan::Scan(_) | LogicalPlan::Limit { .. } => {}
-            LogicalPlan::Filter { predicate, .. } => names.extend(predicate.columns()),
-            LogicalPlan::Sort { keys, .. } => names.extend(keys.iter().flat_map(|key| key.expr.columns())),
-            LogicalPlan::Project { columns, .. } => {
-                names.extend(columns.iter().flat_map(Expr::columns));
-                return indices(&names, schema);
-            }
-            LogicalPlan::Aggregate { keys, aggregates, .. } => {
-                names.extend(keys.iter().flat_map(Expr::columns));
-                names.extend(aggregates.iter().flat_map(|(call, _)| call.args.iter().flat_map(Expr::columns)));
-                return indices(&names, schema);
-            }
-            LogicalPlan::Map { .. } => break,
-        }
-    }
-    // Virtual columns are read only when they are named.
-    names.extend(visible_columns(schema).into_iter().map(|column| Arc::from(schema.field(column).name().as_str())));
-    indices(&names, schema)
-}
-
-fn indices(names: &BTreeSet<Arc<str>>, schema: &Schema) -> Result<Vec<usize>> {
-    let mut columns = names.iter().map(|name| Ok(schema.index_of(name)?)).collect::<Result<Vec<_>>>()?;
-    columns.sort_unstable();
-    Ok(columns)
 }
 
 struct Builder {
@@ -98,6 +70,8 @@ struct Builder {
     input: StageInput,
     steps: Vec<Step>,
     schema: SchemaRef,
+    /// Joins so far.
+    joins: usize,
 }
 
 impl Builder {
@@ -143,8 +117,32 @@ impl Builder {
                 let schema = Arc::clone(&self.schema);
                 self.cut(SinkSpec::Collect { limit: Some(*rows) }, schema);
             }
-            LogicalPlan::Scan(_) | LogicalPlan::Sort { .. } => {}
+            LogicalPlan::Scan(_) | LogicalPlan::Sort { .. } | LogicalPlan::Join(_) => {}
         }
+        Ok(())
+    }
+
+    /// Of the columns of the result, only those that are used.
+    fn join(&mut self, join: &Join, need: &Need) -> Result<()> {
+        let (left_keys, domains) = join.keys(&self.schema)?;
+        let full = join.left.schema()?;
+        let here = |at: usize| self.schema.index_of(full.field(at).name());
+        let (mut fields, mut columns) = (Vec::new(), Vec::new());
+        for (field, column) in join.columns(&full)?.into_iter().filter(|(field, _)| need.has(field)) {
+            columns.push(match column {
+                JoinColumn::Left(at) => JoinColumn::Left(here(at)?),
+                JoinColumn::Right(at) => JoinColumn::Right(at),
+                JoinColumn::Either(ours, theirs) => JoinColumn::Either(here(ours)?, theirs),
+            });
+            fields.push(field);
+        }
+        let schema = Arc::new(Schema::new(fields));
+        let (kind, number) = (join.kind, self.joins);
+        let right_keys = join.built().map(|built| built.keys.clone()).unwrap_or_default();
+        let shape = JoinShape { kind, number, left_keys, right_keys, domains, columns, schema: Arc::clone(&schema) };
+        self.steps.push(Step::Join(Arc::new(shape), None));
+        self.joins += 1;
+        self.schema = schema;
         Ok(())
     }
 

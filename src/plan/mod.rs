@@ -9,13 +9,19 @@
 //! wider types.
 
 mod aggregate_select;
+mod builds;
 mod explain;
+mod join;
 mod logical;
 mod lower;
+mod need;
+mod push_down;
 mod stage;
 
 pub use aggregate_select::{AggregateSelect, aliased, replace_names};
+pub use builds::{BuildPlan, BuildUse, Builds, next_together};
 pub use explain::explain;
+pub use join::{Built, Join, JoinColumn, JoinKind, JoinShape, Probe, SUFFIX};
 pub use logical::{BatchFunction, LogicalPlan, SortKey};
 pub use lower::lower;
-pub use stage::{AggregateColumn, SinkSpec, SortColumn, Stage, StageInput, Step};
+pub use stage::{AggregateColumn, JoinSide, SinkSpec, SortColumn, Stage, StageInput, Step};

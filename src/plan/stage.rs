@@ -1,10 +1,11 @@
 //! The stages that answer a question, bound to their input.
 
-use super::BatchFunction;
+use super::{BatchFunction, JoinShape, Probe};
 use crate::aggregate::Aggregate;
 use crate::batch::{Batch, coded};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::expr::BoundExpr;
+use crate::memory::StoredRows;
 use crate::source::Source;
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, RecordBatch};
@@ -35,6 +36,8 @@ pub enum Step {
     Project(Vec<BoundExpr>, SchemaRef),
     /// Calls a function of the user's.
     Map(BatchFunction, SchemaRef),
+    /// Finds the matches of each row; before the right rows have been read, nothing does.
+    Join(Arc<JoinShape>, Option<Arc<dyn Probe>>),
 }
 
 impl Step {
@@ -58,12 +61,13 @@ impl Step {
                 let origin = if records.num_rows() == before { batch.origin } else { batch.origin.renumbered() };
                 Ok(Batch { records, origin })
             }
+            Step::Join(_, Some(probe)) => probe.probe(batch),
+            Step::Join(_, None) => Err(Error::internal("a join whose right side was not read")),
         }
     }
 }
 
 fn check_mapped(records: &RecordBatch, schema: &SchemaRef) -> Result<()> {
-    use crate::error::{Error, ErrorKind};
     let same = records
         .schema()
         .fields()
@@ -116,11 +120,22 @@ pub enum SinkSpec {
         /// How many leading columns the result has.
         width: usize,
     },
+    /// The matches of all rows, once they have been seen.
+    Join(JoinSide),
     /// The rows as they come in input order.
     Collect {
         /// How many rows stay.
         limit: Option<usize>,
     },
+}
+
+/// A join of all rows of a stage: their keys come first, then the columns that the shape names.
+#[derive(Clone, Debug)]
+pub struct JoinSide {
+    /// Keys and columns; the keys of left rows have been evaluated.
+    pub shape: Arc<JoinShape>,
+    /// The right rows.
+    pub right: StoredRows,
 }
 
 /// One scan of one input through steps into a sink.
@@ -141,13 +156,19 @@ impl Stage {
     pub(crate) fn coded_columns(&self) -> usize {
         match self.sink {
             SinkSpec::Aggregate { keys, .. } => keys,
-            SinkSpec::Sort { .. } | SinkSpec::Collect { .. } => 0,
+            SinkSpec::Sort { .. } | SinkSpec::Collect { .. } | SinkSpec::Join(_) => 0,
         }
     }
 
     /// Whether its rows stay in memory, or go out, as they are.
     pub(crate) fn holds_rows(&self) -> bool {
         !matches!(self.sink, SinkSpec::Aggregate { .. })
+    }
+
+    /// Whether several of its rows may have come of one row of its input.
+    pub(crate) fn multiplies(&self) -> bool {
+        let multiplies = |step: &Step| matches!(step, Step::Join(_, Some(probe)) if probe.multiplies());
+        self.steps.iter().any(multiplies)
     }
 
     /// The columns of its input, by index, that are of more use to it as codes than as texts.
@@ -165,6 +186,11 @@ impl Stage {
                     }
                     break;
                 }
+                Step::Join(shape, _) => {
+                    let texts = shape.left_keys.iter().filter(|key| key.column_type() == ColumnType::Utf8);
+                    found.extend(texts.filter_map(BoundExpr::as_column));
+                    break;
+                }
                 Step::Map(..) => break,
             }
         }
@@ -176,6 +202,7 @@ impl Stage {
         let last = self.steps.iter().rev().find_map(|step| match step {
             Step::Filter(_) => None,
             Step::Project(_, schema) | Step::Map(_, schema) => Some(schema),
+            Step::Join(shape, _) => Some(&shape.schema),
         });
         // Without a step that changes columns, the sink collects or sorts the stage's own columns.
         last.unwrap_or(&self.schema).fields().iter().map(|field| field.data_type().clone()).collect()

@@ -190,7 +190,7 @@ impl Entries<'_> {
         let (heading, body) = entry.split_first_chunk()?;
         let (position, cause, set, _) = head(heading);
         let &(file, _) = self.queues.front()?;
-        Some(Logged { row: RowId { file, position }, cause, set, body })
+        Some(Logged { row: RowId::new(file, position), cause, set, body })
     }
 
     /// Goes on to the next entry.
@@ -268,7 +268,7 @@ mod tests {
         for file in 0..2 {
             for sequence in 0..300_u64 {
                 let body = vec![b'a' + (sequence % 26) as u8; if sequence % 7 == 0 { 0 } else { 40_000 }];
-                expected.push((RowId { file, position: sequence }, body));
+                expected.push((RowId::new(file, sequence), body));
             }
         }
         for sequence in 0..300 {

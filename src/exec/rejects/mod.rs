@@ -264,7 +264,7 @@ impl Rejects {
         self.note_named(file, Cause::Padded, found.padded, &mut entries);
         self.note_named(file, Cause::Header, found.headers, &mut entries);
         if let Some((position, place, reason)) = found.first {
-            self.note_first(Class::Record, 0, RowId { file, position }, || (place, reason));
+            self.note_first(Class::Record, 0, RowId::new(file, position), || (place, reason));
         }
         if !self.logs_all && found.rejects > 0 {
             *self.unlogged.entry(Class::Record).or_default() += found.rejects;
@@ -284,7 +284,7 @@ impl Rejects {
     fn note_named(&mut self, file: u32, cause: Cause, named: Named, entries: &mut Vec<Entry>) {
         let Some(&position) = named.positions.first() else { return };
         let place = || (named.first.clone().unwrap_or_default(), Arc::from(""));
-        self.note_first(cause.class(), 0, RowId { file, position }, place);
+        self.note_first(cause.class(), 0, RowId::new(file, position), place);
         if self.logs_all {
             entries.extend(named.positions.iter().map(|&position| Entry { position, cause, set: 0, body: Vec::new() }));
         } else {

@@ -22,6 +22,8 @@ pub(super) struct CollectSink {
     bytes: usize,
     /// Takes the rows instead, once they do not fit.
     sorted: Option<SortSink>,
+    /// Rows may be copies of each other.
+    copies: bool,
     file: Arc<SpillFile>,
     room: Room,
     reservation: Reservation,
@@ -41,7 +43,7 @@ impl Held {
 }
 
 impl CollectSink {
-    pub(super) fn new(schema: SchemaRef, limit: Option<usize>, room: &Room) -> Result<Self> {
+    pub(super) fn new(schema: SchemaRef, limit: Option<usize>, copies: bool, room: &Room) -> Result<Self> {
         Ok(CollectSink {
             schema,
             limit,
@@ -49,6 +51,7 @@ impl CollectSink {
             rows: 0,
             bytes: 0,
             sorted: None,
+            copies,
             file: Arc::new(room.spill.file()),
             room: room.clone(),
             reservation: room.reservation("collecting rows")?,
@@ -79,7 +82,8 @@ impl CollectSink {
         let width = types.len();
         let nothing = self.room.budget.reservation("collecting rows");
         let own = std::mem::replace(&mut self.reservation, nothing);
-        let mut sorted = SortSink::new(Arc::clone(&self.schema), &types, Vec::new(), None, width, &self.room, own)?;
+        let (schema, copies) = (Arc::clone(&self.schema), self.copies);
+        let mut sorted = SortSink::new(schema, &types, Vec::new(), None, width, copies, &self.room, own)?;
         for held in std::mem::take(&mut self.batches).into_values() {
             sorted.absorb(Batch { records: held.part.load()?, origin: held.origin })?;
         }

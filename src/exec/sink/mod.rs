@@ -8,6 +8,7 @@
 mod aggregate;
 mod collect;
 mod holistic;
+mod join;
 mod sort;
 
 use crate::batch::{Batch, RowId};
@@ -96,7 +97,7 @@ pub(crate) fn make(stage: &Stage, room: &Room) -> Result<Box<dyn Sink>> {
     let schema = Arc::clone(&stage.schema);
     Ok(match &stage.sink {
         SinkSpec::Aggregate { keys, aggregates } if holistic::HolisticSink::is_for(aggregates) => {
-            Box::new(holistic::HolisticSink::new(schema, &stage.input_types(), *keys, aggregates, room)?)
+            Box::new(holistic::HolisticSink::new(schema, &stage.input_types(), *keys, aggregates, stage.multiplies(), room)?)
         }
         SinkSpec::Aggregate { keys, aggregates } => {
             Box::new(aggregate::AggregateSink::new(schema, &stage.input_types(), *keys, aggregates.clone(), room)?)
@@ -109,10 +110,12 @@ pub(crate) fn make(stage: &Stage, room: &Room) -> Result<Box<dyn Sink>> {
                 keys.clone(),
                 *limit,
                 *width,
+                stage.multiplies(),
                 room,
                 reservation,
             )?)
         }
-        SinkSpec::Collect { limit } => Box::new(collect::CollectSink::new(schema, *limit, room)?),
+        SinkSpec::Join(side) => Box::new(join::JoinSink::new(side.clone(), schema, room)?),
+        SinkSpec::Collect { limit } => Box::new(collect::CollectSink::new(schema, *limit, stage.multiplies(), room)?),
     })
 }

@@ -1,9 +1,9 @@
 //! All rows in order, or the first `limit` of them.
 //!
 //! Keys are encoded so that comparing bytes compares keys; ties are settled by row identity, which stands in two more
-//! columns behind the others, so the order is total and does not depend on how rows arrived. With a limit, rows behind
-//! the worst of the best are dropped on arrival. Rows that do not fit in memory are sorted and written as a run; runs are
-//! merged in the end.
+//! columns behind the others (three, where a join made several rows of one), so the order is total and does not depend on
+//! how rows arrived. With a limit, rows behind the worst of the best are dropped on arrival. Rows that do not fit in memory
+//! are sorted and written as a run; runs are merged in the end.
 
 use super::{Materialised, Room, Sink};
 use crate::batch::{Batch, RowId};
@@ -39,6 +39,8 @@ pub(super) struct SortSink {
     file: Arc<SpillFile>,
     room: Room,
     reservation: Reservation,
+    /// Rows may be copies of each other, and a third column tells them apart.
+    copies: bool,
 }
 
 struct Held {
@@ -60,15 +62,17 @@ impl SortSink {
         keys: Vec<SortColumn>,
         limit: Option<usize>,
         width: usize,
+        copies: bool,
         room: &Room,
         reservation: Reservation,
     ) -> Result<Self> {
         let by_key = keys.iter().map(|key| (key.column, types[key.column].clone(), key.descending));
-        let identity = [(types.len(), DataType::UInt32, false), (types.len() + 1, DataType::UInt64, false)];
+        let mut identity = vec![(types.len(), DataType::UInt32, false), (types.len() + 1, DataType::UInt64, false)];
+        identity.extend(copies.then_some((types.len() + 2, DataType::UInt32, false)));
         let order = Order::new(by_key.chain(identity.clone()))?;
         let field = |(at, of_type): (usize, &DataType)| Field::new(at.to_string(), of_type.clone(), true);
         let mut fields: Vec<Field> = types.iter().enumerate().map(field).collect();
-        fields.extend(identity.map(|(at, of_type, _)| Field::new(at.to_string(), of_type, false)));
+        fields.extend(identity.into_iter().map(|(at, of_type, _)| Field::new(at.to_string(), of_type, false)));
         Ok(SortSink {
             schema,
             held_schema: Arc::new(Schema::new(fields)),
@@ -83,6 +87,7 @@ impl SortSink {
             file: Arc::new(room.spill.file()),
             room: room.clone(),
             reservation,
+            copies,
         })
     }
 
@@ -186,6 +191,9 @@ impl Sink for SortSink {
         let mut columns: Vec<ArrayRef> = batch.records.columns().to_vec();
         columns.push(Arc::new(ids.iter().map(|id| id.file).collect::<UInt32Array>()));
         columns.push(Arc::new(ids.iter().map(|id| id.position).collect::<UInt64Array>()));
+        if self.copies {
+            columns.push(Arc::new(ids.iter().map(|id| id.copy).collect::<UInt32Array>()));
+        }
         self.push(RecordBatch::try_new(Arc::clone(&self.held_schema), columns)?)
     }
 

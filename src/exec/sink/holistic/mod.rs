@@ -57,6 +57,7 @@ impl HolisticSink {
         types: &[DataType],
         keys: usize,
         aggregates: &[AggregateColumn],
+        copies: bool,
         room: &Room,
     ) -> Result<Self> {
         let mut with_states = Vec::new();
@@ -93,7 +94,7 @@ impl HolisticSink {
         let room = room.divided(2 + tables.len());
         let groups = AggregateSink::new(of_types(group_types), types, keys, with_states, &room)?;
         let table = |(value, over, folded): &(usize, Over, Vec<AggregateColumn>)| {
-            Table::new(types, keys, *value, *over, folded, &room)
+            Table::new(types, keys, *value, *over, folded, copies, &room)
         };
         let tables = tables.iter().map(table).collect::<Result<_>>()?;
         let reservation = room.reservation("values of groups")?;

@@ -41,6 +41,7 @@ impl Table {
         value: usize,
         over: Over,
         folded: &[AggregateColumn],
+        copies: bool,
         room: &Room,
     ) -> Result<Self> {
         let value_type = types[value].clone();
@@ -49,7 +50,7 @@ impl Table {
         let rows: Box<dyn Sink> = if over == Over::InputOrder {
             let by = (0..keys).map(|column| SortColumn { column, descending: false }).collect();
             let reservation = room.reservation("texts of groups")?;
-            Box::new(SortSink::new(of_types(own.clone()), &own, by, None, keys + 1, room, reservation)?)
+            Box::new(SortSink::new(of_types(own.clone()), &own, by, None, keys + 1, copies, room, reservation)?)
         } else {
             let schema = of_types(own.iter().cloned().chain([DataType::Int64]));
             let count = AggregateColumn { aggregate: Arc::new(Count), arguments: Vec::new() };

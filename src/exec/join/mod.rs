@@ -1,0 +1,153 @@
+//! Joins: how the rows of a stage find their matches.
+//!
+//! **Problem.** One side of a join is usually a small table that many questions use, but it may be anything; and a key
+//! may be everywhere on both sides.
+//! **Idea.** The right side is read to its end first, as a question of its own. If its rows fit in memory and no key has
+//! many of them, they become a [`table`] that batches are looked up in as they come ([`probe`]): the join is a step of its
+//! stage, and the left side stays in the pass that it shares with other questions. Otherwise the stage ends in a sink that
+//! sorts its rows by key, goes through both sides side by side, and sorts what comes of it by the order of the left rows:
+//! sorted runs on disk bound the memory, and a key that is everywhere is gone through block by block.
+//! **Invariant.** The rows and their order are the same either way.
+
+pub(super) mod keys;
+mod probe;
+pub(super) mod sorter;
+mod table;
+
+use self::probe::TableProbe;
+use self::table::Table;
+use crate::error::{Error, Result};
+use crate::exec::options::RunOptions;
+use crate::exec::sink::Materialised;
+use crate::expr::BoundExpr;
+use crate::plan::{JoinColumn, JoinKind, JoinShape, JoinSide, SinkSpec, Stage, StageInput, Step};
+use crate::types::ColumnType;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use std::sync::Arc;
+use table::TableRows;
+
+/// A row may come to so many in a step. More are kept on disk before they are worked on.
+const MOST_COPIES: usize = 16;
+
+/// A right side that has been read.
+pub(super) struct RightSide {
+    schema: SchemaRef,
+    rows: TableRows,
+    /// By key columns and types, what has been tried; `None` where it did not fit.
+    tables: Vec<(Vec<usize>, Vec<ColumnType>, Option<Arc<Table>>)>,
+}
+
+impl RightSide {
+    pub(super) fn new(rows: Materialised) -> Self {
+        RightSide { schema: rows.schema, rows: TableRows::new(rows.rows), tables: Vec::new() }
+    }
+
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn table(&mut self, shape: &JoinShape, options: &RunOptions) -> Result<Option<Arc<Table>>> {
+        let known = self.tables.iter().find(|(keys, domains, _)| *keys == shape.right_keys && *domains == shape.domains);
+        if let Some((_, _, table)) = known {
+            return Ok(table.clone());
+        }
+        let table = Table::build(&mut self.rows, &self.schema, &shape.right_keys, &shape.domains, options)?;
+        let table = table.map(Arc::new);
+        self.tables.push((shape.right_keys.clone(), shape.domains.clone(), table.clone()));
+        Ok(table)
+    }
+}
+
+/// Decides how each join of a question is done. `rights` are the right sides of its joins, by number.
+pub(super) fn decide(
+    stages: Vec<Stage>,
+    rights: &mut [Option<RightSide>],
+    numbers: &[usize],
+    options: &RunOptions,
+) -> Result<Vec<Stage>> {
+    let mut decided = Vec::with_capacity(stages.len());
+    for stage in stages {
+        if !stage.steps.iter().any(|step| matches!(step, Step::Join(..))) {
+            decided.push(stage);
+            continue;
+        }
+        let Stage { mut input, steps, sink, schema } = stage;
+        let (mut before, mut copies) = (Vec::new(), 1);
+        let mut steps = steps.into_iter().peekable();
+        let mut ended = false;
+        while let Some(step) = steps.next() {
+            let Step::Join(shape, _) = step else {
+                before.push(step);
+                continue;
+            };
+            let number = numbers.get(shape.number).copied().ok_or_else(|| Error::internal("a join without a number"))?;
+            let right = rights.get_mut(number).and_then(Option::as_mut);
+            let right = right.ok_or_else(|| Error::internal("a right side that was not read"))?;
+            let table = if shape.kind.keeps_right() { None } else { right.table(&shape, options)? };
+            let fits = |table: &Arc<Table>| copies * table.copies(shape.kind) <= MOST_COPIES;
+            if let Some(table) = table.filter(fits) {
+                copies *= table.copies(shape.kind);
+                let probe = TableProbe::new(Arc::clone(&shape), table);
+                before.push(Step::Join(shape, Some(Arc::new(probe))));
+                continue;
+            }
+            let (project, shape) = keys_first(&shape, &schema_before(&before, &input, decided.last())?)?;
+            before.push(project);
+            // Where nothing follows, the join gives the answer itself.
+            ended = steps.peek().is_none() && matches!(sink, SinkSpec::Collect { limit: None });
+            let of_join = if ended { Arc::clone(&schema) } else { Arc::clone(&shape.schema) };
+            let side = JoinSide { shape: Arc::new(shape), right: right.rows.stored() };
+            let sink = SinkSpec::Join(side);
+            let input = std::mem::replace(&mut input, StageInput::Previous);
+            decided.push(Stage { input, steps: std::mem::take(&mut before), sink, schema: of_join });
+            copies = 1;
+        }
+        if !ended {
+            decided.push(Stage { input, steps: before, sink, schema });
+        }
+    }
+    Ok(decided)
+}
+
+/// A step that puts the keys of left rows first and behind them the columns that the join shows, and the shape over
+/// those.
+fn keys_first(shape: &JoinShape, schema: &SchemaRef) -> Result<(Step, JoinShape)> {
+    let mut bound: Vec<BoundExpr> = shape.left_keys.clone();
+    let mut place = |at: usize| -> Result<usize> {
+        let name = schema.field(at).name().as_str();
+        bound.push(crate::expr::col(name).bind(schema)?);
+        Ok(bound.len() - 1)
+    };
+    let mut columns = Vec::with_capacity(shape.columns.len());
+    for column in &shape.columns {
+        columns.push(match *column {
+            JoinColumn::Left(at) => JoinColumn::Left(place(at)?),
+            JoinColumn::Right(at) => JoinColumn::Right(at),
+            JoinColumn::Either(ours, theirs) => JoinColumn::Either(place(ours)?, theirs),
+        });
+    }
+    let field = |(at, column): (usize, &BoundExpr)| Field::new(at.to_string(), column.data_type(), true);
+    let fields: Vec<Field> = bound.iter().enumerate().map(field).collect();
+    let project = Step::Project(bound, Arc::new(Schema::new(fields)));
+    Ok((project, JoinShape { columns, ..shape.clone() }))
+}
+
+/// The columns that come out of the last step.
+fn schema_before(steps: &[Step], input: &StageInput, stage_before: Option<&Stage>) -> Result<SchemaRef> {
+    let last = steps.iter().rev().find_map(|step| match step {
+        Step::Filter(_) => None,
+        Step::Project(_, schema) | Step::Map(_, schema) => Some(Arc::clone(schema)),
+        Step::Join(shape, _) => Some(Arc::clone(&shape.schema)),
+    });
+    match (last, input, stage_before) {
+        (Some(schema), ..) => Ok(schema),
+        (None, StageInput::Scan { source, columns }, _) => Ok(Arc::new(source.schema().project(columns)?)),
+        (None, StageInput::Previous, Some(before)) => Ok(Arc::clone(&before.schema)),
+        (None, StageInput::Previous, None) => Err(Error::internal("a join of an unknown input")),
+    }
+}
+
+/// Whether rows with these keys show up in the result more than once each.
+fn multiplies(kind: JoinKind) -> bool {
+    !matches!(kind, JoinKind::Semi | JoinKind::Anti)
+}

@@ -1,0 +1,117 @@
+//! Rows in, rows in order out, in bounded memory: sorted runs for the work of one thread.
+
+use crate::error::Result;
+use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Run, append, reduce};
+use crate::memory::{Part, Reservation, Spill, SpillFile};
+use arrow::array::RecordBatch;
+use arrow::compute::{concat_batches, take_record_batch};
+use std::sync::Arc;
+
+/// What is held, its copy in order, and its keys encoded.
+const HEADROOM: usize = 3;
+
+/// Takes batches of one schema.
+pub(in crate::exec) struct Sorter {
+    order: Order,
+    held: Vec<RecordBatch>,
+    bytes: usize,
+    runs: Vec<Run>,
+    file: Arc<SpillFile>,
+    reservation: Reservation,
+}
+
+impl Sorter {
+    pub(in crate::exec) fn new(order: Order, spill: &Spill, reservation: Reservation) -> Self {
+        Sorter { order, held: Vec::new(), bytes: 0, runs: Vec::new(), file: Arc::new(spill.file()), reservation }
+    }
+
+    /// Takes rows.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(in crate::exec) fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.bytes += batch.get_array_memory_size();
+        self.held.push(batch);
+        if self.reservation.resize(self.bytes.saturating_mul(HEADROOM)).is_err() {
+            self.spill()?;
+        }
+        Ok(())
+    }
+
+    /// Takes all that another sorter of the same order holds.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(in crate::exec) fn join(&mut self, other: Sorter) -> Result<()> {
+        let Sorter { held, mut runs, reservation, .. } = other;
+        self.runs.append(&mut runs);
+        drop(reservation);
+        held.into_iter().try_for_each(|batch| self.push(batch))
+    }
+
+    /// What is held, in order.
+    fn sorted(&mut self) -> Result<Option<RecordBatch>> {
+        let held = std::mem::take(&mut self.held);
+        self.bytes = 0;
+        let Some(first) = held.first() else { return Ok(None) };
+        let all = concat_batches(&first.schema(), &held)?;
+        drop(held);
+        Ok(Some(take_record_batch(&all, &self.order.sorted(&all)?)?))
+    }
+
+    fn spill(&mut self) -> Result<()> {
+        if let Some(sorted) = self.sorted()? {
+            let mut run = Run::new();
+            append(&mut run, &self.file, &sorted)?;
+            self.runs.push(run);
+        }
+        self.reservation.resize(0)
+    }
+
+    /// All rows, in order.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(in crate::exec) fn finish(mut self) -> Result<Sorted> {
+        if self.runs.is_empty() {
+            let parts = self.sorted()?.map(Part::Memory);
+            return Ok(Sorted { order: self.order, runs: vec![parts.into_iter().collect()], _held: self.reservation });
+        }
+        self.spill()?;
+        let runs = reduce(self.runs, &self.order, &self.file, usize::MAX)?;
+        Ok(Sorted { order: self.order, runs, _held: self.reservation })
+    }
+}
+
+/// Rows in order.
+pub(in crate::exec) struct Sorted {
+    order: Order,
+    runs: Vec<Run>,
+    _held: Reservation,
+}
+
+impl Sorted {
+    /// The rows; they can be had once.
+    ///
+    /// # Errors
+    /// Those of reading what was spilled.
+    pub(in crate::exec) fn rows(&mut self) -> Result<SortedRows<'_>> {
+        Ok(SortedRows(Merge::new(std::mem::take(&mut self.runs), &self.order)?))
+    }
+}
+
+/// Rows in order, block by block.
+pub(in crate::exec) struct SortedRows<'a>(Merge<'a>);
+
+impl SortedRows<'_> {
+    /// The next rows.
+    ///
+    /// # Errors
+    /// Those of reading what was spilled.
+    pub(in crate::exec) fn next(&mut self) -> Result<Option<RecordBatch>> {
+        self.0.next(BLOCK_ROWS)
+    }
+}

@@ -1,0 +1,321 @@
+//! Joins: which rows of two tables belong together, and the columns that come of it.
+//!
+//! The left table is streamed through the join, the right one is read to its end before. Columns of the result are those of
+//! the left, then those of the right; a key that has one name on both sides is one column.
+
+use super::LogicalPlan;
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::expr::{BoundExpr, Expr};
+use crate::source::constants::visible_schema;
+use crate::types::ColumnType;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+/// What a column of the right table is called behind its name, where the left one has a column of that name.
+pub const SUFFIX: &str = "_right";
+
+/// Which rows a join gives. Rows keep the order of the left table, and those of one left row the order of the right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JoinKind {
+    /// Pairs of rows with equal keys.
+    Inner,
+    /// Those, and left rows without a match, the right columns null.
+    Left,
+    /// Pairs, and then right rows without a match, the left columns null.
+    Right,
+    /// Pairs, left rows without a match in their places, and then right rows without a match.
+    Full,
+    /// Left rows with a match, once each; no right columns.
+    Semi,
+    /// Left rows without a match; no right columns.
+    Anti,
+    /// Every pair of rows; there are no keys.
+    Cross,
+}
+
+impl JoinKind {
+    const ALL: [JoinKind; 7] = [
+        JoinKind::Inner,
+        JoinKind::Left,
+        JoinKind::Right,
+        JoinKind::Full,
+        JoinKind::Semi,
+        JoinKind::Anti,
+        JoinKind::Cross,
+    ];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            JoinKind::Inner => "inner",
+            JoinKind::Left => "left",
+            JoinKind::Right => "right",
+            JoinKind::Full => "full",
+            JoinKind::Semi => "semi",
+            JoinKind::Anti => "anti",
+            JoinKind::Cross => "cross",
+        }
+    }
+
+    /// The kind of this name, in any case.
+    ///
+    /// # Errors
+    /// `Name` with the nearest when there is none.
+    pub fn parse(name: &str) -> Result<Self> {
+        let lower = name.to_lowercase();
+        JoinKind::ALL.into_iter().find(|kind| kind.name() == lower).ok_or_else(|| {
+            let error = Error::new(ErrorKind::Name, format!("no kind of join is called `{name}`"));
+            match did_you_mean(&lower, JoinKind::ALL.map(JoinKind::name)) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint("kinds are inner, left, right, full, semi, anti and cross"),
+            }
+        })
+    }
+
+    /// Whether the result has columns of the right table.
+    pub fn shows_right(self) -> bool {
+        !matches!(self, JoinKind::Semi | JoinKind::Anti)
+    }
+
+    /// Whether left rows without a match are in the result.
+    pub fn keeps_left(self) -> bool {
+        matches!(self, JoinKind::Left | JoinKind::Full | JoinKind::Anti)
+    }
+
+    /// Whether right rows without a match are in the result.
+    pub fn keeps_right(self) -> bool {
+        matches!(self, JoinKind::Right | JoinKind::Full)
+    }
+}
+
+impl fmt::Display for JoinKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Two tables, and what makes their rows belong together.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// The table that is streamed.
+    pub left: Arc<LogicalPlan>,
+    /// The table that is read before.
+    pub right: Arc<LogicalPlan>,
+    /// Pairs of expressions, one over each table, that must be equal. Null equals nothing, not even null; NaN equals NaN,
+    /// and −0.0 equals 0.0; integers and doubles are compared as the numbers they are.
+    pub on: Vec<(Expr, Expr)>,
+    /// Which rows it gives.
+    pub kind: JoinKind,
+    /// What the right table came to, once it has been read.
+    built: Option<Arc<Built>>,
+}
+
+/// The columns of a right table that has been read: those that are used, with their final types, and its keys.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// All columns of the rows.
+    pub(super) schema: SchemaRef,
+    /// So many of them are columns of the table; keys that had to be computed come behind.
+    pub(super) width: usize,
+    /// Which of all columns each key is.
+    pub(super) keys: Vec<usize>,
+}
+
+/// Where a column of the result comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinColumn {
+    /// This column of the left rows.
+    Left(usize),
+    /// This column of the right rows.
+    Right(usize),
+    /// A key of both: the left row's, or where there is none, the right row's.
+    Either(usize, usize),
+}
+
+/// The type in which keys of two types are compared.
+pub(super) fn key_domain(left: ColumnType, right: ColumnType) -> Option<ColumnType> {
+    use ColumnType::{Date, Int64, Null, Timestamp};
+    match (left, right) {
+        (a, b) if a == b => Some(a),
+        (Null, other) | (other, Null) => Some(other),
+        // A double equals an integer only if it is that integer.
+        (a, b) if a.is_numeric() && b.is_numeric() => Some(Int64),
+        (Date, Timestamp) | (Timestamp, Date) => Some(Timestamp),
+        _ => None,
+    }
+}
+
+impl Join {
+    /// A join whose right table has not been read.
+    pub fn new(left: Arc<LogicalPlan>, right: Arc<LogicalPlan>, on: Vec<(Expr, Expr)>, kind: JoinKind) -> Self {
+        Join { left, right, on, kind, built: None }
+    }
+
+    pub(super) fn with_built(&self, left: Arc<LogicalPlan>, built: Arc<Built>) -> Self {
+        Join { left, built: Some(built), ..self.clone() }
+    }
+
+    pub(super) fn built(&self) -> Option<&Built> {
+        self.built.as_deref()
+    }
+
+    /// The columns of the right table.
+    pub(super) fn right_schema(&self) -> Result<SchemaRef> {
+        match &self.built {
+            None => Ok(visible_schema(&self.right.schema()?)),
+            Some(built) => Ok(Arc::new(built.schema.project(&(0..built.width).collect::<Vec<_>>())?)),
+        }
+    }
+
+    /// The left keys bound to `left`, and the types in which keys are compared.
+    ///
+    /// # Errors
+    /// `Name` and `Type` errors of the keys, `Type` for keys of types that do not compare.
+    pub(super) fn keys(&self, left: &Schema) -> Result<(Vec<BoundExpr>, Vec<ColumnType>)> {
+        let of_right = if self.built.is_some() { None } else { Some(self.right.schema()?) };
+        let mut keys = Vec::with_capacity(self.on.len());
+        let mut domains = Vec::with_capacity(self.on.len());
+        for (at, (ours, theirs)) in self.on.iter().enumerate() {
+            let key = ours.bind(left)?;
+            let type_of_right = match (&self.built, &of_right) {
+                (Some(built), _) => ColumnType::from_arrow(built.schema.field(built.keys[at]).data_type())?,
+                (None, Some(schema)) => theirs.bind(schema)?.column_type(),
+                (None, None) => return Err(Error::internal("a join without a right table")),
+            };
+            let domain = key_domain(key.column_type(), type_of_right);
+            domains.push(domain.ok_or_else(|| cannot_compare(ours, key.column_type(), theirs, type_of_right))?);
+            keys.push(key);
+        }
+        Ok((keys, domains))
+    }
+
+    /// Keys that have the same name on both sides, as (left column, right column).
+    fn shared_keys(&self, left: &Schema, right: &Schema) -> Vec<(usize, usize)> {
+        let shared = |(ours, theirs): &(Expr, Expr)| match (ours, theirs) {
+            (Expr::Column(a), Expr::Column(b)) if a == b => Some((left.index_of(a).ok()?, right.index_of(b).ok()?)),
+            _ => None,
+        };
+        self.on.iter().filter_map(shared).collect()
+    }
+
+    /// All columns of the result and where they come from.
+    ///
+    /// # Errors
+    /// `Name` when two columns would have one name.
+    pub(super) fn columns(&self, left: &Schema) -> Result<Vec<(Field, JoinColumn)>> {
+        let right = self.right_schema()?;
+        let shared = self.shared_keys(left, &right);
+        let mut columns = Vec::with_capacity(left.fields().len() + right.fields().len());
+        for (at, field) in left.fields().iter().enumerate() {
+            let field = field.as_ref().clone().with_nullable(true);
+            match shared.iter().find(|(ours, _)| *ours == at).filter(|_| self.kind.keeps_right()) {
+                Some((_, theirs)) => {
+                    let types = [field.data_type(), right.field(*theirs).data_type()];
+                    let of_both = either_type(types[0], types[1])?;
+                    columns.push((field.with_data_type(of_both), JoinColumn::Either(at, *theirs)));
+                }
+                None => columns.push((field, JoinColumn::Left(at))),
+            }
+        }
+        if !self.kind.shows_right() {
+            return Ok(columns);
+        }
+        let mut taken: HashSet<String> = columns.iter().map(|(field, _)| field.name().clone()).collect();
+        for (at, field) in right.fields().iter().enumerate() {
+            if shared.iter().any(|(_, theirs)| *theirs == at) {
+                continue;
+            }
+            let mut name = field.name().clone();
+            if left.index_of(&name).is_ok() {
+                name.push_str(SUFFIX);
+            }
+            if !taken.insert(name.clone()) {
+                return Err(Error::new(ErrorKind::Name, format!("two columns of the join are named `{name}`"))
+                    .hint(format!("give `{}` of one side another name before joining", field.name())));
+            }
+            columns.push((Field::new(name, field.data_type().clone(), true), JoinColumn::Right(at)));
+        }
+        Ok(columns)
+    }
+
+    /// The columns of the result, virtual ones of the left table included; checks names and types on the way.
+    ///
+    /// # Errors
+    /// `Name` and `Type` errors of both tables and of the keys; `Syntax` for keys where there are none, or none where
+    /// there must be some.
+    pub(super) fn schema(&self) -> Result<SchemaRef> {
+        let left = self.left.schema()?;
+        if self.on.is_empty() != (self.kind == JoinKind::Cross) {
+            let message = format!("a {} join takes {} keys", self.kind, if self.on.is_empty() { "some" } else { "no" });
+            return Err(Error::new(ErrorKind::Syntax, message).hint("every kind but cross says what must be equal"));
+        }
+        if self.built.is_none() {
+            for (_, theirs) in &self.on {
+                theirs.bind(&*self.right.schema()?)?;
+            }
+        }
+        self.keys(&left)?;
+        let fields: Vec<Field> = self.columns(&left)?.into_iter().map(|(field, _)| field).collect();
+        // A right column that cannot be read is told of under its own name.
+        let mut metadata = self.right_schema()?.metadata().clone();
+        metadata.extend(left.metadata().clone());
+        Ok(Arc::new(Schema::new_with_metadata(fields, metadata)))
+    }
+}
+
+/// The type of a column that holds a key of either side.
+fn either_type(left: &DataType, right: &DataType) -> Result<DataType> {
+    Ok(ColumnType::from_arrow(left)?.unify(ColumnType::from_arrow(right)?).arrow())
+}
+
+fn cannot_compare(ours: &Expr, left: ColumnType, theirs: &Expr, right: ColumnType) -> Error {
+    let message = format!("cannot join {left} with {right} in `{ours} = {theirs}`");
+    let error = Error::new(ErrorKind::Type, message);
+    match (left, right) {
+        (ColumnType::Utf8, other) => {
+            error.hint(format!("read the text with cast({ours} as {}), or cast({theirs} as utf8)", lower(other)))
+        }
+        (other, ColumnType::Utf8) => {
+            error.hint(format!("read the text with cast({theirs} as {}), or cast({ours} as utf8)", lower(other)))
+        }
+        _ => error.hint("convert one of them with cast(… as …)"),
+    }
+}
+
+fn lower(column_type: ColumnType) -> String {
+    column_type.to_string().to_lowercase()
+}
+
+/// How the rows of a stage are joined: keys and columns bound to its batches.
+#[derive(Clone, Debug)]
+pub struct JoinShape {
+    /// Which rows it gives.
+    pub kind: JoinKind,
+    /// The join's number among those of its plan, from the source upwards.
+    pub number: usize,
+    /// The keys of the left rows.
+    pub left_keys: Vec<BoundExpr>,
+    /// Which columns of the right rows are the keys; empty until they have been read.
+    pub right_keys: Vec<usize>,
+    /// The types in which keys are compared.
+    pub domains: Vec<ColumnType>,
+    /// The columns of the result.
+    pub columns: Vec<JoinColumn>,
+    /// Names and types of the result.
+    pub schema: SchemaRef,
+}
+
+/// Finds the matches of rows as they come.
+pub trait Probe: fmt::Debug + Send + Sync {
+    /// The rows of the result that come of a batch of left rows, in order.
+    ///
+    /// # Errors
+    /// Those of evaluating the keys.
+    fn probe(&self, batch: crate::batch::Batch) -> Result<crate::batch::Batch>;
+
+    /// Whether one row may come to several.
+    fn multiplies(&self) -> bool;
+}
+

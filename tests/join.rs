@@ -1,0 +1,266 @@
+//! Joins against nested loops, on random tables with nulls, duplicates, keys that are everywhere, NaN and numbers of both
+//! types: every kind, with random threads, partitions, batches and memory. `OUTCROP_TEST_SEED` repeats a run.
+
+mod common;
+
+use common::{Random, shown};
+use outcrop::exec::Scheduler;
+use outcrop::expr::{col, count_rows, lit};
+use outcrop::frame::{DataFrame, JoinKind, LazyFrame, Run, Runner, Value, scan_csv};
+use outcrop::memory::Budget;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+const KINDS: [JoinKind; 7] = [
+    JoinKind::Inner,
+    JoinKind::Left,
+    JoinKind::Right,
+    JoinKind::Full,
+    JoinKind::Semi,
+    JoinKind::Anti,
+    JoinKind::Cross,
+];
+
+/// A row of either table: an integer, a double, a text, and its number.
+#[derive(Clone)]
+struct Row {
+    i: Option<i64>,
+    x: Option<f64>,
+    t: Option<String>,
+}
+
+/// What is joined on: names, and whether two rows go together.
+type On = (&'static [(&'static str, &'static str)], fn(&Row, &Row) -> bool);
+
+fn same<T: PartialEq>(a: Option<T>, b: Option<T>) -> bool {
+    a.is_some() && a == b
+}
+
+fn same_doubles(a: Option<f64>, b: Option<f64>) -> bool {
+    matches!((a, b), (Some(a), Some(b)) if a == b || (a.is_nan() && b.is_nan()))
+}
+
+const ONS: [On; 5] = [
+    (&[("i", "i")], |a, b| same(a.i, b.i)),
+    (&[("x", "i")], |a, b| same_doubles(a.x, b.i.map(|i| i as f64))),
+    (&[("t", "t")], |a, b| same(a.t.as_ref(), b.t.as_ref())),
+    (&[("x", "x")], |a, b| same_doubles(a.x, b.x)),
+    (&[("t", "t"), ("i", "x")], |a, b| same(a.t.as_ref(), b.t.as_ref()) && same_doubles(a.i.map(|i| i as f64), b.x)),
+];
+
+/// Rows of which a share has one key, and the others one of so many.
+fn rows(random: &mut Random, count: usize, keys: usize, hot: usize) -> Vec<Row> {
+    let row = |random: &mut Random| {
+        let key = if random.below(100) < hot { 1 } else { random.below(keys) as i64 };
+        let texts = ["a", "bb", "a text that is longer than twelve bytes", "NA", ""];
+        Row {
+            i: (!random.one_in(9)).then_some(key),
+            x: match random.below(12) {
+                0 => None,
+                1 => Some(f64::NAN),
+                2 => Some(-0.0),
+                3 => Some(key as f64 + 0.5),
+                _ => Some(key as f64),
+            },
+            t: match (random.below(9), key as usize) {
+                (0, _) => None,
+                (_, key) if key < texts.len() => Some(texts[key].to_owned()),
+                (_, key) => Some(format!("key {key}")),
+            },
+        }
+    };
+    (0..count).map(|_| row(random)).collect()
+}
+
+/// Writes rows as CSV, of which the first says the types, into some files.
+fn write(folder: &Path, name: &str, rows: &[Row], number: &str, files: usize) -> Vec<PathBuf> {
+    let chunk = rows.len().div_ceil(files).max(1);
+    let mut chunks: Vec<&[Row]> = rows.chunks(chunk).collect();
+    if chunks.is_empty() {
+        chunks.push(&[]);
+    }
+    let mut at = 0;
+    let mut paths = Vec::new();
+    for (file, rows) in chunks.into_iter().enumerate() {
+        let mut text = format!("i,x,t,{number}\n");
+        for row in rows {
+            let x = row.x.map_or(String::new(), |x| if x.is_nan() { "nan".into() } else { format!("{x:?}") });
+            let i = row.i.map_or(String::new(), |i| i.to_string());
+            let t = row.t.as_ref().map_or(String::new(), |t| format!("\"{t}\""));
+            writeln!(text, "{i},{x},{t},{at}").unwrap();
+            at += 1;
+        }
+        let path = folder.join(format!("{name}{file}.csv"));
+        std::fs::write(&path, text).unwrap();
+        paths.push(path);
+    }
+    paths
+}
+
+fn open(paths: &[PathBuf], number: &str) -> LazyFrame {
+    use outcrop::types::ColumnType::{Float64, Int64, Utf8};
+    let types = [("i", Int64), ("x", Float64), ("t", Utf8), (number, Int64)];
+    let scan = outcrop::frame::CsvScan::new(paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>());
+    types.into_iter().fold(scan, |scan, (name, of_type)| scan.with_type(name, of_type)).open().unwrap()
+}
+
+/// Pairs of row numbers by nested loops.
+fn expected(left: &[Row], right: &[Row], kind: JoinKind, go_together: fn(&Row, &Row) -> bool) -> Vec<(Value, Value)> {
+    let number = |at: usize| Value::Int64(at as i64);
+    let mut pairs = Vec::new();
+    let mut matched = vec![false; right.len()];
+    for (at, row) in left.iter().enumerate() {
+        let found: Vec<usize> = match kind {
+            JoinKind::Cross => (0..right.len()).collect(),
+            _ => (0..right.len()).filter(|&other| go_together(row, &right[other])).collect(),
+        };
+        found.iter().for_each(|&other| matched[other] = true);
+        match (kind, found.is_empty()) {
+            (JoinKind::Semi, false) | (JoinKind::Anti | JoinKind::Left | JoinKind::Full, true) => {
+                pairs.push((number(at), Value::Null));
+            }
+            (JoinKind::Semi | JoinKind::Anti, _) => {}
+            _ => pairs.extend(found.into_iter().map(|other| (number(at), number(other)))),
+        }
+    }
+    if matches!(kind, JoinKind::Right | JoinKind::Full) {
+        let alone = (0..right.len()).filter(|&other| !matched[other]);
+        pairs.extend(alone.map(|other| (Value::Null, number(other))));
+    }
+    pairs
+}
+
+/// Pairs of row numbers that an answer has.
+fn found(answer: &DataFrame) -> Vec<(Value, Value)> {
+    let shows_right = answer.schema().index_of("w").is_ok();
+    let other = |row: usize| if shows_right { answer.value(row, "w").unwrap() } else { Value::Null };
+    (0..answer.rows()).map(|row| (answer.value(row, "v").unwrap(), other(row))).collect()
+}
+
+fn joined(left: &LazyFrame, right: &LazyFrame, on: On, kind: JoinKind) -> LazyFrame {
+    match kind {
+        JoinKind::Cross => left.cross_join(right),
+        _ => left.join(right, on.0.to_vec(), kind),
+    }
+}
+
+/// Questions over a join that feel the order of its rows, and that filter before and after it.
+fn questions(joined: &LazyFrame, shows_right: bool) -> Vec<LazyFrame> {
+    let mut frames = vec![
+        joined.clone(),
+        joined.filter(col("v").gt(lit(20)).and(col("i").is_not_null())).limit(9),
+        joined.group_by("t").agg([count_rows().alias("n"), col("v").first(), col("x").last()]),
+        joined.sort("i").limit(30),
+    ];
+    if shows_right {
+        frames.push(joined.group_by("t").agg([col("w").first(), col("w").last(), col("w").sum(), col("v").sum()]));
+        frames.push(joined.agg([col("w").first(), col("w").last(), count_rows()]));
+        frames.push(joined.filter(col("w").gt(col("v"))).sort_descending("t"));
+        frames.push(joined.select(["w", "v"]).limit(50));
+    }
+    frames
+}
+
+#[test]
+fn every_kind_gives_what_nested_loops_give_however_it_is_run() {
+    let seed = Random::seed_of_run();
+    println!("OUTCROP_TEST_SEED={seed}");
+    let mut spilled = 0;
+    for round in 0..5 {
+        let mut random = Random::new(seed.wrapping_add(round));
+        let folder = tempfile::tempdir().unwrap();
+        let (most, hot) = (1 + random.below(300), [0, 3, 40][random.below(3)]);
+        let sizes = [0, 1, 7, 60, 400];
+        let mut size = || if round == 0 { 400 } else { sizes[random.below(5)] };
+        let (left_size, right_size) = (size(), size());
+        let (left, right) = (rows(&mut random, left_size, most, hot), rows(&mut random, right_size, most, hot));
+        let left_frame = open(&write(folder.path(), "left", &left, "v", 3), "v");
+        let right_frame = open(&write(folder.path(), "right", &right, "w", 1 + random.below(2)), "w");
+        for kind in KINDS {
+            let on = ONS[random.below(ONS.len())];
+            let how = format!("seed {seed} round {round} {kind} {:?} {left_size} {right_size} of {most}", on.0);
+            let frame = joined(&left_frame, &right_frame, on, kind);
+            let frames = questions(&frame, kind.shows_right());
+            let baseline = Runner::new().scheduler(Scheduler::Synchronous).piece_bytes(1 << 28).batch_bytes(1 << 28);
+            let answers: Vec<DataFrame> = baseline.compute(frames.clone()).unwrap();
+            assert_eq!(found(&answers[0]), expected(&left, &right, kind, on.1), "{how}");
+            let texts: Vec<String> = answers.iter().map(shown).collect();
+            let (threads, piece, batch) = (1 + random.below(4), 1 + random.below(3000), 1 + random.below(2000));
+            let runner = Runner::new().threads(threads).piece_bytes(piece).batch_bytes(batch);
+            let how = format!("{how}, threads {threads} piece {piece} batch {batch}");
+            let run: Run<Vec<DataFrame>> = runner.run(frames.clone()).unwrap();
+            run.value.iter().zip(&texts).for_each(|(found, text)| assert_eq!(shown(found), *text, "{how}"));
+            let scarce = Budget::new((1600 << 10) + random.below(400 << 10));
+            let run: Run<Vec<DataFrame>> = runner.budget(scarce.clone()).run(frames).unwrap();
+            run.value.iter().zip(&texts).for_each(|(found, text)| assert_eq!(shown(found), *text, "{how}, scarce"));
+            spilled += run.statistics.bytes_spilled;
+            drop(run);
+            assert_eq!(scarce.held_bytes(), 0, "all that was reserved is given back: {how}");
+        }
+    }
+    assert!(spilled > 0, "scarce memory made nothing go to disk");
+}
+
+#[test]
+fn a_key_that_is_everywhere_on_both_sides_is_gone_through_in_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |i: i64| Row { i: Some(i), x: None, t: None };
+    // More right rows of one key than are kept in memory as they are.
+    let right: Vec<Row> = (0..20_000).map(|at| row(i64::from(at % 10 == 0))).collect();
+    let left: Vec<Row> = (0..7).map(|at| row(at % 4)).collect();
+    let left_frame = open(&write(folder.path(), "left", &left, "v", 1), "v");
+    let right_frame = open(&write(folder.path(), "right", &right, "w", 1), "w");
+    for kind in [JoinKind::Inner, JoinKind::Full] {
+        let frame = joined(&left_frame, &right_frame, ONS[0], kind).select(["v", "w"]);
+        let scarce = Runner::new().threads(2).budget(Budget::new(1200 << 10));
+        let run: Run<DataFrame> = scarce.run(frame).unwrap();
+        assert!(run.statistics.bytes_spilled > 0);
+        assert_eq!(found(&run.value), expected(&left, &right, kind, ONS[0].1), "{kind}");
+    }
+}
+
+#[test]
+fn names_clash_as_documented_and_wrong_keys_are_told_when_the_frame_is_built() {
+    let folder = tempfile::tempdir().unwrap();
+    let left = open(&write(folder.path(), "left", &[], "v", 1), "v");
+    let right = open(&write(folder.path(), "right", &[], "w", 1), "w");
+    let names = |frame: LazyFrame| -> Vec<String> {
+        frame.schema().unwrap().fields().iter().map(|field| field.name().clone()).collect()
+    };
+    assert_eq!(names(left.join(&right, "i", JoinKind::Inner)), ["i", "x", "t", "v", "x_right", "t_right", "w"]);
+    assert_eq!(
+        names(left.join(&right, ("x", "i"), JoinKind::Full)),
+        ["i", "x", "t", "v", "i_right", "x_right", "t_right", "w"]
+    );
+    assert_eq!(names(left.join(&right, ["i", "t"], JoinKind::Semi)), ["i", "x", "t", "v"]);
+    let error = |frame: LazyFrame| frame.schema().unwrap_err().to_string();
+    let twice = left.join(&right, "i", JoinKind::Inner).join(&right, "i", JoinKind::Inner);
+    assert!(error(twice).contains("two columns of the join are named `x_right`"));
+    let mixed = error(left.join(&right, ("t", "i"), JoinKind::Inner));
+    assert!(mixed.contains("cannot join Utf8 with Int64 in `t = i`") && mixed.contains("cast(t as int64)"), "{mixed}");
+    assert!(error(left.join(&right, ("i", "wv"), JoinKind::Inner)).contains("no column `wv`"));
+    assert!(error(left.join(&right, "i", JoinKind::Cross)).contains("takes no keys"));
+}
+
+#[test]
+fn a_right_side_that_is_named_by_several_questions_is_read_once() {
+    let air = scan_csv("testdata/airline/1987.csv.bz2").unwrap();
+    let carriers = scan_csv("testdata/airline/carriers.csv").unwrap();
+    let again = scan_csv("testdata/airline/carriers.csv").unwrap();
+    let named = air.join(&carriers, ("UniqueCarrier", "Code"), JoinKind::Left);
+    let frames = vec![
+        named.group_by("Description").agg([count_rows()]),
+        air.agg([count_rows()]),
+        again.agg([count_rows()]),
+        air.join(&again, ("UniqueCarrier", "Code"), JoinKind::Anti),
+        named.filter(col("Month").eq(lit(12))).select(["Description", "ArrDelay"]).limit(3),
+    ];
+    let run: Run<Vec<DataFrame>> = Runner::new().run(frames.clone()).unwrap();
+    let stored = |name: &str| std::fs::metadata(format!("testdata/airline/{name}")).unwrap().len();
+    assert_eq!(run.statistics.passes, 2, "one of the flights and one of the carriers");
+    assert_eq!(run.statistics.bytes_stored, stored("1987.csv.bz2") + stored("carriers.csv"));
+    assert_eq!(run.value[3].rows(), 0);
+    for (frame, together) in frames.into_iter().zip(&run.value) {
+        assert_eq!(shown(&frame.collect().unwrap()), shown(together), "alone and in company");
+    }
+}
