@@ -62,6 +62,7 @@ pub(crate) struct RowStore {
     /// Behind the parts in memory.
     buffers: HeldBuffers,
     held: Reservation,
+    spill: Spill,
     file: Arc<SpillFile>,
 }
 
@@ -71,6 +72,7 @@ impl RowStore {
             parts: Vec::new(),
             buffers: HeldBuffers::default(),
             held: budget.reservation_of_results(),
+            spill: spill.clone(),
             file: Arc::new(spill.file()),
         }
     }
@@ -78,8 +80,9 @@ impl RowStore {
     /// Takes the next rows.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// Those of the disk, and `Cancelled`.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        self.spill.check()?;
         if batch.num_rows() == 0 {
             return Ok(());
         }
