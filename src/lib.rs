@@ -28,6 +28,8 @@ pub mod types;
 
 pub mod batch;
 
+pub mod cancel;
+
 pub mod memory;
 
 pub mod atomic;

@@ -27,6 +27,7 @@ fn figures(statistics: &RunStatistics) -> Vec<(&'static str, String)> {
         ("bytes_spilled", statistics.bytes_spilled.to_string()),
         ("peak_held_bytes", statistics.peak_held_bytes.to_string()),
         ("least_memory_bytes", statistics.least_memory_bytes.to_string()),
+        ("peak_resident_bytes", peak_resident_bytes().map_or_else(|| "null".to_owned(), |bytes| bytes.to_string())),
         ("threads", statistics.threads.to_string()),
         ("seconds_sample", format!("{:.6}", seconds.sample)),
         ("seconds_decompress", format!("{:.6}", seconds.decompress)),
@@ -37,6 +38,13 @@ fn figures(statistics: &RunStatistics) -> Vec<(&'static str, String)> {
         ("seconds_finish", format!("{:.6}", seconds.finish)),
         ("seconds_wall", format!("{:.6}", seconds.wall)),
     ]
+}
+
+/// The most memory that the process has had, its code and the files mapped into it included, where the system tells.
+fn peak_resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// One figure a line.

@@ -20,7 +20,7 @@ const SINKS_SHARE: usize = 4;
 /// The partitions in the hands of all workers have this share of the memory, if shorter ones are of use.
 const PARTITIONS_SHARE: usize = 4;
 /// Pieces need not be shorter than this for it.
-const LEAST_PIECE_BYTES: usize = 64 << 10;
+pub(super) const LEAST_PIECE_BYTES: usize = 64 << 10;
 
 /// The memory of a pass.
 pub(super) struct Allotment {
@@ -30,8 +30,12 @@ pub(super) struct Allotment {
     pub(super) hands: Vec<Reservation>,
     /// The room of each sink.
     pub(super) room: Room,
-    /// The smallest limit with which the pass can be run, if nothing else is held.
-    pub(super) least_bytes: usize,
+}
+
+/// The smallest limit with which a pass can be run on one thread, if nothing else is held.
+pub(super) fn least_bytes(needs: ReadNeeds, stages: usize) -> usize {
+    let reading = needs.shared_bytes.saturating_add(needs.worker_bytes).saturating_add(needs.of_rows(stages));
+    reading.saturating_add(Room::LEAST_BYTES * stages)
 }
 
 /// A shorter length of partitions than `piece_bytes`, with which a scan has these needs, if that is too long for as many
@@ -68,15 +72,14 @@ impl Allotment {
         let sinks = |workers: usize| Room::LEAST_BYTES * stages * workers;
         let fits = |&workers: &usize| reading(workers) <= left / READING_SHARE && sinks(workers) <= left / SINKS_SHARE;
         let workers = (1..=workers.max(1)).rev().find(fits).unwrap_or(1);
-        let least_bytes = reading(1).saturating_add(sinks(1));
-        if least_bytes > left {
+        if least_bytes(needs, stages) > left {
             return Err(too_little(budget, held, reading(1), sinks(1)));
         }
         let reserved = |bytes| budget.reservation_of_at_least(bytes, "reading");
         let shared = reserved(needs.shared_bytes)?;
         let hands = (0..workers).map(|_| reserved(hands)).collect::<Result<Vec<_>>>()?;
         let room = Room::of_each(workers * stages, left - reading(workers), budget, spill);
-        Ok(Allotment { shared, hands, room, least_bytes })
+        Ok(Allotment { shared, hands, room })
     }
 }
 

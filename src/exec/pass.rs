@@ -1,6 +1,6 @@
 //! One pass: a scan of one source for the stages of many questions.
 
-use super::allotment::{Allotment, shorter};
+use super::allotment::{Allotment, LEAST_PIECE_BYTES, least_bytes, shorter};
 use super::filter::any_stage;
 use super::options::{RunOptions, Scheduler, Warning};
 use super::outcome::{FirstMisfit, PassOutcome, Verdict};
@@ -103,6 +103,14 @@ pub(super) fn run_pass(
         }
         request.batch_bytes = request.batch_bytes.min(request.piece_bytes);
     };
+    let least_needs = match request.piece_bytes > LEAST_PIECE_BYTES {
+        true => source.scan(ScanRequest { piece_bytes: LEAST_PIECE_BYTES, ..request })?.needs(),
+        false => needs,
+    };
+    // Behind the first pass, results may hold half of the memory.
+    let behind = if statistics.least_memory_bytes == 0 { 1 } else { 2 };
+    let least_bytes = least_bytes(least_needs, stages.len()).saturating_mul(behind) as u64;
+    statistics.least_memory_bytes = statistics.least_memory_bytes.max(least_bytes);
     let of_pass = |((stage, map), recodings_told)| PassStage { stage, map, recodings_told };
     let stages: Vec<PassStage> = stages.into_iter().zip(maps).zip(told).map(of_pass).collect();
     let any_limit = stages.iter().any(|stage| matches!(stage.stage.sink, SinkSpec::Collect { limit: Some(_) }));
@@ -164,7 +172,7 @@ pub(super) fn run_pass(
 
 fn end(outcome: &PassOutcome, at: usize, sink: Box<dyn Sink>, columns: &[usize]) -> Result<StageEnd> {
     Ok(match outcome.verdict(at, sink.filled_by()) {
-        Verdict::Complete => StageEnd::Done(sink.finish()?, outcome.stages[at].kept()),
+        Verdict::Complete => StageEnd::Done(loud(|| sink.finish())?, outcome.stages[at].kept()),
         Verdict::Again => StageEnd::Again,
         Verdict::Failed(row, error) => StageEnd::Failed(row, error),
         Verdict::Widen(misfits) => {
@@ -178,11 +186,9 @@ fn end(outcome: &PassOutcome, at: usize, sink: Box<dyn Sink>, columns: &[usize])
 /// Lets the workers work and joins their sinks: one a stage.
 fn work(shared: &Shared<'_>, needs: ReadNeeds, statistics: &mut RunStatistics) -> Result<Vec<Box<dyn Sink>>> {
     let options = shared.options;
-    let allotment = Allotment::of_pass(needs, options.workers(), shared.stages.len(), &options.budget, &options.spill)?;
-    let Allotment { shared: of_reading, hands, room, least_bytes } = allotment;
-    // Behind the first pass, results may hold half of the memory.
-    let least_bytes = if shared.pass_number == 1 { least_bytes } else { least_bytes.saturating_mul(2) };
-    statistics.least_memory_bytes = statistics.least_memory_bytes.max(least_bytes as u64);
+    let spill = options.spill.until(&options.cancel);
+    let allotment = Allotment::of_pass(needs, options.workers(), shared.stages.len(), &options.budget, &spill)?;
+    let Allotment { shared: of_reading, hands, room } = allotment;
     let make = || -> Result<Vec<Box<dyn Sink>>> {
         shared.stages.iter().map(|stage| sink::make(&stage.stage, &room)).collect()
     };
@@ -191,7 +197,7 @@ fn work(shared: &Shared<'_>, needs: ReadNeeds, statistics: &mut RunStatistics) -
     match shared.options.scheduler {
         Scheduler::Synchronous => {
             for worker in &mut workers {
-                worker.run()?;
+                loud(|| worker.run())?;
             }
         }
         Scheduler::Threads => run_on_threads(&mut workers)?,
@@ -206,13 +212,18 @@ fn work(shared: &Shared<'_>, needs: ReadNeeds, statistics: &mut RunStatistics) -
             None => joined = Some(worker.sinks),
             Some(all) => {
                 for (sink, other) in all.iter_mut().zip(worker.sinks) {
-                    sink.join(other)?;
+                    loud(|| sink.join(other))?;
                 }
             }
         }
     }
     statistics.seconds.finish += start.elapsed().as_secs_f64();
     Ok(joined.unwrap_or_default())
+}
+
+/// A panic, of a function of the user's perhaps, ends the run and not the program.
+fn loud<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::internal("a run panicked")))
 }
 
 fn run_on_threads(workers: &mut [Worker<'_>]) -> Result<()> {

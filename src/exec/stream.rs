@@ -15,6 +15,9 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// No more than this share of the memory limit is held back.
+const HELD_SHARE: usize = 16;
+
 /// How many batches may wait for the caller.
 const AHEAD: usize = 8;
 
@@ -127,6 +130,8 @@ impl Drop for BatchStream {
 pub fn stream(plan: LogicalPlan, mut options: RunOptions, hold_bytes: usize) -> Result<BatchStream> {
     let schema = plan.answer_schema()?;
     let (sender, receiver) = sync_channel(AHEAD);
+    // What is held back is not on the account: it is little beside it.
+    let hold_bytes = hold_bytes.min(options.budget.limit_bytes() / HELD_SHARE);
     let cancel = options.cancel.child();
     options.cancel = cancel.clone();
     let work = move || {

@@ -8,7 +8,7 @@ use super::sink::Sink;
 use super::statistics::StageSeconds;
 
 use super::work::{PartitionWork, PassStage, RecodedField, StageWork};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::memory::{Reservation, used_bytes};
 use crate::source::{Committed, CommittedRows, Locate, PartitionId, Read, Scan, ScanScratch, SourceBatch};
 use std::collections::HashMap;
@@ -101,9 +101,7 @@ impl<'a> Worker<'a> {
     fn work(&mut self, scratch: &mut ScanScratch) -> Result<()> {
         let shared = self.shared;
         loop {
-            if shared.options.cancel.is_cancelled() {
-                return Err(Error::new(ErrorKind::Cancelled, "the run was cancelled"));
-            }
+            shared.options.cancel.check()?;
             if shared.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }

@@ -3,7 +3,7 @@
 use super::size::ByteSize;
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// An account of bytes with a limit; clones share it.
 #[derive(Clone, Debug)]
@@ -16,13 +16,39 @@ struct Account {
     /// Of them, those of results, which may have half of the limit: the work that is still to do needs the rest.
     results_bytes: AtomicUsize,
     peak_bytes: AtomicUsize,
+    /// Requests for more, and which of them is refused whatever there is, for tests.
+    requests: AtomicU64,
+    refused: Option<Refused>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    at: u64,
+    lasting: bool,
 }
 
 impl Budget {
     /// An account that refuses to hold more than `limit_bytes`.
     pub fn new(limit_bytes: usize) -> Self {
+        Budget::with(limit_bytes, None)
+    }
+
+    fn with(limit_bytes: usize, refused: Option<Refused>) -> Self {
         let [held_bytes, results_bytes, peak_bytes] = Default::default();
-        Budget(Arc::new(Account { limit_bytes, held_bytes, results_bytes, peak_bytes }))
+        let requests = AtomicU64::new(0);
+        Budget(Arc::new(Account { limit_bytes, held_bytes, results_bytes, peak_bytes, requests, refused }))
+    }
+
+    /// An account that refuses its `at`-th request, counted from one, whatever there is, and if `lasting` all behind it.
+    #[doc(hidden)]
+    pub fn refusing(limit_bytes: usize, at: u64, lasting: bool) -> Self {
+        Budget::with(limit_bytes, Some(Refused { at, lasting }))
+    }
+
+    /// How often more was asked of an account that [refuses](Budget::refusing).
+    #[doc(hidden)]
+    pub fn requests(&self) -> u64 {
+        self.0.requests.load(Ordering::Relaxed)
     }
 
     /// An account that refuses to hold more than `limit`.
@@ -76,6 +102,12 @@ impl Budget {
     /// Books bytes; or tells how many are held.
     fn take(&self, bytes: usize, of_results: bool) -> std::result::Result<(), usize> {
         let account = &*self.0;
+        if let Some(refused) = account.refused {
+            let request = account.requests.fetch_add(1, Ordering::Relaxed) + 1;
+            if request == refused.at || refused.lasting && request > refused.at {
+                return Err(self.held_bytes());
+            }
+        }
         let book = |bytes_held: &AtomicUsize, limit: usize| {
             let sum = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= limit);
             bytes_held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum)
@@ -129,6 +161,12 @@ impl Reservation {
         }
         self.bytes = bytes;
         Ok(())
+    }
+
+    /// Takes over what another holds of the same account.
+    pub(crate) fn absorb(&mut self, mut other: Reservation) {
+        debug_assert!(Arc::ptr_eq(&self.budget.0, &other.budget.0) && self.of_results == other.of_results);
+        self.bytes += std::mem::take(&mut other.bytes);
     }
 
     /// The limit of the account.

@@ -8,6 +8,7 @@
 //! so nothing is left of it however the process ends; what comes back from disk is what went there.
 
 mod budget;
+mod disk;
 mod held;
 mod machine;
 mod rows;
@@ -16,6 +17,8 @@ mod spill;
 mod temporary;
 
 pub use budget::{Budget, Reservation};
+#[doc(hidden)]
+pub use disk::Disk;
 pub(crate) use held::{HeldBuffers, held_bytes, used_bytes, without_unused_text};
 pub use machine::MEMORY_VARIABLE;
 pub(crate) use rows::RowStore;

@@ -67,6 +67,7 @@ pub(crate) struct RowStore {
     /// Behind the parts in memory.
     buffers: HeldBuffers,
     held: Reservation,
+    spill: Spill,
     file: Arc<SpillFile>,
 }
 
@@ -76,6 +77,7 @@ impl RowStore {
             parts: Vec::new(),
             buffers: HeldBuffers::default(),
             held: budget.reservation_of_results(),
+            spill: spill.clone(),
             file: Arc::new(spill.file()),
         }
     }
@@ -83,8 +85,9 @@ impl RowStore {
     /// Takes the next rows.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// Those of the disk, and `Cancelled`.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        self.spill.check()?;
         if batch.num_rows() == 0 {
             return Ok(());
         }

@@ -4,9 +4,11 @@
 //! The file has no name, so nothing is left of it however the run ends. All files of a run share the account of their
 //! [`Spill`], which has a cap.
 
+use super::disk::{Disk, RealDisk, read_all, write_all};
 use super::held::held_bytes;
 use super::size::ByteSize;
 use super::temporary::{DIRECTORY_VARIABLE, Unlinked, limit_of};
+use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
@@ -14,7 +16,6 @@ use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,15 +26,27 @@ pub const SPILL_LIMIT_VARIABLE: &str = "OUTCROP_SPILL_LIMIT";
 
 /// Where what does not fit in memory goes, and how much of it has gone there; clones share the account.
 #[derive(Clone, Debug, Default)]
-pub struct Spill(Arc<Account>);
+pub struct Spill {
+    account: Arc<Account>,
+    /// Nothing is spilled any more when it is cancelled.
+    cancel: CancelToken,
+}
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Account {
     directory: Option<PathBuf>,
     limit_bytes: Option<u64>,
+    disk: Arc<dyn Disk>,
     held_bytes: AtomicU64,
     peak_bytes: AtomicU64,
     written_bytes: AtomicU64,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        let (held_bytes, peak_bytes, written_bytes) = Default::default();
+        Account { directory: None, limit_bytes: None, disk: Arc::new(RealDisk), held_bytes, peak_bytes, written_bytes }
+    }
 }
 
 impl Spill {
@@ -41,22 +54,42 @@ impl Spill {
     /// that is writable and not in memory), at most `limit_bytes` at a time (default: `$OUTCROP_SPILL_LIMIT`; else nine
     /// tenths of what is free there).
     pub fn new(directory: Option<PathBuf>, limit_bytes: Option<u64>) -> Self {
-        Spill(Arc::new(Account { directory, limit_bytes, ..Account::default() }))
+        Spill { account: Arc::new(Account { directory, limit_bytes, ..Account::default() }), ..Spill::default() }
+    }
+
+    /// As [`Spill::new`], by way of a disk that may fail.
+    #[doc(hidden)]
+    pub fn on_disk(directory: Option<PathBuf>, limit_bytes: Option<u64>, disk: Arc<dyn Disk>) -> Self {
+        let account = Account { directory, limit_bytes, disk, ..Account::default() };
+        Spill { account: Arc::new(account), ..Spill::default() }
+    }
+
+    /// The same account, for a run that this token stops.
+    pub(crate) fn until(&self, cancel: &CancelToken) -> Self {
+        Spill { account: Arc::clone(&self.account), cancel: cancel.clone() }
+    }
+
+    /// Whether the run may go on.
+    ///
+    /// # Errors
+    /// `Cancelled` when it may not.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.cancel.check()
     }
 
     /// Bytes on disk now.
     pub fn held_bytes(&self) -> u64 {
-        self.0.held_bytes.load(Ordering::Relaxed)
+        self.account.held_bytes.load(Ordering::Relaxed)
     }
 
     /// The most bytes on disk at any time.
     pub fn peak_bytes(&self) -> u64 {
-        self.0.peak_bytes.load(Ordering::Relaxed)
+        self.account.peak_bytes.load(Ordering::Relaxed)
     }
 
     /// Bytes written, those that are gone again included.
     pub fn written_bytes(&self) -> u64 {
-        self.0.written_bytes.load(Ordering::Relaxed)
+        self.account.written_bytes.load(Ordering::Relaxed)
     }
 
     /// A new file; it is made when something is appended.
@@ -66,7 +99,7 @@ impl Spill {
 
     /// The limit that was asked for.
     fn limit(&self) -> Result<u64> {
-        match self.0.limit_bytes {
+        match self.account.limit_bytes {
             Some(given) => Ok(given),
             None => Ok(limit_of(SPILL_LIMIT_VARIABLE)?.unwrap_or(u64::MAX)),
         }
@@ -74,9 +107,9 @@ impl Spill {
 
     /// Books `bytes`, if `limit` and the room for the file allow.
     fn take(&self, bytes: u64, limit: u64, file: &Unlinked) -> Result<()> {
-        let held = self.0.held_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let held = self.account.held_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if held > limit.min(file.room_bytes) {
-            self.0.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.account.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
             let cap = if limit <= file.room_bytes { "the limit on spilling" } else { "nine tenths of what was free" };
             let text = format!(
                 "{cap}, {}, is too little: {} are needed",
@@ -87,8 +120,8 @@ impl Spill {
                 "raise the memory limit, or spill to a directory with more room ({DIRECTORY_VARIABLE}, --spill-limit)"
             )));
         }
-        self.0.peak_bytes.fetch_max(held, Ordering::Relaxed);
-        self.0.written_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.account.peak_bytes.fetch_max(held, Ordering::Relaxed);
+        self.account.written_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -132,6 +165,7 @@ impl SpillFile {
     /// # Errors
     /// `Limit` beyond the cap, `Io` when the disk refuses.
     pub(crate) fn append(&self, batch: &RecordBatch) -> Result<Block> {
+        self.spill.check()?;
         let batch = compact(batch)?;
         let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
         let loaded_bytes = held_bytes(&batch);
@@ -142,7 +176,7 @@ impl SpillFile {
         drop(writer);
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if opened.is_none() {
-            let directory = self.spill.0.directory.as_deref();
+            let directory = self.spill.account.directory.as_deref();
             let file = Arc::new(Unlinked::create(directory, "what does not fit in memory")?);
             *opened = Some(Opened { file, length: 0, limit_bytes: self.spill.limit()? });
         }
@@ -152,7 +186,7 @@ impl SpillFile {
         self.spill.take(bytes.len() as u64, *limit_bytes, file)?;
         let offset = *length;
         *length += bytes.len() as u64;
-        file.file.write_all_at(&bytes, offset).map_err(|error| self.refused(&error, file))?;
+        write_all(&*self.spill.account.disk, &file.file, &bytes, offset).map_err(|error| self.refused(&error, file))?;
         let checksum = XxHash3_64::oneshot(&bytes);
         Ok(Block { offset, bytes: bytes.len(), checksum, rows: batch.num_rows(), loaded_bytes })
     }
@@ -167,7 +201,7 @@ impl SpillFile {
         let file = file.ok_or_else(|| Error::internal("a block of a spill file that does not exist"))?;
         let place = |error: Error| error.in_file(&file.directory.display().to_string());
         let mut bytes = vec![0; block.bytes];
-        file.file.read_exact_at(&mut bytes, block.offset).map_err(|error| {
+        read_all(&*self.spill.account.disk, &file.file, &mut bytes, block.offset).map_err(|error| {
             place(Error::new(ErrorKind::Io, format!("what was spilled cannot be read back: {error}")))
         })?;
         if XxHash3_64::oneshot(&bytes) != block.checksum {
@@ -190,7 +224,7 @@ impl Drop for SpillFile {
     fn drop(&mut self) {
         let opened = self.opened.get_mut().unwrap_or_else(PoisonError::into_inner);
         let length = opened.as_ref().map_or(0, |opened| opened.length);
-        self.spill.0.held_bytes.fetch_sub(length, Ordering::Relaxed);
+        self.spill.account.held_bytes.fetch_sub(length, Ordering::Relaxed);
     }
 }
 
@@ -256,6 +290,7 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::FileExt;
     use arrow::array::{Int64Array, StringViewArray};
 
     fn batch(rows: i64) -> RecordBatch {

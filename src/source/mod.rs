@@ -26,6 +26,7 @@ pub mod paths;
 mod rejected;
 mod text;
 
+pub use crate::cancel::CancelToken;
 pub use rejected::{Reject, RejectedRecords};
 pub(crate) use text::TextInputs;
 
@@ -39,7 +40,6 @@ use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Something that can be scanned: a schema, and partitions on request.
 pub trait Source: fmt::Debug + Send + Sync {
@@ -425,34 +425,4 @@ pub trait Locate: Send {
 
     /// Gives memory that is not needed any more back to a worker.
     fn recycle(self: Box<Self>, scratch: &mut ScanScratch);
-}
-
-/// A flag that stops a run from outside; clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct CancelToken {
-    flag: Arc<AtomicBool>,
-    parent: Option<Arc<AtomicBool>>,
-}
-
-impl CancelToken {
-    /// A token that is not cancelled.
-    pub fn new() -> Self {
-        CancelToken::default()
-    }
-
-    /// Asks every run that holds a clone of this token to stop; it returns an error of kind `Cancelled`.
-    pub fn cancel(&self) {
-        self.flag.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether [`CancelToken::cancel`] was called.
-    pub fn is_cancelled(&self) -> bool {
-        let set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-        set(&self.flag) || self.parent.as_deref().is_some_and(set)
-    }
-
-    /// A token that is cancelled by this one, but does not cancel it.
-    pub(crate) fn child(&self) -> Self {
-        CancelToken { flag: Arc::default(), parent: Some(Arc::clone(&self.flag)) }
-    }
 }

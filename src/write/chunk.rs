@@ -28,12 +28,12 @@ pub(super) struct ChunkLimits {
 #[derive(Debug)]
 pub(super) struct Held {
     records: RecordBatch,
-    _reservation: Reservation,
+    _reservation: Arc<Reservation>,
 }
 
 impl Held {
     /// Rows, and what is reserved for them.
-    pub(super) fn new(records: RecordBatch, reservation: Reservation) -> Self {
+    pub(super) fn new(records: RecordBatch, reservation: Arc<Reservation>) -> Self {
         Held { records, _reservation: reservation }
     }
 }
@@ -147,11 +147,6 @@ impl Small {
     /// Whether there is enough to go on.
     pub(super) fn is_full(&self) -> bool {
         self.rows >= SMALL_ROWS || self.bytes >= SMALL_BYTES
-    }
-
-    /// Bytes of the values in it.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
     }
 
     /// All rows in one batch, if there are any.
@@ -289,7 +284,7 @@ mod tests {
             let records = batch.slice(start, piece.min(batch.num_rows() - start));
             start += records.num_rows();
             let (rows_of_piece, bytes) = (0..records.num_rows(), value_bytes(&records));
-            let held = Held::new(records, Budget::unlimited().reservation("test"));
+            let held = Held::new(records, Arc::new(Budget::unlimited().reservation("test")));
             let part = Part { held: Arc::new(held), rows: rows_of_piece };
             cuts.extend(chunker.push(part, bytes, limits).iter().map(rows));
         }

@@ -32,8 +32,6 @@ pub(super) struct Routed {
     /// The place that each row had before; empty if it is the same.
     pub(super) input_rows: Vec<u32>,
     pub(super) folders: Vec<RoutedFolder>,
-    /// Bytes of the values.
-    pub(super) bytes: u64,
 }
 
 /// The rows of one folder.
@@ -50,7 +48,7 @@ impl Routed {
     pub(super) fn whole(records: RecordBatch) -> Self {
         let bytes = value_bytes(&records);
         let folder = RoutedFolder { name: Arc::from(""), rows: 0..records.num_rows(), bytes };
-        Routed { records, input_rows: Vec::new(), folders: vec![folder], bytes }
+        Routed { records, input_rows: Vec::new(), folders: vec![folder] }
     }
 
     /// The place before sorting of the row that is now `row`.
@@ -124,7 +122,7 @@ impl Router {
             start = range.end;
             RoutedFolder { name: folder.into(), bytes: per_row[range.clone()].iter().sum(), rows: range }
         });
-        Ok(Routed { records: stored, input_rows, folders: folders.collect(), bytes: per_row.iter().sum() })
+        Ok(Routed { records: stored, input_rows, folders: folders.collect() })
     }
 }
 

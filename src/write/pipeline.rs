@@ -15,7 +15,7 @@ use super::files::{Appender, Encoded, Encoder, OutFile, writing};
 use super::folders::{Routed, Router};
 use crate::atomic::Partial;
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory::{Budget, Reservation};
+use crate::memory::{Budget, Reservation, used_bytes};
 use arrow::array::RecordBatch;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -25,6 +25,12 @@ use std::time::Duration;
 /// So many files may be open. Then the one written to longest ago is closed; when its folder gets more rows, text is
 /// appended to it, and other formats begin another file. The number is fixed, because it shows in what files there are.
 const MAX_OPEN: usize = 100;
+
+/// For whom rows are reserved that wait to be encoded, in messages.
+const WRITING: &str = "writing";
+
+/// How long a worker waits for others before it looks whether it still has to.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Where the bytes go.
 pub(super) enum Place {
@@ -52,7 +58,6 @@ struct Cutter {
     next_number: u64,
     rows: u64,
     epoch_bytes: u64,
-    budget: Budget,
     /// For what is in `small`.
     reservation: Reservation,
 }
@@ -60,8 +65,8 @@ struct Cutter {
 /// Appends chunks.
 struct Tail {
     next_number: u64,
-    /// Chunks encoded before their turn.
-    waiting: BTreeMap<u64, (Chunk, Encoded)>,
+    /// Chunks encoded before their turn, and what is reserved for each.
+    waiting: BTreeMap<u64, (Chunk, Encoded, Reservation)>,
     open: BTreeMap<Arc<str>, OpenFile>,
     /// How many files were begun in a folder.
     begun: BTreeMap<Arc<str>, u64>,
@@ -97,6 +102,7 @@ pub(super) struct Pipeline {
     router: Option<Router>,
     limits: ChunkLimits,
     settings: Settings,
+    budget: Budget,
     cutter: Mutex<Cutter>,
     queue: Mutex<VecDeque<Chunk>>,
     tail: Mutex<Tail>,
@@ -128,7 +134,7 @@ impl Drop for Guard<'_> {
 
 impl Tail {
     /// The chunk that is next, if it is encoded.
-    fn take_next(&mut self) -> Option<(Chunk, Encoded)> {
+    fn take_next(&mut self) -> Option<(Chunk, Encoded, Reservation)> {
         self.waiting.remove(&self.next_number)
     }
 }
@@ -156,8 +162,7 @@ impl Pipeline {
             next_number: 0,
             rows: 0,
             epoch_bytes: 0,
-            budget: budget.clone(),
-            reservation: budget.reservation("writing"),
+            reservation: budget.reservation(WRITING),
         };
         let tail = Tail {
             next_number: 0,
@@ -175,6 +180,7 @@ impl Pipeline {
             when_empty,
             router,
             settings,
+            budget: budget.clone(),
             cutter: Mutex::new(cutter),
             queue: Mutex::default(),
             tail: Mutex::new(tail),
@@ -204,6 +210,8 @@ impl Pipeline {
 
     /// Takes the next rows, as [`Pipeline::prepare`] left them.
     pub(super) fn take(&self, records: RecordBatch, routed: Option<Routed>, stopped: &dyn Fn() -> bool) -> Result<()> {
+        // Of rows that are put together with others, both are there for a moment.
+        let own = self.reserve(used_bytes([&records].into_iter()), stopped)?;
         let mut chunks = Vec::new();
         {
             let mut cutter = lock(&self.cutter);
@@ -213,13 +221,12 @@ impl Pipeline {
                     if cutter.small.is_full() {
                         self.take_small(&mut cutter, &mut chunks)?;
                     }
-                    let bytes = cutter.small.bytes();
-                    cutter.reservation.resize(usize::try_from(bytes).unwrap_or(usize::MAX))?;
+
+                    cutter.reservation.absorb(own);
                 }
                 Some(routed) => {
                     self.take_small(&mut cutter, &mut chunks)?;
-                    cutter.reservation.resize(0)?;
-                    self.take_routed(&mut cutter, records, routed, &mut chunks)?;
+                    self.take_routed(&mut cutter, records, routed, Arc::new(own), &mut chunks)?;
                 }
             }
         }
@@ -233,7 +240,9 @@ impl Pipeline {
             None => Ok(()),
             Some(records) => {
                 let routed = self.route(&records)?;
-                self.take_routed(cutter, records, routed, chunks)
+                let nothing = self.budget.reservation(WRITING);
+                let own = std::mem::replace(&mut cutter.reservation, nothing);
+                self.take_routed(cutter, records, routed, Arc::new(own), chunks)
             }
         }
     }
@@ -245,23 +254,43 @@ impl Pipeline {
         cutter: &mut Cutter,
         mut records: RecordBatch,
         mut routed: Routed,
+        own: Arc<Reservation>,
         chunks: &mut Vec<Chunk>,
     ) -> Result<()> {
         if self.router.is_none() {
-            return cutter.push(routed, self.limits, chunks);
+            cutter.push(routed, own, self.limits, chunks);
+            return Ok(());
         }
         loop {
             let bytes = value_bytes(&records) + ROW_OVERHEAD_BYTES * records.num_rows() as u64;
             if cutter.epoch_bytes + bytes < self.settings.epoch_bytes {
                 cutter.epoch_bytes += bytes;
-                return cutter.push(routed, self.limits, chunks);
+                cutter.push(routed, own, self.limits, chunks);
+                return Ok(());
             }
             let room = self.settings.epoch_bytes - cutter.epoch_bytes;
             let rows = rows_until(&records, records.num_rows(), room, ROW_OVERHEAD_BYTES);
-            cutter.push(self.route(&records.slice(0, rows))?, self.limits, chunks)?;
+            cutter.push(self.route(&records.slice(0, rows))?, Arc::clone(&own), self.limits, chunks);
             cutter.end_epoch(chunks);
             records = records.slice(rows, records.num_rows() - rows);
             routed = self.route(&records)?;
+        }
+    }
+
+    /// Memory for rows: if there is none, what has been cut is written first.
+    fn reserve(&self, bytes: usize, stopped: &dyn Fn() -> bool) -> Result<Reservation> {
+        let mut own = self.budget.reservation(WRITING);
+        loop {
+            let Err(refusal) = own.resize(bytes) else { return Ok(own) };
+            let cut = lock(&self.cutter).next_number;
+            if self.help(stopped)? {
+                continue;
+            }
+            let tail = lock(&self.tail);
+            if tail.next_number >= cut || tail.failed || stopped() {
+                return Err(refusal);
+            }
+            drop(self.appended.wait_timeout(tail, PATIENCE));
         }
     }
 
@@ -275,8 +304,19 @@ impl Pipeline {
         let guard = Guard { pipeline: self, well: false };
         let window = 2 * self.settings.workers as u64 + 2;
         let mut tail = lock(&self.tail);
-        while chunk.number >= tail.next_number + window && !tail.failed && !stopped() {
-            let waited = self.appended.wait_timeout(tail, Duration::from_millis(50));
+        let bytes = chunk.cut.bytes;
+        // Columns of it are copied, and there is what it becomes.
+        let copies = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(2);
+        let mut own = self.budget.reservation("encoding what is written");
+        let mut refused = Ok(());
+        while chunk.number >= tail.next_number + window || {
+            refused = own.resize(copies);
+            refused.is_err() && chunk.number > tail.next_number
+        } {
+            if tail.failed || stopped() {
+                break;
+            }
+            let waited = self.appended.wait_timeout(tail, PATIENCE);
             tail = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         if tail.failed || stopped() {
@@ -284,12 +324,12 @@ impl Pipeline {
             return Ok(false);
         }
         drop(tail);
-        let bytes = chunk.cut.bytes;
+        refused?;
         let parts = std::mem::take(&mut chunk.cut.parts);
         let encoded = self.encoder.encode(parts.iter().map(Part::records).collect(), bytes)?;
         drop(parts);
         let mut tail = lock(&self.tail);
-        tail.waiting.insert(chunk.number, (chunk, encoded));
+        tail.waiting.insert(chunk.number, (chunk, encoded, own));
         while !tail.failed
             && let Some(next) = tail.take_next()
         {
@@ -304,7 +344,7 @@ impl Pipeline {
         Ok(true)
     }
 
-    fn append(&self, tail: &mut Tail, (chunk, encoded): (Chunk, Encoded)) -> Result<()> {
+    fn append(&self, tail: &mut Tail, (chunk, encoded, _own): (Chunk, Encoded, Reservation)) -> Result<()> {
         if !tail.open.contains_key(&chunk.folder) {
             if tail.open.len() >= MAX_OPEN {
                 let oldest = tail.open.iter().min_by_key(|(_, file)| file.last_number);
@@ -405,11 +445,9 @@ fn cancelled() -> Error {
 }
 
 impl Cutter {
-    fn push(&mut self, routed: Routed, limits: ChunkLimits, chunks: &mut Vec<Chunk>) -> Result<()> {
+    fn push(&mut self, routed: Routed, own: Arc<Reservation>, limits: ChunkLimits, chunks: &mut Vec<Chunk>) {
         self.rows += routed.records.num_rows() as u64;
-        let mut reservation = self.budget.reservation("writing");
-        reservation.resize(usize::try_from(routed.bytes).unwrap_or(usize::MAX))?;
-        let held = Arc::new(Held::new(routed.records.clone(), reservation));
+        let held = Arc::new(Held::new(routed.records.clone(), own));
         let mut complete = Vec::new();
         for folder in &routed.folders {
             let part = Part { held: Arc::clone(&held), rows: folder.rows.clone() };
@@ -427,7 +465,6 @@ impl Cutter {
         for (_, folder, cut) in complete {
             chunks.push(self.chunk(folder, cut));
         }
-        Ok(())
     }
 
     fn chunk(&mut self, folder: &Arc<str>, cut: Cut) -> Chunk {

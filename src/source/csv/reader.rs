@@ -16,7 +16,9 @@ use crate::source::text::{Before, Between, Joint, ReadText, TextReader, Told};
 use crate::source::{Committed, Named, ScanRequest, ScanScratch};
 
 /// Bytes of an index of the fields of a batch, a byte of text.
-const INDEX_BYTES_PER_TEXT: usize = 8;
+const INDEX_BYTES_PER_TEXT: usize = 4;
+/// Bytes of a field and what ends it; records may have shorter ones, if they are few.
+const LEAST_FIELD_BYTES: usize = 2;
 
 /// A carry from this length on waits until it has doubled before it is looked at again.
 const PATIENT_FROM_BYTES: usize = 1 << 20;
@@ -48,8 +50,8 @@ impl TextReader for Reader {
     }
 
     fn rows_bytes(&self, text_bytes: usize) -> usize {
-        // A record is as long as it has fields, if all are empty; an index points at the fields of a batch.
-        let rows = text_bytes / self.rules.fields.max(2);
+        // A field is rarely a single character; an index points at the fields of a batch.
+        let rows = text_bytes / (LEAST_FIELD_BYTES * self.rules.fields.max(2));
         let index_bytes = INDEX_BYTES_PER_TEXT * self.batch_bytes.min(text_bytes);
         text_bytes + rows.saturating_mul(ScanRequest::row_bytes(&self.schema)) + index_bytes
     }

@@ -6,8 +6,8 @@ use super::zstd::window_bytes;
 use crate::memory::{Budget, ByteSize, Reservation};
 use std::io;
 
-/// A decoder of bzip2 blocks, and the stored bytes of a block.
-const BZIP2_BYTES: usize = (21 << 20) + 2_400_000;
+/// A decoder of bzip2 blocks, of which some lanes are hardly touched, and the stored bytes of a block.
+const BZIP2_BYTES: usize = (12 << 20) + 2_400_000;
 /// The stored bytes that a bzip2 file is looked through for blocks: the windows that candidates lie in.
 const BZIP2_WINDOWS_BYTES: usize = 3 << 20;
 /// Looked through for the next member of a gzip file.

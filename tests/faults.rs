@@ -1,0 +1,242 @@
+//! What goes wrong with memory and disk: refusals at every reservation, disks that are full, short, deaf or forgetful,
+//! users' functions that panic. Always a right answer or one clear error, and nothing is held or left behind.
+
+mod common;
+
+use common::{Random, compress, shown};
+use outcrop::arrow::array::RecordBatch;
+use outcrop::error::{Error, ErrorKind};
+use outcrop::frame::{DataFrame, LazyFrame, Runner, scan};
+use outcrop::memory::{Budget, Disk, Spill};
+use outcrop::source::CancelToken;
+use outcrop::write::WriteOptions;
+use std::fmt::Write;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Groups, sorted rows, the first of them, and rows in input order.
+const QUESTIONS: [&str; 5] = [
+    "count(*) as n, mean(x), min(t), last(i) by i, t",
+    "sum(x), count(t)",
+    "k, i, x, t sort x desc, i, t",
+    "t, i sort t, i desc limit 7",
+    "i, t where i > -50",
+];
+
+fn table(folder: &Path, ending: &str, records: usize) -> PathBuf {
+    let mut random = Random::new(5);
+    let path = folder.join(format!("in.{ending}"));
+    let mut text = String::from("k,i,x,t\n");
+    for row in 0..records {
+        let text_of_row = format!("\"a text, of some length {}\"", random.below(1000));
+        writeln!(text, "{},{},{}.5,{text_of_row}", row % 7, random.below(200) as i64 - 100, random.below(500)).unwrap();
+    }
+    std::fs::write(&path, compress(text.as_bytes(), ending, &mut random)).unwrap();
+    path
+}
+
+/// The file in another format.
+fn converted(from: &Path, ending: &str) -> PathBuf {
+    let path = from.with_file_name(format!("in.{ending}"));
+    let options = WriteOptions::of_file_name(&path).unwrap();
+    Runner::new().write(&scan(from).unwrap(), &path, options).unwrap();
+    path
+}
+
+fn runner(threads: usize) -> Runner {
+    Runner::new().threads(threads).piece_bytes(3000).batch_bytes(1500)
+}
+
+/// The answers, and the smallest limit for them.
+fn expected(frame: &LazyFrame, question: &str) -> (String, usize) {
+    let run = runner(1).run::<_, DataFrame>(frame.ask(question).unwrap()).unwrap();
+    (shown(&run.value), run.statistics.least_memory_bytes as usize)
+}
+
+#[test]
+fn a_refusal_at_any_reservation_ends_in_the_answer_or_one_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = table(folder.path(), "csv", 120);
+    let gz = table(folder.path(), "csv.gz", 120);
+    let files = [converted(&csv, "parquet"), converted(&csv, "arrow"), converted(&csv, "ndjson"), gz, csv];
+    let (mut answered, mut refused) = (0, 0);
+    for file in &files {
+        let frame = scan(file).unwrap();
+        for question in QUESTIONS {
+            let (expected, least) = expected(&frame, question);
+            for lasting in [false, true] {
+                for at in 1.. {
+                    // Scarce, so that what is refused has been asked for where there are runs on disk already.
+                    let budget = Budget::refusing(least + (96 << 10), at, lasting);
+                    let spill = Spill::default();
+                    let how = format!("{} {question}, refused at {at}, lasting {lasting}", file.display());
+                    let run = runner(1).budget(budget.clone()).spill(spill.clone());
+                    match run.compute::<_, DataFrame>(frame.ask(question).unwrap()) {
+                        Ok(answer) => {
+                            assert_eq!(expected, shown(&answer), "{how}");
+                            answered += 1;
+                        }
+                        Err(error) => {
+                            assert_eq!(error.kind(), ErrorKind::Limit, "{how}: {error}");
+                            assert!(error.to_string().contains("memory limit"), "{how}: {error}");
+                            refused += 1;
+                        }
+                    }
+                    assert_eq!((budget.held_bytes(), spill.held_bytes()), (0, 0), "{how}");
+                    if budget.requests() < at {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    assert!(answered > 100 && refused > 100, "{answered} answered, {refused} refused");
+}
+
+/// What a disk does at the `at`-th read or write.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    ShortWrite,
+    InterruptedWrite,
+    FullDisk,
+    DeafDisk,
+    ShortRead,
+    LostRead,
+    UnreadableRead,
+    ChangedRead,
+    Cancel,
+    Panic,
+}
+
+#[derive(Debug)]
+struct FaultyDisk {
+    fault: Fault,
+    at: u64,
+    reads: AtomicU64,
+    writes: AtomicU64,
+    token: CancelToken,
+}
+
+impl Disk for FaultyDisk {
+    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let is_due = self.writes.fetch_add(1, Ordering::Relaxed) + 1 == self.at;
+        match self.fault {
+            Fault::ShortWrite if is_due => file.write_at(&bytes[..bytes.len().div_ceil(2)], offset),
+            Fault::InterruptedWrite if is_due => Err(io::ErrorKind::Interrupted.into()),
+            Fault::FullDisk if is_due => Err(io::ErrorKind::StorageFull.into()),
+            Fault::DeafDisk if is_due => Ok(0),
+            Fault::Panic if is_due => panic!("the disk driver panics"),
+            Fault::Cancel if is_due => {
+                self.token.cancel();
+                file.write_at(bytes, offset)
+            }
+            _ => file.write_at(bytes, offset),
+        }
+    }
+
+    fn read_at(&self, file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let is_due = self.reads.fetch_add(1, Ordering::Relaxed) + 1 == self.at;
+        match self.fault {
+            Fault::ShortRead if is_due => {
+                let half = into.len().div_ceil(2);
+                file.read_at(&mut into[..half], offset)
+            }
+            Fault::LostRead if is_due => Ok(0),
+            Fault::UnreadableRead if is_due => Err(io::Error::other("input/output error")),
+            Fault::ChangedRead if is_due => {
+                let count = file.read_at(into, offset)?;
+                into[count / 2] ^= 0x10;
+                Ok(count)
+            }
+            _ => file.read_at(into, offset),
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fails_at_any_block_ends_in_the_answer_or_one_clear_error() {
+    use Fault::{
+        Cancel, ChangedRead, DeafDisk, FullDisk, InterruptedWrite, LostRead, Panic, ShortRead, ShortWrite,
+        UnreadableRead,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("spill");
+    std::fs::create_dir(&place).unwrap();
+    let frame = scan(table(folder.path(), "csv", 1500)).unwrap();
+    let (mut answered, mut failed) = (0, 0);
+    // Groups that come back from the disk are put together in a second pass, which needs more.
+    for (question, room) in [(QUESTIONS[0], 640 << 10), (QUESTIONS[2], 64 << 10), (QUESTIONS[4], 64 << 10)] {
+        let (expected, least) = expected(&frame, question);
+        let faults = [
+            ShortWrite, InterruptedWrite, FullDisk, DeafDisk, ShortRead, LostRead, UnreadableRead, ChangedRead, Cancel,
+            Panic,
+        ];
+        for fault in faults {
+            for at in [1, 2, 3, 5, 8, 13] {
+                let token = CancelToken::new();
+                let (reads, writes) = Default::default();
+                let disk = Arc::new(FaultyDisk { fault, at, reads, writes, token: token.clone() });
+                let spill = Spill::on_disk(Some(place.clone()), None, Arc::clone(&disk) as Arc<dyn Disk>);
+                let budget = Budget::new(least + room);
+                let run = runner(2).budget(budget.clone()).spill(spill.clone()).cancel(token);
+                let how = format!("{question}: {fault:?} at {at}");
+                let outcome = run.compute::<_, DataFrame>(frame.ask(question).unwrap());
+                let outcome = outcome.and_then(|answer| {
+                    // What is on disk is read when it is wanted.
+                    answer.batches().collect::<Result<Vec<RecordBatch>, Error>>()?;
+                    Ok(shown(&answer))
+                });
+                assert!(disk.writes.load(Ordering::Relaxed) > 0, "{how}: nothing is spilled");
+                match outcome {
+                    Ok(answer) => {
+                        assert_eq!(expected, answer, "{how}");
+                        answered += 1;
+                    }
+                    Err(error) => {
+                        let kind = match fault {
+                            Cancel => ErrorKind::Cancelled,
+                            Panic => ErrorKind::Internal,
+                            _ => ErrorKind::Io,
+                        };
+                        assert_eq!(error.kind(), kind, "{how}: {error}");
+                        assert!(!matches!(fault, ShortWrite | InterruptedWrite | ShortRead), "{how}: {error}");
+                        failed += 1;
+                    }
+                }
+                assert_eq!((budget.held_bytes(), spill.held_bytes()), (0, 0), "{how}");
+                assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0, "{how}");
+            }
+        }
+    }
+    assert!(answered > 40 && failed > 40, "{answered} answered, {failed} failed");
+}
+
+#[test]
+fn a_function_that_panics_ends_the_run_with_an_error_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("spill");
+    std::fs::create_dir(&place).unwrap();
+    let frame = scan(table(folder.path(), "csv", 1500)).unwrap().select(["i", "t"]);
+    let schema = frame.schema().unwrap();
+    for at in [1, 4, 20] {
+        let calls = Arc::new(AtomicU64::new(0));
+        let panics = frame.map_partitions(Arc::clone(&schema), move |batch: RecordBatch| {
+            assert!(calls.fetch_add(1, Ordering::Relaxed) + 1 < at, "a function of the user's");
+            Ok(batch)
+        });
+        for question in ["count(*) by i, t", "i, t sort t", "i, t"] {
+            for threads in [1, 3] {
+                let (budget, spill) = (Budget::new(1 << 20), Spill::new(Some(place.clone()), None));
+                let run = runner(threads).budget(budget.clone()).spill(spill.clone());
+                let error = run.compute::<_, DataFrame>(panics.ask(question).unwrap()).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Internal, "{question} at {at}: {error}");
+                assert_eq!((budget.held_bytes(), spill.held_bytes()), (0, 0), "{question} at {at}");
+                assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0);
+            }
+        }
+    }
+}
