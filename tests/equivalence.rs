@@ -70,7 +70,7 @@ fn answers_do_not_depend_on_threads_partitions_batches_memory_or_company() {
             }
             assert_eq!(expected.statistics.records_read, found.statistics.records_read);
             assert_eq!(expected.statistics.rows_kept, found.statistics.rows_kept);
-            let scarce = Budget::new((1200 << 10) + random.below(400 << 10));
+            let scarce = Budget::new((1700 << 10) + random.below(400 << 10));
             let found = answers_to(&QUESTIONS, &frame, &runner.budget(scarce.clone()));
             for (question, (expected, found)) in QUESTIONS.iter().zip(expected_text.iter().zip(&found.value)) {
                 let how = format!("seed {seed} round {round} threads {threads} piece {piece} batch {batch}");

@@ -2,9 +2,7 @@
 //! `Arc<dyn Aggregate>`.
 
 use super::holistic::Share;
-use super::{
-    Aggregate, Constant, Count, DistinctCount, Edge, Extreme, Mean, Mode, Quantile, Spread, StringAgg, Sum,
-};
+use super::{Aggregate, Constant, Count, DistinctCount, Edge, Extreme, Mean, Mode, Quantile, Spread, StringAgg, Sum};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use std::sync::Arc;
 

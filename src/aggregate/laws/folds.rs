@@ -5,8 +5,8 @@ use super::oracle::{BITS, nearest, units};
 use super::samples::{Sample, samples};
 use super::{GROUPS, show};
 use crate::aggregate::holistic::{Chunk, Share, Stretch};
-use crate::aggregate::{Aggregate, Constant, Fold, Over, Quantile, StringAgg, all};
 use crate::aggregate::rounding::NAN;
+use crate::aggregate::{Aggregate, Constant, Fold, Over, Quantile, StringAgg, all};
 use crate::batch::Mask;
 use arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int64Array, StringViewArray, UInt32Array, make_comparator, new_null_array,

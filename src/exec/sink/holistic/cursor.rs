@@ -1,8 +1,8 @@
 //! Folding over sorted values, one group after the other.
 
 use super::table::Sorted;
-use crate::aggregate::holistic::{Chunk, Stretch};
 use crate::aggregate::Fold;
+use crate::aggregate::holistic::{Chunk, Stretch};
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_empty_array};
@@ -87,8 +87,10 @@ impl<'a> Cursor<'a> {
     }
 
     fn load(&mut self) -> Result<()> {
-        let batch = self.batches.next().ok_or_else(|| Error::internal("a group has fewer values than were counted"))??;
-        let column = |at: usize| batch.columns().get(at).ok_or_else(|| Error::internal("a table of values lacks columns"));
+        let batch =
+            self.batches.next().ok_or_else(|| Error::internal("a group has fewer values than were counted"))??;
+        let column =
+            |at: usize| batch.columns().get(at).ok_or_else(|| Error::internal("a table of values lacks columns"));
         self.values = column(self.value)?.clone();
         self.counts = match self.counted {
             true => column(self.value + 1)?.as_primitive_opt::<Int64Type>().map(|counts| counts.values().clone()),
