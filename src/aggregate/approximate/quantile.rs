@@ -126,3 +126,47 @@ impl Store for Samples {
         self.samples.capacity() * size_of::<Sample>() + self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::GroupIds;
+    use crate::batch::RowOrigin;
+    use arrow::array::{AsArray, Int64Array};
+    use arrow::datatypes::Float64Type;
+
+    /// The quantile of values in the order of their positions.
+    fn found(values: impl Iterator<Item = i64>, share: f64) -> f64 {
+        let aggregate = ApproxQuantile::new(Share::new(share).unwrap());
+        let mut states = aggregate.states(&[DataType::Int64]).unwrap();
+        states.grow(1);
+        let values: ArrayRef = Arc::new(values.collect::<Int64Array>());
+        let origin = RowOrigin::consecutive(0);
+        let rows = Rows { groups: GroupIds::One(values.len()), mask: None, origin: &origin };
+        states.update(&[values], &rows).unwrap();
+        states.finish(0..1).unwrap().as_primitive::<Float64Type>().value(0)
+    }
+
+    #[test]
+    fn ranks_stay_within_the_bound_in_orders_that_hurt_sketches() {
+        const ROWS: i64 = 200_000;
+        type Order = fn(i64) -> i64;
+        let orders: [(&str, Order); 6] = [
+            ("ascending", |row| row),
+            ("descending", |row| ROWS - 1 - row),
+            ("organ pipe", |row| if row % 2 == 0 { row / 2 } else { ROWS - 1 - row / 2 }),
+            ("sawtooth of the size of a sample", |row| row % 32_768 * 6 + row / 32_768),
+            ("low bits of the position first", |row| (row as u64).reverse_bits() as i64 >> 46),
+            ("multiples of the position", |row| row * 65_537 % ROWS),
+        ];
+        for (name, order) in orders {
+            let mut sorted: Vec<i64> = (0..ROWS).map(order).collect();
+            sorted.sort_unstable();
+            for share in [0.01, 0.25, 0.5, 0.95] {
+                let value = found((0..ROWS).map(order), share);
+                let rank = sorted.partition_point(|other| (*other as f64) < value) as f64 / ROWS as f64;
+                assert!((rank - share).abs() < 0.015, "{name}: rank {rank} for {share}");
+            }
+        }
+    }
+}
