@@ -38,6 +38,21 @@ fn answers_in_every_format() {
     }
 }
 
+/// Quantiles and distinct counts are those of DuckDB 2.0 on the same files.
+#[test]
+fn values_of_groups_at_once() {
+    insta::assert_snapshot!(outcrop(&[
+        "ask",
+        "testdata/airline/*.csv.bz2",
+        "-q",
+        "median(ArrDelay), quantile(ArrDelay, 0.95) as q95, quantile_disc(Dest, 0.5), n_unique(FlightNum), mode(Dest) by UniqueCarrier",
+        "-q",
+        "string_agg(Dest, '-') as Dests by DayofMonth where Year = 1987 and Origin = 'SFO' and DayofMonth < 5",
+        "-q",
+        "distinct Year, UniqueCarrier where Year > 2006 sort Year desc, UniqueCarrier limit 3",
+    ]));
+}
+
 #[test]
 fn several_answers_as_tables() {
     insta::assert_snapshot!(outcrop(&["ask", YEAR, "-q", QUESTION, "-q", "max(Distance)", "--format", "table"]));

@@ -48,7 +48,8 @@ fn far(low: f64, high: f64, numerator: u64, denominator: u64) -> f64 {
     let ((a, a_exponent), (b, b_exponent)) = (parts(low), parts(high));
     let exponent = a_exponent.min(b_exponent);
     let weighted = |value: i128, shift: i32, weight: u64| (BigInt::from(value) << shift) * weight;
-    let sum = weighted(a, a_exponent - exponent, denominator - numerator) + weighted(b, b_exponent - exponent, numerator);
+    let sum =
+        weighted(a, a_exponent - exponent, denominator - numerator) + weighted(b, b_exponent - exponent, numerator);
     big_ratio(&sum, &BigUint::from(denominator), exponent.into())
 }
 
@@ -65,9 +66,8 @@ mod tests {
         };
         for _ in 0..5000 {
             let exponents = [1020 + next() % 60, 1020 + next() % 60];
-            let [a, b] = exponents.map(|exponent| {
-                f64::from_bits(next() & 1 << 52 << 11 | exponent << 52 | next() & ((1 << 52) - 1))
-            });
+            let [a, b] = exponents
+                .map(|exponent| f64::from_bits(next() & 1 << 52 << 11 | exponent << 52 | next() & ((1 << 52) - 1)));
             let denominator = [2, 10, 100, 10u64.pow(17)][next() as usize % 4];
             let numerator = 1 + next() % (denominator - 1);
             let expected = far(a, b, numerator, denominator);

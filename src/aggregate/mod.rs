@@ -13,6 +13,7 @@
 //!
 //! Aggregates that need all values of a group at once keep no state: see [`holistic`].
 
+pub mod approximate;
 mod count;
 mod edge;
 mod exact_moments;
@@ -36,6 +37,7 @@ mod text;
 mod values;
 mod wide;
 
+pub use approximate::{ApproxDistinctCount, ApproxQuantile};
 pub use count::Count;
 pub use edge::Edge;
 pub use extreme::Extreme;

@@ -3,13 +3,14 @@
 
 use super::holistic::Share;
 use super::{
-    Aggregate, Constant, Count, DistinctCount, Edge, Extreme, Mean, Mode, Quantile, Spread, StringAgg, Sum,
+    Aggregate, ApproxDistinctCount, ApproxQuantile, Constant, Count, DistinctCount, Edge, Extreme, Mean, Mode,
+    Quantile, Spread, StringAgg, Sum,
 };
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use std::sync::Arc;
 
 /// Names that users write, and the name each stands for.
-const SYNONYMS: [(&str, &str); 19] = [
+const SYNONYMS: [(&str, &str); 20] = [
     ("avg", "mean"),
     ("average", "mean"),
     ("total", "sum"),
@@ -26,6 +27,7 @@ const SYNONYMS: [(&str, &str); 19] = [
     ("count_distinct", "n_unique"),
     ("nunique", "n_unique"),
     ("n_distinct", "n_unique"),
+    ("approx_count_distinct", "approx_n_unique"),
     ("quantile_cont", "quantile"),
     ("group_concat", "string_agg"),
     ("listagg", "string_agg"),
@@ -51,6 +53,8 @@ pub fn all() -> Vec<Arc<dyn Aggregate>> {
         Arc::new(DistinctCount),
         Arc::new(Mode),
         Arc::new(StringAgg::new(",")),
+        Arc::new(ApproxDistinctCount),
+        Arc::new(ApproxQuantile::new(Share::HALF)),
     ]
 }
 
@@ -58,7 +62,7 @@ pub fn all() -> Vec<Arc<dyn Aggregate>> {
 /// aggregate.
 pub fn constants_of(name: &str) -> usize {
     match standard(&name.trim().to_lowercase()) {
-        "quantile" | "quantile_disc" | "string_agg" => 1,
+        "quantile" | "quantile_disc" | "approx_quantile" | "string_agg" => 1,
         _ => 0,
     }
 }
@@ -102,8 +106,9 @@ pub fn find_with(name: &str, arguments: usize, constants: &[Constant]) -> Result
     match (standard, arguments, constants) {
         ("quantile", 1, [Constant::Number(share)]) => Ok(Arc::new(Quantile::Interpolated(Share::new(*share)?))),
         ("quantile_disc", 1, [Constant::Number(share)]) => Ok(Arc::new(Quantile::Discrete(Share::new(*share)?))),
+        ("approx_quantile", 1, [Constant::Number(share)]) => Ok(Arc::new(ApproxQuantile::new(Share::new(*share)?))),
         ("string_agg", 1, [Constant::Text(separator)]) => Ok(Arc::new(StringAgg::new(Arc::clone(separator)))),
-        ("quantile" | "quantile_disc", ..) => {
+        ("quantile" | "quantile_disc" | "approx_quantile", ..) => {
             Err(wrong(format!("`{standard}` takes one argument and a share between 0 and 1"))
                 .hint(format!("such as {standard}(x, 0.95)")))
         }

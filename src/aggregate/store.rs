@@ -2,7 +2,7 @@
 
 use super::{GroupStates, Rows};
 use crate::error::{Error, Result};
-use arrow::array::{Array, ArrayRef, BinaryArray, FixedSizeBinaryArray};
+use arrow::array::{Array, ArrayRef, BinaryArray, BinaryViewArray, BinaryViewBuilder, FixedSizeBinaryArray};
 use arrow::buffer::{BooleanBuffer, Buffer};
 use std::any::{Any, type_name};
 use std::ops::Range;
@@ -140,6 +140,20 @@ pub(super) fn bytes_column<const N: usize>(states: impl Iterator<Item = [u8; N]>
 pub(super) fn read_bytes<S, const N: usize>(columns: &[ArrayRef], index: usize) -> Result<Vec<[u8; N]>> {
     let column = exported::<S, FixedSizeBinaryArray>(columns, index)?;
     column.iter().map(|bytes| bytes?.try_into().ok()).collect::<Option<_>>().ok_or_else(not_an_export::<S>)
+}
+
+/// A column of byte strings that may be long, one a state.
+pub(super) fn view_bytes_column(states: impl Iterator<Item = Vec<u8>>) -> Result<ArrayRef> {
+    let mut builder = BinaryViewBuilder::new();
+    for bytes in states {
+        builder.try_append_value(bytes)?;
+    }
+    Ok(Arc::new(builder.finish()))
+}
+
+/// The byte strings of a column that [`view_bytes_column`] made.
+pub(super) fn read_view_bytes<S>(columns: &[ArrayRef], index: usize) -> Result<Vec<&[u8]>> {
+    exported::<S, BinaryViewArray>(columns, index)?.iter().collect::<Option<_>>().ok_or_else(not_an_export::<S>)
 }
 
 /// A column of byte strings of any size, null where there is none.

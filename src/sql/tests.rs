@@ -58,6 +58,15 @@ fn expressions_have_one_canonical_text() {
         ("extract(Year from d)", "year(d)"),
         ("substr(a, 1, 2)", "substring(a, 1, 2)"),
         ("TRIM(a)", "trim(a)"),
+        ("median(x)", "median(x)"),
+        ("quantile(x, .95)", "quantile(x, 0.95)"),
+        ("Quantile_Cont(x, 1)", "quantile(x, 1.0)"),
+        ("quantile_disc(x, 1e-3)", "quantile_disc(x, 0.001)"),
+        ("COUNT(DISTINCT a)", "n_unique(a)"),
+        ("count(distinct (a + 1))", "n_unique(a + 1)"),
+        ("group_concat(t)", "string_agg(t, ',')"),
+        ("listagg(t, \"; \")", "string_agg(t, '; ')"),
+        ("distinct * 2", "distinct * 2"),
         ("floor(x)", "floor(x)"),
         ("Year", "Year"),
         ("make_date(Year, Month, DayofMonth)", "make_date(Year, Month, DayofMonth)"),
@@ -101,6 +110,19 @@ fn a_question_has_its_clauses_in_any_order() {
 }
 
 #[test]
+fn distinct_stands_before_a_select_list_or_is_a_column() {
+    for text in ["distinct a, b", "DISTINCT `by` where x = 1", "distinct *", "distinct (a + b) as c", "distinct *, a"] {
+        let question = parse_question(text).unwrap();
+        assert!(question.distinct && question.select[0] != col("distinct"), "{text}");
+        assert_eq!(question.select.len(), question.spans.select.len());
+    }
+    for text in ["distinct, a", "distinct as d", "distinct + 1", "distinct * 2", "distinct is null", "`distinct`", "a"]
+    {
+        assert!(!parse_question(text).unwrap().distinct, "{text}");
+    }
+}
+
+#[test]
 fn errors_underline_the_text_and_say_what_to_do() {
     let questions = [
         "",
@@ -127,7 +149,12 @@ fn errors_underline_the_text_and_say_what_to_do() {
         "upper(a, b)",
         "sum(a, b)",
         "sum(*)",
-        "count(distinct a)",
+        "sum(distinct a)",
+        "quantile(a)",
+        "quantile(a, 95)",
+        "quantile(a, b + 1)",
+        "string_agg(a, 3)",
+        "distinct 'a'",
         "sum(a) over (by b)",
         "sum(a) filter (where b)",
         "a where b where c",

@@ -5,7 +5,6 @@ use super::share::Share;
 use super::{Chunk, Fold, Nulls, Stretch};
 use crate::aggregate::extreme::any_argument;
 use crate::aggregate::fixed::Fixed;
-use crate::aggregate::interpolate::{between_floats, between_integers};
 use crate::aggregate::sum::numeric_argument;
 use crate::aggregate::text::Texts;
 use crate::aggregate::values::{FixedValues, Values};
@@ -141,11 +140,7 @@ impl Interpolated {
 
     fn result(&self) -> Option<f64> {
         let [low, high] = self.nearest;
-        let denominator = self.share.denominator();
-        (self.values > 0).then(|| match self.argument.float(low).zip(self.argument.float(high)) {
-            Some((low, high)) => between_floats(low, high, self.rest, denominator),
-            None => between_integers(low, high, self.rest, denominator),
-        })
+        (self.values > 0).then(|| self.share.between(self.argument, low, high, self.rest))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The share of a quantile.
 
+use crate::aggregate::fixed::Fixed;
+use crate::aggregate::interpolate::{between_floats, between_integers};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A number from 0 to 1, taken as the fraction that was meant: 0.55 is 11/20, not the double next to it, so the
@@ -45,15 +47,18 @@ impl Share {
         self.value
     }
 
-    /// `of` times this share: the whole part, and the numerator of the rest over [`Share::denominator`].
-    pub(super) fn times(self, of: u64) -> (u64, u64) {
+    /// `of` times this share: the whole part, and the numerator of the rest over its denominator, which is below 2⁶³.
+    pub(in crate::aggregate) fn times(self, of: u64) -> (u64, u64) {
         let (product, denominator) = (u128::from(of) * u128::from(self.numerator), u128::from(self.denominator));
         ((product / denominator) as u64, (product % denominator) as u64)
     }
 
-    /// Below 2⁶³.
-    pub(super) fn denominator(self) -> u64 {
-        self.denominator
+    /// The number `rest`, as [`Share::times`] gives it, of the way from one value to another, both as encoded by `fixed`.
+    pub(in crate::aggregate) fn between(self, fixed: Fixed, low: i64, high: i64, rest: u64) -> f64 {
+        match fixed.float(low).zip(fixed.float(high)) {
+            Some((low, high)) => between_floats(low, high, rest, self.denominator),
+            None => between_integers(low, high, rest, self.denominator),
+        }
     }
 }
 

@@ -76,7 +76,10 @@ impl Joined {
         match text {
             None => self.results.append_null(),
             Some(text) => self.results.try_append_value(text).map_err(|_| {
-                Error::new(ErrorKind::Limit, format!("`string_agg` makes a text of {bytes} bytes, too long for a column"))
+                Error::new(
+                    ErrorKind::Limit,
+                    format!("`string_agg` makes a text of {bytes} bytes, too long for a column"),
+                )
             })?,
         }
         Ok(())

@@ -1,12 +1,12 @@
 //! The laws of folds: where values are cut into chunks and when results are taken changes nothing, and results are those
 //! of a naive twin that has all values of a group at once.
 
-use super::oracle::{BITS, nearest, units};
+use super::oracle::{BITS, nearest, normalised, units};
 use super::samples::{Sample, samples};
 use super::{GROUPS, show};
 use crate::aggregate::holistic::{Chunk, Share, Stretch};
-use crate::aggregate::{Aggregate, Constant, Fold, Over, Quantile, StringAgg, all};
 use crate::aggregate::rounding::NAN;
+use crate::aggregate::{Aggregate, Constant, Fold, Over, Quantile, StringAgg, all};
 use crate::batch::Mask;
 use arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int64Array, StringViewArray, UInt32Array, make_comparator, new_null_array,
@@ -51,7 +51,7 @@ fn rows_of(sample: &Sample, group: usize) -> Vec<u32> {
 }
 
 fn sorted(sample: &Sample, over: Over) -> Sorted {
-    let normal = crate::aggregate::fixed::normalise_floats(&sample.values);
+    let normal = normalised(&sample.values);
     let compare = make_comparator(&normal, &normal, SortOptions::default()).unwrap();
     let compare = |a: u32, b: u32| compare(a as usize, b as usize);
     let (mut kept, mut counts, mut groups) = (Vec::new(), Vec::new(), Vec::new());
@@ -134,14 +134,10 @@ fn naive(aggregate: &dyn Aggregate, values: &ArrayRef, over: &Sorted, group: usi
         [Constant::Number(share)] => SHARES.into_iter().find(|(a, b)| *a as f64 / *b as f64 == share).unwrap(),
         _ => panic!("a share"),
     };
-    let interpolated = || -> Arc<dyn Array> {
-        if all.is_empty() {
-            return Arc::new(Float64Array::from(vec![None]));
-        }
+    let interpolated = || -> ArrayRef {
         let (numerator, denominator) = share();
-        let (place, rest) = ((all.len() - 1) * numerator / denominator, (all.len() - 1) * numerator % denominator);
-        let (low, high) = (all[place] as usize, all[(place + 1).min(all.len() - 1)] as usize);
-        Arc::new(Float64Array::from(vec![between(values, low, high, rest, denominator)]))
+        let rows = all.iter().map(|row| *row as usize).collect();
+        Arc::new(Float64Array::from(vec![quantile(values, rows, numerator, denominator)]))
     };
     match aggregate.name() {
         "n_unique" => Arc::new(Int64Array::from(vec![counts.len() as i64])),
@@ -165,6 +161,19 @@ fn naive(aggregate: &dyn Aggregate, values: &ArrayRef, over: &Sorted, group: usi
         }
         other => panic!("no twin of `{other}`"),
     }
+}
+
+/// The quantile of some rows, in rational arithmetic.
+pub(super) fn quantile(values: &ArrayRef, mut rows: Vec<usize>, numerator: usize, denominator: usize) -> Option<f64> {
+    if values.data_type().is_null() {
+        return None;
+    }
+    let normal = normalised(values);
+    let compare = make_comparator(&normal, &normal, SortOptions::default()).unwrap();
+    rows.sort_by(|a, b| compare(*a, *b));
+    let last = rows.len().checked_sub(1)?;
+    let (place, rest) = (last * numerator / denominator, last * numerator % denominator);
+    Some(between(&normal, rows[place], rows[(place + 1).min(last)], rest, denominator))
 }
 
 /// The number `numerator / denominator` of the way from one row to another, in rational arithmetic.

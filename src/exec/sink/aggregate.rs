@@ -6,7 +6,7 @@ use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Run, append, block_rows, reduce};
 use crate::groupby::GroupTable;
-use crate::memory::{Reservation, SpillFile};
+use crate::memory::{Part, Reservation, SpillFile};
 use crate::plan::AggregateColumn;
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{concat_batches, take, take_record_batch};
@@ -71,6 +71,16 @@ impl AggregateSink {
             room: room.clone(),
             reservation: room.reservation("grouping")?,
         })
+    }
+
+    /// Groups held, those of several runs once a run.
+    pub(super) fn rows_held(&self) -> usize {
+        self.table.groups() + self.runs.iter().flatten().map(Part::rows).sum::<usize>()
+    }
+
+    /// Takes a run of keys and exported states, sorted by the keys.
+    pub(super) fn add_run(&mut self, run: Run) {
+        self.runs.push(run);
     }
 
     /// Asks for the memory of the table as it is now; without it, the table goes to disk.

@@ -1,19 +1,19 @@
 //! Folding over sorted values, one group after the other.
 
-use super::table::Sorted;
-use crate::aggregate::holistic::{Chunk, Stretch};
+use super::table::{Batches, Sorted};
 use crate::aggregate::Fold;
+use crate::aggregate::holistic::{Chunk, Stretch};
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_empty_array};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::Int64Type;
+use std::sync::Arc;
 
 /// Where the folds over a table stand.
 pub(super) struct Cursor<'a> {
     batches: Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>,
-    /// The column of the values; that of the counts is behind it.
-    value: usize,
+    /// Whether values have counts.
     counted: bool,
     values: ArrayRef,
     counts: Option<ScalarBuffer<i64>>,
@@ -25,10 +25,12 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(sorted: &'a mut Sorted, keys: usize) -> Self {
+    pub(super) fn new(sorted: &'a mut Sorted) -> Self {
         Cursor {
-            batches: Box::new(sorted.rows.batches()),
-            value: keys,
+            batches: match &mut sorted.batches {
+                Batches::Stored(rows) => Box::new(rows.batches()),
+                Batches::Made(batches) => Box::new(batches),
+            },
             counted: sorted.counted,
             values: new_empty_array(&sorted.value_type),
             counts: None,
@@ -87,13 +89,15 @@ impl<'a> Cursor<'a> {
     }
 
     fn load(&mut self) -> Result<()> {
-        let batch = self.batches.next().ok_or_else(|| Error::internal("a group has fewer values than were counted"))??;
-        let column = |at: usize| batch.columns().get(at).ok_or_else(|| Error::internal("a table of values lacks columns"));
-        self.values = column(self.value)?.clone();
+        let batch =
+            self.batches.next().ok_or_else(|| Error::internal("a group has fewer values than were counted"))??;
+        let mut columns = batch.columns().iter().rev();
+        let mut last = || columns.next().ok_or_else(|| Error::internal("a table of values lacks columns"));
         self.counts = match self.counted {
-            true => column(self.value + 1)?.as_primitive_opt::<Int64Type>().map(|counts| counts.values().clone()),
+            true => last()?.as_primitive_opt::<Int64Type>().map(|counts| counts.values().clone()),
             false => None,
         };
+        self.values = Arc::clone(last()?);
         self.next = 0;
         Ok(())
     }

@@ -1,12 +1,14 @@
 //! Groups some of whose aggregates need all values at once ([`crate::aggregate::holistic`]).
 //!
 //! **Idea.** Beside the groups stands one table for each argument of such aggregates, itself a sink: of the groups (keys,
-//! value) with their counts, or of the values sorted by (keys, row identity). Each keeps to its room and spills by
-//! itself. The groups hold, in hidden columns, how many values each table has for a group, so at the end, when groups and
+//! value) with their counts ([`values`]), or of the values sorted by (keys, row identity). Each keeps to its room and
+//! spills by itself. The groups hold, in hidden columns, how many values each table has for a group, so at the end, when groups and
 //! tables all ascend by key, the counts alone say where a group's values end ([`cursor`]).
 
+mod appended;
 mod cursor;
 mod table;
+mod values;
 
 use super::aggregate::AggregateSink;
 use super::{Materialised, Room, Sink};
@@ -121,7 +123,7 @@ impl Sink for HolisticSink {
         let HolisticSink { schema, keys, groups, tables, places, room, reservation } = *self;
         let groups = groups.finish()?.rows;
         let mut sorted = tables.into_iter().map(Table::finish).collect::<Result<Vec<_>>>()?;
-        let cursors = sorted.iter_mut().map(|sorted| Cursor::new(sorted, keys)).collect();
+        let cursors = sorted.iter_mut().map(Cursor::new).collect();
         let (results, floor_bytes) = (room.results(), room.floor_bytes);
         let mut walk = Walk { schema, keys, places, cursors, results, reservation, floor_bytes };
         for batch in groups.batches() {

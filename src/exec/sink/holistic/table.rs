@@ -1,14 +1,15 @@
 //! The values of one argument, group by group.
 
-use crate::aggregate::{Count, Fold, Over};
-use crate::batch::{Batch, RowOrigin, coded};
-use crate::error::Result;
-use crate::exec::sink::aggregate::{AggregateSink, of_columns};
+use super::values::Values;
+use crate::aggregate::{Fold, Over};
+use crate::batch::{Batch, coded};
+use crate::error::{Error, Result};
+use crate::exec::sink::aggregate::of_columns;
 use crate::exec::sink::sort::SortSink;
 use crate::exec::sink::{Room, Sink};
 use crate::memory::StoredRows;
 use crate::plan::{AggregateColumn, SortColumn};
-use arrow::array::{Array, BooleanArray};
+use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
@@ -18,19 +19,31 @@ pub(super) struct Table {
     keys: usize,
     /// The column of a batch that holds the values.
     value: usize,
-    over: Over,
-    rows: Box<dyn Sink>,
+    rows: Rows,
     folds: Vec<Box<dyn Fold>>,
     value_type: DataType,
 }
 
+enum Rows {
+    /// Folded over in the order of the values.
+    Values(Values),
+    /// Folded over in the order of the input.
+    InOrder(Box<SortSink>),
+}
+
 /// Values in the order of the keys, and what is to be folded over them.
 pub(super) struct Sorted {
-    /// Columns: the keys, the value, and the count if equal values were put together.
-    pub(super) rows: StoredRows,
-    pub(super) value_type: DataType,
+    pub(super) batches: Batches,
+    /// Whether the last two columns of a batch are values and counts; else the last one is the value.
     pub(super) counted: bool,
+    pub(super) value_type: DataType,
     pub(super) folds: Vec<Box<dyn Fold>>,
+}
+
+/// Batches of a table.
+pub(super) enum Batches {
+    Stored(StoredRows),
+    Made(Box<dyn Iterator<Item = Result<RecordBatch>>>),
 }
 
 impl Table {
@@ -47,18 +60,17 @@ impl Table {
         let value_type = types[value].clone();
         let mut own: Vec<DataType> = types[..keys].to_vec();
         own.push(value_type.clone());
-        let rows: Box<dyn Sink> = if over == Over::InputOrder {
+        let rows = if over == Over::InputOrder {
             let by = (0..keys).map(|column| SortColumn { column, descending: false }).collect();
             let reservation = room.reservation("texts of groups")?;
-            Box::new(SortSink::new(of_types(own.clone()), &own, by, None, keys + 1, copies, room, reservation)?)
+            let schema = of_types(own.iter().cloned());
+            Rows::InOrder(Box::new(SortSink::new(schema, &own, by, None, keys + 1, copies, room, reservation)?))
         } else {
-            let schema = of_types(own.iter().cloned().chain([DataType::Int64]));
-            let count = AggregateColumn { aggregate: Arc::new(Count), arguments: Vec::new() };
-            Box::new(AggregateSink::new(schema, &own, keys + 1, vec![count], room)?)
+            Rows::Values(Values::new(own, room)?)
         };
         let argument = std::slice::from_ref(&value_type);
         let folds = folded.iter().map(|column| column.aggregate.fold(argument)).collect::<Result<_>>()?;
-        Ok(Table { keys, value, over, rows, folds, value_type })
+        Ok(Table { keys, value, rows, folds, value_type })
     }
 
     /// Takes the values of a batch that are not null.
@@ -67,29 +79,41 @@ impl Table {
         columns.push(Arc::clone(batch.records.column(self.value)));
         let mask = columns[self.keys].logical_nulls().filter(|nulls| nulls.null_count() > 0);
         let mask = mask.map(|nulls| BooleanArray::new(nulls.into_inner(), None));
-        let mut records = of_columns(columns, batch.rows())?;
-        let values = if self.over == Over::InputOrder {
-            records = coded::plain_from(0, records)?;
-            let batch = Batch { records, origin: batch.origin.clone() };
-            mask.map_or_else(|| Ok(batch.clone()), |mask| batch.filter(&mask))?
-        } else {
-            if let Some(mask) = mask {
-                records = filter_record_batch(&records, &mask)?;
+        if batch.rows() == 0 || mask.as_ref().is_some_and(|mask| !mask.has_true()) {
+            return Ok(());
+        }
+        let records = of_columns(columns, batch.rows())?;
+        match &mut self.rows {
+            Rows::Values(values) => values.absorb(match mask {
+                Some(mask) => filter_record_batch(&records, &mask)?,
+                None => records,
+            }),
+            Rows::InOrder(sorted) => {
+                let records = coded::plain_from(0, records)?;
+                let batch = Batch { records, origin: batch.origin.clone() };
+                sorted.absorb(match mask {
+                    Some(mask) => batch.filter(&mask)?,
+                    None => batch,
+                })
             }
-            Batch { records, origin: RowOrigin::consecutive(0) }
-        };
-        if values.rows() == 0 { Ok(()) } else { self.rows.absorb(values) }
+        }
     }
 
     /// Takes all that another table of the same kind holds.
     pub(super) fn join(&mut self, other: Table) -> Result<()> {
-        self.rows.join(other.rows)
+        match (&mut self.rows, other.rows) {
+            (Rows::Values(ours), Rows::Values(theirs)) => ours.join(theirs),
+            (Rows::InOrder(ours), Rows::InOrder(theirs)) => ours.join(theirs),
+            _ => Err(Error::internal("joined tables of two kinds")),
+        }
     }
 
     pub(super) fn finish(self) -> Result<Sorted> {
-        let rows = self.rows.finish()?.rows;
-        let counted = self.over == Over::SortedValues;
-        Ok(Sorted { rows, value_type: self.value_type, counted, folds: self.folds })
+        let (batches, counted) = match self.rows {
+            Rows::Values(values) => (values.finish()?, true),
+            Rows::InOrder(sorted) => (Batches::Stored(sorted.finish()?.rows), false),
+        };
+        Ok(Sorted { batches, counted, value_type: self.value_type, folds: self.folds })
     }
 }
 

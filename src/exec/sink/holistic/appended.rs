@@ -1,0 +1,225 @@
+//! Values that hardly repeat: kept as they come, and sorted when they are wanted.
+//!
+//! Looking a value up costs more than sorting it, and a hash table of values that occur once holds several times their bytes.
+//! So a table of which a sample shows that counting does not reduce it goes on here, with eight bytes a value, and four for its
+//! group. Sorted and counted, the rows are those that counting in place would have given.
+
+use crate::aggregate::fixed::Fixed;
+use crate::error::Result;
+use crate::exec::runs::{BLOCK_ROWS, Order, Run, append};
+use crate::exec::sink::aggregate::of_columns;
+use crate::groupby::{GroupKeys, keys_for};
+use crate::memory::{Reservation, SpillFile};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+/// What is needed besides the values to sort them: once more as much.
+const HEADROOM: usize = 2;
+
+pub(super) struct Appended {
+    key_types: Vec<DataType>,
+    fixed: Fixed,
+    /// `None` without keys.
+    keys: Option<Box<dyn GroupKeys>>,
+    /// The group of each value, if there are keys.
+    groups: Vec<u32>,
+    values: Vec<i64>,
+    runs: Vec<Run>,
+    file: Arc<SpillFile>,
+    reservation: Reservation,
+    /// Scratch: the groups of a batch.
+    ids: Vec<u32>,
+}
+
+impl Appended {
+    pub(super) fn new(
+        key_types: &[DataType],
+        fixed: Fixed,
+        file: Arc<SpillFile>,
+        reservation: Reservation,
+    ) -> Result<Self> {
+        Ok(Appended {
+            key_types: key_types.to_vec(),
+            fixed,
+            keys: new_keys(key_types)?,
+            groups: Vec::new(),
+            values: Vec::new(),
+            runs: Vec::new(),
+            file,
+            reservation,
+            ids: Vec::new(),
+        })
+    }
+
+    /// Takes rows without null values; each so many times, if it is said how many.
+    pub(super) fn absorb(&mut self, keys: &[ArrayRef], values: &ArrayRef, counts: Option<&[i64]>) -> Result<()> {
+        let encoded = self.fixed.encode(values)?;
+        if let Some(index) = &mut self.keys {
+            index.intern(keys, &mut self.ids)?;
+        }
+        match counts {
+            None => {
+                self.values.extend_from_slice(&encoded);
+                self.groups.extend_from_slice(&self.ids);
+            }
+            Some(counts) => {
+                let times = |row: usize| counts[row] as usize;
+                (0..encoded.len()).for_each(|row| self.values.extend(std::iter::repeat_n(encoded[row], times(row))));
+                self.ids.iter().enumerate().for_each(|(row, id)| {
+                    self.groups.extend(std::iter::repeat_n(*id, times(row)));
+                });
+            }
+        }
+        self.settle()
+    }
+
+    pub(super) fn join(&mut self, mut other: Appended) -> Result<()> {
+        self.runs.append(&mut other.runs);
+        self.values.append(&mut other.values);
+        if let (Some(index), Some(theirs)) = (&mut self.keys, &other.keys) {
+            index.intern(&theirs.emit(0..theirs.len())?, &mut self.ids)?;
+            self.groups.extend(other.groups.iter().map(|group| self.ids[*group as usize]));
+        }
+        drop(other);
+        self.settle()
+    }
+
+    /// Asks for the memory of what is held; without it, it goes to disk.
+    fn settle(&mut self) -> Result<()> {
+        let (ids, groups) = (self.ids.capacity() + self.groups.capacity(), self.keys.as_ref());
+        let bytes = ids * size_of::<u32>() + self.values.capacity() * size_of::<i64>();
+        let bytes = bytes + groups.map_or(0, |keys| keys.bytes_held());
+        match self.reservation.resize(bytes.saturating_mul(HEADROOM)) {
+            Err(_) if !self.values.is_empty() => self.spill(),
+            settled => settled,
+        }
+    }
+
+    /// Writes what is held as a run and begins anew.
+    fn spill(&mut self) -> Result<()> {
+        let keys = std::mem::replace(&mut self.keys, new_keys(&self.key_types)?);
+        let sorted =
+            Groups::sorted(&self.key_types, keys, std::mem::take(&mut self.groups), std::mem::take(&mut self.values))?;
+        self.ids = Vec::new();
+        let mut run = Run::new();
+        let mut place = Place::default();
+        while let Some((groups, values, counts)) = sorted.next(&mut place) {
+            let mut columns: Vec<ArrayRef> = Vec::with_capacity(sorted.keys.len() + 2);
+            for key in &sorted.keys {
+                columns.push(take(key, &UInt32Array::from(groups.clone()), None)?);
+            }
+            let rows = values.len();
+            columns.push(self.fixed.decode(values, None));
+            columns.push(Arc::new(Int64Array::from(counts)));
+            append(&mut run, &self.file, &of_columns(columns, rows)?)?;
+        }
+        self.runs.push(run);
+        self.reservation.resize(0)
+    }
+
+    pub(super) fn has_runs(&self) -> bool {
+        !self.runs.is_empty()
+    }
+
+    /// All of it as runs of keys, values and counts, sorted by keys and value.
+    pub(super) fn into_runs(mut self) -> Result<Vec<Run>> {
+        if !self.values.is_empty() {
+            self.spill()?;
+        }
+        Ok(self.runs)
+    }
+
+    /// Batches of values and counts, in the order of keys and values. There must be no runs.
+    pub(super) fn into_batches(self) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+        let sorted = Groups::sorted(&self.key_types, self.keys, self.groups, self.values)?;
+        let (fixed, held, mut place) = (self.fixed, self.reservation, Place::default());
+        Ok(std::iter::from_fn(move || {
+            // The memory is held until the last batch has gone.
+            let _ = &held;
+            let (_, values, counts) = sorted.next(&mut place)?;
+            let rows = values.len();
+            Some(of_columns(vec![fixed.decode(values, None), Arc::new(Int64Array::from(counts))], rows))
+        }))
+    }
+}
+
+fn new_keys(types: &[DataType]) -> Result<Option<Box<dyn GroupKeys>>> {
+    if types.is_empty() { Ok(None) } else { keys_for(types).map(Some) }
+}
+
+/// Values sorted within their groups, and the groups by key.
+struct Groups {
+    /// One row a group.
+    keys: Vec<ArrayRef>,
+    values: Vec<i64>,
+    /// Where the values of each group end.
+    ends: Vec<usize>,
+}
+
+/// How far the rows of [`Groups`] have been given.
+#[derive(Default)]
+struct Place {
+    group: usize,
+    value: usize,
+}
+
+impl Groups {
+    fn sorted(
+        key_types: &[DataType],
+        index: Option<Box<dyn GroupKeys>>,
+        groups: Vec<u32>,
+        mut values: Vec<i64>,
+    ) -> Result<Self> {
+        let Some(index) = index else {
+            values.sort_unstable();
+            return Ok(Groups { keys: Vec::new(), ends: vec![values.len()], values });
+        };
+        let keys = of_columns(index.emit(0..index.len())?, index.len())?;
+        drop(index);
+        let order = Order::new(key_types.iter().cloned().enumerate().map(|(at, of_type)| (at, of_type, false)))?;
+        let order = order.sorted(&keys)?;
+        let keys = keys.columns().iter().map(|key| Ok(take(key, &order, None)?)).collect::<Result<Vec<_>>>()?;
+        let mut ranks = vec![0; order.len()];
+        order.values().iter().enumerate().for_each(|(rank, group)| ranks[*group as usize] = rank);
+        // Where the next value of each group goes; in the end, where its values end.
+        let mut ends = vec![0; ranks.len()];
+        groups.iter().for_each(|group| ends[ranks[*group as usize]] += 1);
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += std::mem::replace(end, sum);
+        }
+        let mut scattered = vec![0; values.len()];
+        for (group, value) in groups.iter().zip(&values) {
+            let end = &mut ends[ranks[*group as usize]];
+            scattered[*end] = *value;
+            *end += 1;
+        }
+        drop((groups, values));
+        let mut start = 0;
+        for end in &ends {
+            scattered[start..*end].sort_unstable();
+            start = *end;
+        }
+        Ok(Groups { keys, values: scattered, ends })
+    }
+
+    /// The next rows, at most a block: groups, distinct values and counts.
+    fn next(&self, place: &mut Place) -> Option<(Vec<u32>, Vec<i64>, Vec<i64>)> {
+        let (mut groups, mut values, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+        while place.value < self.values.len() && values.len() < BLOCK_ROWS {
+            while place.value >= self.ends[place.group] {
+                place.group += 1;
+            }
+            let value = self.values[place.value];
+            let rest = &self.values[place.value..self.ends[place.group]];
+            let count = rest.iter().take_while(|other| **other == value).count();
+            groups.push(place.group as u32);
+            values.push(value);
+            counts.push(count as i64);
+            place.value += count;
+        }
+        if values.is_empty() { None } else { Some((groups, values, counts)) }
+    }
+}
