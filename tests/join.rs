@@ -132,9 +132,15 @@ fn expected(left: &[Row], right: &[Row], kind: JoinKind, go_together: fn(&Row, &
 
 /// Pairs of row numbers that an answer has.
 fn found(answer: &DataFrame) -> Vec<(Value, Value)> {
-    let shows_right = answer.schema().index_of("w").is_ok();
-    let other = |row: usize| if shows_right { answer.value(row, "w").unwrap() } else { Value::Null };
-    (0..answer.rows()).map(|row| (answer.value(row, "v").unwrap(), other(row))).collect()
+    let place = |name: &str| answer.schema().index_of(name).ok();
+    let (own, other) = (place("v").unwrap(), place("w"));
+    let mut pairs = Vec::new();
+    for batch in answer.batches().map(Result::unwrap) {
+        let value = |column: usize, row: usize| Value::of(batch.column(column), row).unwrap();
+        let other = |row: usize| other.map_or(Value::Null, |other| value(other, row));
+        pairs.extend((0..batch.num_rows()).map(|row| (value(own, row), other(row))));
+    }
+    pairs
 }
 
 fn joined(left: &LazyFrame, right: &LazyFrame, on: On, kind: JoinKind) -> LazyFrame {

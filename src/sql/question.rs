@@ -1,6 +1,7 @@
 //! Questions: a select list and its clauses, in any order.
 
 use super::convert::expression;
+use super::join::{self, JoinClause};
 use super::words::Words;
 use super::{locate, underline};
 use crate::error::{Error, ErrorKind, Result};
@@ -38,6 +39,8 @@ pub struct Question {
     pub select: Vec<Expr>,
     /// The keys of the groups; empty without `by`.
     pub by: Vec<Expr>,
+    /// What is joined, in order.
+    pub joins: Vec<JoinClause>,
     /// The condition rows must pass.
     pub filter: Option<Expr>,
     /// The condition result rows must pass.
@@ -66,6 +69,7 @@ impl Question {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Clause {
     Select,
+    Join,
     By,
     Where,
     Having,
@@ -95,6 +99,7 @@ pub fn parse_question(text: &str) -> Result<Question> {
         text: Arc::clone(&words.text),
         select: Vec::new(),
         by: Vec::new(),
+        joins: Vec::new(),
         filter: None,
         having: None,
         sort: Vec::new(),
@@ -103,7 +108,7 @@ pub fn parse_question(text: &str) -> Result<Question> {
     };
     let mut seen: Vec<Clause> = Vec::new();
     for Part { clause, opening, body } in parts(&words)? {
-        if seen.contains(&clause) {
+        if seen.contains(&clause) && clause != Clause::Join {
             let message = format!("a second `{}`", words.typed(opening.clone()).to_lowercase());
             return Err(words.error(ErrorKind::Syntax, message, opening).hint("each clause stands once"));
         }
@@ -114,6 +119,7 @@ pub fn parse_question(text: &str) -> Result<Question> {
         let spans = &mut question.spans;
         match clause {
             Clause::Select => (question.select, spans.select) = items(&words, body, true)?,
+            Clause::Join => question.joins.push(join::clause(&words, opening, body)?),
             Clause::By => (question.by, spans.by) = items(&words, body, false)?,
             Clause::Where => {
                 spans.filter = Some(words.bytes(body.clone()));
@@ -204,6 +210,9 @@ fn parts(words: &Words) -> Result<Vec<Part>> {
 /// The clause that opens at the word `at`, and how many words open it.
 fn clause_at(words: &Words, at: usize) -> Result<Option<(Clause, usize)>> {
     let is = |offset: usize, word: &str| words.is_word(at + offset, word);
+    if let Some(length) = join::opening(words, at) {
+        return Ok(Some((Clause::Join, length)));
+    }
     Ok(Some(match () {
         () if is(0, "by") => (Clause::By, 1),
         () if is(0, "where") => (Clause::Where, 1),
@@ -231,6 +240,7 @@ fn empty_clause(words: &Words, clause: Clause, opening: Range<usize>) -> Error {
             return error("a question begins with what to compute or show".to_string(), first)
                 .hint("such as `count(*)`, `mean(x) by y`, or `*` for all columns");
         }
+        Clause::Join => "name a table and what must be equal, such as `join 'carriers.csv' on UniqueCarrier = Code`",
         Clause::By => "name what makes a group, such as `by Year, Month`",
         Clause::Where => "give a condition, such as `where Month = 12`",
         Clause::Having => "give a condition on the result, such as `having n > 100`",
