@@ -281,6 +281,7 @@ fn scan_pass(
                 question.repeated = true;
                 None
             }
+            StageEnd::Failed(row, error) if question.is_build => Some((row, of_right_side(error))),
             StageEnd::Failed(row, error) => Some((row, error)),
             StageEnd::Widen(first, reading) => {
                 question.recodings_told |= reading == Reading::Whole;
@@ -294,6 +295,18 @@ fn scan_pass(
         }
     }
     first_error.map_or(Ok(PassRejects { input, source, rejects, wants }), |(_, error)| Err(error))
+}
+
+/// Options of the call are about its own files; those of a table that is joined are given another way.
+fn of_right_side(error: Error) -> Error {
+    match (error.hint_text(), error.place().file.as_deref()) {
+        (Some(hint), Some(file)) if hint.contains("--malformed") => {
+            let name = file.rsplit('/').next().unwrap_or(file);
+            let hint = format!("{hint}; of a table that is joined, --file-options '{name}: malformed=skip' (or pad) does");
+            error.hint(hint)
+        }
+        _ => error,
+    }
 }
 
 /// Whether an error may be due to what a question reads, and not to what it does with it.

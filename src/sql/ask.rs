@@ -8,6 +8,7 @@ use crate::expr::{BinaryOp, Expr, Literal};
 use crate::frame::LazyFrame;
 use crate::frame::{expand_wildcards, visible_names};
 use crate::plan::{AggregateSelect, Join, LogicalPlan, SortKey, aliased, replace_names};
+use crate::source::Source;
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 
@@ -39,22 +40,27 @@ impl LazyFrame {
     pub fn ask_with(&self, question: &str, tables: &Tables) -> Result<LazyFrame> {
         let question = parse_question(question)?;
         self.answer_to(&question, tables).map_err(|error| {
-            let error = self.explain_text(error, &question);
+            let error = self.explain_text(error, &question, tables);
             question.underline(error, &(0..question.text.len()))
         })
     }
 
     /// Says which value made text of a column that the question needs otherwise.
-    fn explain_text(&self, error: Error, question: &Question) -> Error {
+    fn explain_text(&self, error: Error, question: &Question, tables: &Tables) -> Error {
         let Ok(plan) = self.plan() else { return error };
         if error.kind() != ErrorKind::Type {
             return error;
         }
-        let source = plan.source();
-        let schema = source.schema();
-        let mentioned = schema.fields().iter().enumerate().filter(|(_, field)| question.locate(field.name()).is_some());
-        let reasons = mentioned.filter_map(|(at, field)| Some((field.name(), source.why_text(at)?)));
-        let reasons: Vec<String> = reasons.map(|(name, why)| format!("`{name}` is text because {why}")).collect();
+        let mut sources: Vec<Arc<dyn Source>> = vec![Arc::clone(plan.source())];
+        let joined = question.joins.iter().filter_map(|clause| tables.of(clause).ok());
+        sources.extend(joined.filter_map(|right| Some(Arc::clone(right.plan().ok()?.source()))));
+        let mut reasons = Vec::new();
+        for source in sources {
+            let schema = source.schema();
+            let named = schema.fields().iter().enumerate().filter(|(_, field)| question.locate(field.name()).is_some());
+            let why = named.filter_map(|(at, field)| Some((field.name(), source.why_text(at)?)));
+            reasons.extend(why.map(|(name, why)| format!("`{name}` is text because {why}")));
+        }
         if reasons.is_empty() {
             return error;
         }
@@ -101,8 +107,7 @@ fn joined(
     question: &Question,
     tables: &Tables,
 ) -> Result<Arc<LogicalPlan>> {
-    let right = if clause.is_name { tables.named(&clause.table) } else { tables.file(&clause.table) };
-    let right = right.and_then(|right| right.plan().cloned());
+    let right = tables.of(clause).and_then(|right| right.plan().cloned());
     let right = right.map_err(|error| error.underline(&question.text, clause.table_span.clone()))?;
     let (ours, theirs) = (left.schema()?, right.schema()?);
     let all_in = |schema: &SchemaRef, expr: &Expr| expr.columns().iter().all(|name| schema.index_of(name).is_ok());

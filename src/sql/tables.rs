@@ -1,5 +1,6 @@
 //! The tables that questions can join: those with a name, and files.
 
+use super::join::JoinClause;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::frame::{CsvScan, FileScan, LazyFrame};
 use crate::source::csv::FileRule;
@@ -35,8 +36,13 @@ impl Tables {
         self
     }
 
+    /// The table of a clause.
+    pub(super) fn of(&self, clause: &JoinClause) -> Result<LazyFrame> {
+        if clause.is_name { self.named(&clause.table) } else { self.file(&clause.table) }
+    }
+
     /// The table of this name.
-    pub(super) fn named(&self, name: &str) -> Result<LazyFrame> {
+    fn named(&self, name: &str) -> Result<LazyFrame> {
         if let Some(frame) = self.named.get(name) {
             return Ok(frame.clone());
         }
@@ -48,7 +54,7 @@ impl Tables {
     }
 
     /// The table in a file, or in those of a pattern or directory.
-    pub(super) fn file(&self, word: &str) -> Result<LazyFrame> {
+    fn file(&self, word: &str) -> Result<LazyFrame> {
         let known = |tables: &Self| tables.opened.lock().unwrap_or_else(PoisonError::into_inner).get(word).cloned();
         if let Some(frame) = known(self) {
             return Ok(frame);

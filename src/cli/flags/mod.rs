@@ -35,7 +35,7 @@ Exit codes: 0 answered, 1 the data or the run failed, 2 the command line or a qu
 
 const ASK_HELP: &str = "\
 A question:
-  WHAT [by KEYS] [where CONDITION] [having CONDITION] [sort KEY [asc|desc], …] [limit N]
+  WHAT [[KIND] join TABLE on A = B] [by KEYS] [where CONDITION] [having CONDITION] [sort KEY [asc|desc], …] [limit N]
 
 WHAT is a list of aggregates (count(*), count, sum, mean, min, max, var, std, first, last) or, for a question about \
 rows, of columns and expressions; `as` names them, `*` is all columns. Clauses may come in any order.
@@ -48,6 +48,9 @@ Examples:
   The ten carriers with the latest December flights:
     outcrop ask data/*.csv.bz2 -q 'count(*) as n, mean(ArrDelay) as delay by UniqueCarrier
       where Month = 12 and DepDelay > 0 having n > 100 sort delay desc limit 10'
+
+  Names from another file; kinds of join are inner, left, right, full, semi, anti and cross:
+    outcrop ask data/*.csv.bz2 -q \"count(*) as n by Description left join 'carriers.csv' on UniqueCarrier = Code\"
 
   Rows, as JSON, into a file:
     outcrop ask 2007.csv -q 'Origin, Dest, ArrDelay where ArrDelay > 600' --output late.json
