@@ -503,3 +503,67 @@ fn malformed_records_are_skipped_counted_and_written() {
     assert_eq!(run(&["--keep-headers"]).status.code(), Some(0));
     assert_eq!(outcrop(&["count", &input, "--malformed", "ignore"]).status.code(), Some(2));
 }
+
+#[test]
+fn tables_that_are_joined_are_read_once_and_by_their_own_options() {
+    let by_name = "count(*) as n join 'testdata/airline/plane-data.csv' on TailNum = tailnum";
+    let year = "testdata/airline/2008.csv.bz2";
+    let output = outcrop(&["ask", year, "-q", by_name]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains("plane-data.csv, record 374, line 375"), "{stderr}");
+    assert!(stderr.contains("--file-options 'plane-data.csv: malformed=skip'"), "{stderr}");
+    let output = outcrop(&[
+        "ask",
+        year,
+        "-q",
+        by_name,
+        "-q",
+        "count(*) as n semi join p on TailNum = tailnum",
+        "--table",
+        "p=testdata/airline/plane-data.csv",
+        "--file-options",
+        "plane*.csv: malformed=pad",
+        "--stats=json",
+        "--format",
+        "json",
+    ]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(!stderr.contains("apply to none"), "{stderr}");
+    let answers: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answers[0], answers[1], "tail numbers are there once each");
+    let statistics: Value = serde_json::from_str(stderr.lines().last().unwrap()).unwrap();
+    let inputs = statistics["inputs"].as_array().unwrap();
+    assert_eq!((inputs.len(), &statistics["records_padded"]), (2, &json!(515)));
+    assert!(inputs.iter().all(|input| input["passes"] == 1), "{inputs:?}");
+}
+
+#[test]
+fn what_is_joined_is_looked_for_and_never_overwritten() {
+    let year = "testdata/airline/2008.csv.bz2";
+    for (question, told, underlined) in [
+        ("count(*) join 'nope.csv' on TailNum = a", "nope.csv: No such file", 10),
+        ("count(*) join nope on TailNum = a", "no table `nope`", 4),
+        ("count(*) join 'testdata/airline/carriers.csv' on UniqueCarier = Code", "no column `UniqueCarier` on either side", 12),
+        ("count(*) join 'testdata/airline/carriers.csv' on Year = Code", "cannot join Int64 with Utf8", 11),
+        ("Nam join 'testdata/airline/carriers.csv' on UniqueCarrier = Code", "no column `Nam`", 3),
+    ] {
+        let output = outcrop(&["ask", year, "-q", question]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains(told) && stderr.contains(&format!(" {}\n", "^".repeat(underlined))), "{stderr}");
+        assert_ne!(output.status.code(), Some(0));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("carriers.csv");
+    std::fs::copy("testdata/airline/carriers.csv", &table).unwrap();
+    let table = table.display().to_string();
+    let question = format!("Description join '{table}' on UniqueCarrier = Code");
+    for arguments in [
+        vec!["ask", year, "-q", &question, "--output", &table],
+        vec!["convert", year, "-q", &question, "--to", &table],
+    ] {
+        assert_ne!(outcrop(&arguments).status.code(), Some(0), "{arguments:?}");
+        assert_eq!(std::fs::read(&table).unwrap(), std::fs::read("testdata/airline/carriers.csv").unwrap());
+    }
+}

@@ -26,6 +26,25 @@ fn explain_of_many_questions() {
     ]));
 }
 
+const JOINS: [&str; 9] = [
+    "testdata/airline/200[78].csv.bz2",
+    "-q",
+    "count(*) as n, mean(ArrDelay) as delay by Description join 'testdata/airline/carriers.csv' on UniqueCarrier = Code sort n desc limit 5",
+    "-q",
+    "count(*) as n, mean(ArrDelay) as delay by manufacturer left join planes on TailNum = tailnum where Month = 2 and engine_type is not null sort n desc limit 4",
+    "-q",
+    "count(*) as n, first(TailNum) join planes on TailNum = tailnum anti",
+    "--table",
+    "planes=testdata/airline/plane-data.csv: malformed=pad",
+];
+
+#[test]
+fn joined_tables() {
+    let with = |command, format: &[&'static str]| outcrop(&[&[command], &JOINS[..], format].concat());
+    insta::assert_snapshot!("joins", with("ask", &["--format", "table"]));
+    insta::assert_snapshot!("explain_joins", with("explain", &[]));
+}
+
 #[test]
 fn schema_as_a_table() {
     insta::assert_snapshot!(outcrop(&["schema", YEAR, "--format", "table"]));

@@ -132,9 +132,15 @@ fn expected(left: &[Row], right: &[Row], kind: JoinKind, go_together: fn(&Row, &
 
 /// Pairs of row numbers that an answer has.
 fn found(answer: &DataFrame) -> Vec<(Value, Value)> {
-    let shows_right = answer.schema().index_of("w").is_ok();
-    let other = |row: usize| if shows_right { answer.value(row, "w").unwrap() } else { Value::Null };
-    (0..answer.rows()).map(|row| (answer.value(row, "v").unwrap(), other(row))).collect()
+    let place = |name: &str| answer.schema().index_of(name).ok();
+    let (own, other) = (place("v").unwrap(), place("w"));
+    let mut pairs = Vec::new();
+    for batch in answer.batches().map(Result::unwrap) {
+        let value = |column: usize, row: usize| Value::of(batch.column(column), row).unwrap();
+        let other = |row: usize| other.map_or(Value::Null, |other| value(other, row));
+        pairs.extend((0..batch.num_rows()).map(|row| (value(own, row), other(row))));
+    }
+    pairs
 }
 
 fn joined(left: &LazyFrame, right: &LazyFrame, on: On, kind: JoinKind) -> LazyFrame {
@@ -263,4 +269,83 @@ fn a_right_side_that_is_named_by_several_questions_is_read_once() {
     for (frame, together) in frames.into_iter().zip(&run.value) {
         assert_eq!(shown(&frame.collect().unwrap()), shown(together), "alone and in company");
     }
+}
+
+#[test]
+fn a_value_that_no_sample_shows_widens_a_key_on_either_side() {
+    use std::io::Write as _;
+    let folder = tempfile::tempdir().unwrap();
+    // Compressed by gzip, so that samples see the beginning alone.
+    let file = |name: &str, late: &str, number: &str, rows: usize| {
+        let mut text = format!("k,{number}\n");
+        (0..rows).for_each(|row| writeln!(text, "{},{row}", row % 500).unwrap());
+        writeln!(text, "{late},{rows}").unwrap();
+        let path = folder.path().join(format!("{name}.csv.gz"));
+        let mut encoder = flate2::write::GzEncoder::new(std::fs::File::create(&path).unwrap(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap();
+        scan_csv(path.display().to_string()).unwrap()
+    };
+    let (few, many) = (500, 30_000);
+    for (left, right, matches) in [("2.5", "2.5", many + 1), ("2.5", "7", many + many / 500)] {
+        let joined = file("left", left, "v", many).join(&file("right", right, "w", few), "k", JoinKind::Inner);
+        let run: Run<DataFrame> = Runner::new().piece_bytes(10_000).run(joined.agg([count_rows()])).unwrap();
+        assert_eq!(run.value.value(0, "count(*)").unwrap(), Value::Int64(matches as i64), "{left} {right}");
+        assert_eq!(run.statistics.passes_repeated, 1, "{left} {right}: the left side is read again");
+    }
+    let (left, right) = (file("left", "3", "v", many), file("right", "2.5", "w", many));
+    let both = right.join(&left, "k", JoinKind::Semi).agg([count_rows()]);
+    let run: Run<Vec<DataFrame>> = Runner::new().run(vec![both, left.join(&right, "k", JoinKind::Anti)]).unwrap();
+    assert_eq!(run.value[0].value(0, "count(*)").unwrap(), Value::Int64(many as i64));
+    assert_eq!(run.value[1].rows(), 0);
+    assert!(run.warnings.iter().any(|warning| warning.to_string().contains("right.csv.gz")), "{:?}", run.warnings);
+    // Text and numbers do not go together, whichever side turns out to be text.
+    for swapped in [false, true] {
+        let (text, numbers) = (file("texts", "word", "v", many), file("numbers", "3", "w", many));
+        let joined = if swapped { numbers.join(&text, "k", JoinKind::Inner) } else { text.join(&numbers, "k", JoinKind::Inner) };
+        let error = joined.agg([count_rows()]).collect().unwrap_err().to_string();
+        assert!(error.contains("cannot join") && error.contains("Utf8"), "{error}");
+    }
+}
+
+#[test]
+fn coded_texts_of_parquet_are_joined_like_those_of_csv() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = scan_csv("testdata/airline/1999.csv.bz2").unwrap();
+    let path = folder.path().join("1999.parquet");
+    csv.write_parquet(&path).unwrap();
+    let parquet = outcrop::scan(path.display().to_string()).unwrap();
+    let carriers = scan_csv("testdata/airline/carriers.csv").unwrap();
+    let answers = |air: &LazyFrame| -> Vec<DataFrame> {
+        let named = air.join(&carriers, ("UniqueCarrier", "Code"), JoinKind::Left);
+        let late = named.filter(col("Description").gt(lit("D")).and(col("UniqueCarrier").not_eq(lit("WN"))));
+        let routes = air.group_by(["Origin"]).agg([count_rows().alias("n")]);
+        Runner::new()
+            .compute(vec![
+                named.group_by(["Description", "UniqueCarrier"]).agg([count_rows(), col("ArrDelay").mean(), col("TailNum").first()]),
+                late.select(["Description", "UniqueCarrier", "TailNum", "ArrDelay"]),
+                air.join(&routes, ("Dest", "Origin"), JoinKind::Inner).sort_descending("n").limit(100),
+            ])
+            .unwrap()
+    };
+    let (of_csv, of_parquet) = (answers(&csv), answers(&parquet));
+    of_csv.iter().zip(&of_parquet).for_each(|(one, other)| assert_eq!(shown(one), shown(other)));
+    assert!(of_csv[1].rows() > 1000);
+}
+
+#[test]
+fn errors_of_either_side_name_their_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        scan_csv(path.display().to_string()).unwrap()
+    };
+    let left = write("left.csv", "k,a\n1,x\n2,y\n");
+    let right = write("right.csv", "k,b\n1,x\n2,9\n");
+    let on = |side: &str| col(side).cast(outcrop::types::ColumnType::Int64);
+    let error = left.join(&right, ("k", on("b")), JoinKind::Inner).collect().unwrap_err().to_string();
+    assert!(error.contains("right.csv, record 1, line 2"), "{error}");
+    let error = right.join(&left, (on("b"), "k"), JoinKind::Inner).collect().unwrap_err().to_string();
+    assert!(error.contains("right.csv, record 1, line 2"), "{error}");
 }

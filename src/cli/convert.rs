@@ -2,22 +2,25 @@
 
 use super::flags::{Convert, Rows, WriteFlags, WriteFormat};
 use super::messages::Stop;
-use super::run::{open, options, progress_of, report, tell_left_out};
+use super::open::tables;
+use super::run::{open_with, options, progress_of, report, tell_left_out};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{LazyFrame, Runner, Write};
 use crate::source::CancelToken;
-use crate::sql::{parse_expr, parse_question, underline};
+use crate::sql::{Tables, parse_expr, parse_question, underline};
 use crate::write::{FileFormat, Target, WriteOptions, is_closed_pipe};
 
 /// Writes what is asked for.
 pub(super) fn convert(command: &Convert, cancel: &CancelToken) -> Result<(), Stop> {
     let targets = command.write.to.iter().map(|target| target_of(target, &command.write));
     let targets = targets.collect::<Result<Vec<_>, _>>()?;
-    let all = open(&command.input, &command.run)?;
+    let questions = command.rows.question.iter().map(|text| parse_question(text)).collect::<Result<Vec<_>, _>>()?;
+    let (tables, rules) = tables(&command.input, &command.tables, &questions)?;
+    let all = open_with(&command.input, &command.run, &rules)?;
     if command.rows.question.is_none() && command.rows.select.is_empty() {
         tell_left_out(&all, &command.run)?;
     }
-    let frame = chosen(&all, &command.rows)?;
+    let frame = chosen(&all, &command.rows, &tables)?;
     let progress = progress_of(&command.run);
     let options = options(&command.run, cancel, &progress)?;
     let writes: Vec<Write> = targets.into_iter().map(|(target, how)| Write::new(&frame, target, how)).collect();
@@ -36,9 +39,9 @@ pub(super) fn write_all(
 }
 
 /// The rows and columns asked for.
-fn chosen(all: &LazyFrame, rows: &Rows) -> Result<LazyFrame, Error> {
+fn chosen(all: &LazyFrame, rows: &Rows, tables: &Tables) -> Result<LazyFrame, Error> {
     if let Some(question) = &rows.question {
-        return all.ask(question);
+        return all.ask_with(question, tables);
     }
     let mut frame = all.clone();
     if let Some(text) = &rows.condition {

@@ -2,10 +2,10 @@
 
 use super::convert::{convert, write_all};
 use super::flags::{
-    Ask, Cli, Command, Count, Explain, Form, Head, Input, Output, Questions, Run, SCHEDULER_VARIABLE, Schema, Stats,
+    Ask, Cli, Command, Count, Explain, Form, Head, Input, JoinedTables, Output, Questions, Run, SCHEDULER_VARIABLE, Schema, Stats,
 };
 use super::messages::{Stop, conclude, warn};
-use super::open::open_any;
+use super::open::{open_any, tables};
 use super::progress::Progress;
 use super::render::{Answer, Format, Layout, Renderer, write_answers};
 use super::stats;
@@ -18,7 +18,7 @@ use crate::memory::{Budget, Spill};
 use crate::panics::is_caught;
 use crate::plan::{LogicalPlan, explain};
 use crate::source::CancelToken;
-use crate::source::csv::{DateFormats, Encoding};
+use crate::source::csv::{DateFormats, Encoding, FileRule};
 use crate::source::memory::MemorySource;
 use crate::source::paths::{IntoPaths, expand};
 use crate::sql::{parse_question, read_questions};
@@ -88,6 +88,11 @@ fn stop_on_interrupt(cancel: &CancelToken) {
 }
 
 pub(super) fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
+    open_with(input, run, &input.file_options)
+}
+
+/// The table in the files of a call, read by the flags and by these rules.
+pub(super) fn open_with(input: &Input, run: &Run, rules: &[FileRule]) -> Result<LazyFrame, Error> {
     let mut scan = CsvScan::new(input.files.as_slice());
     if input.no_sniff {
         scan = scan.sniff(false);
@@ -138,9 +143,6 @@ pub(super) fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
     if let Some(files) = input.sample_files {
         scan = scan.sample_files(files);
     }
-    for rule in &input.file_options {
-        scan = scan.rule(rule.clone());
-    }
     if let Some(tokens) = &input.null {
         scan = scan.null_tokens(tokens.iter().map(String::as_str));
     }
@@ -151,7 +153,7 @@ pub(super) fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
         scan = scan.with_type(&given.column, given.column_type);
     }
     // A type for a column that does not exist is a slip of the keys like one in a question.
-    open_any(scan, input).map_err(|error| {
+    open_any(scan, input, rules).map_err(|error| {
         let given = input.types.iter().find(|given| error.message().contains(&format!("`{}`", given.column)));
         match given {
             Some(given) if error.kind() == ErrorKind::Name => {
@@ -179,12 +181,14 @@ fn texts(questions: &Questions) -> Result<Vec<String>, Error> {
     Ok(texts)
 }
 
-fn frames(input: &Input, run: &Run, texts: &[String]) -> Result<Vec<LazyFrame>, Error> {
-    let all = open(input, run)?;
+fn frames(input: &Input, run: &Run, joined: &JoinedTables, texts: &[String]) -> Result<Vec<LazyFrame>, Error> {
+    let questions = texts.iter().map(|text| parse_question(text)).collect::<Result<Vec<_>, _>>()?;
+    let (tables, rules) = tables(input, joined, &questions)?;
+    let all = open_with(input, run, &rules)?;
     if texts.iter().any(|text| text.trim_start().starts_with('*')) {
         tell_left_out(&all, run)?;
     }
-    texts.iter().map(|text| all.ask(text)).collect::<Result<_, _>>()
+    texts.iter().map(|text| all.ask_with(text, &tables)).collect::<Result<_, _>>()
 }
 
 pub(super) fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>) -> Result<RunOptions, Error> {
@@ -248,7 +252,7 @@ pub(super) fn tell_left_out(all: &LazyFrame, run: &Run) -> Result<(), Error> {
 
 fn ask(command: &Ask, cancel: &CancelToken) -> Result<(), Stop> {
     let texts = texts(&command.questions)?;
-    let frames = frames(&command.input, &command.run, &texts)?;
+    let frames = frames(&command.input, &command.run, &command.tables, &texts)?;
     refuse_overwriting(&command.output, texts.len(), &command.questions.files)?;
     answer(&command.input, &frames, &texts, &command.output, &command.run, cancel)
 }
@@ -275,7 +279,12 @@ fn answer(
     cancel: &CancelToken,
 ) -> Result<(), Stop> {
     if output.output.is_some() {
-        refuse_overwriting(output, frames.len(), &expand(&input.files.as_slice().into_paths())?)?;
+        let mut inputs = expand(&input.files.as_slice().into_paths())?;
+        for frame in frames {
+            let files = frame.plan()?.sources().into_iter().flat_map(|source| source.files());
+            inputs.extend(files.map(|file| PathBuf::from(&*file)));
+        }
+        refuse_overwriting(output, frames.len(), &inputs)?;
     }
     for target in targets(output, frames.len()) {
         refuse_rejects(&target, run.rejects.as_deref())?;
@@ -446,7 +455,7 @@ fn schema(command: &Schema) -> Result<(), Stop> {
 
 fn explain_questions(command: &Explain) -> Result<(), Stop> {
     let texts = texts(&command.questions)?;
-    let frames = frames(&command.input, &command.run, &texts)?;
+    let frames = frames(&command.input, &command.run, &command.tables, &texts)?;
     let plans = frames.iter().map(|frame| Ok(LogicalPlan::clone(frame.plan()?))).collect::<Result<Vec<_>, Error>>()?;
     let piece_bytes = command.run.piece_bytes.map_or(RunOptions::default().piece_bytes, usize::from);
     let text = explain(&plans, piece_bytes)?;

@@ -1,6 +1,7 @@
 //! The statistics of a run as lines for people, or as one JSON object for programs.
 
-use crate::exec::RunStatistics;
+use crate::exec::{InputStatistics, RunStatistics};
+use crate::write::text::append_string;
 use std::fmt::Write;
 
 /// Every figure by name, in the order shown.
@@ -53,13 +54,27 @@ pub(super) fn text(statistics: &RunStatistics) -> String {
     for (name, figure) in figures(statistics) {
         let _ = writeln!(text, "{name:>20}  {figure}");
     }
+    for input in &statistics.inputs {
+        let passes = if input.passes == 1 { "pass" } else { "passes" };
+        let InputStatistics { input, passes: count, bytes_read, records_read } = input;
+        let _ = writeln!(text, "{:>20}  {input}: {count} {passes}, {bytes_read} bytes, {records_read} records", "input");
+    }
     text
 }
 
 /// One JSON object on one line.
 pub(super) fn json(statistics: &RunStatistics) -> String {
-    let members: Vec<String> =
+    let mut members: Vec<String> =
         figures(statistics).into_iter().map(|(name, figure)| format!("\"{name}\": {figure}")).collect();
+    let input = |input: &InputStatistics| {
+        let mut name = Vec::new();
+        append_string(&input.input, &mut name);
+        let (name, InputStatistics { passes, bytes_read, records_read, .. }) = (String::from_utf8_lossy(&name), input);
+        format!(
+            "{{\"input\": {name}, \"passes\": {passes}, \"bytes_read\": {bytes_read}, \"records_read\": {records_read}}}"
+        )
+    };
+    members.push(format!("\"inputs\": [{}]", statistics.inputs.iter().map(input).collect::<Vec<_>>().join(", ")));
     format!("{{{}}}\n", members.join(", "))
 }
 
@@ -69,10 +84,13 @@ mod tests {
 
     #[test]
     fn the_json_form_is_json() {
-        let statistics = RunStatistics { rows_kept: vec![3, 4], passes: 1, ..RunStatistics::default() };
+        let input = InputStatistics { input: "an \"odd\" name".into(), passes: 1, bytes_read: 7, records_read: 2 };
+        let inputs = vec![input];
+        let statistics = RunStatistics { rows_kept: vec![3, 4], passes: 1, inputs, ..RunStatistics::default() };
         let value: serde_json::Value = serde_json::from_str(&json(&statistics)).unwrap();
         assert_eq!(value["passes"], 1);
         assert_eq!(value["rows_kept"][1], 4);
         assert_eq!(value["seconds_wall"], 0.0);
+        assert_eq!(value["inputs"][0]["input"], "an \"odd\" name");
     }
 }

@@ -32,5 +32,5 @@ pub use options::{Progress, ProgressCallback, RunOptions, Scheduler, Warning, Wa
 pub use output::{Prepared, RowOutput};
 pub use run::{Answer, RunOutput, run, run_into};
 pub use sink::Materialised;
-pub use statistics::{RunStatistics, StageSeconds};
+pub use statistics::{InputStatistics, RunStatistics, StageSeconds};
 pub use stream::{BatchStream, flows_through, stream};

@@ -137,10 +137,8 @@ pub(super) fn run_pass(
     statistics.partitions += shared.partitions.load(Ordering::Relaxed);
     let from_files = scan.progress().1 > 0;
     if from_files {
-        statistics.passes += 1;
+        statistics.note_pass(source.describe(), scan.bytes_read(), shared.records.load(Ordering::Relaxed));
         statistics.seconds.sample += source.untold_sample_seconds();
-        statistics.records_read += shared.records.load(Ordering::Relaxed);
-        statistics.bytes_read += scan.bytes_read();
         statistics.bytes_stored += scan.progress().1;
     }
     warnings.append(&mut lock(&shared.warnings));

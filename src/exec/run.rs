@@ -1,6 +1,6 @@
 //! A run: the passes that answer a list of questions.
 
-use super::join::{RightSide, decide};
+use super::join::{RightSide, TableRoom, decide};
 use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
 use super::output::{Gate, RowOutput, cannot_begin_again};
@@ -98,7 +98,7 @@ pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], optio
         let output = outputs.get(at).copied().flatten();
         questions.push(Question::new(plan.clone(), &builds.uses[at], false, output));
     }
-    let mut rights = Rights { builds, sides: Vec::new() };
+    let mut rights = Rights { builds, sides: Vec::new(), room: TableRoom::new(&options.budget) };
     rejects::check_place(options.rejects.as_deref(), plans.iter().flat_map(LogicalPlan::sources))?;
     tell_of_inputs(&questions, options, &mut warnings);
     let mut set_aside = Vec::new();
@@ -153,7 +153,7 @@ impl<'a> Question<'a> {
     /// Its stages, now that all that it needs has been read.
     fn lower(&mut self, rights: &mut Rights, options: &RunOptions) -> Result<()> {
         let numbers: Vec<usize> = self.uses.iter().map(|used| used.build).collect();
-        self.stages = decide(lower(&self.plan)?, &mut rights.sides, &numbers, options)?;
+        self.stages = decide(lower(&self.plan)?, &mut rights.sides, &numbers, &mut rights.room, &options.cancel)?;
         Ok(())
     }
 }
@@ -163,6 +163,7 @@ struct Rights {
     builds: Builds,
     /// By number; those that have been read.
     sides: Vec<Option<RightSide>>,
+    room: TableRoom,
 }
 
 impl Rights {
@@ -280,6 +281,7 @@ fn scan_pass(
                 question.repeated = true;
                 None
             }
+            StageEnd::Failed(row, error) if question.is_build => Some((row, of_right_side(error))),
             StageEnd::Failed(row, error) => Some((row, error)),
             StageEnd::Widen(first, reading) => {
                 question.recodings_told |= reading == Reading::Whole;
@@ -293,6 +295,18 @@ fn scan_pass(
         }
     }
     first_error.map_or(Ok(PassRejects { input, source, rejects, wants }), |(_, error)| Err(error))
+}
+
+/// Options of the call are about its own files; those of a table that is joined are given another way.
+fn of_right_side(error: Error) -> Error {
+    match (error.hint_text(), error.place().file.as_deref()) {
+        (Some(hint), Some(file)) if hint.contains("--malformed") => {
+            let name = file.rsplit('/').next().unwrap_or(file);
+            let hint = format!("{hint}; of a table that is joined, --file-options '{name}: malformed=skip' (or pad) does");
+            error.hint(hint)
+        }
+        _ => error,
+    }
 }
 
 /// Whether an error may be due to what a question reads, and not to what it does with it.

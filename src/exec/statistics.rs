@@ -11,6 +11,8 @@ pub struct RunStatistics {
     pub bytes_read: u64,
     /// Stored bytes read again because a value did not fit an inferred type; part of `bytes_read`.
     pub bytes_reread: u64,
+    /// Each input and how often it was read, in the order in which they were.
+    pub inputs: Vec<InputStatistics>,
     /// Stored bytes of all inputs.
     pub bytes_stored: u64,
     /// Partitions committed.
@@ -46,6 +48,36 @@ pub struct RunStatistics {
     pub threads: usize,
     /// Where the time went.
     pub seconds: StageSeconds,
+}
+
+/// One set of files that was read, be it for a question or for the right side of a join.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InputStatistics {
+    /// What it is.
+    pub input: String,
+    /// Readings of it.
+    pub passes: u64,
+    /// Stored bytes read of it.
+    pub bytes_read: u64,
+    /// Records committed, without those set aside.
+    pub records_read: u64,
+}
+
+impl RunStatistics {
+    /// Notes a pass over files.
+    pub(super) fn note_pass(&mut self, input: String, bytes_read: u64, records_read: u64) {
+        self.passes += 1;
+        self.bytes_read += bytes_read;
+        self.records_read += records_read;
+        match self.inputs.iter_mut().find(|known| known.input == input) {
+            Some(known) => {
+                known.passes += 1;
+                known.bytes_read += bytes_read;
+                known.records_read += records_read;
+            }
+            None => self.inputs.push(InputStatistics { input, passes: 1, bytes_read, records_read }),
+        }
+    }
 }
 
 /// Thread seconds by stage, and wall seconds in all.

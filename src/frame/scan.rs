@@ -180,6 +180,15 @@ impl CsvScan {
         Ok(self)
     }
 
+    /// Sets every option in a list such as `malformed=pad, delimiter=';'`; see [`CsvOptions::set_all`].
+    ///
+    /// # Errors
+    /// As [`CsvOptions::set_all`].
+    pub fn set_all(mut self, list: &str) -> Result<Self> {
+        self.options.set_all(list)?;
+        Ok(self)
+    }
+
     /// Adds a rule for some of the files.
     #[must_use]
     pub fn rule(mut self, rule: FileRule) -> Self {

@@ -16,11 +16,6 @@ pub struct StoredRows {
 }
 
 impl StoredRows {
-    /// Rows of one batch, whose memory somebody has an account of.
-    pub(crate) fn of_batch(batch: RecordBatch, held: Arc<Reservation>) -> Self {
-        StoredRows { parts: Arc::new([Part::Memory(batch)]), held: Some(held) }
-    }
-
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.parts.iter().map(Part::rows).sum()

@@ -1,6 +1,6 @@
 //! The plan in words.
 
-use super::{LogicalPlan, SinkSpec, Stage, StageInput, Step};
+use super::{BuildUse, Builds, LogicalPlan, SinkSpec, Stage, StageInput, Step, next_together};
 use crate::error::Result;
 use crate::expr::Expr;
 use crate::source::constants::visible_columns;
@@ -12,35 +12,56 @@ use std::fmt::Write;
 /// The `Name` and `Type` errors of the plans.
 pub fn explain(plans: &[LogicalPlan], piece_bytes: usize) -> Result<String> {
     let mut text = String::new();
-    let mut passes: Vec<(String, Vec<(usize, Stage)>)> = Vec::new();
-    let mut later = Vec::new();
+    let builds = Builds::of(plans)?;
+    let mut members: Vec<Member> = Vec::new();
+    for (at, build) in builds.builds.iter().enumerate() {
+        members.push(Member::new(format!("right side {}", at + 1), &build.plan()?, &build.uses)?);
+    }
     for (at, plan) in plans.iter().enumerate() {
         let _ = writeln!(text, "question {}", at + 1);
         write_plan(&mut text, plan, 1);
-        let mut stages = super::lower(plan)?.into_iter();
-        if let Some(first) = stages.next() {
-            let key = plan.source().key();
-            match passes.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, members)) => members.push((at + 1, first)),
-                None => passes.push((key, vec![(at + 1, first)])),
-            }
+        members.push(Member::new(format!("question {}", at + 1), plan, &builds.uses[at])?);
+    }
+    let keys: Vec<String> = members.iter().map(|member| member.source.clone()).collect();
+    let mut done = vec![false; members.len()];
+    for pass in 1.. {
+        let ready = |at: usize| !done[at] && members[at].uses.iter().all(|used| done[used.build]);
+        let together = next_together(&keys, &ready, &|at| !done[at]);
+        if together.is_empty() {
+            break;
         }
-        later.extend(stages.map(|stage| (at + 1, stage)));
+        write_pass(&mut text, pass, &together.iter().map(|&at| &members[at]).collect::<Vec<_>>(), piece_bytes);
+        together.into_iter().for_each(|at| done[at] = true);
     }
-    for (at, (_, members)) in passes.iter().enumerate() {
-        write_pass(&mut text, at + 1, members, piece_bytes);
-    }
-    for (question, stage) in &later {
-        let _ = writeln!(text, "then, for question {question}, in memory: {}", words(stage));
+    for member in &members {
+        for stage in member.stages.iter().skip(1) {
+            let _ = writeln!(text, "then, for {}, in memory: {}", member.name, words(stage, &member.uses));
+        }
     }
     Ok(text)
 }
 
-fn write_pass(text: &mut String, number: usize, members: &[(usize, Stage)], piece_bytes: usize) {
+/// A question or a right side, and how it is answered.
+struct Member {
+    name: String,
+    source: String,
+    stages: Vec<Stage>,
+    uses: Vec<BuildUse>,
+}
+
+impl Member {
+    fn new(name: String, plan: &LogicalPlan, uses: &[BuildUse]) -> Result<Self> {
+        Ok(Member { name, source: plan.source().key(), stages: super::lower(plan)?, uses: uses.to_vec() })
+    }
+}
+
+fn write_pass(text: &mut String, number: usize, members: &[&Member], piece_bytes: usize) {
     let mut names: Vec<String> = Vec::new();
-    let Some((_, Stage { input: StageInput::Scan { source, .. }, .. })) = members.first() else { return };
+    let first = members.first().and_then(|member| member.stages.first());
+    let Some(Stage { input: StageInput::Scan { source, .. }, .. }) = first else { return };
     let schema = source.schema();
-    let mut union: Vec<usize> = members.iter().flat_map(|(_, stage)| scanned(stage)).copied().collect();
+    let stages = || members.iter().filter_map(|member| member.stages.first());
+    let mut union: Vec<usize> = stages().flat_map(scanned).copied().collect();
     union.sort_unstable();
     union.dedup();
     names.extend(union.iter().map(|&column| schema.field(column).name().clone()));
@@ -51,8 +72,8 @@ fn write_pass(text: &mut String, number: usize, members: &[(usize, Stage)], piec
     let _ = writeln!(text, "  partitions: about {} over {stored} stored bytes", partitions.len());
     let all = visible_columns(&schema).len();
     let _ = writeln!(text, "  columns: {} of {all}: {}", union.len(), names.join(", "));
-    for (question, stage) in members {
-        let _ = writeln!(text, "  question {question}: {}", words(stage));
+    for (member, stage) in members.iter().zip(stages()) {
+        let _ = writeln!(text, "  {}: {}", member.name, words(stage, &member.uses));
     }
 }
 
@@ -64,7 +85,7 @@ fn scanned(stage: &Stage) -> &[usize] {
 }
 
 /// A stage on one line.
-fn words(stage: &Stage) -> String {
+fn words(stage: &Stage, uses: &[BuildUse]) -> String {
     let mut parts: Vec<String> = stage
         .steps
         .iter()
@@ -73,7 +94,10 @@ fn words(stage: &Stage) -> String {
             Step::Project(columns, _) if columns.len() == 1 => "1 column".to_owned(),
             Step::Project(columns, _) => format!("{} columns", columns.len()),
             Step::Map(..) => "map".to_owned(),
-            Step::Join(shape, _) => format!("{} join", shape.kind),
+            Step::Join(shape, _) => {
+                let side = uses.get(shape.number).map_or(0, |used| used.build + 1);
+                format!("{} join with right side {side}", shape.kind)
+            }
         })
         .collect();
     parts.push(match &stage.sink {

@@ -1,11 +1,14 @@
 //! A question in words about a frame.
 
+use super::join::{JoinClause, no_sides};
 use super::question::{Question, parse_question};
+use super::tables::Tables;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BinaryOp, Expr, Literal};
 use crate::frame::LazyFrame;
 use crate::frame::{expand_wildcards, visible_names};
-use crate::plan::{AggregateSelect, LogicalPlan, SortKey, aliased, replace_names};
+use crate::plan::{AggregateSelect, Join, LogicalPlan, SortKey, aliased, replace_names};
+use crate::source::Source;
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 
@@ -16,24 +19,48 @@ impl LazyFrame {
     /// # Errors
     /// `Syntax`, `Name` and `Type` errors, the place in the text underlined; no data are read.
     pub fn ask(&self, question: &str) -> Result<LazyFrame> {
+        self.ask_with(question, &Tables::new())
+    }
+
+    /// As [`LazyFrame::ask`], of a question that may join these tables by name.
+    ///
+    /// ```
+    /// use outcrop::scan_csv;
+    /// use outcrop::sql::Tables;
+    ///
+    /// let tables = Tables::new().with("carriers", scan_csv("testdata/airline/carriers.csv")?);
+    /// let air = scan_csv("testdata/airline/1987.csv.bz2")?;
+    /// let flights = air.ask_with("count(*) as n by Description join carriers on UniqueCarrier = Code", &tables)?;
+    /// assert_eq!(flights.collect()?.rows(), 14);
+    /// # Ok::<(), outcrop::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`LazyFrame::ask`], and those of opening files that are joined.
+    pub fn ask_with(&self, question: &str, tables: &Tables) -> Result<LazyFrame> {
         let question = parse_question(question)?;
-        self.answer_to(&question).map_err(|error| {
-            let error = self.explain_text(error, &question);
+        self.answer_to(&question, tables).map_err(|error| {
+            let error = self.explain_text(error, &question, tables);
             question.underline(error, &(0..question.text.len()))
         })
     }
 
     /// Says which value made text of a column that the question needs otherwise.
-    fn explain_text(&self, error: Error, question: &Question) -> Error {
+    fn explain_text(&self, error: Error, question: &Question, tables: &Tables) -> Error {
         let Ok(plan) = self.plan() else { return error };
         if error.kind() != ErrorKind::Type {
             return error;
         }
-        let source = plan.source();
-        let schema = source.schema();
-        let mentioned = schema.fields().iter().enumerate().filter(|(_, field)| question.locate(field.name()).is_some());
-        let reasons = mentioned.filter_map(|(at, field)| Some((field.name(), source.why_text(at)?)));
-        let reasons: Vec<String> = reasons.map(|(name, why)| format!("`{name}` is text because {why}")).collect();
+        let mut sources: Vec<Arc<dyn Source>> = vec![Arc::clone(plan.source())];
+        let joined = question.joins.iter().filter_map(|clause| tables.of(clause).ok());
+        sources.extend(joined.filter_map(|right| Some(Arc::clone(right.plan().ok()?.source()))));
+        let mut reasons = Vec::new();
+        for source in sources {
+            let schema = source.schema();
+            let named = schema.fields().iter().enumerate().filter(|(_, field)| question.locate(field.name()).is_some());
+            let why = named.filter_map(|(at, field)| Some((field.name(), source.why_text(at)?)));
+            reasons.extend(why.map(|(name, why)| format!("`{name}` is text because {why}")));
+        }
         if reasons.is_empty() {
             return error;
         }
@@ -42,8 +69,11 @@ impl LazyFrame {
         error.hint(format!("{hint}{}; {remedy}", reasons.join("; ")))
     }
 
-    fn answer_to(&self, question: &Question) -> Result<LazyFrame> {
-        let input = Arc::clone(self.plan()?);
+    fn answer_to(&self, question: &Question, tables: &Tables) -> Result<LazyFrame> {
+        let mut input = Arc::clone(self.plan()?);
+        for clause in &question.joins {
+            input = joined(input, clause, question, tables)?;
+        }
         let schema = input.schema()?;
         let select = expand_wildcards(question.select.clone(), &schema);
         let filtered = match &question.filter {
@@ -70,6 +100,36 @@ impl LazyFrame {
         plan.schema()?;
         Ok(LazyFrame::from_plan(plan))
     }
+}
+
+/// The table with another one joined to it.
+fn joined(
+    left: Arc<LogicalPlan>,
+    clause: &JoinClause,
+    question: &Question,
+    tables: &Tables,
+) -> Result<Arc<LogicalPlan>> {
+    let right = tables.of(clause).and_then(|right| right.plan().cloned());
+    let right = right.map_err(|error| error.underline(&question.text, clause.table_span.clone()))?;
+    let (ours, theirs) = (left.schema()?, right.schema()?);
+    let all_in = |schema: &SchemaRef, expr: &Expr| expr.columns().iter().all(|name| schema.index_of(name).is_ok());
+    let (on_left, on_right) = (|expr: &Expr| all_in(&ours, expr), |expr: &Expr| all_in(&theirs, expr));
+    let mut on = Vec::with_capacity(clause.on.len());
+    for condition in &clause.on {
+        let sides = condition.sides(&on_left, &on_right).ok_or_else(|| {
+            let names = ours.fields().iter().chain(theirs.fields()).map(|field| field.name().as_str());
+            no_sides(condition, &names.collect::<Vec<_>>(), &clause.table)
+        });
+        on.push(sides.map_err(|error| question.underline(error, &condition.span))?);
+    }
+    let span = match clause.on.as_slice() {
+        [first, .., last] => first.span.start..last.span.end,
+        [only] => only.span.clone(),
+        [] => clause.span.clone(),
+    };
+    let plan = LogicalPlan::Join(Join::new(left, right, on, clause.kind));
+    plan.schema().map_err(|error| error.underline(&question.text, span))?;
+    Ok(Arc::new(plan))
 }
 
 /// Constants where a column must have been meant: keys, and both sides of a comparison.

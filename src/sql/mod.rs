@@ -15,10 +15,14 @@
 
 mod ask;
 mod convert;
+mod join;
 mod question;
+mod tables;
 mod words;
 
+pub use join::{JoinClause, JoinCondition};
 pub use question::{Question, QuestionSpans, parse_question, parse_questions, read_questions};
+pub use tables::{Tables, open_table};
 
 use crate::error::{Error, Result};
 use crate::expr::Expr;

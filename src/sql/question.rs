@@ -1,6 +1,7 @@
 //! Questions: a select list and its clauses, in any order.
 
 use super::convert::expression;
+use super::join::{self, JoinClause};
 use super::words::Words;
 use super::{locate, underline};
 use crate::error::{Error, ErrorKind, Result};
@@ -40,6 +41,8 @@ pub struct Question {
     pub distinct: bool,
     /// The keys of the groups; empty without `by`.
     pub by: Vec<Expr>,
+    /// What is joined, in order.
+    pub joins: Vec<JoinClause>,
     /// The condition rows must pass.
     pub filter: Option<Expr>,
     /// The condition result rows must pass.
@@ -68,6 +71,7 @@ impl Question {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Clause {
     Select,
+    Join,
     By,
     Where,
     Having,
@@ -98,6 +102,7 @@ pub fn parse_question(text: &str) -> Result<Question> {
         select: Vec::new(),
         distinct: false,
         by: Vec::new(),
+        joins: Vec::new(),
         filter: None,
         having: None,
         sort: Vec::new(),
@@ -106,7 +111,7 @@ pub fn parse_question(text: &str) -> Result<Question> {
     };
     let mut seen: Vec<Clause> = Vec::new();
     for Part { clause, opening, body } in parts(&words)? {
-        if seen.contains(&clause) {
+        if seen.contains(&clause) && clause != Clause::Join {
             let message = format!("a second `{}`", words.typed(opening.clone()).to_lowercase());
             return Err(words.error(ErrorKind::Syntax, message, opening).hint("each clause stands once"));
         }
@@ -121,6 +126,7 @@ pub fn parse_question(text: &str) -> Result<Question> {
                 let body = body.start + usize::from(question.distinct)..body.end;
                 (question.select, spans.select) = items(&words, body, true)?;
             }
+            Clause::Join => question.joins.push(join::clause(&words, opening, body)?),
             Clause::By => (question.by, spans.by) = items(&words, body, false)?,
             Clause::Where => {
                 spans.filter = Some(words.bytes(body.clone()));
@@ -211,6 +217,9 @@ fn parts(words: &Words) -> Result<Vec<Part>> {
 /// The clause that opens at the word `at`, and how many words open it.
 fn clause_at(words: &Words, at: usize) -> Result<Option<(Clause, usize)>> {
     let is = |offset: usize, word: &str| words.is_word(at + offset, word);
+    if let Some(length) = join::opening(words, at) {
+        return Ok(Some((Clause::Join, length)));
+    }
     Ok(Some(match () {
         () if is(0, "by") => (Clause::By, 1),
         () if is(0, "where") => (Clause::Where, 1),
@@ -254,6 +263,7 @@ fn empty_clause(words: &Words, clause: Clause, opening: Range<usize>) -> Error {
             return error("a question begins with what to compute or show".to_string(), first)
                 .hint("such as `count(*)`, `mean(x) by y`, or `*` for all columns");
         }
+        Clause::Join => "name a table and what must be equal, such as `join 'carriers.csv' on UniqueCarrier = Code`",
         Clause::By => "name what makes a group, such as `by Year, Month`",
         Clause::Where => "give a condition, such as `where Month = 12`",
         Clause::Having => "give a condition on the result, such as `having n > 100`",

@@ -359,3 +359,62 @@ proptest! {
         let _ = parse_expr(&text).map_err(|error| error.to_string());
     }
 }
+
+/// Kind, table and conditions of the joins of a question.
+fn joins(text: &str) -> Vec<String> {
+    let question = parse_question(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let shown = |clause: &JoinClause| {
+        let on: Vec<String> = clause.on.iter().map(|on| format!("{} = {}", on.first, on.second)).collect();
+        let name = if clause.is_name { "table" } else { "file" };
+        format!("{} {name} {} on {}", clause.kind, clause.table, on.join(" and "))
+    };
+    question.joins.iter().map(shown).collect()
+}
+
+#[test]
+fn joins_take_their_kind_before_them_after_them_or_behind_the_condition() {
+    let left = ["left file b.csv on x = y"];
+    for text in [
+        "a left join 'b.csv' on x = y",
+        "a LEFT OUTER JOIN \"b.csv\" on x == y",
+        "a join left 'b.csv' on x = y",
+        "a join 'b.csv' on x = y left",
+        "a join 'b.csv' on x = y left where a > 1",
+        "a where a > 1 join 'b.csv' on x = y left",
+    ] {
+        assert_eq!(joins(text), left, "{text}");
+    }
+    assert_eq!(joins("a join b on x = y"), ["inner table b on x = y"]);
+    assert_eq!(joins("a semi join `my table` using (x, y)"), ["semi table my table on x = x and y = y"]);
+    assert_eq!(joins("a cross join b by a"), ["cross table b on "]);
+    assert_eq!(joins("a join b on upper(x) = y and z = case when u and v then 1 end anti"), [
+        "anti table b on upper(x) = y and z = case when u and v then 1 end"
+    ]);
+    assert_eq!(joins("a join b on x = y left join c on u = v full"), [
+        "inner table b on x = y",
+        "full table c on u = v"
+    ]);
+    assert_eq!(joins("left, right where anti = 1"), Vec::<String>::new(), "the kinds are names elsewhere");
+    assert_eq!(joins("a join left on x = left"), ["inner table left on x = left"]);
+}
+
+#[test]
+fn wrong_joins_are_underlined() {
+    for (text, message, underlined) in [
+        ("a join", "nothing after `join`", "join"),
+        ("a join 'b'", "a join says what must be equal", "join 'b'"),
+        ("a join on x = y", "a join needs a table", "on"),
+        ("a join b.csv on x = y", "expected `on` or `using` after the table", "."),
+        ("a join b on x > y", "a join is on `=` between the two tables", "x > y"),
+        ("a join b on x = y and z", "a join is on `=` between the two tables", "z"),
+        ("a join b on x = y and", "an expression is missing", ""),
+        ("a left join b on x = y semi", "a second kind of join", "semi"),
+        ("a cross join b on x = y", "a cross join has no keys", "on x = y"),
+        ("a join b using x", "`using` takes names in parentheses", "x"),
+        ("a join b using (x + 1)", "`using` takes names of columns", "x + 1"),
+    ] {
+        let error = parse_question(text).unwrap_err();
+        let place = error.underlined().unwrap();
+        assert_eq!((error.message(), &place.text[place.range.clone()]), (message, underlined), "{text}");
+    }
+}

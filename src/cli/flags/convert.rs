@@ -1,6 +1,6 @@
 //! Flags of `convert`.
 
-use super::{Input, Run, values};
+use super::{Input, JoinedTables, Run, values};
 use crate::write::{Compression, FileFormat};
 use clap::{Args, ValueEnum};
 
@@ -25,6 +25,8 @@ pub(crate) struct Convert {
     pub(crate) input: Input,
     #[command(flatten)]
     pub(crate) rows: Rows,
+    #[command(flatten)]
+    pub(crate) tables: JoinedTables,
     #[command(flatten)]
     pub(crate) write: WriteFlags,
     #[command(flatten)]

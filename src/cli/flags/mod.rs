@@ -19,7 +19,7 @@ pub(crate) use convert::{Convert, Rows, WriteFlags, WriteFormat};
 pub(crate) use output::{Form, Output};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-pub(crate) use values::{Part, TypeOverride};
+pub(crate) use values::{NamedTable, Part, TypeOverride};
 
 /// Where `--scheduler` is looked for when it is not given.
 pub(crate) const SCHEDULER_VARIABLE: &str = "OUTCROP_SCHEDULER";
@@ -35,7 +35,7 @@ Exit codes: 0 answered, 1 the data or the run failed, 2 the command line or a qu
 
 const ASK_HELP: &str = "\
 A question:
-  WHAT [by KEYS] [where CONDITION] [having CONDITION] [sort KEY [asc|desc], …] [limit N]
+  WHAT [[KIND] join TABLE on A = B] [by KEYS] [where CONDITION] [having CONDITION] [sort KEY [asc|desc], …] [limit N]
 
 WHAT is a list of aggregates (count(*), count, sum, mean, min, max, var, std, first, last, median, quantile(x, 0.95), \
 quantile_disc, n_unique, mode, string_agg(t, ', ')) or, for a question about rows, of columns and expressions; `as` names \
@@ -49,6 +49,9 @@ Examples:
   The ten carriers with the latest December flights:
     outcrop ask data/*.csv.bz2 -q 'count(*) as n, mean(ArrDelay) as delay by UniqueCarrier
       where Month = 12 and DepDelay > 0 having n > 100 sort delay desc limit 10'
+
+  Names from another file; kinds of join are inner, left, right, full, semi, anti and cross:
+    outcrop ask data/*.csv.bz2 -q \"count(*) as n by Description left join 'carriers.csv' on UniqueCarrier = Code\"
 
   Rows, as JSON, into a file:
     outcrop ask 2007.csv -q 'Origin, Dest, ArrDelay where ArrDelay > 600' --output late.json
@@ -107,6 +110,8 @@ pub(crate) struct Ask {
     #[command(flatten)]
     pub(crate) questions: Questions,
     #[command(flatten)]
+    pub(crate) tables: JoinedTables,
+    #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) run: Run,
@@ -159,6 +164,8 @@ pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) questions: Questions,
     #[command(flatten)]
+    pub(crate) tables: JoinedTables,
+    #[command(flatten)]
     pub(crate) run: Run,
 }
 
@@ -173,6 +180,18 @@ pub(crate) struct Questions {
     /// A file of questions, one a line; blank lines and lines that begin with # are skipped
     #[arg(short = 'f', long = "file", value_name = "FILE", id = "question_files")]
     pub(crate) files: Vec<PathBuf>,
+}
+
+/// Tables that questions can join.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct JoinedTables {
+    /// A table that questions can join by its name: 'planes=plane-data.csv'; repeat it for more
+    ///
+    /// FILES is a file, pattern or directory. Options for CSV may follow it, named as their flags: 'planes=plane-data.csv:
+    /// malformed=pad'. Flags other than --file-options are about the files of the call, not about tables that are joined.
+    #[arg(long, value_name = "NAME=FILES[: OPTIONS]")]
+    pub(crate) table: Vec<NamedTable>,
 }
 
 /// What to read, and how.
@@ -253,7 +272,8 @@ pub(crate) struct Input {
     pub(crate) columns: Option<ColumnPolicy>,
     /// Options for the files of a pattern only: 'plane*.csv: delimiter=;, no-header'; repeat it for more
     ///
-    /// The pattern is for the name of the file, or, with a / in it, for its path. Options are named as their flags.
+    /// The pattern is for the name of the file, or, with a / in it, for its path. Options are named as their flags. Files
+    /// that questions join are meant, too.
     #[arg(long, value_name = "PATTERN: OPTIONS", value_parser = values::file_rule)]
     pub(crate) file_options: Vec<FileRule>,
     /// Read samples of so many files for types, spread evenly, and of the others only the header [default: 100]

@@ -30,6 +30,32 @@ impl FromStr for TypeOverride {
     }
 }
 
+/// A table that questions can join by name.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedTable {
+    pub(crate) name: String,
+    /// A file, pattern or directory.
+    pub(crate) files: String,
+    /// Options for CSV, as in `--file-options`.
+    pub(crate) options: String,
+}
+
+impl FromStr for NamedTable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = "expected NAME=FILES, such as planes=plane-data.csv or 'planes=plane-data.csv: malformed=pad'";
+        let (name, rest) = text.split_once('=').ok_or(expected)?;
+        let (files, options) = rest.split_once(": ").unwrap_or((rest, ""));
+        let [name, files] = [name, files].map(|part| part.trim().to_string());
+        if name.is_empty() || files.is_empty() {
+            return Err(expected.to_string());
+        }
+        csv::CsvOptions::default().set_all(options).map_err(told)?;
+        Ok(NamedTable { name, files, options: options.to_string() })
+    }
+}
+
 /// A byte that plays a part in the dialect; `None` when none does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Part(pub(crate) Option<u8>);

@@ -17,24 +17,32 @@ mod table;
 use self::probe::TableProbe;
 use self::table::Table;
 use crate::error::{Error, Result};
-use crate::exec::options::RunOptions;
 use crate::exec::sink::Materialised;
 use crate::expr::BoundExpr;
 use crate::plan::{JoinColumn, JoinKind, JoinShape, JoinSide, SinkSpec, Stage, StageInput, Step};
+use crate::source::CancelToken;
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::sync::Arc;
+pub(super) use table::TableRoom;
 use table::TableRows;
 
 /// A row may come to so many in a step. More are kept on disk before they are worked on.
 const MOST_COPIES: usize = 16;
 
+/// A table by key columns and types, for joins that may make several rows of one or not; `None` where it did not fit.
+struct Tried {
+    keys: Vec<usize>,
+    domains: Vec<ColumnType>,
+    multiplies: bool,
+    table: Option<Arc<Table>>,
+}
+
 /// A right side that has been read.
 pub(super) struct RightSide {
     schema: SchemaRef,
     rows: TableRows,
-    /// By key columns and types, what has been tried; `None` where it did not fit.
-    tables: Vec<(Vec<usize>, Vec<ColumnType>, Option<Arc<Table>>)>,
+    tables: Vec<Tried>,
 }
 
 impl RightSide {
@@ -46,14 +54,25 @@ impl RightSide {
         &self.schema
     }
 
-    fn table(&mut self, shape: &JoinShape, options: &RunOptions) -> Result<Option<Arc<Table>>> {
-        let known = self.tables.iter().find(|(keys, domains, _)| *keys == shape.right_keys && *domains == shape.domains);
-        if let Some((_, _, table)) = known {
-            return Ok(table.clone());
+    fn table(
+        &mut self,
+        shape: &JoinShape,
+        room: &mut TableRoom,
+        cancel: &CancelToken,
+    ) -> Result<Option<Arc<Table>>> {
+        let (keys, domains, multiplies) = (&shape.right_keys, &shape.domains, multiplies(shape.kind));
+        let serves = |known: &&Tried| {
+            let same = known.keys == *keys && known.domains == *domains;
+            same && (known.multiplies == multiplies || known.table.is_some() && known.multiplies)
+        };
+        if let Some(known) = self.tables.iter().find(serves) {
+            return Ok(known.table.clone());
         }
-        let table = Table::build(&mut self.rows, &self.schema, &shape.right_keys, &shape.domains, options)?;
+        let most_rows = if multiplies { MOST_COPIES } else { usize::MAX };
+        let table = Table::build(&mut self.rows, &self.schema, shape, most_rows, room, cancel)?;
         let table = table.map(Arc::new);
-        self.tables.push((shape.right_keys.clone(), shape.domains.clone(), table.clone()));
+        let (keys, domains) = (keys.clone(), domains.clone());
+        self.tables.push(Tried { keys, domains, multiplies, table: table.clone() });
         Ok(table)
     }
 }
@@ -63,7 +82,8 @@ pub(super) fn decide(
     stages: Vec<Stage>,
     rights: &mut [Option<RightSide>],
     numbers: &[usize],
-    options: &RunOptions,
+    room: &mut TableRoom,
+    cancel: &CancelToken,
 ) -> Result<Vec<Stage>> {
     let mut decided = Vec::with_capacity(stages.len());
     for stage in stages {
@@ -83,7 +103,7 @@ pub(super) fn decide(
             let number = numbers.get(shape.number).copied().ok_or_else(|| Error::internal("a join without a number"))?;
             let right = rights.get_mut(number).and_then(Option::as_mut);
             let right = right.ok_or_else(|| Error::internal("a right side that was not read"))?;
-            let table = if shape.kind.keeps_right() { None } else { right.table(&shape, options)? };
+            let table = if shape.kind.keeps_right() { None } else { right.table(&shape, room, cancel)? };
             let fits = |table: &Arc<Table>| copies * table.copies(shape.kind) <= MOST_COPIES;
             if let Some(table) = table.filter(fits) {
                 copies *= table.copies(shape.kind);

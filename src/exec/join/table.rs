@@ -1,27 +1,43 @@
 //! The right rows of a join in memory, by key.
 
 use super::keys::{as_keys, complete};
-use crate::error::{Error, Result};
-use crate::exec::options::RunOptions;
+use crate::error::{Error, ErrorKind, Result};
 use crate::groupby::{ABSENT, GroupKeys, keys_for};
-use crate::memory::{Budget, Reservation, StoredRows};
-use crate::plan::JoinKind;
-use crate::types::ColumnType;
+use crate::memory::{Budget, Part, Reservation, StoredRows};
+use crate::plan::{JoinKind, JoinShape};
+use crate::source::CancelToken;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter};
 use arrow::datatypes::SchemaRef;
 use std::fmt;
-use std::sync::Arc;
 
 /// Rows numbered at once.
 const CHUNK_ROWS: usize = 1 << 16;
-/// The share of the limit that tables leave to others.
-const LEFT_TO_OTHERS: usize = 4;
+/// The share of the limit that all tables of a run may have. Results may have half of it, and each sink of a pass has its
+/// own from the last quarter.
+const SHARE: usize = 4;
+
+/// The memory of all tables of a run. They live as long as it does.
+pub(in crate::exec) struct TableRoom {
+    held: Reservation,
+    most_bytes: usize,
+}
+
+impl TableRoom {
+    pub(in crate::exec) fn new(budget: &Budget) -> Self {
+        TableRoom { held: budget.reservation("joining"), most_bytes: budget.limit_bytes() / SHARE }
+    }
+
+    /// Holds so much, if there is room for it.
+    fn resize(&mut self, bytes: usize) -> bool {
+        bytes <= self.most_bytes && self.held.resize(bytes).is_ok()
+    }
+}
 
 /// The right rows, in one piece once a table has been made of them.
 pub(super) enum TableRows {
     Stored(StoredRows),
-    Whole(RecordBatch, Arc<Reservation>),
+    Whole(RecordBatch),
 }
 
 impl TableRows {
@@ -33,35 +49,26 @@ impl TableRows {
     pub(super) fn stored(&self) -> StoredRows {
         match self {
             TableRows::Stored(rows) => rows.clone(),
-            TableRows::Whole(batch, held) => StoredRows::of_batch(batch.clone(), Arc::clone(held)),
+            TableRows::Whole(batch) => vec![batch.clone()].into(),
         }
     }
 
-    /// All rows in one batch; `None` where they do not fit.
-    fn whole(&mut self, schema: &SchemaRef, budget: &Budget) -> Result<Option<(RecordBatch, Arc<Reservation>)>> {
-        if let TableRows::Stored(rows) = self {
-            if !rows.is_in_memory() || rows.rows() >= ABSENT as usize {
-                return Ok(None);
-            }
-            let mut held = budget.reservation("joining");
-            let bytes = rows.parts().iter().map(|part| part.held_bytes()).sum();
-            if !room_for(&mut held, bytes, budget) {
-                return Ok(None);
-            }
-            let batches = rows.batches().collect::<Result<Vec<_>>>()?;
-            *self = TableRows::Whole(concat_batches(schema, &batches)?, Arc::new(held));
-        }
+    fn bytes(&self) -> usize {
         match self {
-            TableRows::Whole(batch, held) => Ok(Some((batch.clone(), Arc::clone(held)))),
-            TableRows::Stored(_) => Ok(None),
+            TableRows::Stored(rows) => rows.parts().iter().map(Part::held_bytes).sum(),
+            TableRows::Whole(_) => 0,
         }
     }
-}
 
-/// Makes a reservation so large, if enough is left for those that must have some.
-fn room_for(held: &mut Reservation, bytes: usize, budget: &Budget) -> bool {
-    let others = budget.limit_bytes() / LEFT_TO_OTHERS;
-    held.resize(bytes.saturating_add(others)).is_ok() && held.resize(bytes).is_ok()
+    /// All rows in one batch.
+    fn whole(&mut self, schema: &SchemaRef) -> Result<RecordBatch> {
+        let whole = match self {
+            TableRows::Whole(batch) => return Ok(batch.clone()),
+            TableRows::Stored(rows) => concat_batches(schema, &rows.batches().collect::<Result<Vec<_>>>()?)?,
+        };
+        *self = TableRows::Whole(whole.clone());
+        Ok(whole)
+    }
 }
 
 /// Right rows by key. Rows of which a key is null are in no list.
@@ -75,7 +82,6 @@ pub(super) struct Table {
     starts: Option<Vec<u32>>,
     /// The most rows of a key.
     most: usize,
-    _held: (Arc<Reservation>, Reservation),
 }
 
 impl fmt::Debug for Table {
@@ -85,54 +91,33 @@ impl fmt::Debug for Table {
 }
 
 impl Table {
-    /// The table of these rows by the columns `keys`, compared as `domains`; `None` where it does not fit in memory.
+    /// The table of these rows by the columns `keys`, compared as `domains`; `None` where it does not fit in memory, or a
+    /// key has more than `most_rows`.
     pub(super) fn build(
         rows: &mut TableRows,
         schema: &SchemaRef,
-        keys: &[usize],
-        domains: &[ColumnType],
-        options: &RunOptions,
+        shape: &JoinShape,
+        most_rows: usize,
+        room: &mut TableRoom,
+        cancel: &CancelToken,
     ) -> Result<Option<Self>> {
-        let budget = &options.budget;
-        let Some((records, of_rows)) = rows.whole(schema, budget)? else { return Ok(None) };
-        let mut held = budget.reservation("joining");
-        if keys.is_empty() {
-            let rows: Vec<u32> = (0..records.num_rows() as u32).collect();
-            let most = rows.len();
-            return Ok(Some(Table { records, index: None, rows, starts: None, most, _held: (of_rows, held) }));
+        let stored = rows.stored();
+        if !stored.is_in_memory() || stored.rows() >= ABSENT as usize {
+            return Ok(None);
         }
-        let types: Vec<_> = domains.iter().map(|domain| domain.arrow()).collect();
-        let mut index = keys_for(&types)?;
-        // The key and the row of each row that has a key.
-        let (mut ids, mut numbers) = (Vec::new(), Vec::new());
-        let mut chunk_ids = Vec::new();
-        for start in (0..records.num_rows()).step_by(CHUNK_ROWS) {
-            if options.cancel.is_cancelled() {
-                return Err(Error::new(crate::error::ErrorKind::Cancelled, "the run was cancelled"));
-            }
-            let chunk = records.slice(start, CHUNK_ROWS.min(records.num_rows() - start));
-            let columns = keys.iter().zip(domains).map(|(key, domain)| as_keys(chunk.column(*key), *domain));
-            let mut columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
-            let row = |row: usize| (start + row) as u32;
-            match complete(&columns) {
-                None => numbers.extend((0..chunk.num_rows()).map(row)),
-                Some(valid) => {
-                    let mask = BooleanArray::new(valid.inner().clone(), None);
-                    columns = columns.iter().map(|column| Ok(filter(column, &mask)?)).collect::<Result<_>>()?;
-                    numbers.extend(valid.valid_indices().map(row));
-                }
-            }
-            index.intern(&columns, &mut chunk_ids)?;
-            ids.extend_from_slice(&chunk_ids);
-            let lists = 4 * ids.capacity().max(numbers.capacity()) * size_of::<u32>();
-            if !room_for(&mut held, index.bytes_held() + lists, budget) {
-                return Ok(None);
-            }
-        }
-        let (rows, starts, most) = lists(&ids, numbers, index.len());
-        let lists = (rows.capacity() + starts.as_ref().map_or(0, Vec::capacity)) * size_of::<u32>();
-        held.resize(index.bytes_held() + lists)?;
-        Ok(Some(Table { records, index: Some(index), rows, starts, most, _held: (of_rows, held) }))
+        let before = room.held.bytes();
+        let lists = if shape.domains.is_empty() {
+            Some(Lists { index: None, rows: (0..stored.rows() as u32).collect(), starts: None, most: stored.rows() })
+        } else {
+            Lists::build(&stored, shape, room, cancel)?
+        };
+        drop(stored);
+        let fitting = lists.filter(|lists| lists.most <= most_rows && room.resize(before + lists.bytes() + rows.bytes()));
+        let Some(Lists { index, rows: by_key, starts, most }) = fitting else {
+            room.held.resize(before)?;
+            return Ok(None);
+        };
+        Ok(Some(Table { records: rows.whole(schema)?, index, rows: by_key, starts, most }))
     }
 
     /// The key of each row, [`ABSENT`] where the table has none like it.
@@ -167,8 +152,66 @@ impl Table {
     }
 }
 
+/// The rows of each key.
+struct Lists {
+    index: Option<Box<dyn GroupKeys>>,
+    rows: Vec<u32>,
+    starts: Option<Vec<u32>>,
+    most: usize,
+}
+
+impl Lists {
+    /// `None` where they do not fit.
+    fn build(
+        stored: &StoredRows,
+        shape: &JoinShape,
+        room: &mut TableRoom,
+        cancel: &CancelToken,
+    ) -> Result<Option<Self>> {
+        let before = room.held.bytes();
+        let types: Vec<_> = shape.domains.iter().map(|domain| domain.arrow()).collect();
+        let mut index = keys_for(&types)?;
+        // The key and the row of each row that has a key.
+        let (mut ids, mut numbers) = (Vec::new(), Vec::new());
+        let (mut chunk_ids, mut start) = (Vec::new(), 0);
+        for chunk in stored.cut(CHUNK_ROWS).batches() {
+            if cancel.is_cancelled() {
+                return Err(Error::new(ErrorKind::Cancelled, "the run was cancelled"));
+            }
+            let chunk = chunk?;
+            let keys = shape.right_keys.iter().zip(&shape.domains);
+            let columns = keys.map(|(key, domain)| as_keys(chunk.column(*key), *domain));
+            let mut columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
+            let row = |row: usize| (start + row) as u32;
+            match complete(&columns) {
+                None => numbers.extend((0..chunk.num_rows()).map(row)),
+                Some(valid) => {
+                    let mask = BooleanArray::new(valid.inner().clone(), None);
+                    columns = columns.iter().map(|column| Ok(filter(column, &mask)?)).collect::<Result<_>>()?;
+                    numbers.extend(valid.valid_indices().map(row));
+                }
+            }
+            index.intern(&columns, &mut chunk_ids)?;
+            ids.extend_from_slice(&chunk_ids);
+            start += chunk.num_rows();
+            // Those by row and those by key.
+            let lists = (2 * ids.capacity() + 2 * numbers.capacity()) * size_of::<u32>();
+            if !room.resize(before + index.bytes_held() + lists) {
+                return Ok(None);
+            }
+        }
+        let (rows, starts, most) = by_key(&ids, numbers, index.len());
+        Ok(Some(Lists { index: Some(index), rows, starts, most }))
+    }
+
+    fn bytes(&self) -> usize {
+        let lists = self.rows.capacity() + self.starts.as_ref().map_or(0, Vec::capacity);
+        self.index.as_ref().map_or(0, |index| index.bytes_held()) + lists * size_of::<u32>()
+    }
+}
+
 /// The rows of each of so many keys, where they begin, and the most that one has.
-fn lists(ids: &[u32], numbers: Vec<u32>, keys: usize) -> (Vec<u32>, Option<Vec<u32>>, usize) {
+fn by_key(ids: &[u32], numbers: Vec<u32>, keys: usize) -> (Vec<u32>, Option<Vec<u32>>, usize) {
     if ids.len() == keys {
         // Keys are numbered as they appear.
         return (numbers, None, 1.min(keys));

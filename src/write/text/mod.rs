@@ -15,4 +15,4 @@ pub(crate) use cell::{Column, Value};
 pub(crate) use compress::compress;
 pub(crate) use delimited::Csv;
 pub(super) use encoder::TextEncoder;
-pub(crate) use json::Json;
+pub(crate) use json::{Json, append_string};

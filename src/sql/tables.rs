@@ -1,0 +1,76 @@
+//! The tables that questions can join: those with a name, and files.
+
+use super::join::JoinClause;
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::frame::{CsvScan, FileScan, LazyFrame};
+use crate::source::csv::FileRule;
+use crate::source::paths::{IntoPaths, expand};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Tables to join by name, and how files are read that questions name. Each file is opened once.
+#[derive(Debug, Default)]
+pub struct Tables {
+    named: BTreeMap<String, LazyFrame>,
+    rules: Vec<FileRule>,
+    opened: Mutex<BTreeMap<String, LazyFrame>>,
+}
+
+impl Tables {
+    /// No named tables, files as they tell themselves.
+    pub fn new() -> Self {
+        Tables::default()
+    }
+
+    /// Gives a frame a name.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, frame: LazyFrame) -> Self {
+        self.named.insert(name.into(), frame);
+        self
+    }
+
+    /// Adds a rule on how some files are read.
+    #[must_use]
+    pub fn rule(mut self, rule: FileRule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// The table of a clause.
+    pub(super) fn of(&self, clause: &JoinClause) -> Result<LazyFrame> {
+        if clause.is_name { self.named(&clause.table) } else { self.file(&clause.table) }
+    }
+
+    /// The table of this name.
+    fn named(&self, name: &str) -> Result<LazyFrame> {
+        if let Some(frame) = self.named.get(name) {
+            return Ok(frame.clone());
+        }
+        let error = Error::new(ErrorKind::Name, format!("no table `{name}`"));
+        Err(match did_you_mean(name, self.named.keys().map(String::as_str)) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error.hint(format!("--table '{name}=FILE' gives a file this name; a file itself stands in quotes")),
+        })
+    }
+
+    /// The table in a file, or in those of a pattern or directory.
+    fn file(&self, word: &str) -> Result<LazyFrame> {
+        let known = |tables: &Self| tables.opened.lock().unwrap_or_else(PoisonError::into_inner).get(word).cloned();
+        if let Some(frame) = known(self) {
+            return Ok(frame);
+        }
+        let frame = open_table(CsvScan::new(word), word, &self.rules)?;
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(word.to_owned(), frame.clone());
+        Ok(frame)
+    }
+}
+
+/// Opens the files of `word`, as `scan` and those of the rules say that are about them.
+///
+/// # Errors
+/// As [`FileScan::open`].
+pub fn open_table(scan: CsvScan, word: &str, rules: &[FileRule]) -> Result<LazyFrame> {
+    let files = expand(&word.into_paths())?;
+    let about = rules.iter().filter(|rule| files.iter().any(|file| rule.applies_to(file)));
+    FileScan::of(about.fold(scan, |scan, rule| scan.rule(rule.clone())), None).open()
+}
