@@ -16,6 +16,7 @@ mod misfits;
 mod options;
 mod outcome;
 mod output;
+mod parallel;
 mod pass;
 mod rejects;
 mod run;

@@ -166,7 +166,7 @@ fn end(outcome: &PassOutcome, at: usize, sink: Box<dyn Sink>, columns: &[usize])
 /// Lets the workers work and joins their sinks: one a stage.
 fn work(shared: &Shared<'_>, statistics: &mut RunStatistics) -> Result<Vec<Box<dyn Sink>>> {
     let options = shared.options;
-    let room = Room::of_each(options.workers() * shared.stages.len(), &options.budget, &options.spill);
+    let room = Room::of_each(options.workers() * shared.stages.len(), options);
     let make = || -> Result<Vec<Box<dyn Sink>>> {
         shared.stages.iter().map(|stage| sink::make(&stage.stage, &room)).collect()
     };

@@ -1,11 +1,10 @@
 //! The merge of sorted runs.
 
 use super::Run;
-use super::order::Order;
+use super::order::{Keys, Order};
 use crate::error::Result;
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
-use arrow::row::Rows;
 use std::cmp::Ordering;
 
 /// Merges runs; of rows with the same key, that of the earlier run comes first.
@@ -20,7 +19,7 @@ pub(in crate::exec) struct Merge<'a> {
 struct Cursor {
     parts: std::vec::IntoIter<super::Part>,
     batch: RecordBatch,
-    keys: Rows,
+    keys: Keys,
     at: usize,
 }
 
@@ -30,7 +29,7 @@ impl Cursor {
         for part in self.parts.by_ref() {
             if part.rows() > 0 {
                 self.batch = part.load()?;
-                self.keys = order.encode(&self.batch)?;
+                self.keys = order.keys(&self.batch)?;
                 self.at = 0;
                 return Ok(true);
             }
@@ -50,7 +49,7 @@ impl<'a> Merge<'a> {
             let mut parts = run.into_iter();
             let Some(first) = parts.by_ref().find(|part| part.rows() > 0) else { continue };
             let batch = first.load()?;
-            let keys = order.encode(&batch)?;
+            let keys = order.keys(&batch)?;
             cursors.push(Cursor { parts, batch, keys, at: 0 });
         }
         let mut merge = Merge { order, heap: (0..cursors.len()).collect(), cursors };
@@ -96,7 +95,7 @@ impl<'a> Merge<'a> {
 
     fn before(&self, a: usize, b: usize) -> bool {
         let (left, right) = (&self.cursors[a], &self.cursors[b]);
-        left.keys.row(left.at).cmp(&right.keys.row(right.at)).then(a.cmp(&b)) == Ordering::Less
+        left.keys.compare(left.at, &right.keys, right.at).then(a.cmp(&b)) == Ordering::Less
     }
 
     fn sift_down(&mut self, mut root: usize) {
@@ -121,7 +120,7 @@ mod tests {
     use super::super::{append, reduce};
     use super::*;
     use crate::memory::{Part, Spill};
-    use arrow::array::{ArrayRef, AsArray, Int64Array};
+    use arrow::array::{ArrayRef, AsArray, Int64Array, UInt32Array};
     use arrow::compute::take_record_batch;
     use arrow::datatypes::{DataType, Int64Type};
     use proptest::prelude::*;
@@ -138,7 +137,10 @@ mod tests {
 
     fn sorted_run(keys: &[Option<i64>], order: &Order) -> RecordBatch {
         let batch = batch(keys);
-        take_record_batch(&batch, &order.sorted(&batch).unwrap()).unwrap()
+        let keys = order.keys(&batch).unwrap();
+        let mut rows: Vec<u32> = (0..batch.num_rows() as u32).collect();
+        rows.sort_by(|a, b| keys.compare(*a as usize, &keys, *b as usize));
+        take_record_batch(&batch, &UInt32Array::from(rows)).unwrap()
     }
 
     fn merged(runs: Vec<Run>, order: &Order, rows: usize) -> Vec<Option<i64>> {

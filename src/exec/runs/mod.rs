@@ -8,14 +8,16 @@
 //! **Invariants.** The order is total, so the merged sequence does not depend on how rows were spread over runs; memory is
 //! bounded by the number of runs merged at once times their blocks.
 
+mod identity;
 mod merge;
 mod order;
 
 use crate::error::Result;
 use crate::memory::{Part, SpillFile};
 use arrow::array::RecordBatch;
+pub(super) use identity::Identities;
 pub(super) use merge::Merge;
-pub(super) use order::Order;
+pub(super) use order::{Bound, Keys, Order};
 use std::sync::Arc;
 
 /// Rows of a block.

@@ -6,11 +6,15 @@
 //! what went to disk.
 
 mod aggregate;
+mod buckets;
 mod collect;
 mod sort;
+mod tables;
 
 use crate::batch::{Batch, RowId};
 use crate::error::Result;
+use crate::exec::options::RunOptions;
+use crate::exec::parallel::Hands;
 use crate::memory::{Budget, Reservation, RowStore, Spill, StoredRows};
 use crate::plan::{SinkSpec, Stage};
 use arrow::datatypes::SchemaRef;
@@ -26,12 +30,14 @@ pub struct Materialised {
     pub rows: StoredRows,
 }
 
-/// What a sink may use: memory by the account, of which so much is its own from the beginning, and disk.
+/// What a sink may use: memory by the account, of which so much is its own from the beginning, disk, and in the end
+/// all threads of the pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
     pub(crate) budget: Budget,
     pub(crate) spill: Spill,
     pub(crate) floor_bytes: usize,
+    pub(crate) hands: Hands,
 }
 
 impl Room {
@@ -40,10 +46,12 @@ impl Room {
 
     /// The room of each of so many sinks at work at a time: a quarter of the memory is divided evenly among them, the
     /// rest is for who comes first. So a sink always has enough to be worth writing, whatever the others take.
-    pub(crate) fn of_each(sinks: usize, budget: &Budget, spill: &Spill) -> Self {
+    pub(crate) fn of_each(sinks: usize, options: &RunOptions) -> Self {
         let (most, least) = Room::FLOORS;
+        let RunOptions { budget, spill, cancel, .. } = options;
         let floor_bytes = (budget.limit_bytes() / 4 / sinks.max(1)).clamp(least, most);
-        Room { budget: budget.clone(), spill: spill.clone(), floor_bytes }
+        let hands = Hands { workers: options.workers(), cancel: cancel.clone() };
+        Room { budget: budget.clone(), spill: spill.clone(), floor_bytes, hands }
     }
 
     fn reservation(&self, purpose: &'static str) -> Result<Reservation> {
