@@ -138,14 +138,27 @@ impl Keys {
         self.heads[row].cmp(&bound.head).then_with(rest).then_with(identity)
     }
 
+    /// How many rows of a sorted batch stand before a key.
+    pub(in crate::exec) fn rows_before(&self, bound: &Bound) -> usize {
+        let (mut start, mut end) = (0, self.heads.len());
+        while start < end {
+            let middle = start.midpoint(end);
+            match self.compare_to(middle, bound) {
+                Ordering::Less => start = middle + 1,
+                _ => end = middle,
+            }
+        }
+        start
+    }
+
     /// Bytes held on the heap, those of identities excepted, which are columns of the batch.
     pub(in crate::exec) fn bytes_held(&self) -> usize {
         self.heads.capacity() * size_of::<u128>() + self.rows.as_ref().map_or(0, Rows::size)
     }
 }
 
-/// The key of one row.
-#[derive(Debug)]
+/// The key of one row. Keys of one order compare as their rows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::exec) struct Bound {
     head: u128,
     rest: Option<OwnedRow>,

@@ -7,9 +7,9 @@ use crate::aggregate::GroupStates;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::exec::parallel::Hands;
-use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Run, append, reduce};
+use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Run, in_ranges, reduce};
 use crate::groupby::{Entry, GroupOrder, GroupTable};
-use crate::memory::{Reservation, SpillFile};
+use crate::memory::{Part, Reservation, RowStore, SpillFile};
 use crate::plan::AggregateColumn;
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{concat_batches, take};
@@ -21,6 +21,8 @@ pub(super) struct AggregateSink {
     schema: SchemaRef,
     columns: Vec<AggregateColumn>,
     shape: Shape,
+    /// Of runs: by the keys.
+    order: Order,
     tables: Tables,
     /// Those of other workers, and what is reserved for them.
     joined: Vec<(Tables, Reservation)>,
@@ -46,6 +48,7 @@ impl AggregateSink {
         let shape = Shape { key_types: types[..keys].to_vec(), aggregates };
         Ok(AggregateSink {
             tables: Tables::new(&shape, FULL_GROUPS)?,
+            order: Order::new(shape.key_types.iter().cloned().enumerate().map(|(at, of_type)| (at, of_type, false)))?,
             schema,
             columns,
             shape,
@@ -72,18 +75,18 @@ impl AggregateSink {
 
     /// Writes groups as a sorted run.
     fn spill(&mut self, tables: &[GroupTable], hands: &Hands) -> Result<()> {
-        let mut run = Run::new();
+        let mut run = Run::default();
         let written = |entries: &[_], order: &GroupOrder<'_>| {
-            let mut blocks = Run::new();
+            let mut blocks = Run::default();
             for entries in entries.chunks(BLOCK_ROWS) {
                 let groups = order.gather(entries)?;
                 let rows = groups.groups();
-                append(&mut blocks, &self.file, &of_columns(groups.export()?, rows)?)?;
+                blocks.append(&self.order, &self.file, &of_columns(groups.export()?, rows)?)?;
             }
             Ok(blocks)
         };
-        in_order_of_keys(tables, hands, written, |mut blocks| {
-            run.append(&mut blocks);
+        in_order_of_keys(tables, hands, written, |blocks| {
+            run.extend(blocks);
             Ok(())
         })?;
         self.runs.push(run);
@@ -109,24 +112,37 @@ impl AggregateSink {
         drop(tables);
         self.joined.clear();
         self.reservation.resize(0)?;
-        let order = Order::new(self.shape.key_types.iter().cloned().enumerate().map(|(at, of_type)| (at, of_type, false)))?;
-        let runs = reduce(std::mem::take(&mut self.runs), &order, &self.file, usize::MAX)?;
-        let mut merge = Merge::new(runs, &order)?;
-        let mut results = self.room.results();
+        let hands = self.room.hands.clone();
+        let runs = std::mem::take(&mut self.runs);
+        let runs = reduce(runs, &self.order, &self.file, usize::MAX, self.room.fan_in(), &hands)?;
+        let (results, mut parts) = (self.room.results(), Vec::new());
+        let finished = |merge: Merge<'_>| self.finish_range(merge, &results);
+        in_ranges(&hands, &runs, &self.order, finished, |mut finished| {
+            parts.append(&mut finished);
+            Ok(())
+        })?;
+        Ok(Materialised { schema: self.schema, rows: results.finish_with(parts) })
+    }
+
+    /// The groups of a range of keys.
+    fn finish_range(&self, mut merge: Merge<'_>, results: &RowStore) -> Result<Vec<Part>> {
+        let mut parts = Vec::new();
         let mut open: Option<RecordBatch> = None;
         while let Some(batch) = merge.next(BLOCK_ROWS)? {
             let batch = match open.take() {
                 Some(open) => concat_batches(&open.schema(), [&open, &batch])?,
                 None => batch,
             };
-            let mut groups = MergedGroups::of(&self.shape, &order, &batch)?;
+            let mut groups = MergedGroups::of(&self.shape, &self.order, &batch)?;
             open = Some(groups.take_last()?);
-            results.push(groups.finish(&self.schema)?)?;
+            if groups.groups > 0 {
+                parts.push(results.keep(groups.finish(&self.schema)?)?);
+            }
         }
         if let Some(open) = open {
-            results.push(MergedGroups::of(&self.shape, &order, &open)?.finish(&self.schema)?)?;
+            parts.push(results.keep(MergedGroups::of(&self.shape, &self.order, &open)?.finish(&self.schema)?)?);
         }
-        Ok(Materialised { schema: self.schema, rows: results.finish() })
+        Ok(parts)
     }
 
     /// The one group without a key.

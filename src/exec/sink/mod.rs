@@ -15,6 +15,7 @@ use crate::batch::{Batch, RowId};
 use crate::error::Result;
 use crate::exec::options::RunOptions;
 use crate::exec::parallel::Hands;
+use crate::exec::runs::BLOCK_BYTES;
 use crate::memory::{Budget, Reservation, RowStore, Spill, StoredRows};
 use crate::plan::{SinkSpec, Stage};
 use arrow::datatypes::SchemaRef;
@@ -56,6 +57,11 @@ impl Room {
 
     fn reservation(&self, purpose: &'static str) -> Result<Reservation> {
         self.budget.reservation_of_at_least(self.floor_bytes, purpose)
+    }
+
+    /// How many runs may be merged at once: a quarter of the memory is for a block of each, and its keys, a thread.
+    fn fan_in(&self) -> usize {
+        (self.budget.limit_bytes() / 4 / (2 * BLOCK_BYTES * self.hands.workers)).clamp(8, 64)
     }
 
     fn results(&self) -> RowStore {

@@ -10,7 +10,7 @@ use super::{Materialised, Room, Sink};
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Result};
 use crate::exec::parallel::Hands;
-use crate::exec::runs::{BLOCK_ROWS, Bound, Identities, Keys, Merge, Order, Run, append, reduce};
+use crate::exec::runs::{BLOCK_ROWS, Bound, Identities, Keys, Merge, Order, Run, in_ranges, reduce};
 use crate::memory::{Part, Reservation, SpillFile, compact};
 use crate::plan::SortColumn;
 use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
@@ -19,6 +19,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::any::Any;
 use std::cmp::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 pub(super) struct SortSink {
     /// Of the result.
@@ -231,22 +233,21 @@ impl SortSink {
     fn spill(&mut self, hands: &Hands) -> Result<()> {
         let mut held = self.take_held();
         let order = HeldOrder::of(&mut held);
-        let mut run = Run::new();
+        let mut run = Run::default();
         let mut last = None;
         let written = |entries: &[Entry]| {
-            let mut blocks = Run::new();
+            let mut blocks = Run::default();
             for chunk in entries.chunks(BLOCK_ROWS) {
-                append(&mut blocks, &self.file, &order.pick(chunk)?)?;
+                blocks.append(&self.order, &self.file, &order.pick(chunk)?)?;
             }
             Ok((blocks, entries.last().copied()))
         };
-        order.sorted(self.limit, hands, written, |(mut blocks, last_of_piece)| {
-            run.append(&mut blocks);
+        order.sorted(self.limit, hands, written, |(blocks, last_of_piece)| {
+            run.extend(blocks);
             last = last_of_piece;
             Ok(())
         })?;
-        let rows: usize = run.iter().map(Part::rows).sum();
-        if let Some(last) = last.filter(|_| rows == self.limit) {
+        if let Some(last) = last.filter(|_| run.rows() == self.limit) {
             // As many rows as are wanted stand before whatever comes behind the last of these.
             self.worst = Some(order.held[last.batch as usize].keys.bound(last.row as usize));
         }
@@ -298,17 +299,35 @@ impl Sink for SortSink {
         if self.rows > 0 {
             self.spill(&hands)?;
         }
-        let mut results = self.room.results();
-        let runs = reduce(std::mem::take(&mut self.runs), &self.order, &self.file, self.limit)?;
-        let mut merge = Merge::new(runs, &self.order)?;
-        let mut left = self.limit;
-        while left > 0
-            && let Some(batch) = merge.next(BLOCK_ROWS.min(left))?
-        {
-            left -= batch.num_rows();
-            results.push(self.shown(&batch)?)?;
-        }
-        Ok(Materialised { schema: self.schema, rows: results.finish() })
+        let runs = std::mem::take(&mut self.runs);
+        let runs = reduce(runs, &self.order, &self.file, self.limit, self.room.fan_in(), &hands)?;
+        let (results, mut parts) = (self.room.results(), Vec::new());
+        // What is left to place; ranges that are begun when nothing is need not be merged.
+        let left = AtomicUsize::new(self.limit);
+        let kept = |mut merge: Merge<'_>| {
+            let mut kept = Vec::new();
+            let mut wanted = left.load(Relaxed);
+            while wanted > 0
+                && let Some(batch) = merge.next(BLOCK_ROWS.min(wanted))?
+            {
+                wanted -= batch.num_rows();
+                kept.push(results.keep(self.shown(&batch)?)?);
+            }
+            Ok(kept)
+        };
+        in_ranges(&hands, &runs, &self.order, kept, |kept| {
+            for part in kept {
+                let rows = part.rows().min(left.load(Relaxed));
+                left.fetch_sub(rows, Relaxed);
+                if rows == part.rows() {
+                    parts.push(part);
+                } else if rows > 0 {
+                    parts.push(Part::Memory(part.load()?.slice(0, rows)));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Materialised { schema: self.schema, rows: results.finish_with(parts) })
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
