@@ -172,7 +172,15 @@ fn a_disk_that_fails_at_any_block_ends_in_the_answer_or_one_clear_error() {
     for (question, room) in [(QUESTIONS[0], 640 << 10), (QUESTIONS[2], 64 << 10), (QUESTIONS[4], 64 << 10)] {
         let (expected, least) = expected(&frame, question);
         let faults = [
-            ShortWrite, InterruptedWrite, FullDisk, DeafDisk, ShortRead, LostRead, UnreadableRead, ChangedRead, Cancel,
+            ShortWrite,
+            InterruptedWrite,
+            FullDisk,
+            DeafDisk,
+            ShortRead,
+            LostRead,
+            UnreadableRead,
+            ChangedRead,
+            Cancel,
             Panic,
         ];
         for fault in faults {

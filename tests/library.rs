@@ -4,8 +4,10 @@ use outcrop::arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordB
 use outcrop::arrow::compute::filter_record_batch;
 use outcrop::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use outcrop::error::ErrorKind;
+use outcrop::exec::RunOptions;
 use outcrop::expr::{coalesce, col, lit, when};
 use outcrop::frame::{Run, Value};
+use outcrop::memory::Budget;
 use outcrop::source::CancelToken;
 use outcrop::{DataFrame, LazyFrame, Runner, compute, scan_csv};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -110,4 +112,27 @@ fn verbs_chain_and_names_are_checked_before_data_are_read() {
     let error = wrong.schema().unwrap_err();
     assert_eq!((error.kind(), error.hint_text()), (ErrorKind::Name, Some("did you mean `DepDelay`?")));
     assert_eq!(compute::<_, DataFrame>(wrong).unwrap_err().kind(), ErrorKind::Name);
+}
+
+#[test]
+fn a_persisted_frame_needs_its_source_no_more_in_memory_or_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.csv");
+    let rows: String = (0..50_000).map(|row| format!("{row},{}\n", row % 7)).collect();
+    std::fs::write(&file, format!("i,k\n{rows}")).unwrap();
+    let frame = scan_csv(&file).unwrap().filter(col("i").gt_eq(lit(10)));
+    let ample = frame.persist().unwrap();
+    let budget = Budget::new(1 << 20);
+    let scarce = RunOptions { budget: budget.clone(), ..RunOptions::default() };
+    let spilled = frame.persist_with(scarce.clone()).unwrap();
+    assert!(scarce.spill.held_bytes() > 0, "not all of it fits");
+    std::fs::remove_file(&file).unwrap();
+    for persisted in [&ample, &spilled] {
+        let persisted = persisted.filter(col("k").eq(lit(3)));
+        let (n, sum): (i64, Option<i64>) = compute((persisted.count(), persisted.sum("i"))).unwrap();
+        assert_eq!((n, sum), (7142, Some((10..50_000).filter(|i| i % 7 == 3).sum())));
+    }
+    assert!((1..=512 << 10).contains(&budget.held_bytes()), "half of the limit is for results");
+    drop(spilled);
+    assert_eq!((budget.held_bytes(), scarce.spill.held_bytes()), (0, 0));
 }

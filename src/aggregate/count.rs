@@ -50,8 +50,8 @@ impl Store for Counts {
         Ok(())
     }
 
-    fn absorb(&mut self, other: &Self, map: &[u32]) {
-        map.iter().zip(&other.0).for_each(|(into, count)| self.0[*into as usize] += count);
+    fn absorb(&mut self, other: &Self, pairs: impl Iterator<Item = (usize, usize)>) {
+        pairs.for_each(|(from, into)| self.0[into] += other.0[from]);
     }
 
     fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {

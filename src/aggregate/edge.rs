@@ -115,17 +115,17 @@ impl<V: Values> Store for Edges<V> {
         Ok(())
     }
 
-    fn absorb(&mut self, other: &Self, map: &[u32]) {
-        for (group, into) in map.iter().enumerate() {
-            let (Some(theirs), into) = (other.marks[group], *into as usize) else { continue };
+    fn absorb(&mut self, other: &Self, pairs: impl Iterator<Item = (usize, usize)>) {
+        for (from, into) in pairs {
+            let Some(theirs) = other.marks[from] else { continue };
             let better = self.marks[into].is_none_or(|ours| {
-                let tie = || V::compare(other.values.get(group), self.values.get(into));
+                let tie = || V::compare(other.values.get(from), self.values.get(into));
                 let order = theirs.cmp(&ours).then_with(tie);
                 if self.edge == Edge::First { order.is_lt() } else { order.is_gt() }
             });
             if better {
                 self.marks[into] = Some(theirs);
-                self.values.set(into, other.values.get(group));
+                self.values.set(into, other.values.get(from));
             }
         }
     }

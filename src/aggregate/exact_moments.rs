@@ -194,9 +194,9 @@ impl Store for ExactMoments {
         Ok(())
     }
 
-    fn absorb(&mut self, other: &Self, map: &[u32]) {
-        for (into, moments) in map.iter().zip(&other.moments) {
-            self.moments[*into as usize].merge(&mut self.wides, moments, &other.wides);
+    fn absorb(&mut self, other: &Self, pairs: impl Iterator<Item = (usize, usize)>) {
+        for (from, into) in pairs {
+            self.moments[into].merge(&mut self.wides, &other.moments[from], &other.wides);
         }
     }
 

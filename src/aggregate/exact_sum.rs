@@ -228,9 +228,9 @@ impl Store for ExactSums {
         Ok(())
     }
 
-    fn absorb(&mut self, other: &Self, map: &[u32]) {
-        for (into, total) in map.iter().zip(&other.totals) {
-            self.totals[*into as usize].merge(&mut self.wides, total, &other.wides);
+    fn absorb(&mut self, other: &Self, pairs: impl Iterator<Item = (usize, usize)>) {
+        for (from, into) in pairs {
+            self.totals[into].merge(&mut self.wides, &other.totals[from], &other.wides);
         }
     }
 

@@ -110,9 +110,9 @@ impl<const MAX: bool> Store for FixedExtremes<MAX> {
         Ok(())
     }
 
-    fn absorb(&mut self, other: &Self, map: &[u32]) {
-        for (into, (extreme, seen)) in map.iter().zip(other.extremes.iter().zip(&other.seen)) {
-            self.absorb_value(*into as usize, *extreme, *seen);
+    fn absorb(&mut self, other: &Self, pairs: impl Iterator<Item = (usize, usize)>) {
+        for (from, into) in pairs {
+            self.absorb_value(into, other.extremes[from], other.seen[from]);
         }
     }
 
@@ -166,10 +166,10 @@ impl Store for TextExtremes {
         Ok(())
     }
 
-    fn absorb(&mut self, other: &Self, map: &[u32]) {
-        for (group, into) in map.iter().enumerate() {
-            if let Some(text) = other.texts.get(group) {
-                self.absorb_text(*into as usize, text);
+    fn absorb(&mut self, other: &Self, pairs: impl Iterator<Item = (usize, usize)>) {
+        for (from, into) in pairs {
+            if let Some(text) = other.texts.get(from) {
+                self.absorb_text(into, text);
             }
         }
     }

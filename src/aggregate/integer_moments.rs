@@ -102,8 +102,8 @@ impl Store for IntegerMoments {
         Ok(())
     }
 
-    fn absorb(&mut self, other: &Self, map: &[u32]) {
-        map.iter().zip(&other.moments).for_each(|(into, moments)| self.moments[*into as usize].merge(moments));
+    fn absorb(&mut self, other: &Self, pairs: impl Iterator<Item = (usize, usize)>) {
+        pairs.for_each(|(from, into)| self.moments[into].merge(&other.moments[from]));
     }
 
     fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {

@@ -84,9 +84,10 @@ impl Store for IntegerSums {
         Ok(())
     }
 
-    fn absorb(&mut self, other: &Self, map: &[u32]) {
-        for (into, total) in map.iter().zip(&other.totals) {
-            self.totals[*into as usize].add(total.sum(), total.count);
+    fn absorb(&mut self, other: &Self, pairs: impl Iterator<Item = (usize, usize)>) {
+        for (from, into) in pairs {
+            let total = other.totals[from];
+            self.totals[into].add(total.sum(), total.count);
         }
     }
 

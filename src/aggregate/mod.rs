@@ -50,7 +50,8 @@ pub use sum::Sum;
 use crate::batch::RowOrigin;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
-use arrow::array::{ArrayRef, BooleanArray};
+use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::compute::concat;
 use arrow::datatypes::DataType;
 use std::any::Any;
 use std::fmt;
@@ -176,7 +177,7 @@ pub struct Rows<'a> {
 
 /// The states of one aggregate for all groups. Call order: `grow`, then `update`, `merge` and `import` in any order
 /// and number, then `finish` or `export`.
-pub trait GroupStates: Send + Any {
+pub trait GroupStates: Send + Sync + Any {
     /// Makes room for groups `0..groups`; new groups are empty. Never shrinks.
     fn grow(&mut self, groups: usize);
 
@@ -191,6 +192,25 @@ pub trait GroupStates: Send + Any {
     /// # Errors
     /// `Internal` when `other` is of another kind.
     fn merge(&mut self, other: &dyn GroupStates, map: &[u32]) -> Result<()>;
+
+    /// Absorbs some groups of `other`: its group `from[i]` goes into group `into[i]` of ours. Unless overridden, by way of
+    /// [`GroupStates::export`], one group after the other.
+    ///
+    /// # Errors
+    /// `Internal` when `other` is of another kind.
+    fn merge_some(&mut self, other: &dyn GroupStates, from: &[u32], into: &[u32]) -> Result<()> {
+        if from.is_empty() {
+            return Ok(());
+        }
+        let one = |group: &u32| other.export(*group as usize..*group as usize + 1);
+        let rows = from.iter().map(one).collect::<Result<Vec<_>>>()?;
+        let column = |at: usize| {
+            let parts: Vec<&dyn Array> = rows.iter().map(|row| row[at].as_ref()).collect();
+            Ok(concat(&parts)?)
+        };
+        let columns = (0..rows[0].len()).map(column).collect::<Result<Vec<_>>>()?;
+        self.import(&columns, into)
+    }
 
     /// The states of groups `groups` as Arrow columns, one row a group, enough to go on elsewhere.
     fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>>;

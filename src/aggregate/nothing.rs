@@ -18,7 +18,7 @@ impl Store for Nothing {
         Ok(())
     }
 
-    fn absorb(&mut self, _: &Self, _: &[u32]) {}
+    fn absorb(&mut self, _: &Self, _: impl Iterator<Item = (usize, usize)>) {}
 
     fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
         Ok(vec![Arc::new(NullArray::new(groups.len()))])

@@ -9,11 +9,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// States of one kind, knowing their own type: `GroupStates` without the casts.
-pub(super) trait Store: Send + Any + Sized {
+pub(super) trait Store: Send + Sync + Any + Sized {
     fn grow(&mut self, groups: usize);
     fn update(&mut self, arguments: &[ArrayRef], rows: &Rows<'_>) -> Result<()>;
-    /// Group `g` of `other` goes into group `map[g]`; `other` has at least as many groups as `map`.
-    fn absorb(&mut self, other: &Self, map: &[u32]);
+    /// For each pair (from, into), group `from` of `other` goes into group `into`.
+    fn absorb(&mut self, other: &Self, pairs: impl Iterator<Item = (usize, usize)>);
     fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>>;
     /// States of as many groups as the exported columns have rows.
     fn read(&self, columns: &[ArrayRef]) -> Result<Self>;
@@ -31,9 +31,13 @@ impl<S: Store> GroupStates for S {
     }
 
     fn merge(&mut self, other: &dyn GroupStates, map: &[u32]) -> Result<()> {
-        let other = other.as_any().downcast_ref::<S>();
-        let other = other.ok_or_else(|| Error::internal(format!("merged other states into {}", type_name::<S>())))?;
-        self.absorb(other, map);
+        self.absorb(same_kind(other)?, map.iter().map(|into| *into as usize).enumerate());
+        Ok(())
+    }
+
+    fn merge_some(&mut self, other: &dyn GroupStates, from: &[u32], into: &[u32]) -> Result<()> {
+        let pairs = from.iter().zip(into).map(|(from, into)| (*from as usize, *into as usize));
+        self.absorb(same_kind(other)?, pairs);
         Ok(())
     }
 
@@ -46,7 +50,7 @@ impl<S: Store> GroupStates for S {
             return Err(not_an_export::<S>());
         }
         let read = self.read(columns)?;
-        self.absorb(&read, map);
+        self.absorb(&read, map.iter().map(|into| *into as usize).enumerate());
         Ok(())
     }
 
@@ -61,6 +65,11 @@ impl<S: Store> GroupStates for S {
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+fn same_kind<S: Store>(other: &dyn GroupStates) -> Result<&S> {
+    let other = other.as_any().downcast_ref::<S>();
+    other.ok_or_else(|| Error::internal(format!("merged other states into {}", type_name::<S>())))
 }
 
 /// The error for columns that no `export` of `S` made.

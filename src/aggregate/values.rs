@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 /// Values of one type, one a group, without knowledge of which of them are set.
-pub(super) trait Values: Send + Sized + 'static {
+pub(super) trait Values: Send + Sync + Sized + 'static {
     type Column;
     type Value<'a>;
     /// No values yet, of the same type.

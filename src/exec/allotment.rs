@@ -8,10 +8,11 @@
 //! **Invariants.** The worker whose partition is to be committed next never waits for memory; one worker at least is at
 //! work, or the pass is refused before it has read anything, with what it needs.
 
+use super::parallel::Hands;
 use super::sink::Room;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Budget, ByteSize, Reservation, Spill};
-use crate::source::ReadNeeds;
+use crate::source::{CancelToken, ReadNeeds};
 
 /// Reading may have this share of the memory when more than one worker reads.
 const READING_SHARE: usize = 2;
@@ -40,7 +41,13 @@ pub(super) fn least_bytes(needs: ReadNeeds, stages: usize) -> usize {
 
 /// A shorter length of partitions than `piece_bytes`, with which a scan has these needs, if that is too long for as many
 /// workers.
-pub(super) fn shorter(piece_bytes: usize, needs: ReadNeeds, workers: usize, stages: usize, budget: &Budget) -> Option<usize> {
+pub(super) fn shorter(
+    piece_bytes: usize,
+    needs: ReadNeeds,
+    workers: usize,
+    stages: usize,
+    budget: &Budget,
+) -> Option<usize> {
     let share = budget.limit_bytes().saturating_sub(budget.held_bytes()) / PARTITIONS_SHARE / workers.max(1);
     let partition = needs.text_bytes.saturating_add(needs.of_rows(stages));
     (partition > share && piece_bytes > LEAST_PIECE_BYTES).then_some((piece_bytes / 2).max(LEAST_PIECE_BYTES))
@@ -64,6 +71,7 @@ impl Allotment {
         stages: usize,
         budget: &Budget,
         spill: &Spill,
+        cancel: &CancelToken,
     ) -> Result<Self> {
         let held = budget.held_bytes();
         let left = budget.limit_bytes().saturating_sub(held);
@@ -78,7 +86,8 @@ impl Allotment {
         let reserved = |bytes| budget.reservation_of_at_least(bytes, "reading");
         let shared = reserved(needs.shared_bytes)?;
         let hands = (0..workers).map(|_| reserved(hands)).collect::<Result<Vec<_>>>()?;
-        let room = Room::of_each(workers * stages, left - reading(workers), budget, spill);
+        let room_hands = Hands { workers, cancel: cancel.clone() };
+        let room = Room::of_each(workers * stages, left - reading(workers), budget, spill, room_hands);
         Ok(Allotment { shared, hands, room })
     }
 }
@@ -103,14 +112,15 @@ fn too_little(budget: &Budget, held: usize, reading: usize, sinks: usize) -> Err
 mod tests {
     use super::*;
 
-    const NEEDS: ReadNeeds = ReadNeeds { shared_bytes: 1 << 20, worker_bytes: 2 << 20, text_bytes: 0, rows_bytes: 1 << 20 };
+    const NEEDS: ReadNeeds =
+        ReadNeeds { shared_bytes: 1 << 20, worker_bytes: 2 << 20, text_bytes: 0, rows_bytes: 1 << 20 };
 
     #[test]
     fn scarce_memory_means_fewer_workers_and_too_little_is_refused_at_once() {
         let spill = Spill::default();
         let workers = |limit: usize| {
             let budget = Budget::new(limit);
-            let allotment = Allotment::of_pass(NEEDS, 8, 1, &budget, &spill).unwrap();
+            let allotment = Allotment::of_pass(NEEDS, 8, 1, &budget, &spill, &CancelToken::new()).unwrap();
             let workers = allotment.hands.len();
             assert_eq!(budget.held_bytes(), NEEDS.shared_bytes + workers * (4 << 20));
             assert!(allotment.room.floor_bytes * workers <= limit / 4);
@@ -118,10 +128,14 @@ mod tests {
         };
         assert_eq!([6 << 20, 40 << 20, 80 << 20, usize::MAX].map(workers), [1, 4, 8, 8]);
         let least = (5 << 20) + Room::LEAST_BYTES;
-        let error = Allotment::of_pass(NEEDS, 8, 1, &Budget::new(least - 1), &spill).err().unwrap();
+        let error =
+            Allotment::of_pass(NEEDS, 8, 1, &Budget::new(least - 1), &spill, &CancelToken::new()).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Limit);
         assert!(error.to_string().contains("at least") && error.to_string().contains("5 MiB to read"), "{error}");
-        assert_eq!(Allotment::of_pass(NEEDS, 8, 1, &Budget::new(least), &spill).unwrap().hands.len(), 1);
+        assert_eq!(
+            Allotment::of_pass(NEEDS, 8, 1, &Budget::new(least), &spill, &CancelToken::new()).unwrap().hands.len(),
+            1
+        );
     }
 
     #[test]

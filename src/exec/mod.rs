@@ -18,6 +18,7 @@ mod misfits;
 mod options;
 mod outcome;
 mod output;
+mod parallel;
 mod pass;
 mod rejects;
 mod run;

@@ -185,7 +185,8 @@ fn end(outcome: &PassOutcome, at: usize, sink: Box<dyn Sink>, columns: &[usize])
 fn work(shared: &Shared<'_>, needs: ReadNeeds, statistics: &mut RunStatistics) -> Result<Vec<Box<dyn Sink>>> {
     let options = shared.options;
     let spill = options.spill.until(&options.cancel);
-    let allotment = Allotment::of_pass(needs, options.workers(), shared.stages.len(), &options.budget, &spill)?;
+    let allotment =
+        Allotment::of_pass(needs, options.workers(), shared.stages.len(), &options.budget, &spill, &options.cancel)?;
     let Allotment { shared: of_reading, hands, room } = allotment;
     let make = || -> Result<Vec<Box<dyn Sink>>> {
         shared.stages.iter().map(|stage| sink::make(&stage.stage, &room)).collect()

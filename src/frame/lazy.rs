@@ -8,6 +8,7 @@ use crate::exec::{BatchStream, RunOptions, stream};
 use crate::expr::{Expr, col};
 use crate::plan::{AggregateSelect, BatchFunction, LogicalPlan, SortKey, explain};
 use crate::source::constants::visible_schema;
+use crate::source::memory::MemorySource;
 use crate::source::{PartitionInfo, Source};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -231,6 +232,37 @@ impl LazyFrame {
     /// A wrong name or type; else the first error in the data.
     pub fn collect(&self) -> Result<DataFrame> {
         Runner::new().compute(self.clone())
+    }
+
+    /// Runs the frame once and gives a frame over its rows, which later computes read in place of the files: from memory,
+    /// or from disk as far as they do not fit there. They go when the last frame over them does.
+    ///
+    /// ```
+    /// use outcrop::{compute, scan_csv};
+    ///
+    /// let air = scan_csv("testdata/airline/200*.csv.bz2")?;
+    /// let late = air.ask("Origin, ArrDelay where ArrDelay > 60")?.persist()?;
+    /// let n: i64 = compute(late.count())?;
+    /// let by_airport = late.ask("count(*) as n by Origin sort n desc limit 3")?.collect()?;
+    /// assert!(n > 1000 && by_airport.rows() == 3);
+    /// # Ok::<(), outcrop::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A wrong name or type; else the first error in the data.
+    pub fn persist(&self) -> Result<LazyFrame> {
+        self.persist_with(RunOptions::default())
+    }
+
+    /// Like [`LazyFrame::persist`], with options. The rows stay on the account of `options.budget`, of which results may
+    /// have half; give later runs a clone of it to have one limit for all.
+    ///
+    /// # Errors
+    /// As [`LazyFrame::persist`].
+    pub fn persist_with(&self, options: RunOptions) -> Result<LazyFrame> {
+        let rows: DataFrame = Runner::with_options(options).compute(self.clone())?;
+        let source = MemorySource::of_rows(Arc::clone(rows.schema()), rows.stored_rows().clone());
+        Ok(LazyFrame::from_source(Arc::new(source)))
     }
 
     /// The rows in order, batch by batch, while the input is still being read; at most a few batches wait for the

@@ -5,7 +5,6 @@ use super::keys::{GroupKeys, single};
 use crate::aggregate::fixed::Fixed;
 use crate::error::Result;
 use arrow::array::{Array, ArrayRef};
-use std::ops::Range;
 
 /// Numbers values by their encoding as integers.
 pub(super) struct FixedKeys {
@@ -38,9 +37,17 @@ impl GroupKeys for FixedKeys {
         self.index.len()
     }
 
-    fn emit(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
+    fn emit(&self, groups: &[u32]) -> Result<Vec<ArrayRef>> {
         let (values, nulls) = self.index.emit(groups);
         Ok(vec![self.key.decode(values, nulls)])
+    }
+
+    fn head(&self, group: u32) -> u128 {
+        self.index.head(group)
+    }
+
+    fn seal(&mut self) {
+        self.index.seal();
     }
 
     fn bytes_held(&self) -> usize {

@@ -1,13 +1,13 @@
 //! 64-bit integers to dense numbers: an array where they lie close together, a hash table for the others.
 
 use super::keys::{ABSENT, next_id};
+use super::order::NULL_HEAD;
 use crate::error::Result;
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::hash::BuildHasher;
-use std::ops::Range;
 
 /// Any index may have an array of so many slots: 256 KiB, at home in the second-level cache.
 const FREE_SLOTS: usize = 1 << 16;
@@ -73,7 +73,9 @@ impl IntegerIndex {
             None => ids.extend(values.iter().map(|value| self.known(*value))),
             Some(nulls) => {
                 let null = self.null.unwrap_or(ABSENT);
-                ids.extend(values.iter().zip(nulls).map(|(value, valid)| if valid { self.known(*value) } else { null }));
+                ids.extend(
+                    values.iter().zip(nulls).map(|(value, valid)| if valid { self.known(*value) } else { null }),
+                );
             }
         }
     }
@@ -157,11 +159,23 @@ impl IntegerIndex {
     }
 
     /// The integers of numbers `groups`, and where they are null.
-    pub(super) fn emit(&self, groups: Range<usize>) -> (Vec<i64>, Option<NullBuffer>) {
-        let null = self.null.map(|id| id as usize).filter(|id| groups.contains(id));
-        let nulls = null
-            .map(|null| NullBuffer::new(BooleanBuffer::collect_bool(groups.len(), |row| groups.start + row != null)));
-        (self.values[groups].to_vec(), nulls)
+    pub(super) fn emit(&self, groups: &[u32]) -> (Vec<i64>, Option<NullBuffer>) {
+        let null = self.null.filter(|id| groups.contains(id));
+        let nulls =
+            null.map(|null| NullBuffer::new(BooleanBuffer::collect_bool(groups.len(), |row| groups[row] != null)));
+        (groups.iter().map(|group| self.values[*group as usize]).collect(), nulls)
+    }
+
+    /// A number that ascends with the integers, null last.
+    pub(super) fn head(&self, id: u32) -> u128 {
+        if self.null == Some(id) { NULL_HEAD } else { (self.values[id as usize].cast_unsigned() ^ 1 << 63).into() }
+    }
+
+    /// Lets go of what finds numbers.
+    pub(super) fn seal(&mut self) {
+        self.window = Vec::new();
+        self.table = HashTable::new();
+        self.values.shrink_to_fit();
     }
 
     pub(super) fn bytes_held(&self) -> usize {
@@ -187,7 +201,8 @@ mod tests {
                 assert_eq!(*expected.entry(*value).or_insert(next), id, "{value}");
             }
         }
-        let (values, nulls) = index.emit(0..index.len());
+        let all: Vec<u32> = (0..index.len() as u32).collect();
+        let (values, nulls) = index.emit(&all);
         assert!(nulls.is_none() && values.len() == expected.len());
         assert!(values.iter().enumerate().all(|(id, value)| expected[value] == id as u32));
         index
@@ -212,7 +227,7 @@ mod tests {
         index.intern(&[0, 0, 9, i64::MAX], Some(&nulls), &mut ids).unwrap();
         index.intern(&[0, 40_000], None, &mut ids).unwrap();
         assert_eq!(ids, [0, 1, 2, 1, 0, 3]);
-        let (_, nulls) = index.emit(1..3);
+        let (_, nulls) = index.emit(&[1, 2]);
         assert_eq!(nulls, Some(NullBuffer::from(vec![false, true])));
     }
 }

@@ -1,6 +1,7 @@
 //! What an index of group keys does, and the choice of one.
 
 use super::fixed_keys::FixedKeys;
+use super::order::NULL_HEAD;
 use super::text_keys::TextKeys;
 use super::tuple_keys::TupleKeys;
 use crate::aggregate::fixed::Fixed;
@@ -8,7 +9,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
 use arrow::array::{Array, ArrayRef, NullArray};
 use arrow::datatypes::DataType;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Numbers the distinct keys of rows densely, in order of first appearance.
@@ -33,8 +33,33 @@ pub trait GroupKeys: Send + Sync {
         self.len() == 0
     }
 
-    /// The keys of groups `groups`, one row a group, of the types interned.
-    fn emit(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>>;
+    /// The keys of these groups, one row a group, of the types interned.
+    ///
+    /// # Errors
+    /// `Internal` when a key cannot be given back.
+    fn emit(&self, groups: &[u32]) -> Result<Vec<ArrayRef>>;
+
+    /// A number that does not descend where keys ascend, from one index to another of the same type too; null has the
+    /// largest. Not asked of several columns.
+    fn head(&self, group: u32) -> u128;
+
+    /// What tells keys with the same head apart.
+    fn tail(&self, _group: u32) -> &[u8] {
+        &[]
+    }
+
+    /// Whether any tail is not empty.
+    fn has_tails(&self) -> bool {
+        false
+    }
+
+    /// Of several columns: the index of each, and the groups as tuples of their numbers.
+    fn columns(&self) -> Option<(&[Box<dyn GroupKeys>], &[u32])> {
+        None
+    }
+
+    /// Lets go of what finds groups: nothing more is interned.
+    fn seal(&mut self);
 
     /// Bytes held on the heap.
     fn bytes_held(&self) -> usize;
@@ -107,9 +132,15 @@ impl GroupKeys for NullKeys {
         self.seen.into()
     }
 
-    fn emit(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
+    fn emit(&self, groups: &[u32]) -> Result<Vec<ArrayRef>> {
         Ok(vec![Arc::new(NullArray::new(groups.len()))])
     }
+
+    fn head(&self, _: u32) -> u128 {
+        NULL_HEAD
+    }
+
+    fn seal(&mut self) {}
 
     fn bytes_held(&self) -> usize {
         0

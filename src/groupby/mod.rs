@@ -13,6 +13,7 @@ mod code_numbers;
 mod fixed_keys;
 mod integer_index;
 mod keys;
+mod order;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -21,4 +22,5 @@ mod tuple_keys;
 
 pub(crate) use crate::aggregate::fixed::normalise_floats;
 pub use keys::{ABSENT, GroupKeys, keys_for};
+pub(crate) use order::{Entry, GroupOrder};
 pub use table::GroupTable;

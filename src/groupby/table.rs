@@ -1,11 +1,12 @@
 //! The table of a group-by: an index of keys and, for each aggregate, the states of all groups.
 
 use super::keys::{GroupKeys, keys_for};
+use super::order::{Entry, GroupOrder};
 use crate::aggregate::{Aggregate, GroupIds, GroupStates, Rows};
 use crate::batch::{Mask, RowOrigin};
 use crate::error::{Error, Result};
-use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
-use arrow::compute::{SortColumn, SortOptions, filter, lexsort_to_indices, take};
+use arrow::array::{ArrayRef, BooleanArray};
+use arrow::compute::filter;
 use arrow::datatypes::DataType;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ pub struct GroupTable {
     /// `None` without keys.
     keys: Option<Box<dyn GroupKeys>>,
     states: Vec<Box<dyn GroupStates>>,
+    aggregates: Vec<(Arc<dyn Aggregate>, Vec<DataType>)>,
     /// Scratch: the groups of a batch.
     ids: Vec<u32>,
 }
@@ -25,8 +27,8 @@ impl GroupTable {
     /// `Type` or `Unsupported` when a type fits neither keys nor the aggregate.
     pub fn new(key_types: &[DataType], aggregates: Vec<(Arc<dyn Aggregate>, Vec<DataType>)>) -> Result<Self> {
         let keys = if key_types.is_empty() { None } else { Some(keys_for(key_types)?) };
-        let states = aggregates.iter().map(|(aggregate, arguments)| aggregate.states(arguments));
-        let mut table = GroupTable { keys, states: states.collect::<Result<_>>()?, ids: Vec::new() };
+        let mut table = GroupTable { keys, states: Vec::new(), aggregates, ids: Vec::new() };
+        table.states = table.empty_states()?;
         table.grow();
         Ok(table)
     }
@@ -34,6 +36,21 @@ impl GroupTable {
     /// Number of groups so far.
     pub fn groups(&self) -> usize {
         self.keys.as_ref().map_or(1, |keys| keys.len())
+    }
+
+    /// The index of the keys, if there are any.
+    pub(super) fn index(&self) -> Option<&dyn GroupKeys> {
+        self.keys.as_deref()
+    }
+
+    /// The states of one aggregate.
+    pub(super) fn states(&self, aggregate: usize) -> Result<&dyn GroupStates> {
+        self.states.get(aggregate).map(|states| &**states).ok_or_else(|| Error::internal("tables of different queries"))
+    }
+
+    /// States of no group, one an aggregate.
+    pub(super) fn empty_states(&self) -> Result<Vec<Box<dyn GroupStates>>> {
+        self.aggregates.iter().map(|(aggregate, arguments)| aggregate.states(arguments)).collect()
     }
 
     fn grow(&mut self) {
@@ -99,18 +116,20 @@ impl GroupTable {
     /// # Errors
     /// As [`GroupTable::update`].
     pub fn merge(&mut self, mut other: GroupTable) -> Result<()> {
+        // Fewer keys are moved when the smaller table is merged into the larger.
+        if other.groups() > self.groups() {
+            std::mem::swap(self, &mut other);
+        }
+        self.absorb(&other)
+    }
+
+    /// Absorbs another table, which may be sealed.
+    pub(crate) fn absorb(&mut self, other: &GroupTable) -> Result<()> {
         if self.states.len() != other.states.len() || self.keys.is_some() != other.keys.is_some() {
             return Err(Error::internal("merged group tables of different queries"));
         }
         match (&mut self.keys, &other.keys) {
-            (Some(index), Some(theirs)) => {
-                // Fewer keys are moved when the smaller table is merged into the larger.
-                if theirs.len() > index.len() {
-                    std::mem::swap(self, &mut other);
-                    return self.merge(other);
-                }
-                index.intern(&theirs.emit(0..theirs.len())?, &mut self.ids)?;
-            }
+            (Some(index), Some(theirs)) => index.intern(&theirs.emit(&all(theirs.len()))?, &mut self.ids)?,
             _ => self.ids = vec![0],
         }
         self.grow();
@@ -124,17 +143,14 @@ impl GroupTable {
     /// # Errors
     /// `Arithmetic` when an integer result is beyond 64 bits.
     pub fn finish(mut self) -> Result<Vec<ArrayRef>> {
-        let groups = self.groups();
-        let results = self.states.iter_mut().map(|states| states.finish(0..groups)).collect::<Result<Vec<_>>>()?;
-        let Some(index) = self.keys.take() else { return Ok(results) };
-        let keys = index.emit(0..groups)?;
-        drop((index, self));
-        let order = ascending(&keys)?;
-        let columns = keys.into_iter().chain(results);
-        match order {
-            None => Ok(columns.collect()),
-            Some(order) => columns.map(|column| Ok(take(&column, &order, None)?)).collect(),
+        if self.keys.is_none() {
+            return self.states.iter_mut().map(|states| states.finish(0..1)).collect();
         }
+        let tables = [self];
+        let order = GroupOrder::of(&tables);
+        let mut entries: Vec<Entry> = (0..tables[0].groups()).map(|group| order.entry(0, group)).collect();
+        entries.sort_unstable_by(|a, b| order.compare(a, b));
+        order.gather(&entries)?.finish()
     }
 
     /// The key columns, then the exported states of one aggregate after the other; one row a group, in any order.
@@ -144,13 +160,21 @@ impl GroupTable {
     pub fn export(&self) -> Result<Vec<ArrayRef>> {
         let groups = self.groups();
         let mut columns = match &self.keys {
-            Some(index) => index.emit(0..groups)?,
+            Some(index) => index.emit(&all(groups))?,
             None => Vec::new(),
         };
         for states in &self.states {
             columns.append(&mut states.export(0..groups)?);
         }
         Ok(columns)
+    }
+
+    /// Lets go of what finds groups: no more rows and no other table come.
+    pub(crate) fn seal(&mut self) {
+        if let Some(index) = &mut self.keys {
+            index.seal();
+        }
+        self.ids = Vec::new();
     }
 
     /// Bytes held on the heap.
@@ -173,10 +197,6 @@ fn spread(ids: &mut Vec<u32>, mask: &BooleanArray) {
     }
 }
 
-/// The order of rows that ascends by the columns; `None` when any order does.
-fn ascending(keys: &[ArrayRef]) -> Result<Option<UInt32Array>> {
-    let options = Some(SortOptions { descending: false, nulls_first: false });
-    let varied = keys.iter().filter(|key| *key.data_type() != DataType::Null);
-    let columns: Vec<SortColumn> = varied.map(|key| SortColumn { values: Arc::clone(key), options }).collect();
-    if columns.is_empty() { Ok(None) } else { Ok(Some(lexsort_to_indices(&columns, None)?)) }
+fn all(groups: usize) -> Vec<u32> {
+    (0..groups as u32).collect()
 }

@@ -3,6 +3,7 @@
 use super::code_numbers::CodeNumbers;
 use super::integer_index::HASHER;
 use super::keys::{ABSENT, GroupKeys, next_id, single};
+use super::order::NULL_HEAD;
 use crate::batch::coded::Coded;
 use crate::error::{Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, StringViewBuilder};
@@ -10,10 +11,11 @@ use arrow::compute::take;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::hash::BuildHasher;
-use std::ops::Range;
 use std::sync::Arc;
 
 const INLINE_BYTES: u32 = 12;
+/// Bytes of a text that its head holds, before its length.
+const HEAD_BYTES: usize = 15;
 
 /// A text of up to 12 bytes as Arrow's view of it (length, bytes, zeros), or of a longer one the length and, in the
 /// upper half, its place in [`TextKeys::long_texts`].
@@ -224,11 +226,11 @@ impl GroupKeys for TextKeys {
         self.views.len()
     }
 
-    fn emit(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
+    fn emit(&self, groups: &[u32]) -> Result<Vec<ArrayRef>> {
         let mut texts = StringViewBuilder::with_capacity(groups.len());
-        for group in groups {
-            let view = self.views[group];
-            if self.null == Some(group as u32) {
+        for &group in groups {
+            let view = self.views[group as usize];
+            if self.null == Some(group) {
                 texts.append_null();
             } else if view.length() > INLINE_BYTES {
                 texts.append_value(long_text(&self.long_texts, view));
@@ -239,6 +241,43 @@ impl GroupKeys for TextKeys {
             }
         }
         Ok(vec![Arc::new(texts.finish())])
+    }
+
+    fn head(&self, group: u32) -> u128 {
+        let view = self.views[group as usize];
+        if self.null == Some(group) {
+            return NULL_HEAD;
+        }
+        match view.length() {
+            // The view holds the text behind its length, and zeros behind that.
+            length @ 0..=INLINE_BYTES => (view.bits() >> 32).swap_bytes() | u128::from(length),
+            length => {
+                let mut bytes = [0; 16];
+                let known = HEAD_BYTES.min(length as usize);
+                bytes[..known].copy_from_slice(&long_text(&self.long_texts, view).as_bytes()[..known]);
+                u128::from_be_bytes(bytes) | u128::from(length.min(HEAD_BYTES as u32 + 1))
+            }
+        }
+    }
+
+    fn tail(&self, group: u32) -> &[u8] {
+        let view = self.views[group as usize];
+        if view.length() as usize <= HEAD_BYTES || self.null == Some(group) {
+            return &[];
+        }
+        &long_text(&self.long_texts, view).as_bytes()[HEAD_BYTES..]
+    }
+
+    fn has_tails(&self) -> bool {
+        true
+    }
+
+    fn seal(&mut self) {
+        self.short = HashTable::new();
+        self.long = HashTable::new();
+        self.codes = CodeNumbers::default();
+        self.views.shrink_to_fit();
+        self.long_texts.shrink_to_fit();
     }
 
     fn bytes_held(&self) -> usize {

@@ -6,12 +6,10 @@
 use super::integer_index::{HASHER, slots_allowed};
 use super::keys::{ABSENT, GroupKeys, next_id};
 use crate::error::{Error, Result};
-use arrow::array::{ArrayRef, UInt32Array};
-use arrow::compute::take;
+use arrow::array::ArrayRef;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::hash::BuildHasher;
-use std::ops::Range;
 
 /// Numbers tuples of column numbers.
 pub(super) struct TupleKeys {
@@ -181,16 +179,31 @@ impl GroupKeys for TupleKeys {
         self.tuples.len() / self.columns.len()
     }
 
-    fn emit(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
+    fn emit(&self, groups: &[u32]) -> Result<Vec<ArrayRef>> {
         let width = self.columns.len();
-        let tuples = &self.tuples[groups.start * width..groups.end * width];
         let mut columns = Vec::with_capacity(width);
         for (place, column) in self.columns.iter().enumerate() {
-            let numbers: UInt32Array = tuples.iter().skip(place).step_by(width).copied().collect();
-            let distinct = column.emit(0..column.len())?;
-            columns.push(take(&distinct[0], &numbers, None)?);
+            let number = |group: &u32| self.tuples[*group as usize * width + place];
+            let numbers: Vec<u32> = groups.iter().map(number).collect();
+            columns.append(&mut column.emit(&numbers)?);
         }
         Ok(columns)
+    }
+
+    fn head(&self, _: u32) -> u128 {
+        0
+    }
+
+    fn seal(&mut self) {
+        self.columns.iter_mut().for_each(|column| column.seal());
+        self.places = Places::Table(HashTable::new());
+        self.numbers = Vec::new();
+        self.packed = Vec::new();
+        self.tuples.shrink_to_fit();
+    }
+
+    fn columns(&self) -> Option<(&[Box<dyn GroupKeys>], &[u32])> {
+        Some((&self.columns, &self.tuples))
     }
 
     fn bytes_held(&self) -> usize {

@@ -5,7 +5,7 @@ use super::held::{HeldBuffers, without_unused_text};
 use super::spill::{Part, Spill, SpillFile};
 use crate::error::Result;
 use arrow::array::RecordBatch;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rows in order; what does not fit in memory is on disk, and is read back as it is asked for. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -55,26 +55,26 @@ impl From<Vec<RecordBatch>> for StoredRows {
     }
 }
 
+/// What the parts in memory take.
+#[derive(Debug)]
+struct Held {
+    buffers: HeldBuffers,
+    reservation: Reservation,
+}
+
 /// Takes rows in order; those that do not fit go to disk.
 #[derive(Debug)]
 pub(crate) struct RowStore {
     parts: Vec<Part>,
-    /// Behind the parts in memory.
-    buffers: HeldBuffers,
-    held: Reservation,
+    held: Mutex<Held>,
     spill: Spill,
     file: Arc<SpillFile>,
 }
 
 impl RowStore {
     pub(crate) fn new(budget: &Budget, spill: &Spill) -> Self {
-        RowStore {
-            parts: Vec::new(),
-            buffers: HeldBuffers::default(),
-            held: budget.reservation_of_results(),
-            spill: spill.clone(),
-            file: Arc::new(spill.file()),
-        }
+        let held = Held { buffers: HeldBuffers::default(), reservation: budget.reservation_of_results() };
+        RowStore { parts: Vec::new(), held: Mutex::new(held), spill: spill.clone(), file: Arc::new(spill.file()) }
     }
 
     /// Takes the next rows.
@@ -82,20 +82,34 @@ impl RowStore {
     /// # Errors
     /// Those of the disk, and `Cancelled`.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
-        self.spill.check()?;
-        if batch.num_rows() == 0 {
-            return Ok(());
+        if batch.num_rows() > 0 {
+            let part = self.keep(batch)?;
+            self.parts.push(part);
         }
-        let batch = without_unused_text(batch);
-        if self.buffers.add_if(&batch, |bytes| self.held.resize(bytes).is_ok()) {
-            self.parts.push(Part::Memory(batch));
-            return Ok(());
-        }
-        let block = self.file.append(&batch)?;
-        self.parts.push(Part::Spilled(Arc::clone(&self.file), block));
         Ok(())
     }
 
+    /// Finds room for rows whose place is told at the end.
+    ///
+    /// # Errors
+    /// Those of the disk, and `Cancelled`.
+    pub(crate) fn keep(&self, batch: RecordBatch) -> Result<Part> {
+        self.spill.check()?;
+        let batch = without_unused_text(batch);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let Held { buffers, reservation } = &mut *held;
+        if buffers.add_if(&batch, |bytes| reservation.resize(bytes).is_ok()) {
+            return Ok(Part::Memory(batch));
+        }
+        drop(held);
+        let block = self.file.append(&batch)?;
+        Ok(Part::Spilled(Arc::clone(&self.file), block))
+    }
+
+    /// Places what stands in memory, if it has room there, or on disk.
+    ///
+    /// # Errors
+    /// Those of the disk.
     pub(crate) fn push_part(&mut self, part: Part) -> Result<()> {
         match part {
             Part::Memory(batch) => self.push(batch),
@@ -106,8 +120,15 @@ impl RowStore {
         }
     }
 
+    /// The rows taken, and behind them those that were kept, in this order.
+    pub(crate) fn finish_with(mut self, mut kept: Vec<Part>) -> StoredRows {
+        self.parts.append(&mut kept);
+        self.finish()
+    }
+
     pub(crate) fn finish(self) -> StoredRows {
-        StoredRows { parts: self.parts.into(), held: Some(Arc::new(self.held)) }
+        let held = self.held.into_inner().unwrap_or_else(PoisonError::into_inner);
+        StoredRows { parts: self.parts.into(), held: Some(Arc::new(held.reservation)) }
     }
 }
 

@@ -81,9 +81,9 @@ impl Store for Sketches {
         Ok(())
     }
 
-    fn absorb(&mut self, other: &Self, map: &[u32]) {
-        for (into, theirs) in map.iter().zip(&other.sketches) {
-            self.change(*into as usize, |sketch| sketch.merge(theirs));
+    fn absorb(&mut self, other: &Self, pairs: impl Iterator<Item = (usize, usize)>) {
+        for (from, into) in pairs {
+            self.change(into, |sketch| sketch.merge(&other.sketches[from]));
         }
     }
 

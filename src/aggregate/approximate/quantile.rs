@@ -101,9 +101,9 @@ impl Store for Samples {
         Ok(())
     }
 
-    fn absorb(&mut self, other: &Self, map: &[u32]) {
-        for (into, theirs) in map.iter().zip(&other.samples) {
-            self.change(*into as usize, |sample| sample.merge(theirs));
+    fn absorb(&mut self, other: &Self, pairs: impl Iterator<Item = (usize, usize)>) {
+        for (from, into) in pairs {
+            self.change(into, |sample| sample.merge(&other.samples[from]));
         }
     }
 

@@ -1,8 +1,9 @@
 //! Rows in, rows in order out, in bounded memory: sorted runs for the work of one thread.
 
 use crate::error::Result;
-use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Run, append, reduce};
-use crate::memory::{Part, Reservation, Spill, SpillFile};
+use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Range, Run, reduce};
+use crate::exec::sink::Room;
+use crate::memory::{Reservation, SpillFile};
 use arrow::array::RecordBatch;
 use arrow::compute::{concat_batches, take_record_batch};
 use std::sync::Arc;
@@ -17,12 +18,14 @@ pub(in crate::exec) struct Sorter {
     bytes: usize,
     runs: Vec<Run>,
     file: Arc<SpillFile>,
+    room: Room,
     reservation: Reservation,
 }
 
 impl Sorter {
-    pub(in crate::exec) fn new(order: Order, spill: &Spill, reservation: Reservation) -> Self {
-        Sorter { order, held: Vec::new(), bytes: 0, runs: Vec::new(), file: Arc::new(spill.file()), reservation }
+    pub(in crate::exec) fn new(order: Order, room: &Room, reservation: Reservation) -> Self {
+        let file = Arc::new(room.spill.file());
+        Sorter { order, held: Vec::new(), bytes: 0, runs: Vec::new(), file, room: room.clone(), reservation }
     }
 
     /// Takes rows.
@@ -64,8 +67,8 @@ impl Sorter {
 
     fn spill(&mut self) -> Result<()> {
         if let Some(sorted) = self.sorted()? {
-            let mut run = Run::new();
-            append(&mut run, &self.file, &sorted)?;
+            let mut run = Run::default();
+            run.append(&self.order, &self.file, &sorted)?;
             self.runs.push(run);
         }
         self.reservation.resize(0)
@@ -77,12 +80,14 @@ impl Sorter {
     /// Those of the disk.
     pub(in crate::exec) fn finish(mut self) -> Result<Sorted> {
         if self.runs.is_empty() {
-            let parts = self.sorted()?.map(Part::Memory);
-            return Ok(Sorted { order: self.order, runs: vec![parts.into_iter().collect()], _held: self.reservation });
+            let sorted = self.sorted()?;
+            let runs = sorted.map(|sorted| Run::in_memory(&self.order, sorted)).transpose()?;
+            return Ok(Sorted::new(self.order, runs.into_iter().collect(), self.reservation));
         }
         self.spill()?;
-        let runs = reduce(self.runs, &self.order, &self.file, usize::MAX)?;
-        Ok(Sorted { order: self.order, runs, _held: self.reservation })
+        let (fan_in, hands) = (self.room.fan_in(), &self.room.hands);
+        let runs = reduce(self.runs, &self.order, &self.file, usize::MAX, fan_in, hands)?;
+        Ok(Sorted::new(self.order, runs, self.reservation))
     }
 }
 
@@ -90,16 +95,21 @@ impl Sorter {
 pub(in crate::exec) struct Sorted {
     order: Order,
     runs: Vec<Run>,
+    all: Range,
     _held: Reservation,
 }
 
 impl Sorted {
-    /// The rows; they can be had once.
+    fn new(order: Order, runs: Vec<Run>, held: Reservation) -> Self {
+        Sorted { order, runs, all: Range::default(), _held: held }
+    }
+
+    /// The rows.
     ///
     /// # Errors
     /// Those of reading what was spilled.
-    pub(in crate::exec) fn rows(&mut self) -> Result<SortedRows<'_>> {
-        Ok(SortedRows(Merge::new(std::mem::take(&mut self.runs), &self.order)?))
+    pub(in crate::exec) fn rows(&self) -> Result<SortedRows<'_>> {
+        Ok(SortedRows(Merge::within(&self.runs, &self.order, &self.all)?))
     }
 }
 

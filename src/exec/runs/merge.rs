@@ -1,59 +1,66 @@
 //! The merge of sorted runs.
 
-use super::Run;
-use super::order::Order;
+use super::order::{Keys, Order};
+use super::{Range, Run};
 use crate::error::Result;
+use crate::memory::Part;
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
-use arrow::row::Rows;
 use std::cmp::Ordering;
 
-/// Merges runs; of rows with the same key, that of the earlier run comes first.
+/// Merges runs, or a range of them; of rows with the same key, that of the earlier run comes first.
 pub(in crate::exec) struct Merge<'a> {
     order: &'a Order,
-    cursors: Vec<Cursor>,
+    range: &'a Range,
+    cursors: Vec<Cursor<'a>>,
     /// Cursors that have a row, as a binary heap: the first row on top.
     heap: Vec<usize>,
 }
 
 /// Where a run stands.
-struct Cursor {
-    parts: std::vec::IntoIter<super::Part>,
-    batch: RecordBatch,
-    keys: Rows,
-    at: usize,
+struct Cursor<'a> {
+    parts: std::slice::Iter<'a, Part>,
+    current: Current,
 }
 
-impl Cursor {
-    /// Goes to the first row of the next part that has any; whether there is one.
-    fn load(&mut self, order: &Order) -> Result<bool> {
-        for part in self.parts.by_ref() {
-            if part.rows() > 0 {
-                self.batch = part.load()?;
-                self.keys = order.encode(&self.batch)?;
-                self.at = 0;
-                return Ok(true);
+/// Rows of a part, from `at` to before `end`.
+struct Current {
+    batch: RecordBatch,
+    keys: Keys,
+    at: usize,
+    end: usize,
+}
+
+impl Current {
+    /// The rows of the range of the next part that has any.
+    fn next(parts: &mut std::slice::Iter<'_, Part>, order: &Order, range: &Range) -> Result<Option<Self>> {
+        for part in parts {
+            let batch = part.load()?;
+            let keys = order.keys(&batch)?;
+            let at = range.from.as_ref().map_or(0, |from| keys.rows_before(from));
+            let end = range.to.as_ref().map_or(batch.num_rows(), |to| keys.rows_before(to));
+            if at < end {
+                return Ok(Some(Current { batch, keys, at, end }));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 }
 
 impl<'a> Merge<'a> {
-    /// A merge of these runs.
+    /// The merge of what these runs have of a range.
     ///
     /// # Errors
     /// Those of reading what was spilled.
-    pub(in crate::exec) fn new(runs: Vec<Run>, order: &'a Order) -> Result<Self> {
+    pub(in crate::exec) fn within(runs: &'a [Run], order: &'a Order, range: &'a Range) -> Result<Self> {
         let mut cursors = Vec::with_capacity(runs.len());
         for run in runs {
-            let mut parts = run.into_iter();
-            let Some(first) = parts.by_ref().find(|part| part.rows() > 0) else { continue };
-            let batch = first.load()?;
-            let keys = order.encode(&batch)?;
-            cursors.push(Cursor { parts, batch, keys, at: 0 });
+            let mut parts = run.parts_within(range).iter();
+            if let Some(current) = Current::next(&mut parts, order, range)? {
+                cursors.push(Cursor { parts, current });
+            }
         }
-        let mut merge = Merge { order, heap: (0..cursors.len()).collect(), cursors };
+        let mut merge = Merge { order, range, heap: (0..cursors.len()).collect(), cursors };
         for root in (0..merge.heap.len() / 2).rev() {
             merge.sift_down(root);
         }
@@ -72,17 +79,20 @@ impl<'a> Merge<'a> {
         while picked.len() < rows
             && let Some(&top) = self.heap.first()
         {
-            let cursor = &mut self.cursors[top];
+            let Cursor { parts, current } = &mut self.cursors[top];
             let batch = *place[top].get_or_insert_with(|| {
-                batches.push(cursor.batch.clone());
+                batches.push(current.batch.clone());
                 batches.len() - 1
             });
-            picked.push((batch, cursor.at));
-            cursor.at += 1;
-            if cursor.at == cursor.batch.num_rows() {
+            picked.push((batch, current.at));
+            current.at += 1;
+            if current.at == current.end {
                 place[top] = None;
-                if !cursor.load(self.order)? {
-                    self.heap.swap_remove(0);
+                match Current::next(parts, self.order, self.range)? {
+                    Some(next) => *current = next,
+                    None => {
+                        self.heap.swap_remove(0);
+                    }
                 }
             }
             self.sift_down(0);
@@ -95,8 +105,8 @@ impl<'a> Merge<'a> {
     }
 
     fn before(&self, a: usize, b: usize) -> bool {
-        let (left, right) = (&self.cursors[a], &self.cursors[b]);
-        left.keys.row(left.at).cmp(&right.keys.row(right.at)).then(a.cmp(&b)) == Ordering::Less
+        let (left, right) = (&self.cursors[a].current, &self.cursors[b].current);
+        left.keys.compare(left.at, &right.keys, right.at).then(a.cmp(&b)) == Ordering::Less
     }
 
     fn sift_down(&mut self, mut root: usize) {
@@ -118,17 +128,25 @@ impl<'a> Merge<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{append, reduce};
+    use super::super::{in_ranges, reduce};
     use super::*;
-    use crate::memory::{Part, Spill};
-    use arrow::array::{ArrayRef, AsArray, Int64Array};
+    use crate::exec::parallel::Hands;
+    use crate::memory::Spill;
+    use crate::source::CancelToken;
+    use arrow::array::{ArrayRef, AsArray, Int64Array, UInt32Array};
     use arrow::compute::take_record_batch;
     use arrow::datatypes::{DataType, Int64Type};
     use proptest::prelude::*;
     use std::sync::Arc;
 
+    const FAN_IN: usize = 64;
+
     fn order() -> Order {
         Order::new([(0, DataType::Int64, false)]).unwrap()
+    }
+
+    fn hands(workers: usize) -> Hands {
+        Hands { workers, cancel: CancelToken::new() }
     }
 
     fn batch(keys: &[Option<i64>]) -> RecordBatch {
@@ -136,57 +154,62 @@ mod tests {
         RecordBatch::try_from_iter_with_nullable([("k", column, true)]).unwrap()
     }
 
-    fn sorted_run(keys: &[Option<i64>], order: &Order) -> RecordBatch {
-        let batch = batch(keys);
-        take_record_batch(&batch, &order.sorted(&batch).unwrap()).unwrap()
+    /// A run of blocks of `cut` rows, all in one file.
+    fn run(keys: &[Option<i64>], cut: usize) -> Run {
+        let (order, file, batch) = (order(), Arc::new(Spill::default().file()), batch(keys));
+        let keys = order.keys(&batch).unwrap();
+        let mut rows: Vec<u32> = (0..batch.num_rows() as u32).collect();
+        rows.sort_by(|a, b| keys.compare(*a as usize, &keys, *b as usize));
+        let sorted = take_record_batch(&batch, &UInt32Array::from(rows)).unwrap();
+        let mut run = Run::default();
+        for start in (0..sorted.num_rows()).step_by(cut) {
+            let slice = sorted.slice(start, cut.min(sorted.num_rows() - start));
+            run.append(&order, &file, &slice).unwrap();
+        }
+        run
     }
 
-    fn merged(runs: Vec<Run>, order: &Order, rows: usize) -> Vec<Option<i64>> {
-        let mut merge = Merge::new(runs, order).unwrap();
-        let mut keys = Vec::new();
-        while let Some(batch) = merge.next(rows).unwrap() {
-            assert!(batch.num_rows() <= rows);
-            keys.extend(batch.column(0).as_primitive::<Int64Type>().iter());
-        }
-        keys
+    fn merged(runs: &[Run], rows: usize, workers: usize) -> Vec<Option<i64>> {
+        let mut all = Vec::new();
+        let keys = |mut merge: Merge<'_>| {
+            let mut keys = Vec::new();
+            while let Some(batch) = merge.next(rows)? {
+                assert!(batch.num_rows() <= rows);
+                keys.extend(batch.column(0).as_primitive::<Int64Type>().iter());
+            }
+            Ok(keys)
+        };
+        in_ranges(&hands(workers), runs, &order(), keys, |mut keys| {
+            all.append(&mut keys);
+            Ok(())
+        })
+        .unwrap();
+        all
     }
 
     proptest! {
         #[test]
-        fn merging_runs_sorts_all_rows(
-            runs in prop::collection::vec(prop::collection::vec(prop::option::weighted(0.9, -5i64..50), 0..40), 0..9),
-            rows in 1usize..20, cut in 1usize..7, on_disk in any::<bool>(),
+        fn merging_runs_sorts_all_rows_in_any_number_of_ranges(
+            runs in prop::collection::vec(prop::collection::vec(prop::option::weighted(0.9, -5i64..50), 0..60), 0..6),
+            rows in 1usize..20, cut in 1usize..4, workers in 1usize..4,
         ) {
-            let order = order();
-            let file = Arc::new(Spill::default().file());
             let mut all: Vec<Option<i64>> = runs.concat();
             all.sort_by_key(|key| (key.is_none(), *key));
-            let cut_run = |keys: &Vec<Option<i64>>| -> Run {
-                let run = sorted_run(keys, &order);
-                let starts = (0..run.num_rows()).step_by(cut);
-                let slices = starts.map(|start| run.slice(start, cut.min(run.num_rows() - start)));
-                if on_disk {
-                    let mut parts = Run::new();
-                    slices.for_each(|slice| append(&mut parts, &file, &slice).unwrap());
-                    parts
-                } else {
-                    slices.map(Part::Memory).collect()
-                }
-            };
-            prop_assert_eq!(merged(runs.iter().map(cut_run).collect(), &order, rows), all);
+            let runs: Vec<Run> = runs.iter().map(|keys| run(keys, cut)).collect();
+            prop_assert_eq!(merged(&runs, rows, workers), all);
         }
     }
 
     #[test]
     fn more_runs_than_can_be_merged_at_once_are_merged_in_steps() {
         let (order, file) = (order(), Arc::new(Spill::default().file()));
-        let runs = (0..200).map(|run| vec![Part::Memory(batch(&[Some(run), Some(run + 200), None]))]).collect();
-        let runs = reduce(runs, &order, &file, usize::MAX).unwrap();
-        assert!(runs.len() <= super::super::FAN_IN);
+        let runs = (0..200).map(|at| run(&[Some(at), Some(at + 200), None], 2)).collect();
+        let runs = reduce(runs, &order, &file, usize::MAX, FAN_IN, &hands(2)).unwrap();
+        assert!(runs.len() <= FAN_IN);
         let expected: Vec<_> = (0..400).map(Some).chain(std::iter::repeat_n(None, 200)).collect();
-        assert_eq!(merged(runs, &order, 1000), expected);
-        let runs = (0..100).map(|run| vec![Part::Memory(batch(&[Some(run), Some(run + 100)]))]).collect();
-        let kept = merged(reduce(runs, &order, &file, 1).unwrap(), &order, 1000);
+        assert_eq!(merged(&runs, 1000, 2), expected);
+        let runs = (0..100).map(|at| run(&[Some(at), Some(at + 100)], 2)).collect();
+        let kept = merged(&reduce(runs, &order, &file, 1, FAN_IN, &hands(1)).unwrap(), 1000, 1);
         assert_eq!(kept[0], Some(0), "the first row is among the first of every run");
     }
 }

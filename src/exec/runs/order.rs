@@ -1,17 +1,25 @@
 //! The order of rows: keys encoded so that comparing bytes compares rows.
+//!
+//! The first 16 bytes of an encoded key, its *head*, stand together with those of the other rows, as numbers: most rows
+//! are told apart without looking further. Where all keys are short, heads are all that is kept.
 
+use super::identity::Identities;
+use crate::batch::RowId;
 use crate::error::Result;
 use crate::groupby::normalise_floats;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
-use arrow::row::{RowConverter, Rows, SortField};
+use arrow::row::{OwnedRow, RowConverter, Rows, SortField};
+use std::cmp::Ordering;
 
 /// Sorts by some columns of a batch.
 #[derive(Debug)]
 pub(in crate::exec) struct Order {
     converter: RowConverter,
     columns: Vec<usize>,
+    /// The first of the columns of row identities, which settle ties.
+    identity: Option<usize>,
 }
 
 impl Order {
@@ -26,20 +34,152 @@ impl Order {
                 (column, SortField::new_with_options(of_type, SortOptions { descending, nulls_first: false }))
             })
             .unzip();
-        Ok(Order { converter: RowConverter::new(fields)?, columns })
+        Ok(Order { converter: RowConverter::new(fields)?, columns, identity: None })
     }
 
-    /// The keys of the rows.
+    /// The same, and rows of one key by the identities that stand in the columns from `first` on.
+    pub(in crate::exec) fn then_by_identity(self, first: usize) -> Self {
+        Order { identity: Some(first), ..self }
+    }
+
+    /// The keys of the rows, encoded, identities left aside.
+    ///
+    /// # Errors
+    /// `Internal` for columns other than agreed.
     pub(in crate::exec) fn encode(&self, batch: &RecordBatch) -> Result<Rows> {
         let columns: Vec<_> = self.columns.iter().map(|&column| normalise_floats(batch.column(column))).collect();
         Ok(self.converter.convert_columns(&columns)?)
     }
 
     /// The rows of a batch in order; rows with the same key in any.
+    ///
+    /// # Errors
+    /// `Internal` for columns other than agreed.
     pub(in crate::exec) fn sorted(&self, batch: &RecordBatch) -> Result<UInt32Array> {
-        let keys = self.encode(batch)?;
+        let keys = self.keys(batch)?;
         let mut rows: Vec<u32> = (0..batch.num_rows() as u32).collect();
-        rows.sort_unstable_by(|&a, &b| keys.row(a as usize).cmp(&keys.row(b as usize)));
+        rows.sort_unstable_by(|&a, &b| keys.compare(a as usize, &keys, b as usize));
         Ok(rows.into())
     }
+
+    /// The keys of the rows.
+    ///
+    /// # Errors
+    /// `Internal` for columns other than agreed.
+    pub(in crate::exec) fn keys(&self, batch: &RecordBatch) -> Result<Keys> {
+        let identities = self.identity.map(|first| Identities::of(batch, first)).transpose()?;
+        if self.columns.is_empty() {
+            return Ok(Keys { heads: vec![0; batch.num_rows()], rows: None, identities });
+        }
+        let rows = self.encode(batch)?;
+        let (mut heads, mut longest) = (Vec::with_capacity(rows.num_rows()), 0);
+        for row in &rows {
+            let bytes = row.as_ref();
+            longest = longest.max(bytes.len());
+            heads.push(head(bytes));
+        }
+        Ok(Keys { heads, rows: (longest > HEAD_BYTES).then_some(rows), identities })
+    }
+}
+
+const HEAD_BYTES: usize = size_of::<u128>();
+
+/// The first bytes of an encoded key, zeros behind a shorter one. No encoded key is the beginning of another, so zeros
+/// make no two alike.
+#[inline(always)]
+fn head(bytes: &[u8]) -> u128 {
+    match bytes.first_chunk() {
+        Some(first) => u128::from_be_bytes(*first),
+        None => {
+            let mut padded = [0; HEAD_BYTES];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            u128::from_be_bytes(padded)
+        }
+    }
+}
+
+/// The keys of the rows of a batch.
+#[derive(Debug)]
+pub(in crate::exec) struct Keys {
+    heads: Vec<u128>,
+    /// The whole keys, if any is longer than its head.
+    rows: Option<Rows>,
+    identities: Option<Identities>,
+}
+
+impl Keys {
+    pub(in crate::exec) fn head(&self, row: usize) -> u128 {
+        self.heads[row]
+    }
+
+    /// The order of a row and one of another batch, identities included where they count.
+    #[inline(always)]
+    pub(in crate::exec) fn compare(&self, row: usize, other: &Keys, theirs: usize) -> Ordering {
+        self.heads[row].cmp(&other.heads[theirs]).then_with(|| self.compare_tails(row, other, theirs))
+    }
+
+    /// The order of two rows with equal heads.
+    pub(in crate::exec) fn compare_tails(&self, row: usize, other: &Keys, theirs: usize) -> Ordering {
+        self.compare_rest(row, other, theirs).then_with(|| match (&self.identities, &other.identities) {
+            (Some(ours), Some(others)) => ours.get(row).cmp(&others.get(theirs)),
+            _ => Ordering::Equal,
+        })
+    }
+
+    /// The order of the keys of two rows with equal heads, identities left aside.
+    #[inline(always)]
+    pub(in crate::exec) fn compare_rest(&self, row: usize, other: &Keys, theirs: usize) -> Ordering {
+        match (&self.rows, &other.rows) {
+            (Some(ours), Some(others)) => ours.row(row).cmp(&others.row(theirs)),
+            // Where one batch has short keys only, equal heads are equal keys.
+            _ => Ordering::Equal,
+        }
+    }
+
+    /// The first and the last identity, if they ascend from row to row.
+    pub(in crate::exec) fn span(&self) -> Option<(RowId, RowId)> {
+        self.identities.as_ref().and_then(Identities::span)
+    }
+
+    /// The key of one row, to keep.
+    pub(in crate::exec) fn bound(&self, row: usize) -> Bound {
+        let rest = self.rows.as_ref().map(|rows| rows.row(row).owned());
+        Bound { head: self.heads[row], rest, identity: self.identities.as_ref().map(|all| all.get(row)) }
+    }
+
+    /// The order of a row and a key that was kept.
+    pub(in crate::exec) fn compare_to(&self, row: usize, bound: &Bound) -> Ordering {
+        let rest = || match (&self.rows, &bound.rest) {
+            (Some(ours), Some(theirs)) => ours.row(row).cmp(&theirs.row()),
+            _ => Ordering::Equal,
+        };
+        let identity = || self.identities.as_ref().map(|all| all.get(row)).cmp(&bound.identity);
+        self.heads[row].cmp(&bound.head).then_with(rest).then_with(identity)
+    }
+
+    /// How many rows of a sorted batch stand before a key.
+    pub(in crate::exec) fn rows_before(&self, bound: &Bound) -> usize {
+        let (mut start, mut end) = (0, self.heads.len());
+        while start < end {
+            let middle = start.midpoint(end);
+            match self.compare_to(middle, bound) {
+                Ordering::Less => start = middle + 1,
+                _ => end = middle,
+            }
+        }
+        start
+    }
+
+    /// Bytes held on the heap, those of identities excepted, which are columns of the batch.
+    pub(in crate::exec) fn bytes_held(&self) -> usize {
+        self.heads.capacity() * size_of::<u128>() + self.rows.as_ref().map_or(0, Rows::size)
+    }
+}
+
+/// The key of one row. Keys of one order compare as their rows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::exec) struct Bound {
+    head: u128,
+    rest: Option<OwnedRow>,
+    identity: Option<RowId>,
 }

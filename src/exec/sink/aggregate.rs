@@ -1,52 +1,35 @@
 //! Groups: a table of keys and states, and sorted runs of those that did not fit.
 
+use super::buckets::Buckets;
+use super::tables::{FULL_GROUPS, Shape, Tables};
 use super::{Materialised, Room, Sink};
-use crate::aggregate::{Aggregate, GroupStates};
+use crate::aggregate::GroupStates;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Run, append, block_rows, reduce};
-use crate::groupby::GroupTable;
-use crate::memory::{Part, Reservation, SpillFile};
+use crate::exec::parallel::Hands;
+use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Run, in_ranges, reduce};
+use crate::groupby::{Entry, GroupOrder, GroupTable};
+use crate::memory::{Part, Reservation, RowStore, SpillFile};
 use crate::plan::AggregateColumn;
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::{concat_batches, take, take_record_batch};
+use arrow::compute::{concat_batches, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::any::Any;
 use std::sync::Arc;
 
-/// What a table needs besides itself to be sorted and written: its keys and states as columns, and the keys encoded.
-const HEADROOM: usize = 3;
-
 pub(super) struct AggregateSink {
+    schema: SchemaRef,
+    columns: Vec<AggregateColumn>,
     shape: Shape,
-    table: GroupTable,
+    /// Of runs: by the keys.
+    order: Order,
+    tables: Tables,
+    /// Those of other workers, and what is reserved for them.
+    joined: Vec<(Tables, Reservation)>,
     runs: Vec<Run>,
     file: Arc<SpillFile>,
     room: Room,
     reservation: Reservation,
-}
-
-/// What is grouped, and how.
-struct Shape {
-    schema: SchemaRef,
-    key_types: Vec<DataType>,
-    columns: Vec<AggregateColumn>,
-    aggregates: Vec<(Arc<dyn Aggregate>, Vec<DataType>)>,
-}
-
-impl Shape {
-    fn table(&self) -> Result<GroupTable> {
-        GroupTable::new(&self.key_types, self.aggregates.clone())
-    }
-
-    fn states(&self) -> Result<Vec<Box<dyn GroupStates>>> {
-        self.aggregates.iter().map(|(aggregate, arguments)| aggregate.states(arguments)).collect()
-    }
-
-    /// Runs are sorted by the keys.
-    fn order(&self) -> Result<Order> {
-        Order::new(self.key_types.iter().cloned().enumerate().map(|(at, of_type)| (at, of_type, false)))
-    }
 }
 
 impl AggregateSink {
@@ -62,10 +45,14 @@ impl AggregateSink {
             (Arc::clone(&column.aggregate), arguments)
         };
         let aggregates = columns.iter().map(typed).collect();
-        let shape = Shape { schema, key_types: types[..keys].to_vec(), columns, aggregates };
+        let shape = Shape { key_types: types[..keys].to_vec(), aggregates };
         Ok(AggregateSink {
-            table: shape.table()?,
+            tables: Tables::new(&shape, FULL_GROUPS)?,
+            order: Order::new(shape.key_types.iter().cloned().enumerate().map(|(at, of_type)| (at, of_type, false)))?,
+            schema,
+            columns,
             shape,
+            joined: Vec::new(),
             runs: Vec::new(),
             file: Arc::new(room.spill.file()),
             room: room.clone(),
@@ -75,7 +62,7 @@ impl AggregateSink {
 
     /// Groups held, those of several runs once a run.
     pub(super) fn rows_held(&self) -> usize {
-        self.table.groups() + self.runs.iter().flatten().map(Part::rows).sum::<usize>()
+        self.tables.groups() + self.runs.iter().map(Run::rows).sum::<usize>()
     }
 
     /// Takes a run of keys and exported states, sorted by the keys.
@@ -83,60 +70,119 @@ impl AggregateSink {
         self.runs.push(run);
     }
 
-    /// Asks for the memory of the table as it is now; without it, the table goes to disk.
+    /// Writes the groups of this worker as a sorted run and begins anew.
+    fn set_aside(&mut self) -> Result<()> {
+        let tables = std::mem::replace(&mut self.tables, Tables::new(&self.shape, FULL_GROUPS)?);
+        self.spill(&tables.into_tables(), &self.room.hands.alone())?;
+        self.reservation.resize(0)
+    }
+
+    /// Asks for the memory of the groups as they are now; without it, they go to disk.
     fn settle(&mut self) -> Result<()> {
-        if self.shape.key_types.is_empty() {
-            // One group cannot be divided.
-            return self.reservation.resize(self.table.bytes_held());
-        }
-        match self.reservation.resize(self.table.bytes_held().saturating_mul(HEADROOM)) {
-            Err(_) if self.table.groups() > 0 => self.spill(),
+        match self.reservation.resize(self.tables.bytes(&self.shape)) {
+            // One group without a key cannot be divided.
+            Err(_) if self.tables.groups() > 0 && !self.shape.key_types.is_empty() => self.set_aside(),
             settled => settled,
         }
     }
 
-    /// Writes the table as a sorted run and begins a new one.
-    fn spill(&mut self) -> Result<()> {
-        let table = std::mem::replace(&mut self.table, self.shape.table()?);
-        let groups = table.groups();
-        if groups == 0 {
-            return Ok(());
-        }
-        let batch = of_columns(table.export()?, groups)?;
-        drop(table);
-        let order = self.shape.order()?.sorted(&batch)?;
-        let rows = block_rows(&batch);
-        let mut run = Run::new();
-        for start in (0..groups).step_by(rows) {
-            let block: UInt32Array = order.slice(start, rows.min(groups - start));
-            append(&mut run, &self.file, &take_record_batch(&batch, &block)?)?;
-        }
+    /// Writes groups as a sorted run.
+    fn spill(&mut self, tables: &[GroupTable], hands: &Hands) -> Result<()> {
+        let mut run = Run::default();
+        let written = |entries: &[_], order: &GroupOrder<'_>| {
+            let mut blocks = Run::default();
+            for entries in entries.chunks(BLOCK_ROWS) {
+                let groups = order.gather(entries)?;
+                let rows = groups.groups();
+                blocks.append(&self.order, &self.file, &of_columns(groups.export()?, rows)?)?;
+            }
+            Ok(blocks)
+        };
+        in_order_of_keys(tables, hands, written, |blocks| {
+            run.extend(blocks);
+            Ok(())
+        })?;
         self.runs.push(run);
-        self.reservation.resize(0)
+        Ok(())
+    }
+
+    /// The tables of all workers.
+    fn take_tables(&mut self) -> Result<Vec<GroupTable>> {
+        let mut tables = std::mem::replace(&mut self.tables, Tables::new(&self.shape, FULL_GROUPS)?).into_tables();
+        for (joined, _) in &mut self.joined {
+            tables.append(&mut std::mem::replace(joined, Tables::new(&self.shape, FULL_GROUPS)?).into_tables());
+        }
+        tables.retain(|table| table.groups() > 0);
+        Ok(tables)
     }
 
     /// The groups of all runs, merged.
     fn finish_runs(mut self) -> Result<Materialised> {
-        self.spill()?;
-        let order = self.shape.order()?;
-        let runs = reduce(self.runs, &order, &self.file, usize::MAX)?;
-        let mut merge = Merge::new(runs, &order)?;
-        let mut results = self.room.results();
+        let tables = self.take_tables()?;
+        if !tables.is_empty() {
+            self.spill(&tables, &self.room.hands.clone())?;
+        }
+        drop(tables);
+        self.joined.clear();
+        self.reservation.resize(0)?;
+        let hands = self.room.hands.clone();
+        let runs = std::mem::take(&mut self.runs);
+        let runs = reduce(runs, &self.order, &self.file, usize::MAX, self.room.fan_in(), &hands)?;
+        let (results, mut parts) = (self.room.results(), Vec::new());
+        let finished = |merge: Merge<'_>| self.finish_range(merge, &results);
+        in_ranges(&hands, &runs, &self.order, finished, |mut finished| {
+            parts.append(&mut finished);
+            Ok(())
+        })?;
+        Ok(Materialised { schema: self.schema, rows: results.finish_with(parts) })
+    }
+
+    /// The groups of a range of keys.
+    fn finish_range(&self, mut merge: Merge<'_>, results: &RowStore) -> Result<Vec<Part>> {
+        let mut parts = Vec::new();
         let mut open: Option<RecordBatch> = None;
         while let Some(batch) = merge.next(BLOCK_ROWS)? {
             let batch = match open.take() {
                 Some(open) => concat_batches(&open.schema(), [&open, &batch])?,
                 None => batch,
             };
-            let mut groups = MergedGroups::of(&self.shape, &order, &batch)?;
+            let mut groups = MergedGroups::of(&self.shape, &self.order, &batch)?;
             open = Some(groups.take_last()?);
-            results.push(groups.finish(&self.shape)?)?;
+            if groups.groups > 0 {
+                parts.push(results.keep(groups.finish(&self.schema)?)?);
+            }
         }
         if let Some(open) = open {
-            results.push(MergedGroups::of(&self.shape, &order, &open)?.finish(&self.shape)?)?;
+            parts.push(results.keep(MergedGroups::of(&self.shape, &self.order, &open)?.finish(&self.schema)?)?);
         }
-        Ok(Materialised { schema: self.shape.schema, rows: results.finish() })
+        Ok(parts)
     }
+
+    /// The one group without a key.
+    fn finish_one(self) -> Result<Materialised> {
+        let mut table = self.tables.into_table();
+        for (joined, _) in self.joined {
+            table.absorb(&joined.into_table())?;
+        }
+        let mut results = self.room.results();
+        let options = RecordBatchOptions::new().with_row_count(Some(1));
+        results.push(RecordBatch::try_new_with_options(Arc::clone(&self.schema), table.finish()?, &options)?)?;
+        Ok(Materialised { schema: self.schema, rows: results.finish() })
+    }
+}
+
+/// Hands the groups of tables, bucket by bucket, to `work`, in parallel, and what comes of them to `take`, in key order.
+fn in_order_of_keys<T: Send>(
+    tables: &[GroupTable],
+    hands: &Hands,
+    work: impl Fn(&[Entry], &GroupOrder<'_>) -> Result<T> + Sync,
+    take: impl FnMut(T) -> Result<()> + Send,
+) -> Result<()> {
+    let order = GroupOrder::of(tables);
+    let compare = |a: &Entry, b: &Entry| order.compare(a, b);
+    let groups: Vec<usize> = tables.iter().map(GroupTable::groups).collect();
+    let buckets = Buckets::fill(hands, &groups, |table, group| order.entry(table, group), compare)?;
+    hands.in_order(buckets.len(), |bucket| work(&buckets.sorted(bucket, compare), &order), take)
 }
 
 /// A batch with these columns, whose names do not matter.
@@ -159,10 +205,10 @@ struct MergedGroups {
 impl MergedGroups {
     /// Of rows that are in order.
     fn of(shape: &Shape, order: &Order, batch: &RecordBatch) -> Result<Self> {
-        let encoded = order.encode(batch)?;
+        let encoded = order.keys(batch)?;
         let (mut firsts, mut ids) = (Vec::new(), Vec::with_capacity(batch.num_rows()));
         for row in 0..batch.num_rows() {
-            if row == 0 || encoded.row(row) != encoded.row(row - 1) {
+            if row == 0 || encoded.compare(row - 1, &encoded, row).is_ne() {
                 firsts.push(row as u32);
             }
             ids.push(firsts.len() as u32 - 1);
@@ -194,12 +240,12 @@ impl MergedGroups {
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 
-    fn finish(mut self, shape: &Shape) -> Result<RecordBatch> {
+    fn finish(mut self, schema: &SchemaRef) -> Result<RecordBatch> {
         let mut columns: Vec<ArrayRef> = self.keys.iter().map(|column| column.slice(0, self.groups)).collect();
         for states in &mut self.states {
             columns.push(states.finish(0..self.groups)?);
         }
-        Ok(RecordBatch::try_new(Arc::clone(&shape.schema), columns)?)
+        Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
     }
 }
 
@@ -207,41 +253,45 @@ impl Sink for AggregateSink {
     fn absorb(&mut self, batch: Batch) -> Result<()> {
         let columns = batch.records.columns();
         let pick = |column: &AggregateColumn| column.arguments.iter().map(|&at| Arc::clone(&columns[at])).collect();
-        let arguments: Vec<Vec<ArrayRef>> = self.shape.columns.iter().map(pick).collect();
-        self.table.update(&columns[..self.shape.key_types.len()], &arguments, batch.rows(), &batch.origin)?;
+        let arguments: Vec<Vec<ArrayRef>> = self.columns.iter().map(pick).collect();
+        let keys = &columns[..self.shape.key_types.len()];
+        self.tables.update(&self.shape, keys, &arguments, batch.rows(), &batch.origin)?;
         self.settle()
     }
 
     fn join(&mut self, other: Box<dyn Sink>) -> Result<()> {
         let other = other.into_any().downcast::<AggregateSink>();
         let mut other = *other.map_err(|_| Error::internal("joined sinks of two kinds"))?;
-        if !self.runs.is_empty() || !other.runs.is_empty() {
-            // All of it goes to disk in the end.
-            other.spill()?;
-            self.runs.append(&mut other.runs);
-            return Ok(());
-        }
-        self.table.merge(other.table)?;
-        drop(other.reservation);
-        self.settle()
+        self.runs.append(&mut other.runs);
+        self.joined.append(&mut other.joined);
+        self.joined.push((other.tables, other.reservation));
+        Ok(())
     }
 
     fn relieve(&mut self) -> Result<()> {
-        if self.shape.key_types.is_empty() { Ok(()) } else { self.spill() }
+        if self.tables.groups() > 0 && !self.shape.key_types.is_empty() { self.set_aside() } else { Ok(()) }
     }
 
-    fn finish(self: Box<Self>) -> Result<Materialised> {
+    fn finish(mut self: Box<Self>) -> Result<Materialised> {
+        if self.shape.key_types.is_empty() {
+            return self.finish_one();
+        }
         if !self.runs.is_empty() {
             return self.finish_runs();
         }
-        let columns = self.table.finish()?;
-        let rows = columns.first().map_or(0, |column| column.len());
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.shape.schema), columns, &options)?;
-        drop(self.reservation);
-        let mut results = self.room.results();
-        results.push(batch)?;
-        Ok(Materialised { schema: self.shape.schema, rows: results.finish() })
+        let tables = self.take_tables()?;
+        let results = self.room.results();
+        let mut parts = Vec::new();
+        let kept = |entries: &[Entry], order: &GroupOrder<'_>| {
+            let columns = order.gather(entries)?.finish()?;
+            results.keep(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        };
+        in_order_of_keys(&tables, &self.room.hands, kept, |part| {
+            parts.push(part);
+            Ok(())
+        })?;
+        drop(tables);
+        Ok(Materialised { schema: self.schema, rows: results.finish_with(parts) })
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -51,7 +51,7 @@ impl JoinSink {
         let keys = Keys::of(&side);
         let by_key = keys.types().into_iter().chain([DataType::UInt32, DataType::UInt64, DataType::UInt32]);
         let order = Order::new(by_key.enumerate().map(|(at, of_type)| (at, of_type, false)))?;
-        let left = Sorter::new(order, &room.spill, room.reservation("joining")?);
+        let left = Sorter::new(order, room, room.reservation("joining")?);
         Ok(JoinSink { side, schema, left, done: None, room: room.clone() })
     }
 
@@ -68,7 +68,7 @@ impl JoinSink {
 fn result_sorter(room: &Room) -> Result<Sorter> {
     let types = [DataType::UInt32, DataType::UInt64, DataType::UInt32, DataType::UInt64];
     let order = Order::new(types.into_iter().enumerate().map(|(at, of_type)| (at, of_type, false)))?;
-    Ok(Sorter::new(order, &room.spill, room.budget.reservation("joining")))
+    Ok(Sorter::new(order, room, room.budget.reservation("joining")))
 }
 
 /// The keys of a join, of which there is always one: of a cross join, the same for every row.
@@ -141,12 +141,12 @@ impl Sink for JoinSink {
         self.done()?;
         let JoinSink { side, schema, left, done, room } = *self;
         let mut done = done.ok_or_else(|| Error::internal("no place for results"))?;
-        let mut left = left.finish()?;
-        let mut right = sorted_right(&side, &room, &mut done)?.finish()?;
+        let left = left.finish()?;
+        let right = sorted_right(&side, &room, &mut done)?.finish()?;
         MergeJoin::new(&side, &room, &mut done)?.run(left.rows()?, right.rows()?)?;
         drop((left, right));
         let mut results = room.results();
-        let mut done = done.finish()?;
+        let done = done.finish()?;
         let mut rows = done.rows()?;
         while let Some(batch) = rows.next()? {
             let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -166,7 +166,7 @@ fn sorted_right(side: &JoinSide, room: &Room, done: &mut Sorter) -> Result<Sorte
     let keys = Keys::of(side);
     let by_key = keys.types().into_iter().chain([DataType::UInt64]);
     let order = Order::new(by_key.enumerate().map(|(at, of_type)| (at, of_type, false)))?;
-    let mut sorter = Sorter::new(order, &room.spill, room.budget.reservation("joining"));
+    let mut sorter = Sorter::new(order, room, room.budget.reservation("joining"));
     let mut number = 0;
     for records in side.right.cut(BLOCK_ROWS).batches() {
         let records = records?;

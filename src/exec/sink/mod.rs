@@ -6,13 +6,17 @@
 //! what went to disk.
 
 mod aggregate;
+mod buckets;
 mod collect;
 mod holistic;
 mod join;
 mod sort;
+mod tables;
 
 use crate::batch::{Batch, RowId};
 use crate::error::Result;
+use crate::exec::parallel::Hands;
+use crate::exec::runs::BLOCK_BYTES;
 use crate::memory::{Budget, Reservation, RowStore, Spill, StoredRows};
 use crate::plan::{SinkSpec, Stage};
 use arrow::datatypes::SchemaRef;
@@ -28,12 +32,14 @@ pub struct Materialised {
     pub rows: StoredRows,
 }
 
-/// What a sink may use: memory by the account, of which so much is its own from the beginning, and disk.
+/// What a sink may use: memory by the account, of which so much is its own from the beginning, disk, and in the end
+/// all threads of the pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
     pub(crate) budget: Budget,
     pub(crate) spill: Spill,
     pub(crate) floor_bytes: usize,
+    pub(crate) hands: Hands,
 }
 
 impl Room {
@@ -45,9 +51,9 @@ impl Room {
     /// The room of each of so many sinks at work at a time: of the bytes that are left for them, a quarter is divided
     /// evenly among them, the rest is for who comes first. So a sink always has enough to be worth writing, whatever the
     /// others take.
-    pub(crate) fn of_each(sinks: usize, left_bytes: usize, budget: &Budget, spill: &Spill) -> Self {
+    pub(crate) fn of_each(sinks: usize, left_bytes: usize, budget: &Budget, spill: &Spill, hands: Hands) -> Self {
         let floor_bytes = (left_bytes / 4 / sinks.max(1)).clamp(Room::LEAST_BYTES, Room::MOST_BYTES);
-        Room { budget: budget.clone(), spill: spill.clone(), floor_bytes }
+        Room { budget: budget.clone(), spill: spill.clone(), floor_bytes, hands }
     }
 
     /// The room of each of so many parts of a sink.
@@ -57,6 +63,11 @@ impl Room {
 
     fn reservation(&self, purpose: &'static str) -> Result<Reservation> {
         self.budget.reservation_of_at_least(self.floor_bytes, purpose)
+    }
+
+    /// How many runs may be merged at once: a quarter of the memory is for a block of each, and its keys, a thread.
+    pub(crate) fn fan_in(&self) -> usize {
+        (self.budget.limit_bytes() / 4 / (2 * BLOCK_BYTES * self.hands.workers)).clamp(8, 64)
     }
 
     fn results(&self) -> RowStore {
@@ -96,9 +107,9 @@ pub(crate) trait Sink: Send + Any {
 pub(crate) fn make(stage: &Stage, room: &Room) -> Result<Box<dyn Sink>> {
     let schema = Arc::clone(&stage.schema);
     Ok(match &stage.sink {
-        SinkSpec::Aggregate { keys, aggregates } if holistic::HolisticSink::is_for(aggregates) => {
-            Box::new(holistic::HolisticSink::new(schema, &stage.input_types(), *keys, aggregates, stage.multiplies(), room)?)
-        }
+        SinkSpec::Aggregate { keys, aggregates } if holistic::HolisticSink::is_for(aggregates) => Box::new(
+            holistic::HolisticSink::new(schema, &stage.input_types(), *keys, aggregates, stage.multiplies(), room)?,
+        ),
         SinkSpec::Aggregate { keys, aggregates } => {
             Box::new(aggregate::AggregateSink::new(schema, &stage.input_types(), *keys, aggregates.clone(), room)?)
         }

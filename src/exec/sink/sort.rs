@@ -5,26 +5,27 @@
 //! how rows arrived. With a limit, rows behind the worst of the best are dropped on arrival. Rows that do not fit in memory
 //! are sorted and written as a run; runs are merged in the end.
 
+use super::buckets::Buckets;
 use super::{Materialised, Room, Sink};
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Result};
-use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Run, append, reduce};
-use crate::memory::{HeldBuffers, Reservation, SpillFile, without_unused_text};
+use crate::exec::parallel::Hands;
+use crate::exec::runs::{BLOCK_ROWS, Bound, Identities, Keys, Merge, Order, Run, in_ranges, reduce};
+use crate::memory::{HeldBuffers, Part, Reservation, SpillFile, compact, without_unused_text};
 use crate::plan::SortColumn;
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array};
+use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{interleave_record_batch, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow::row::{OwnedRow, Rows};
 use std::any::Any;
+use std::cmp::Ordering;
 use std::sync::Arc;
-
-/// Rows of a result batch.
-const OUTPUT_ROWS: usize = 1 << 16;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 pub(super) struct SortSink {
     /// Of the result.
     schema: SchemaRef,
-    /// Of what is held: the columns of a batch and the two of the identity.
+    /// Of what is held: the columns of a batch and those of the identity.
     held_schema: SchemaRef,
     limit: usize,
     width: usize,
@@ -33,25 +34,114 @@ pub(super) struct SortSink {
     /// Behind the records held.
     buffers: HeldBuffers,
     rows: usize,
+    /// Of keys, and of what sorting needs.
+    bytes_beside: usize,
     /// Rows at or behind this one cannot be among the first.
-    worst: Option<OwnedRow>,
+    worst: Option<Bound>,
     runs: Vec<Run>,
     file: Arc<SpillFile>,
     room: Room,
     reservation: Reservation,
     /// Rows may be copies of each other, and a third column tells them apart.
     copies: bool,
+    /// For what other workers held.
+    joined: Vec<Reservation>,
 }
 
 struct Held {
     records: RecordBatch,
-    keys: Rows,
+    keys: Keys,
+    /// The first and the last identity, where they ascend.
+    span: Option<(RowId, RowId)>,
 }
 
 impl Held {
-    /// Beside the records: the keys, and the (batch, row) pair of each row that sorting needs.
+    /// Beside the records: the keys, and the entry of each row that sorting needs, in buckets that may be a little larger.
     fn bytes_beside(&self) -> usize {
-        self.keys.size() + self.records.num_rows() * size_of::<(usize, usize)>()
+        self.keys.bytes_held() + self.records.num_rows() * size_of::<Entry>() * 4 / 3
+    }
+}
+
+/// A row that is held.
+#[derive(Clone, Copy)]
+struct Entry {
+    head: (u64, u64),
+    batch: u32,
+    row: u32,
+}
+
+impl Entry {
+    fn place(&self) -> (usize, usize) {
+        (self.batch as usize, self.row as usize)
+    }
+}
+
+/// The order of the rows that are held.
+struct HeldOrder<'a> {
+    held: &'a [Held],
+    /// Whether rows that stand behind others have greater identities: then ties are settled without looking at these.
+    by_place: bool,
+}
+
+impl<'a> HeldOrder<'a> {
+    /// Puts batches in input order.
+    fn of(held: &'a mut [Held]) -> Self {
+        held.sort_by_key(|held| held.span);
+        let apart = |pair: &[Held]| matches!((pair[0].span, pair[1].span), (Some(one), Some(next)) if one.1 < next.0);
+        let by_place = held.first().is_some_and(|held| held.span.is_some()) && held.windows(2).all(apart);
+        HeldOrder { held, by_place }
+    }
+
+    fn rows(&self) -> Vec<usize> {
+        self.held.iter().map(|held| held.records.num_rows()).collect()
+    }
+
+    #[inline(always)]
+    fn entry(&self, batch: usize, row: usize) -> Entry {
+        let head = self.held[batch].keys.head(row);
+        Entry { head: ((head >> 64) as u64, head as u64), batch: batch as u32, row: row as u32 }
+    }
+
+    #[inline(always)]
+    fn compare(&self, a: &Entry, b: &Entry) -> Ordering {
+        a.head.cmp(&b.head).then_with(|| self.compare_rest(a, b))
+    }
+
+    fn compare_rest(&self, a: &Entry, b: &Entry) -> Ordering {
+        let (ours, theirs) = (&self.held[a.batch as usize].keys, &self.held[b.batch as usize].keys);
+        let (row, other) = (a.row as usize, b.row as usize);
+        match self.by_place {
+            true => ours.compare_rest(row, theirs, other).then_with(|| a.place().cmp(&b.place())),
+            false => ours.compare_tails(row, theirs, other),
+        }
+    }
+
+    /// Rows by their places.
+    fn pick(&self, entries: &[Entry]) -> Result<RecordBatch> {
+        let batches: Vec<&RecordBatch> = self.held.iter().map(|held| &held.records).collect();
+        let places: Vec<(usize, usize)> = entries.iter().map(Entry::place).collect();
+        // Every batch has texts in it that are wanted, so the texts themselves are copied, not references to all.
+        compact(&interleave_record_batch(&batches, &places)?)
+    }
+
+    /// Hands the first `limit` rows in order to `work`, in parallel, a piece at a time, and what comes of them to `take`.
+    fn sorted<T: Send>(
+        &self,
+        limit: usize,
+        hands: &Hands,
+        work: impl Fn(&[Entry]) -> Result<T> + Sync,
+        take: impl FnMut(T) -> Result<()> + Send,
+    ) -> Result<()> {
+        let compare = |a: &Entry, b: &Entry| self.compare(a, b);
+        let buckets = Buckets::fill(hands, &self.rows(), |batch, row| self.entry(batch, row), compare)?;
+        let firsts = buckets.firsts();
+        let wanted = firsts.partition_point(|first| *first < limit);
+        let sorted = |bucket: usize| {
+            let mut entries = buckets.sorted(bucket, compare);
+            entries.truncate(limit - firsts[bucket]);
+            work(&entries)
+        };
+        hands.in_order(wanted, sorted, take)
     }
 }
 
@@ -67,110 +157,112 @@ impl SortSink {
         reservation: Reservation,
     ) -> Result<Self> {
         let by_key = keys.iter().map(|key| (key.column, types[key.column].clone(), key.descending));
-        let mut identity = vec![(types.len(), DataType::UInt32, false), (types.len() + 1, DataType::UInt64, false)];
-        identity.extend(copies.then_some((types.len() + 2, DataType::UInt32, false)));
-        let order = Order::new(by_key.chain(identity.clone()))?;
         let field = |(at, of_type): (usize, &DataType)| Field::new(at.to_string(), of_type.clone(), true);
         let mut fields: Vec<Field> = types.iter().enumerate().map(field).collect();
-        fields.extend(identity.into_iter().map(|(at, of_type, _)| Field::new(at.to_string(), of_type, false)));
+        fields.extend(Identities::fields(types.len(), copies));
         Ok(SortSink {
             schema,
             held_schema: Arc::new(Schema::new(fields)),
             limit: limit.unwrap_or(usize::MAX),
             width,
-            order,
+            order: Order::new(by_key)?.then_by_identity(types.len()),
             held: Vec::new(),
             buffers: HeldBuffers::default(),
             rows: 0,
+            bytes_beside: 0,
             worst: None,
             runs: Vec::new(),
             file: Arc::new(room.spill.file()),
             room: room.clone(),
             reservation,
             copies,
+            joined: Vec::new(),
         })
     }
 
     fn push(&mut self, mut records: RecordBatch) -> Result<()> {
-        let mut keys = self.order.encode(&records)?;
+        let mut keys = self.order.keys(&records)?;
         if let Some(worst) = &self.worst {
-            let better = |row: &u32| keys.row(*row as usize) < worst.row();
+            let better = |row: &u32| keys.compare_to(*row as usize, worst).is_lt();
             let rows: Vec<u32> = (0..records.num_rows() as u32).filter(better).collect();
             if rows.is_empty() {
                 return Ok(());
             }
-            records = take_record_batch(&records, &UInt32Array::from(rows))?;
-            keys = self.order.encode(&records)?;
+            if rows.len() < records.num_rows() {
+                records = take_record_batch(&records, &UInt32Array::from(rows))?;
+                keys = self.order.keys(&records)?;
+            }
         }
         let records = without_unused_text(records);
-        self.rows += records.num_rows();
-        self.buffers.add(&records);
-        self.held.push(Held { records, keys });
+        self.hold(Held { span: keys.span(), records, keys });
         if self.rows >= self.limit.saturating_mul(2).max(1024) {
             self.compact()?;
         }
-        let beside: usize = self.held.iter().map(Held::bytes_beside).sum();
-        match self.reservation.resize(self.buffers.bytes() + beside) {
-            Err(_) => self.spill(),
+        match self.reservation.resize(self.buffers.bytes() + self.bytes_beside) {
+            Err(_) => self.spill(&self.room.hands.alone()),
             settled => settled,
         }
     }
 
-    /// Where every held row stands, as (batch, row).
-    fn entries(&self) -> Vec<(usize, usize)> {
-        let rows = |(at, held): (usize, &Held)| (0..held.records.num_rows()).map(move |row| (at, row));
-        self.held.iter().enumerate().flat_map(rows).collect()
+    fn hold(&mut self, held: Held) {
+        self.rows += held.records.num_rows();
+        self.buffers.add(&held.records);
+        self.bytes_beside += held.bytes_beside();
+        self.held.push(held);
     }
 
-    fn key(&self, entry: &(usize, usize)) -> arrow::row::Row<'_> {
-        self.held[entry.0].keys.row(entry.1)
-    }
-
-    fn pick(&self, entries: &[(usize, usize)]) -> Result<RecordBatch> {
-        let batches: Vec<&RecordBatch> = self.held.iter().map(|held| &held.records).collect();
-        Ok(interleave_record_batch(&batches, entries)?)
+    fn take_held(&mut self) -> Vec<Held> {
+        (self.rows, self.bytes_beside) = (0, 0);
+        self.buffers.clear();
+        std::mem::take(&mut self.held)
     }
 
     /// Keeps only the first `limit` rows.
     fn compact(&mut self) -> Result<()> {
-        let mut entries = self.entries();
-        if self.limit == 0 || entries.len() <= self.limit {
+        if self.limit == 0 || self.rows <= self.limit {
             return Ok(());
         }
-        entries.select_nth_unstable_by(self.limit - 1, |a, b| self.key(a).cmp(&self.key(b)));
+        let mut held = self.take_held();
+        let order = HeldOrder::of(&mut held);
+        let rows = order.rows();
+        let of_batch = |(batch, rows): (usize, &usize)| (0..*rows).map(move |row| (batch, row));
+        let places = rows.iter().enumerate().flat_map(of_batch);
+        let mut entries: Vec<Entry> = places.map(|(batch, row)| order.entry(batch, row)).collect();
+        entries.select_nth_unstable_by(self.limit - 1, |a, b| order.compare(a, b));
         entries.truncate(self.limit);
-        self.worst = Some(self.key(&entries[self.limit - 1]).owned());
-        let records = without_unused_text(self.pick(&entries)?);
-        let keys = self.order.encode(&records)?;
-        self.buffers.clear();
-        self.buffers.add(&records);
-        self.held = vec![Held { records, keys }];
-        self.rows = self.limit;
+        self.worst = entries.last().map(|last| order.held[last.batch as usize].keys.bound(last.row as usize));
+        // As they came: then ties go on being settled by place.
+        entries.sort_unstable_by_key(Entry::place);
+        let records = order.pick(&entries)?;
+        let keys = self.order.keys(&records)?;
+        self.hold(Held { span: keys.span(), records, keys });
         Ok(())
     }
 
-    fn sorted_entries(&self) -> Vec<(usize, usize)> {
-        let mut entries = self.entries();
-        entries.sort_unstable_by(|a, b| self.key(a).cmp(&self.key(b)));
-        entries.truncate(self.limit);
-        entries
-    }
-
     /// Writes the rows that are in memory as a sorted run.
-    fn spill(&mut self) -> Result<()> {
-        let entries = self.sorted_entries();
-        if entries.len() == self.limit {
+    fn spill(&mut self, hands: &Hands) -> Result<()> {
+        let mut held = self.take_held();
+        let order = HeldOrder::of(&mut held);
+        let mut run = Run::default();
+        let mut last = None;
+        let written = |entries: &[Entry]| {
+            let mut blocks = Run::default();
+            for chunk in entries.chunks(BLOCK_ROWS) {
+                blocks.append(&self.order, &self.file, &order.pick(chunk)?)?;
+            }
+            Ok((blocks, entries.last().copied()))
+        };
+        order.sorted(self.limit, hands, written, |(blocks, last_of_piece)| {
+            run.extend(blocks);
+            last = last_of_piece;
+            Ok(())
+        })?;
+        if let Some(last) = last.filter(|_| run.rows() == self.limit) {
             // As many rows as are wanted stand before whatever comes behind the last of these.
-            self.worst = entries.last().map(|last| self.key(last).owned());
-        }
-        let mut run = Run::new();
-        for chunk in entries.chunks(BLOCK_ROWS) {
-            append(&mut run, &self.file, &self.pick(chunk)?)?;
+            self.worst = Some(order.held[last.batch as usize].keys.bound(last.row as usize));
         }
         self.runs.push(run);
-        self.held.clear();
-        self.buffers.clear();
-        self.rows = 0;
+        self.joined.clear();
         self.reservation.resize(0)
     }
 
@@ -187,13 +279,8 @@ impl Sink for SortSink {
         if batch.rows() == 0 || self.limit == 0 {
             return Ok(());
         }
-        let ids: Vec<RowId> = (0..batch.rows()).map(|row| batch.origin.row_id(row)).collect();
-        let mut columns: Vec<ArrayRef> = batch.records.columns().to_vec();
-        columns.push(Arc::new(ids.iter().map(|id| id.file).collect::<UInt32Array>()));
-        columns.push(Arc::new(ids.iter().map(|id| id.position).collect::<UInt64Array>()));
-        if self.copies {
-            columns.push(Arc::new(ids.iter().map(|id| id.copy).collect::<UInt32Array>()));
-        }
+        let mut columns = batch.records.columns().to_vec();
+        columns.extend(Identities::columns(&batch.origin, batch.rows(), self.copies));
         self.push(RecordBatch::try_new(Arc::clone(&self.held_schema), columns)?)
     }
 
@@ -201,33 +288,60 @@ impl Sink for SortSink {
         let other = other.into_any().downcast::<SortSink>();
         let mut other = *other.map_err(|_| Error::internal("joined sinks of two kinds"))?;
         self.runs.append(&mut other.runs);
-        drop(other.reservation);
-        other.held.into_iter().try_for_each(|held| self.push(held.records))
+        other.take_held().into_iter().for_each(|held| self.hold(held));
+        self.joined.append(&mut other.joined);
+        self.joined.push(other.reservation);
+        Ok(())
     }
 
     fn relieve(&mut self) -> Result<()> {
-        if self.rows > 0 { self.spill() } else { Ok(()) }
+        if self.rows > 0 { self.spill(&self.room.hands.alone()) } else { Ok(()) }
     }
 
     fn finish(mut self: Box<Self>) -> Result<Materialised> {
-        let mut results = self.room.results();
+        let hands = self.room.hands.clone();
         if self.runs.is_empty() {
-            for chunk in self.sorted_entries().chunks(OUTPUT_ROWS) {
-                results.push(self.shown(&self.pick(chunk)?)?)?;
-            }
-        } else {
-            self.spill()?;
-            let runs = reduce(std::mem::take(&mut self.runs), &self.order, &self.file, self.limit)?;
-            let mut merge = Merge::new(runs, &self.order)?;
-            let mut left = self.limit;
-            while left > 0
-                && let Some(batch) = merge.next(BLOCK_ROWS.min(left))?
-            {
-                left -= batch.num_rows();
-                results.push(self.shown(&batch)?)?;
-            }
+            let mut held = self.take_held();
+            let (order, results, mut parts) = (HeldOrder::of(&mut held), self.room.results(), Vec::new());
+            let kept = |entries: &[Entry]| results.keep(self.shown(&order.pick(entries)?)?);
+            order.sorted(self.limit, &hands, kept, |part| {
+                parts.push(part);
+                Ok(())
+            })?;
+            return Ok(Materialised { schema: self.schema, rows: results.finish_with(parts) });
         }
-        Ok(Materialised { schema: self.schema, rows: results.finish() })
+        if self.rows > 0 {
+            self.spill(&hands)?;
+        }
+        let runs = std::mem::take(&mut self.runs);
+        let runs = reduce(runs, &self.order, &self.file, self.limit, self.room.fan_in(), &hands)?;
+        let (results, mut parts) = (self.room.results(), Vec::new());
+        // What is left to place; ranges that are begun when nothing is need not be merged.
+        let left = AtomicUsize::new(self.limit);
+        let kept = |mut merge: Merge<'_>| {
+            let mut kept = Vec::new();
+            let mut wanted = left.load(Relaxed);
+            while wanted > 0
+                && let Some(batch) = merge.next(BLOCK_ROWS.min(wanted))?
+            {
+                wanted -= batch.num_rows();
+                kept.push(results.keep(self.shown(&batch)?)?);
+            }
+            Ok(kept)
+        };
+        in_ranges(&hands, &runs, &self.order, kept, |kept| {
+            for part in kept {
+                let rows = part.rows().min(left.load(Relaxed));
+                left.fetch_sub(rows, Relaxed);
+                if rows == part.rows() {
+                    parts.push(part);
+                } else if rows > 0 {
+                    parts.push(Part::Memory(part.load()?.slice(0, rows)));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Materialised { schema: self.schema, rows: results.finish_with(parts) })
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -6,7 +6,7 @@
 
 use crate::aggregate::fixed::Fixed;
 use crate::error::Result;
-use crate::exec::runs::{BLOCK_ROWS, Order, Run, append};
+use crate::exec::runs::{BLOCK_ROWS, Order, Run};
 use crate::exec::sink::aggregate::of_columns;
 use crate::groupby::{GroupKeys, keys_for};
 use crate::memory::{Reservation, SpillFile};
@@ -79,7 +79,7 @@ impl Appended {
         self.runs.append(&mut other.runs);
         self.values.append(&mut other.values);
         if let (Some(index), Some(theirs)) = (&mut self.keys, &other.keys) {
-            index.intern(&theirs.emit(0..theirs.len())?, &mut self.ids)?;
+            index.intern(&theirs.emit(&all_of(&**theirs))?, &mut self.ids)?;
             self.groups.extend(other.groups.iter().map(|group| self.ids[*group as usize]));
         }
         drop(other);
@@ -103,7 +103,10 @@ impl Appended {
         let sorted =
             Groups::sorted(&self.key_types, keys, std::mem::take(&mut self.groups), std::mem::take(&mut self.values))?;
         self.ids = Vec::new();
-        let mut run = Run::new();
+        let value_type = self.fixed.decode(Vec::new(), None).data_type().clone();
+        let types = self.key_types.iter().cloned().chain([value_type]);
+        let order = Order::new(types.enumerate().map(|(at, of_type)| (at, of_type, false)))?;
+        let mut run = Run::default();
         let mut place = Place::default();
         while let Some((groups, values, counts)) = sorted.next(&mut place) {
             let mut columns: Vec<ArrayRef> = Vec::with_capacity(sorted.keys.len() + 2);
@@ -113,7 +116,7 @@ impl Appended {
             let rows = values.len();
             columns.push(self.fixed.decode(values, None));
             columns.push(Arc::new(Int64Array::from(counts)));
-            append(&mut run, &self.file, &of_columns(columns, rows)?)?;
+            run.append(&order, &self.file, &of_columns(columns, rows)?)?;
         }
         self.runs.push(run);
         self.reservation.resize(0)
@@ -143,6 +146,11 @@ impl Appended {
             Some(of_columns(vec![fixed.decode(values, None), Arc::new(Int64Array::from(counts))], rows))
         }))
     }
+}
+
+/// The ids of all keys.
+fn all_of(index: &dyn GroupKeys) -> Vec<u32> {
+    (0..index.len() as u32).collect()
 }
 
 fn new_keys(types: &[DataType]) -> Result<Option<Box<dyn GroupKeys>>> {
@@ -176,7 +184,7 @@ impl Groups {
             values.sort_unstable();
             return Ok(Groups { keys: Vec::new(), ends: vec![values.len()], values });
         };
-        let keys = of_columns(index.emit(0..index.len())?, index.len())?;
+        let keys = of_columns(index.emit(&all_of(&*index))?, index.len())?;
         drop(index);
         let order = Order::new(key_types.iter().cloned().enumerate().map(|(at, of_type)| (at, of_type, false)))?;
         let order = order.sorted(&keys)?;

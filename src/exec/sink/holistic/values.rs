@@ -120,8 +120,10 @@ fn new_counting(types: &[DataType], room: &Room) -> Result<AggregateSink> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exec::parallel::Hands;
     use crate::exec::sink::holistic::table::Batches;
     use crate::memory::{Budget, Spill};
+    use crate::source::CancelToken;
     use arrow::array::{ArrayRef, Float64Array, Int64Array, StringViewArray};
     use proptest::prelude::*;
 
@@ -178,7 +180,11 @@ mod tests {
             ),
             keys in 0usize..3, tables in 1usize..4,
         ) {
-            let room = |bytes, floor_bytes| Room { budget: Budget::new(bytes), spill: Spill::default(), floor_bytes };
+            let hands = Hands { workers: 2, cancel: CancelToken::new() };
+            let room = |bytes, floor_bytes| {
+                let (budget, spill) = (Budget::new(bytes), Spill::default());
+                Room { budget, spill, floor_bytes, hands: hands.clone() }
+            };
             let expected = answer(&rows, keys, 1, usize::MAX, &room(1 << 30, 1 << 20));
             for sample_rows in [1, 10, 50] {
                 prop_assert_eq!(&answer(&rows, keys, tables, sample_rows, &room(1 << 30, 1 << 10)), &expected);

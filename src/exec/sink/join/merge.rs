@@ -2,7 +2,7 @@
 
 use super::{Keys, Shown};
 use crate::error::Result;
-use crate::exec::join::sorter::{Sorter, SortedRows};
+use crate::exec::join::sorter::{SortedRows, Sorter};
 use crate::exec::runs::{BLOCK_ROWS, Order};
 use crate::exec::sink::Room;
 use crate::memory::StoredRows;

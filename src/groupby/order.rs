@@ -1,0 +1,284 @@
+//! The order of the groups of several tables by their keys, and the groups of equal keys put together in that order.
+//!
+//! **Idea.** Every key has a *head*, a number of 128 bits that ascends with the keys whichever table they stand in, so
+//! that sorting compares numbers that lie side by side. A number, or a text of up to 15 bytes, is told by its head. Of
+//! several columns, the distinct values of each are numbered in order, and a tuple packs these numbers.
+
+use super::keys::GroupKeys;
+use super::table::GroupTable;
+use crate::aggregate::GroupStates;
+use crate::error::{Error, Result};
+use arrow::array::ArrayRef;
+use arrow::compute::interleave;
+use std::cmp::Ordering;
+
+/// The head of the null key, above all others.
+pub(super) const NULL_HEAD: u128 = u128::MAX;
+
+/// A group of a table, with its head in two halves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    head: (u64, u64),
+    table: u32,
+    group: u32,
+}
+
+/// The heads of the groups of some indices of the same keys.
+struct Heads<'a> {
+    indices: Vec<&'a dyn GroupKeys>,
+    /// Of several columns.
+    packing: Option<Packing<'a>>,
+}
+
+/// How tuples are made heads.
+struct Packing<'a> {
+    /// By index: its groups as tuples of numbers.
+    tuples: Vec<&'a [u32]>,
+    columns: Vec<Codes>,
+    /// So many of the first columns have room in a head.
+    fitting: usize,
+}
+
+/// Numbers of the values of a column that ascend with them, by index and number.
+struct Codes {
+    by_index: Vec<Vec<u64>>,
+    bits: u32,
+}
+
+impl<'a> Heads<'a> {
+    fn of(indices: Vec<&'a dyn GroupKeys>) -> Self {
+        let width = indices.first().and_then(|index| index.columns()).map(|(columns, _)| columns.len());
+        let packing = width.map(|width| Packing::of(width, &indices));
+        Heads { indices, packing }
+    }
+
+    /// Numbers that ascend with the keys: how far each is above the least, if that is little enough.
+    fn codes(&self) -> Codes {
+        let heads = |index: &&'a dyn GroupKeys| (0..index.len() as u32).map(|group| index.head(group)).collect();
+        let heads: Vec<Vec<u128>> = self.indices.iter().map(heads).collect();
+        let known = || heads.iter().flatten().filter(|head| **head != NULL_HEAD);
+        let least = known().min().copied().unwrap_or(0);
+        let range = known().max().map_or(0, |most| most - least);
+        if self.indices.iter().any(|index| index.has_tails()) || range >= 1 << 63 {
+            return self.ranks();
+        }
+        let null = range as u64 + 1;
+        let code = |head: &u128| if *head == NULL_HEAD { null } else { (head - least) as u64 };
+        let by_index = heads.iter().map(|heads| heads.iter().map(code).collect()).collect();
+        Codes { by_index, bits: u64::BITS - null.leading_zeros() }
+    }
+
+    /// The ranks of the keys among all of them.
+    fn ranks(&self) -> Codes {
+        let mut by_index: Vec<Vec<u64>> = self.indices.iter().map(|index| vec![0; index.len()]).collect();
+        let entries = |at: usize| (0..by_index[at].len()).map(move |group| self.entry(at, group));
+        let mut entries: Vec<Entry> = (0..by_index.len()).flat_map(entries).collect();
+        entries.sort_unstable_by(|a, b| self.compare(a, b));
+        let mut rank = 0;
+        for (at, entry) in entries.iter().enumerate() {
+            rank += u64::from(at > 0 && self.compare(&entries[at - 1], entry).is_ne());
+            by_index[entry.table as usize][entry.group as usize] = rank;
+        }
+        Codes { by_index, bits: u64::BITS - rank.leading_zeros() }
+    }
+
+    #[inline(always)]
+    fn entry(&self, index: usize, group: usize) -> Entry {
+        let head = match &self.packing {
+            None => self.indices[index].head(group as u32),
+            Some(packing) => packing.head(index, group),
+        };
+        Entry { head: ((head >> 64) as u64, head as u64), table: index as u32, group: group as u32 }
+    }
+
+    /// Equal for equal keys.
+    #[inline(always)]
+    fn compare(&self, a: &Entry, b: &Entry) -> Ordering {
+        a.head.cmp(&b.head).then_with(|| match &self.packing {
+            None => self.tail(a).cmp(self.tail(b)),
+            Some(packing) => packing.compare_rest(a, b),
+        })
+    }
+
+    fn tail(&self, entry: &Entry) -> &[u8] {
+        self.indices[entry.table as usize].tail(entry.group)
+    }
+}
+
+impl<'a> Packing<'a> {
+    fn of(width: usize, indices: &[&'a dyn GroupKeys]) -> Self {
+        let tuples = indices.iter().filter_map(|index| index.columns()).map(|(_, tuples)| tuples).collect();
+        let column = |column: usize| -> Heads<'a> {
+            let column_of = |index: &&'a dyn GroupKeys| index.columns().map(|(columns, _)| &*columns[column]);
+            Heads::of(indices.iter().filter_map(column_of).collect())
+        };
+        let heads: Vec<Heads<'a>> = (0..width).map(column).collect();
+        let mut columns: Vec<Codes> = heads.iter().map(Heads::codes).collect();
+        if columns.iter().map(|codes| codes.bits).sum::<u32>() > u128::BITS {
+            columns = heads.iter().map(Heads::ranks).collect();
+        }
+        let mut bits = 0;
+        let fits = |codes: &&Codes| {
+            bits += codes.bits;
+            bits <= u128::BITS
+        };
+        let fitting = columns.iter().take_while(fits).count();
+        Packing { tuples, columns, fitting }
+    }
+
+    fn tuple(&self, index: usize, group: usize) -> impl Iterator<Item = (u64, u32)> {
+        let width = self.columns.len();
+        let numbers = &self.tuples[index][group * width..(group + 1) * width];
+        numbers
+            .iter()
+            .zip(&self.columns)
+            .map(move |(number, codes)| (codes.by_index[index][*number as usize], codes.bits))
+    }
+
+    #[inline]
+    fn head(&self, index: usize, group: usize) -> u128 {
+        let packed = |head: u128, (code, bits): (u64, u32)| head << bits | u128::from(code);
+        self.tuple(index, group).take(self.fitting).fold(0, packed)
+    }
+
+    fn compare_rest(&self, a: &Entry, b: &Entry) -> Ordering {
+        if self.fitting == self.columns.len() {
+            return Ordering::Equal;
+        }
+        let rest = |entry: &Entry| self.tuple(entry.table as usize, entry.group as usize).skip(self.fitting);
+        rest(a).cmp(rest(b))
+    }
+}
+
+/// The groups of some tables of one shape, with keys.
+pub(crate) struct GroupOrder<'a> {
+    tables: &'a [GroupTable],
+    heads: Heads<'a>,
+}
+
+impl<'a> GroupOrder<'a> {
+    /// Of the groups of these tables.
+    pub(crate) fn of(tables: &'a [GroupTable]) -> Self {
+        GroupOrder { tables, heads: Heads::of(tables.iter().filter_map(GroupTable::index).collect()) }
+    }
+
+    /// Bytes that sorting the groups of a table takes besides it.
+    pub(crate) fn bytes_to_sort(table: &GroupTable) -> usize {
+        let of_index = |index: &dyn GroupKeys| {
+            // The codes of a column, and for the time being its heads and what ranks them.
+            let codes = |column: &Box<dyn GroupKeys>| {
+                column.len() * (size_of::<u64>() + size_of::<u128>() + size_of::<Entry>())
+            };
+            index.columns().map_or(0, |(columns, _)| columns.iter().map(codes).sum())
+        };
+        // An entry each, and a little for buckets that grow and the one being sorted.
+        table.groups() * size_of::<Entry>() * 4 / 3 + table.index().map_or(0, of_index)
+    }
+
+    /// How many keys two tables have in common.
+    pub(crate) fn common_keys(one: &GroupTable, other: &GroupTable) -> usize {
+        let heads = Heads::of([one, other].into_iter().filter_map(GroupTable::index).collect());
+        let entries = |at: usize| (0..heads.indices[at].len()).map(move |group| (at, group));
+        let all = (0..heads.indices.len()).flat_map(entries);
+        let mut all: Vec<Entry> = all.map(|(at, group)| heads.entry(at, group)).collect();
+        all.sort_unstable_by(|a, b| heads.compare(a, b));
+        all.windows(2).filter(|pair| heads.compare(&pair[0], &pair[1]).is_eq()).count()
+    }
+
+    /// A group of a table.
+    pub(crate) fn entry(&self, table: usize, group: usize) -> Entry {
+        self.heads.entry(table, group)
+    }
+
+    /// The order of keys: equal for equal ones.
+    #[inline(always)]
+    pub(crate) fn compare(&self, a: &Entry, b: &Entry) -> Ordering {
+        self.heads.compare(a, b)
+    }
+
+    /// The keys and states of groups that are in order, those of one key put together.
+    ///
+    /// # Errors
+    /// `Internal` when a key cannot be given back.
+    pub(crate) fn gather(&self, entries: &[Entry]) -> Result<Gathered> {
+        let mut from: Vec<Vec<u32>> = vec![Vec::new(); self.tables.len()];
+        let mut into = from.clone();
+        // Of each key, one of its groups: the table, and which of the groups taken from there.
+        let mut firsts: Vec<(usize, usize)> = Vec::with_capacity(entries.len());
+        for (at, entry) in entries.iter().enumerate() {
+            let table = entry.table as usize;
+            if at == 0 || self.compare(&entries[at - 1], entry).is_ne() {
+                firsts.push((table, from[table].len()));
+            }
+            from[table].push(entry.group);
+            into[table].push(firsts.len() as u32 - 1);
+        }
+        let groups = firsts.len();
+        let mut taken: Vec<usize> = (0..self.tables.len()).filter(|table| !from[*table].is_empty()).collect();
+        if taken.is_empty() && !self.tables.is_empty() {
+            taken.push(0);
+        }
+        let emitted = taken.iter().map(|table| self.heads.indices[*table].emit(&from[*table]));
+        let keys = put_together(emitted.collect::<Result<_>>()?, &taken, &firsts)?;
+        let states = self.tables.first().map_or(Ok(Vec::new()), GroupTable::empty_states);
+        let mut states: Vec<Box<dyn GroupStates>> = states?;
+        for (at, states) in states.iter_mut().enumerate() {
+            states.grow(groups);
+            for &table in &taken {
+                states.merge_some(self.tables[table].states(at)?, &from[table], &into[table])?;
+            }
+        }
+        Ok(Gathered { keys, states, groups })
+    }
+}
+
+/// The keys in order, of those emitted by the tables `taken`.
+fn put_together(emitted: Vec<Vec<ArrayRef>>, taken: &[usize], firsts: &[(usize, usize)]) -> Result<Vec<ArrayRef>> {
+    if let [_] = taken {
+        // All of them are first: a table has no key twice.
+        return emitted.into_iter().next().ok_or_else(|| Error::internal("no keys"));
+    }
+    let place = |(table, at): &(usize, usize)| (taken.partition_point(|taken| taken < table), *at);
+    let places: Vec<(usize, usize)> = firsts.iter().map(place).collect();
+    let width = emitted.first().map_or(0, Vec::len);
+    let column = |column: usize| -> Result<ArrayRef> {
+        let parts: Vec<_> = emitted.iter().map(|keys| keys[column].as_ref()).collect();
+        Ok(interleave(&parts, &places)?)
+    };
+    (0..width).map(column).collect()
+}
+
+/// Some groups in the order of their keys.
+pub(crate) struct Gathered {
+    keys: Vec<ArrayRef>,
+    states: Vec<Box<dyn GroupStates>>,
+    groups: usize,
+}
+
+impl Gathered {
+    /// How many there are.
+    pub(crate) fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// The key columns, then one column an aggregate.
+    ///
+    /// # Errors
+    /// `Arithmetic` when an integer result is beyond 64 bits.
+    pub(crate) fn finish(mut self) -> Result<Vec<ArrayRef>> {
+        let results = self.states.iter_mut().map(|states| states.finish(0..self.groups)).collect::<Result<Vec<_>>>()?;
+        self.keys.extend(results);
+        Ok(self.keys)
+    }
+
+    /// The key columns, then the exported states of one aggregate after the other.
+    ///
+    /// # Errors
+    /// Those of the states.
+    pub(crate) fn export(mut self) -> Result<Vec<ArrayRef>> {
+        for states in &self.states {
+            self.keys.append(&mut states.export(0..self.groups)?);
+        }
+        Ok(self.keys)
+    }
+}
