@@ -377,6 +377,27 @@ fn objects_become_columns_and_arrays_text() {
     assert_eq!(answer(&mixed, "sum(`a.b`) as s").value(0, "s").unwrap(), Value::Int64(2));
 }
 
+#[test]
+fn a_key_with_a_dot_is_not_the_field_of_an_object() {
+    let (_folder, frame) =
+        ndjson("{\"a\":{\"b\":2,\"b_2\":9},\"a.b\":1}\n{\"a.b\":3}\n{\"a\":{\"b\":4}}\n{\"a.b_2\":\"x\"}\n");
+    let schema = frame.schema().unwrap();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["a.b_3", "a.b_2_2", "a.b", "a.b_2"]);
+    assert_eq!(texts(&answer(&frame, "`a.b`"), "a.b"), ["Int64(1)", "Int64(3)", "Null", "Null"]);
+    assert_eq!(texts(&answer(&frame, "`a.b_3`"), "a.b_3"), ["Int64(2)", "Null", "Int64(4)", "Null"]);
+    let run = Runner::new().run::<_, DataFrame>(frame).unwrap();
+    let warnings: Vec<String> = run.warnings.iter().map(ToString::to_string).collect();
+    assert!(warnings.iter().any(|warning| warning.contains("called `a.b_3`")), "{warnings:?}");
+    // In files of their own, they are two columns all the same.
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "x.ndjson", "{\"a.b\":1}\n");
+    write(folder.path(), "y.ndjson", "{\"a\":{\"b\":2}}\n");
+    let both = FileScan::new(folder.path()).format(InputFormat::Ndjson).open().unwrap();
+    assert_eq!(texts(&answer(&both, "`a.b`"), "a.b"), ["Int64(1)", "Null"]);
+    assert_eq!(texts(&answer(&both, "`a.b_2`"), "a.b_2"), ["Null", "Int64(2)"]);
+}
+
 /// Records enough that the samples do not show the last, then `last`.
 fn late(last: &str) -> String {
     let mut text = "{\"a\":1,\"b\":\"x\"}\n".repeat(40_000);

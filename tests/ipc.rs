@@ -124,6 +124,7 @@ fn types_of_arrow_become_those_of_the_engine_or_are_refused_by_name() {
     let error = frame.ask("sum(u)").unwrap().collect().unwrap_err();
     assert_eq!((error.kind(), error.place().record), (ErrorKind::Value, Some(3)), "{error}");
     assert_eq!(error.place().value.as_deref(), Some("18446744073709551615"));
+    assert!(error.to_string().contains("name the columns wanted, without `u`"), "{error}");
     let lengths = frame.ask("sum(`l.length`) as s, count(`l.length`) as c").unwrap().collect().unwrap();
     assert_eq!(lengths.value(0, "s").unwrap(), Value::Int64(1));
     assert_eq!(lengths.value(0, "c").unwrap(), Value::Int64(2));

@@ -675,6 +675,10 @@ fn an_integer_beyond_int64_fails_only_the_questions_that_use_it() {
         assert_eq!((place.record, place.column.as_deref()), (Some(3), Some("u")), "{error}");
         assert_eq!(place.value.as_deref(), Some("18446744073709551615"));
     }
+    let error = frame.head(10).collect().unwrap_err().to_string();
+    assert!(error.contains("row 3") || error.contains("record 3"), "{error}");
+    assert!(error.contains("name the columns wanted, without `u`"), "{error}");
+    assert_eq!(frame.ask("i limit 10").unwrap().collect().unwrap().rows(), 4);
     let found = frame.ask("sum(u) where i <> 3").unwrap().collect().unwrap();
     assert_eq!(found.value(0, "sum(u)").unwrap(), Value::Int64(12), "the row is turned away first");
 }

@@ -69,6 +69,42 @@ fn plain_files_and_given_options_are_explained() {
 }
 
 #[test]
+fn names_of_rows_become_a_column() {
+    let folder = Folder::new();
+    let table = "\"mpg\" \"car\"\n\"1\" 21 \"a b\"\n\"2\" NA \"c\"\n";
+    folder.file("a.txt", table);
+    folder.file("b.txt", format!("{table}{}", table.replace("\"1\"", "\"3\"").replace("\"2\"", "\"4\"")));
+    let (rows, warnings) = answer(&folder, &[&HEAD[..], &["a.txt", "b.txt"]].concat());
+    assert_eq!(rows, "row_names,mpg,car\n1,21,a b\n2,,c\n1,21,a b\n2,,c\n3,21,a b\n4,,c\n");
+    assert!(warnings.contains("a.txt and 1 more: the header has one name less"), "{warnings}");
+    assert!(warnings.contains("1 record repeats the header"), "{warnings}");
+    let (rows, _) =
+        answer(&folder, &[&HEAD[..], &["a.txt", "--no-header", "--skip-rows", "1", "--delimiter", " "]].concat());
+    assert_eq!(rows, "column_1,column_2,column_3\n1,21,a b\n2,,c\n");
+    let message = error(&folder, &["count", "a.txt", "--no-header", "--delimiter", ","]);
+    assert!(message.contains("a.txt, record 1, line 1, byte 5: text follows a closing quote"), "{message}");
+}
+
+#[test]
+fn numbers_beyond_the_doubles_are_no_infinities_unless_that_is_asked_for() {
+    let folder = Folder::new();
+    folder.file("x.csv", "i,x\n1,2.5\n2,1e400\n3,-inf\n");
+    let late = "1,2.5\n".repeat(60_000) + "2,-1e999\n" + &"1,2.5\n".repeat(60_000);
+    folder.file("late.csv", format!("i,x\n{late}"));
+    folder.file("x.ndjson", "{\"i\":1,\"x\":2.5}\n{\"i\":2,\"x\":1e400}\n");
+    assert_eq!(answer(&folder, &[&HEAD[..], &["x.csv"]].concat()).0, "i,x\n1,2.5\n2,1e400\n3,-inf\n");
+    assert_eq!(answer(&folder, &[&HEAD[..], &["x.ndjson"]].concat()).0, "i,x\n1,2.5\n2,1e400\n");
+    let message = error(&folder, &["ask", "late.csv", "-q", "mean(x)"]);
+    assert!(message.contains("line 60002") && message.contains("-1e999"), "{message}");
+    assert!(message.contains("--types x=float64 reads it as infinite"), "{message}");
+    for file in ["x.csv", "late.csv", "x.ndjson"] {
+        let (found, _) =
+            answer(&folder, &["ask", file, "--types", "x=float64", "--format", "csv", "-q", "max(abs(x)) as m"]);
+        assert_eq!(found, "m\nInfinity\n", "{file}");
+    }
+}
+
+#[test]
 fn files_without_a_header_are_told_with_one_warning() {
     let folder = Folder::new();
     for name in ["1.csv", "2.csv", "3.csv"] {

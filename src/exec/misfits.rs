@@ -51,10 +51,13 @@ impl Misfits {
         let culprit = self.first.iter().max_by(|a, b| a.0.1.cmp(&b.0.1).then(b.1.row.cmp(&a.1.row)));
         let Some((&(column, needed), misfit)) = culprit else { return (self.row(), error.clone()) };
         let message = format!("this value makes the column {needed}, but {}", error.message());
+        let name = self.name(column);
+        // A number all the same, but for its size.
+        let is_large = misfit.text.trim().parse::<f64>().is_ok_and(f64::is_infinite);
+        let infinite = if is_large { format!("--types {name}=float64 reads it as infinite; ") } else { String::new() };
         let located = self.located(Error::new(error.kind(), message), column, misfit).hint(format!(
-            "--null '{}' reads it as missing; --types {}=utf8 makes the column text from the start",
+            "{infinite}--null '{}' reads it as missing; --types {name}=utf8 makes the column text from the start",
             misfit.text,
-            self.name(column)
         ));
         (misfit.row, located)
     }

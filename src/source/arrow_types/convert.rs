@@ -43,6 +43,14 @@ impl From<ArrayRef> for Converted {
 /// Integers up to here, of either sign, are doubles without rounding.
 pub(in crate::source) const EXACT_DOUBLES: i64 = 1 << 53;
 
+/// The remedy for a value that fits no type.
+pub(in crate::source) fn leave_out(column: &str) -> String {
+    format!(
+        "name the columns wanted, without `{column}` (outcrop ask FILE -q 'a, b limit 10'), or turn such rows away by a \
+         condition on another column"
+    )
+}
+
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// The engine's values for those of `array`, as type `wanted`: to which the file's own type widens, or which other

@@ -8,7 +8,8 @@ use super::datetime::{parse_date, parse_timestamp};
 use super::fields::{Format, NullTokens, Value, unquote};
 use super::index::RecordIndex;
 use super::number::{
-    has_leading_zero, parse_boolean, parse_declared_boolean, parse_float, parse_integer, small_integer,
+    has_leading_zero, parse_boolean, parse_declared_boolean, parse_float, parse_inferred_float, parse_integer,
+    small_integer,
 };
 use super::number_style::NumberStyle;
 use super::strings::{INLINE_BYTES, StringViews, ascii_view};
@@ -27,8 +28,8 @@ pub struct ColumnSpec {
     pub index: usize,
     /// The type of the column.
     pub column_type: ColumnType,
-    /// The user named the type. In an inferred numeric column, integers with leading zeros do not fit; in an inferred
-    /// column of Booleans, only `true` and `false` do.
+    /// The user named the type. In an inferred numeric column, integers with leading zeros do not fit, nor do decimal
+    /// numbers beyond the doubles; in an inferred column of Booleans, only `true` and `false` do.
     pub declared: bool,
     /// How dates and timestamps are written, in a column of such. Default ISO 8601.
     pub date_format: DateFormat,
@@ -92,7 +93,8 @@ pub fn parse_column(
     let number = |parsed: Option<i64>, text: &[u8]| parsed.filter(|_| !(codes && has_leading_zero(text)));
     let double = |parsed: Option<f64>, text: &[u8]| parsed.filter(|_| !(codes && has_leading_zero(text)));
     let is_plain = format.numbers == NumberStyle::default();
-    let styled_double = |text: &[u8]| format.numbers.read(text, |plain| double(parse_float(plain), plain));
+    let float = if codes { parse_inferred_float } else { parse_float };
+    let styled_double = |text: &[u8]| format.numbers.read(text, |plain| double(float(plain), plain));
     let signed = |value: u32, negative: bool| if negative { -i64::from(value) } else { i64::from(value) };
     let mut column = Column {
         text,
@@ -120,9 +122,9 @@ pub fn parse_column(
             |start, end| match small_integer(text, start, end, !codes) {
                 Some((true, value)) => Some(-f64::from(value)),
                 Some((false, value)) => Some(f64::from(value)),
-                None => double(parse_float(&text[start..end]), &text[start..end]),
+                None => double(float(&text[start..end]), &text[start..end]),
             },
-            |text| double(parse_float(text), text),
+            |text| double(float(text), text),
         ),
         ColumnType::Date if spec.date_format != DateFormat::Iso => {
             let read = |text: &[u8]| format.dates.date(spec.date_format, text);

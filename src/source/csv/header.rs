@@ -41,15 +41,20 @@ pub struct Header {
 /// # Errors
 /// `Malformed` when the header breaks the grammar, `Value` when a name is not in the declared encoding.
 pub fn parse_header(text: &[u8], format: &Format, has_header: bool, at_end: bool) -> Result<Option<Header>> {
-    parse_header_at(text, byte_order_mark(text), format, has_header, at_end)
+    parse_header_at(text, byte_order_mark(text), format, has_header, false, at_end)
 }
 
-/// [`parse_header`] from offset `first` on, which is behind the byte order mark and the lines that are skipped.
+/// The name of a column of row names for which the header has none.
+const ROW_NAMES: &str = "row_names";
+
+/// [`parse_header`] from offset `first` on, which is behind the byte order mark and the lines that are skipped. With
+/// `row_names`, the records have one field more than the header, before all others: the name of the row.
 pub(super) fn parse_header_at(
     text: &[u8],
     first: usize,
     format: &Format,
     has_header: bool,
+    row_names: bool,
     at_end: bool,
 ) -> Result<Option<Header>> {
     let mut start = first;
@@ -66,7 +71,8 @@ pub(super) fn parse_header_at(
         }
     };
     if !has_header {
-        let names = (1..=record.fields).map(|number| format!("column_{number}")).collect();
+        // Of a broken record no field is counted; the pass reports it.
+        let names = (1..=record.fields.max(1)).map(|number| format!("column_{number}")).collect();
         return Ok(Some(Header { names, renamed: Vec::new(), recoded: 0, raw: Vec::new(), data_start: first }));
     }
     let place = |at: usize| Place {
@@ -95,6 +101,12 @@ pub(super) fn parse_header_at(
         recoded += u64::from(decoded.recoded);
         given.push(decoded.text.into_owned());
         at = end as usize + 1;
+    }
+    if row_names {
+        let free = |name: &String| !given.contains(name);
+        let numbered = (2..).map(|number| format!("{ROW_NAMES}_{number}"));
+        let name = std::iter::once(ROW_NAMES.to_owned()).chain(numbered).find(free);
+        given.insert(0, name.unwrap_or_default());
     }
     let (names, renamed) = distinct(given);
     let raw = text[start..at - 1].to_vec();
@@ -158,9 +170,19 @@ mod tests {
     }
 
     #[test]
+    fn names_of_rows_take_a_name_that_no_column_has() {
+        let names =
+            |text: &[u8]| parse_header_at(text, 0, &Format::default(), true, true, true).unwrap().unwrap().names;
+        assert_eq!(names(b"a,b\n"), ["row_names", "a", "b"]);
+        assert_eq!(names(b"row_names,b\n"), ["row_names_2", "row_names", "b"]);
+    }
+
+    #[test]
     fn without_header_columns_are_numbered() {
         let read = parse_header(b"\xEF\xBB\xBF1,2\n", &Format::default(), false, true).unwrap().unwrap();
         assert_eq!((read.names, read.data_start), (vec!["column_1".to_string(), "column_2".into()], 3));
+        let broken = parse_header(b"\"1\" 2\n", &Format::default(), false, true).unwrap().unwrap();
+        assert_eq!(broken.names, ["column_1"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::column::ColumnSpec;
 use super::date_formats::{DateFormat, DateFormats, DateWays};
 use super::fields::{Format, Value};
-use super::number::{has_leading_zero, is_exact_double, parse_boolean, parse_float, parse_integer};
+use super::number::{has_leading_zero, is_exact_double, parse_boolean, parse_inferred_float, parse_integer};
 use crate::types::ColumnType;
 
 /// What the fields of a column seen so far allow. Order of observation and merging does not matter.
@@ -126,7 +126,7 @@ fn plain_type(text: &[u8], format: &Format) -> Option<ColumnType> {
         } else if parse_integer(text).is_some() {
             Some(ColumnType::Int64)
         } else {
-            parse_float(text).map(|_| ColumnType::Float64)
+            parse_inferred_float(text).map(|_| ColumnType::Float64)
         }
     });
     number.or_else(|| parse_boolean(text).map(|_| ColumnType::Boolean))
@@ -262,6 +262,9 @@ mod tests {
             (&["NA", "\"NA\""], Utf8),
             (&["5", "\"NA\""], Int64),
             (&["nan", "-inf", "1"], Float64),
+            (&["5", "1e308", "+Infinity"], Float64),
+            (&["5", "1e400"], Utf8),
+            (&["5", "-1.5e309"], Utf8),
         ] {
             assert_eq!(guessed(fields), expected, "{fields:?}");
         }
@@ -276,6 +279,7 @@ mod tests {
         };
         assert_eq!(widened(ColumnType::Int64, "1.5"), ColumnType::Float64);
         assert_eq!(widened(ColumnType::Int64, "N123"), ColumnType::Utf8);
+        assert_eq!(widened(ColumnType::Float64, "1e400"), ColumnType::Utf8);
         assert_eq!(widened(ColumnType::Float64, "12"), ColumnType::Float64);
         assert_eq!(widened(ColumnType::Int64, "\"NA\""), ColumnType::Int64);
         assert_eq!(widened(ColumnType::Null, "\"NA\""), ColumnType::Utf8);

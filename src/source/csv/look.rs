@@ -160,7 +160,8 @@ fn read_header(
         let start = byte_order_mark(&head.text);
         let start = line_start(&head.text, start, sniffed.skip_rows, sniffed.format.dialect.line_end());
         let read = |sniffed: &Sniffed| {
-            parse_header_at(&head.text, start, &sniffed.format, sniffed.has_header, head.is_end).map_err(located)
+            let Sniffed { format, has_header, row_names, .. } = sniffed;
+            parse_header_at(&head.text, start, format, *has_header, *row_names, head.is_end).map_err(located)
         };
         let may_grow = !head.is_end && head.text.len() >= sample_bytes && sample_bytes < options.max_record_bytes;
         let found = read(&sniffed)?;
@@ -225,12 +226,14 @@ fn recognise(
             ));
         }
     };
-    let Ok(Some(header)) = parse_header_at(text, start, format, true, at_end) else { return Ok(()) };
+    let Ok(Some(header)) = parse_header_at(text, start, format, true, sniffed.row_names, at_end) else {
+        return Ok(());
+    };
     if first.has_header && header.names.iter().any(|name| first.known.contains(name)) {
         decide(true, "the first record has names of the first file");
         return Ok(());
     }
-    if header.names.len() != first.names.len() {
+    if header.names.len() != first.names.len() || sniffed.row_names {
         return Ok(());
     }
     let mut ends = Vec::new();

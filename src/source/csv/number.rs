@@ -33,6 +33,13 @@ pub fn parse_float(text: &[u8]) -> Option<f64> {
     fast_float2::parse(text).ok()
 }
 
+/// A double in a column whose type was inferred: [`parse_float`] of what is within the doubles, or is called infinite.
+/// The decimal number `1e400` is not; as an infinity it would make a mean useless without a word.
+pub(crate) fn parse_inferred_float(text: &[u8]) -> Option<f64> {
+    let is_said = || text.iter().any(u8::is_ascii_alphabetic) && !text.iter().any(u8::is_ascii_digit);
+    parse_float(text).filter(|value| !value.is_infinite() || is_said())
+}
+
 /// Whether the text is not an integer, or one that both a 64-bit integer and a double hold exactly.
 pub(super) fn is_exact_double(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);

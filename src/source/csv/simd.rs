@@ -273,26 +273,29 @@ fn append<B: Block>(bits: u64, base: u32, out: &mut Vec<u32>) {
 
 #[inline(always)]
 fn mark<B: Block>(text: &[u8], base: u32, dialect: &Dialect, marks: &mut Marks) {
-    let mut block = |bytes: &[u8; 64], valid: u64, offset: u32| {
-        let block = B::load(bytes);
-        let line_ends = block.equal(dialect.line_end().byte()) & valid;
-        append::<B>((block.equal(dialect.delimiter()) & valid) | line_ends, offset, &mut marks.separators);
-        append::<B>(line_ends, offset, &mut marks.line_ends);
-        let quotes = dialect.quote().map_or(0, |quote| block.equal(quote)) & valid;
-        if quotes != 0 {
-            append::<B>(quotes, offset, &mut marks.quotes);
-        }
-    };
     let (blocks, tail) = text.as_chunks::<64>();
     let mut offset = base;
     for bytes in blocks {
-        block(bytes, u64::MAX, offset);
+        mark_block::<B>(bytes, u64::MAX, offset, dialect, marks);
         offset = offset.wrapping_add(64);
     }
     if !tail.is_empty() {
         let mut bytes = [0; 64];
         bytes[..tail.len()].copy_from_slice(tail);
-        block(&bytes, (1 << tail.len()) - 1, offset);
+        mark_block::<B>(&bytes, (1 << tail.len()) - 1, offset, dialect, marks);
+    }
+}
+
+/// One block, of which only the bytes of `valid` are text. A closure in [`mark`] would not have its features.
+#[inline(always)]
+fn mark_block<B: Block>(bytes: &[u8; 64], valid: u64, offset: u32, dialect: &Dialect, marks: &mut Marks) {
+    let block = B::load(bytes);
+    let line_ends = block.equal(dialect.line_end().byte()) & valid;
+    append::<B>((block.equal(dialect.delimiter()) & valid) | line_ends, offset, &mut marks.separators);
+    append::<B>(line_ends, offset, &mut marks.line_ends);
+    let quotes = dialect.quote().map_or(0, |quote| block.equal(quote)) & valid;
+    if quotes != 0 {
+        append::<B>(quotes, offset, &mut marks.quotes);
     }
 }
 

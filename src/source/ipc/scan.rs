@@ -5,7 +5,7 @@ use super::source::{Counted, IpcFile};
 use crate::batch::{Batch, Positions, RowId, RowOrigin, coded};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::memory::Reservation;
-use crate::source::arrow_types::convert::Converted;
+use crate::source::arrow_types::convert::{Converted, leave_out};
 use crate::source::arrow_types::unify::SetColumn;
 use crate::source::{
     Committed, CommittedRows, Locate, Misfit, PartitionId, Read, ReadNeeds, Remedy, Scan, ScanRequest, ScanScratch,
@@ -364,6 +364,7 @@ impl IpcScan {
                     let message = format!("this value does not fit {}", field.data_type());
                     let error = named(Error::new(ErrorKind::Value, message));
                     let error = error.with_place(|place| place.value = Some(text.clone()));
+                    let error = error.hint(leave_out(field.name()));
                     Misfit { row: row - rows.start, column: at, text: text.clone(), remedy: Remedy::Fail(error) }
                 }));
                 converted.array.slice(rows.start, rows.len())

@@ -2,7 +2,7 @@
 
 use super::record::{Kind, Value, unescape};
 use crate::source::csv::datetime::{parse_date, parse_timestamp};
-use crate::source::csv::number::{parse_boolean, parse_float, parse_integer};
+use crate::source::csv::number::{parse_boolean, parse_float, parse_inferred_float, parse_integer};
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, BooleanBuilder, NullArray, PrimitiveBuilder, StringViewBuilder};
 use arrow::datatypes::{ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
@@ -24,7 +24,7 @@ pub(super) fn value_type(value: &Value, text: &[u8]) -> ColumnType {
         Kind::Null => ColumnType::Null,
         Kind::True | Kind::False => ColumnType::Boolean,
         Kind::Number if parse_integer(value.raw(text)).is_some() => ColumnType::Int64,
-        Kind::Number if parse_float(value.raw(text)).is_some() => ColumnType::Float64,
+        Kind::Number if parse_inferred_float(value.raw(text)).is_some() => ColumnType::Float64,
         Kind::Text if parse_date(value.raw(text)).is_some() => ColumnType::Date,
         Kind::Text if parse_timestamp(value.raw(text)).is_some() => ColumnType::Timestamp,
         Kind::Number | Kind::Text | Kind::EscapedText | Kind::Nested => ColumnType::Utf8,
@@ -58,12 +58,8 @@ pub(super) fn column(
             )
         }
         ColumnType::Float64 => {
-            primitives::<Float64Type>(
-                values,
-                |value| {
-                    if is_number(value) { parse_float(value.raw(text)) } else { None }
-                },
-            )
+            let float = if declared { parse_float } else { parse_inferred_float };
+            primitives::<Float64Type>(values, |value| if is_number(value) { float(value.raw(text)) } else { None })
         }
         ColumnType::Date => primitives::<Date32Type>(values, |value| match value.kind {
             Kind::Text => parse_date(value.raw(text)),

@@ -10,7 +10,7 @@ use crate::source::decompress::{TextFile, TextOptions, TextSample};
 use crate::source::text::{self, TextInputs};
 use crate::types::ColumnType;
 use memchr::memchr;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(super) struct NdjsonFile {
 #[derive(Clone, Debug)]
 pub(super) struct NdjsonColumn {
     pub(super) name: String,
-    /// The keys that lead to it; several ways, when `a.b` is a key and `b` one of an object `a`.
+    /// The keys that lead to it: one way, or several to a column that no sample shows.
     pub(super) paths: Vec<Vec<String>>,
     pub(super) column_type: ColumnType,
     pub(super) declared: bool,
@@ -66,7 +66,7 @@ struct Looked {
 /// Opens the files and settles names and types.
 pub(super) fn open(paths: &[PathBuf], options: &NdjsonOptions, inputs: &TextInputs) -> Result<Opened> {
     let mut opened = Opened { files: Vec::new(), columns: Vec::new(), warnings: Vec::new() };
-    let mut by_name: HashMap<String, usize> = HashMap::new();
+    let mut by_path: HashMap<Vec<Vec<String>>, usize> = HashMap::new();
     let looked = text::look_at_all(paths, options.sample_threads, |_, path| look_at(path, options, inputs));
     for (path, looked) in paths.iter().zip(looked) {
         let Some(looked) = looked? else {
@@ -76,16 +76,13 @@ pub(super) fn open(paths: &[PathBuf], options: &NdjsonOptions, inputs: &TextInpu
         let name = Arc::clone(looked.file.text.input().name());
         opened.files.push(looked.file);
         for column in looked.columns {
-            match by_name.get(&column.name).and_then(|&at| opened.columns.get_mut(at)) {
+            match by_path.get(&column.paths).and_then(|&at| opened.columns.get_mut(at)) {
                 Some(known) => {
-                    known.paths.extend(
-                        column.paths.into_iter().filter(|path| !known.paths.contains(path)).collect::<Vec<_>>(),
-                    );
                     known.why_text = known.why_text.take().or(column.why_text);
                     known.take(column.column_type, || format!("{name} holds text there"));
                 }
                 None => {
-                    by_name.insert(column.name.clone(), opened.columns.len());
+                    by_path.insert(column.paths.clone(), opened.columns.len());
                     opened.columns.push(column);
                 }
             }
@@ -95,8 +92,35 @@ pub(super) fn open(paths: &[PathBuf], options: &NdjsonOptions, inputs: &TextInpu
         let name = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
         return Err(Error::new(ErrorKind::NoInput, "the file is empty: it holds no record").in_file(&name));
     }
+    opened.warnings.extend(make_distinct(&mut opened.columns));
     declare(&mut opened.columns, &options.types)?;
     Ok(opened)
+}
+
+/// Makes names distinct: `a.b` may be a key, and `b` one of an object `a`. The column with the fewest keys on its way
+/// keeps the name. Tells of the others.
+fn make_distinct(columns: &mut [NdjsonColumn]) -> Vec<String> {
+    let mut in_order: Vec<usize> = (0..columns.len()).collect();
+    in_order.sort_by_key(|&at| columns[at].paths.first().map(Vec::len));
+    let in_files: HashSet<String> = columns.iter().map(|column| column.name.clone()).collect();
+    let mut taken: HashSet<String> = HashSet::new();
+    let mut warnings = Vec::new();
+    for at in in_order {
+        let column = &mut columns[at];
+        if taken.contains(&column.name) {
+            let free = |name: &String| !taken.contains(name) && !in_files.contains(name);
+            let name = (2..).map(|number| format!("{}_{number}", column.name)).find(free).unwrap_or_default();
+            let keys: Vec<String> = column.paths.iter().flatten().map(|key| format!("{key:?}")).collect();
+            warnings.push(format!(
+                "`{}` is the name of two columns; the one of the keys {} inside one another is called `{name}`",
+                column.name,
+                keys.join(" and ")
+            ));
+            column.name = name;
+        }
+        taken.insert(column.name.clone());
+    }
+    warnings
 }
 
 /// Gives columns the types that the user states. A name that no sample shows becomes a column, for a key may come late;

@@ -15,7 +15,7 @@ use super::schema::{Coded, checked_schema};
 use crate::batch::coded::Coder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::arrow_types::columns::{FileColumn, Meaning, at_path};
-use crate::source::arrow_types::convert::{Converted, convert};
+use crate::source::arrow_types::convert::{Converted, convert, leave_out};
 use crate::source::arrow_types::guard::{attempted, guarded};
 use crate::source::arrow_types::unify::SetColumn;
 use crate::source::{Misfit, Remedy, RowFilter, ScanRequest};
@@ -246,7 +246,7 @@ impl FileReader {
             place.column = Some(Arc::clone(name));
             place.value = Some(text.clone());
         });
-        Misfit { row, column, text, remedy: Remedy::Fail(error) }
+        Misfit { row, column, text, remedy: Remedy::Fail(error.hint(leave_out(name))) }
     }
 }
 

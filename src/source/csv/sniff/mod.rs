@@ -51,6 +51,8 @@ pub struct Sniffed {
     pub format: Format,
     /// Whether the first record holds the names of the columns.
     pub has_header: bool,
+    /// Whether every record begins with the name of its row, for which the header has no name.
+    pub row_names: bool,
     /// Lines before the table.
     pub skip_rows: usize,
     /// From 0 to 1: the share of records in the head that have as many fields as the table, less half of it in the
@@ -84,6 +86,7 @@ pub fn sniff(head: &[u8], at_end: bool, options: &CsvOptions, likely: Option<Dia
     let mut sniffed = Sniffed {
         format: head.format(usual),
         has_header: options.has_header.unwrap_or(true),
+        row_names: false,
         skip_rows: given_skip,
         confidence: 1.0,
         reasons: Vec::new(),
@@ -130,7 +133,7 @@ pub fn sniff(head: &[u8], at_end: bool, options: &CsvOptions, likely: Option<Dia
                 "fields are split at {}, which fits every record; {} would do so, too\nhint: --delimiter '{}' splits there",
                 show(clean.dialect.delimiter()),
                 show(best.dialect.delimiter()),
-                if best.dialect.delimiter() == b'\t' { "tab".to_owned() } else { char::from(best.dialect.delimiter()).to_string() }
+                given_as(best.dialect.delimiter())
             ));
             clean
         }
@@ -157,6 +160,11 @@ pub fn sniff(head: &[u8], at_end: bool, options: &CsvOptions, likely: Option<Dia
     }
     head.finish(&mut sniffed, Some(best));
     Ok(sniffed)
+}
+
+/// A delimiter as flags name it.
+fn given_as(delimiter: u8) -> String {
+    if delimiter == b'\t' { "tab".to_owned() } else { char::from(delimiter).to_string() }
 }
 
 /// A byte as it is named in messages.
@@ -396,6 +404,7 @@ impl Head<'_> {
     /// Decimal mark and header of the table as `reading` has it.
     fn finish(&self, sniffed: &mut Sniffed, reading: Option<&Reading>) {
         let Some(reading) = reading else { return };
+        sniffed.row_names = reading.names_rows;
         if sniffed.decimal_seen.is_none() {
             sniffed.decimal_seen = kinds::decimal_mark(reading, self.text, &sniffed.format);
             if sniffed.decimal_seen == Some(b',') {
@@ -407,7 +416,17 @@ impl Head<'_> {
                 }
             }
         }
-        if self.options.has_header.is_none() {
+        if sniffed.row_names {
+            let why = "the header has one name less than the records have fields, as R writes the names of rows";
+            sniffed.has_header = true;
+            sniffed.reasons.push(format!("header: {why}"));
+            sniffed.warnings.push(format!(
+                "{why}; the first field of each record is the column `row_names`\nhint: --no-header --skip-rows {} \
+                 --delimiter '{}' reads the records without names",
+                sniffed.skip_rows + 1,
+                given_as(reading.dialect.delimiter()),
+            ));
+        } else if self.options.has_header.is_none() {
             let (has_header, why) = names::has_header(reading, self.text, &sniffed.format);
             sniffed.has_header = has_header;
             if !has_header {

@@ -6,13 +6,15 @@ use crate::source::csv::dialect::Dialect;
 use crate::source::csv::record::{MalformedKind, scan_record};
 use crate::source::csv::split::count_lines;
 use memchr::memchr_iter;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// Records looked at under each dialect.
 const RECORDS: usize = 500;
 /// Records whose fields are looked at for types.
 const TYPED_RECORDS: usize = 50;
+/// Share of the columns of one type other than text from which on spaces may delimit.
+const SPACED_TYPED: f64 = 0.8;
 /// Records of a preamble, at most.
 const PREAMBLE: usize = 30;
 
@@ -37,6 +39,8 @@ pub(super) struct Reading {
     /// Records that break the grammar.
     breaches: usize,
     is_blank_before: bool,
+    /// The first record is a header without a name for the first field of the others, which is the name of their row.
+    pub(super) names_rows: bool,
 }
 
 /// A record of the head.
@@ -52,8 +56,10 @@ impl Reading {
     /// prefer.
     pub(super) fn of(head: &Head<'_>, dialect: Dialect, rank: usize) -> Option<Reading> {
         let (records, covered) = see(head, &dialect);
-        let first = first_of_table(&records)?;
-        Reading::from(head, dialect, rank, &records, first, covered)
+        Reading::with_row_names(head, dialect, rank, &records, covered).or_else(|| {
+            let first = first_of_table(&records)?;
+            Reading::from(head, dialect, rank, &records, first, covered)
+        })
     }
 
     /// The reading in which the first record is that of the table whatever follows.
@@ -94,7 +100,55 @@ impl Reading {
             records: table.len(),
             breaches,
             is_blank_before: after_blank,
+            names_rows: false,
         };
+        reading.score = reading.fit() * if rank == 0 { 1.05 } else { 1.0 };
+        Some(reading)
+    }
+
+    /// The table that R and its like write with the names of rows, none standing above them: every record has one field
+    /// more than the first, no two begin alike, and what the last field holds is not always empty, as behind a delimiter
+    /// too many.
+    fn with_row_names(
+        head: &Head<'_>,
+        dialect: Dialect,
+        rank: usize,
+        records: &[Seen],
+        covered: f64,
+    ) -> Option<Reading> {
+        let (header, table) = records.split_first()?;
+        let fields = header.fields + 1;
+        if header.breach || table.len() < 2 || head.options.has_header == Some(false) {
+            return None;
+        }
+        let names = fields_of(head, &dialect, header.start);
+        let raw = &head.text[header.start..names.last()?.end];
+        let is_even = |record: &Seen| match record.fields == fields {
+            true => !record.breach,
+            // The header comes again.
+            false => record.fields == header.fields && head.text[record.start..].starts_with(raw),
+        };
+        if !table.iter().all(is_even) {
+            return None;
+        }
+        let mut reading = Reading::from(head, dialect, rank, records, 1, covered)?;
+        let field = |range: &Range<usize>| &head.text[range.clone()];
+        let is_quoted =
+            |range: &Range<usize>| dialect.quote().is_some_and(|quote| field(range).first() == Some(&quote));
+        let format = head.format(dialect);
+        let are_names = names.iter().all(|name| kinds::kind(field(name), &format) == Kind::Text);
+        let first: BTreeSet<&[u8]> = reading.rows.iter().filter_map(|row| row.first()).map(field).collect();
+        let all_quoted = names.iter().chain(reading.rows.iter().filter_map(|row| row.first())).all(is_quoted);
+        let ends_empty = reading.rows.iter().filter_map(|row| row.last()).all(Range::is_empty);
+        // A single name above two columns may be a title.
+        let is_sure = all_quoted || fields > 2 && (dialect.delimiter() != b' ' || reading.typed >= SPACED_TYPED);
+        if !are_names || !is_sure || first.len() < reading.rows.len() || ends_empty {
+            return None;
+        }
+        reading.rows.insert(0, names);
+        reading.skip_lines = 0;
+        reading.consistency = covered;
+        reading.names_rows = true;
         reading.score = reading.fit() * if rank == 0 { 1.05 } else { 1.0 };
         Some(reading)
     }
@@ -164,7 +218,8 @@ impl Reading {
 
     /// Spaces stand in prose too: only a table of numbers without exception is split at them.
     pub(super) fn is_surely_spaced(&self) -> bool {
-        self.consistency >= 1.0 && self.skip_lines == 0 && self.rows.len() >= 3 && self.typed >= 0.8
+        let is_even = self.consistency >= 1.0 && self.skip_lines == 0 && self.rows.len() >= 3;
+        is_even && (self.typed >= SPACED_TYPED || self.names_rows)
     }
 
     /// A single record whose fields look like names.

@@ -128,6 +128,12 @@ fn cases() -> Vec<(&'static str, &'static str, Told)> {
         ("titles with a comma in them", "Report, all\nMade today\na,b,c,d\n1,2,3,4\n5,6,7,8\n", skip(2)),
         ("a title above semicolons", "Umsatz\na;b\nx;1,5\ny;2,5\n", Told { skip_rows: 1, ..comma_decimal(b';') }),
         ("a header that is one name short", "a,b\n1,2,3\n4,5,6\n", PLAIN),
+        // Names of rows, as R writes them.
+        ("row names at spaces", "\"mpg\" \"cyl\" \"car\"\n\"1\" 21 6 \"a b\"\n\"2\" 22.8 NA \"c\"\n", at(b' ')),
+        ("row names of one column", "\"x\"\n\"a\" 5\n\"b\" 6\n", at(b' ')),
+        ("row names without quotes", "mpg cyl\n1 21 6\n2 22.8 4\n", at(b' ')),
+        ("row names at tabs", "mpg\tcyl\nMazda RX4\t21\t6\nDatsun\t22.8\t4\n", at(b'\t')),
+        ("no names of rows in prose", "one two\none two three\ntwo three four\nx y z\n", PLAIN),
         // Comments.
         ("a comment", "# made today\na,b\n1,2\n3,4\n", Told { ..comment }),
         ("a comment with a comma", "# made, today\na,b\n1,2\n3,4\n", Told { comment: Some(b'#'), ..PLAIN }),
@@ -247,6 +253,25 @@ fn carriage_returns_end_lines_where_nothing_else_does() {
     let options = CsvOptions { sniff: false, ..CsvOptions::default() };
     let sniffed = sniff(b"a,b\r1,2\r", true, &options, None).unwrap();
     assert_eq!(sniffed.format.dialect.line_end(), LineEnd::Newline);
+}
+
+#[test]
+fn names_of_rows_are_told_from_a_delimiter_too_many_and_from_slips() {
+    let names_rows = |head: &str| sniff(head.as_bytes(), true, &CsvOptions::default(), None).unwrap().row_names;
+    assert!(names_rows("a,b\n1,2,3\n4,5,6\n"));
+    for other in [
+        "a,b\n1,2,\n4,5,\n",
+        "a,b\n1,2,3\n1,5,6\n",
+        "a,b\n1,2,3\n4,5,6\n7,8\n",
+        "a,b\n1,2,3\n",
+        "1,2\n1,2,3\n4,5,6\n",
+        "Title\na,1\nb,2\n",
+        "a,b,c\n1,2,3\n4,5,6\n",
+    ] {
+        assert!(!names_rows(other), "{other:?}");
+    }
+    let given = CsvOptions { has_header: Some(false), ..CsvOptions::default() };
+    assert!(!sniff(b"a,b\n1,2,3\n4,5,6\n", true, &given, None).unwrap().row_names);
 }
 
 /// Bytes that matter to a dialect, more often than others.

@@ -231,7 +231,7 @@ impl Taker<'_, '_> {
         let (text, fields) = (self.span.text, self.rules.fields);
         let mut good = found == fields;
         let mut padded = false;
-        if self.rules.headers.repeats(&text[raw.clone()]) && good {
+        if self.rules.headers.repeats(&text[raw.clone()]) {
             self.taken.repeated.add(raw.start, self.taken.lines);
             good = false;
         } else if !(good || blank && fields > 1) {
