@@ -40,7 +40,13 @@ pub(super) fn least_bytes(needs: ReadNeeds, stages: usize) -> usize {
 
 /// A shorter length of partitions than `piece_bytes`, with which a scan has these needs, if that is too long for as many
 /// workers.
-pub(super) fn shorter(piece_bytes: usize, needs: ReadNeeds, workers: usize, stages: usize, budget: &Budget) -> Option<usize> {
+pub(super) fn shorter(
+    piece_bytes: usize,
+    needs: ReadNeeds,
+    workers: usize,
+    stages: usize,
+    budget: &Budget,
+) -> Option<usize> {
     let share = budget.limit_bytes().saturating_sub(budget.held_bytes()) / PARTITIONS_SHARE / workers.max(1);
     let partition = needs.text_bytes.saturating_add(needs.of_rows(stages));
     (partition > share && piece_bytes > LEAST_PIECE_BYTES).then_some((piece_bytes / 2).max(LEAST_PIECE_BYTES))
@@ -103,7 +109,8 @@ fn too_little(budget: &Budget, held: usize, reading: usize, sinks: usize) -> Err
 mod tests {
     use super::*;
 
-    const NEEDS: ReadNeeds = ReadNeeds { shared_bytes: 1 << 20, worker_bytes: 2 << 20, text_bytes: 0, rows_bytes: 1 << 20 };
+    const NEEDS: ReadNeeds =
+        ReadNeeds { shared_bytes: 1 << 20, worker_bytes: 2 << 20, text_bytes: 0, rows_bytes: 1 << 20 };
 
     #[test]
     fn scarce_memory_means_fewer_workers_and_too_little_is_refused_at_once() {

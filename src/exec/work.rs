@@ -46,7 +46,8 @@ impl PartitionWork {
     /// Bytes that the rows of all stages take.
     pub(super) fn held_bytes(&self) -> usize {
         let batches = || self.stages.iter().flat_map(|stage| &stage.batches);
-        used_bytes(batches().map(|batch| &batch.records)) + batches().map(|batch| batch.origin.held_bytes()).sum::<usize>()
+        used_bytes(batches().map(|batch| &batch.records))
+            + batches().map(|batch| batch.origin.held_bytes()).sum::<usize>()
     }
 }
 

@@ -120,9 +120,8 @@ pub(crate) fn without_unused_text(batch: RecordBatch) -> RecordBatch {
 }
 
 fn is_mostly_unused(column: &ArrayRef) -> bool {
-    let unused = |buffers: &[Buffer], used: usize| {
-        buffers.iter().map(Buffer::capacity).sum::<usize>() / MOSTLY_UNUSED > used
-    };
+    let unused =
+        |buffers: &[Buffer], used: usize| buffers.iter().map(Buffer::capacity).sum::<usize>() / MOSTLY_UNUSED > used;
     match column.data_type() {
         DataType::Utf8View => {
             let texts = column.as_string_view();

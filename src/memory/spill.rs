@@ -290,8 +290,8 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::FileExt;
     use arrow::array::{Int64Array, StringViewArray};
+    use std::os::unix::fs::FileExt;
 
     fn batch(rows: i64) -> RecordBatch {
         let numbers: Int64Array = (0..rows).map(|row| (row % 7 != 0).then_some(row)).collect();

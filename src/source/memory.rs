@@ -93,7 +93,11 @@ impl Scan for MemoryScan {
         let Some(part) = self.rows.parts().get(ordinal) else { return Ok(Read::End) };
         let records = part.load()?.project(&self.columns)?;
         let origin = RowOrigin::consecutive(self.first_rows[ordinal]);
-        let ticket = Ticket { id: PartitionId { file: 0, ordinal: ordinal as u64 }, notes: Box::new(part.rows()), held_bytes: 0 };
+        let ticket = Ticket {
+            id: PartitionId { file: 0, ordinal: ordinal as u64 },
+            notes: Box::new(part.rows()),
+            held_bytes: 0,
+        };
         let batch = SourceBatch { batch: Batch { records, origin }, misfits: Vec::new(), recoded: Vec::new() };
         Ok(Read::Partition(ticket, vec![batch]))
     }

@@ -242,7 +242,8 @@ impl Interleaving {
     pub(super) fn over(script: Script, reader: Reader, header: &str, dice: &mut Dice) -> Told {
         let (skip, lines) = (header.len(), header.matches('\n').count() as u64);
         let reader = Arc::new(reader);
-        let mut chain = Chain::new(Arc::from("f.csv"), Arc::clone(&reader), skip, lines, &crate::memory::Budget::unlimited());
+        let mut chain =
+            Chain::new(Arc::from("f.csv"), Arc::clone(&reader), skip, lines, &crate::memory::Budget::unlimited());
         if dice.below(2) == 0 {
             chain.state.patient_from = dice.below(20);
         }

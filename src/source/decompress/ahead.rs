@@ -177,7 +177,15 @@ impl Ahead {
         self.counters.book_ahead(booked);
         let held_bytes = units.stored.capacity() + booked as usize;
         let at_byte = units.units.first().map_or(0, |unit| unit.at_byte);
-        self.slots.push_back(Slot { id: self.next_id, work, used: 0, at_byte, file_bytes: units.file_bytes, booked, held_bytes });
+        self.slots.push_back(Slot {
+            id: self.next_id,
+            work,
+            used: 0,
+            at_byte,
+            file_bytes: units.file_bytes,
+            booked,
+            held_bytes,
+        });
         self.next_id += 1;
     }
 

@@ -198,12 +198,7 @@ impl TextFile {
     }
 
     /// The text as it is stored; for a sample, nothing is decoded ahead and what is read is kept.
-    pub(super) fn open_as(
-        &self,
-        piece_bytes: usize,
-        is_sample: bool,
-        budget: &Budget,
-    ) -> Result<Box<dyn TextStream>> {
+    pub(super) fn open_as(&self, piece_bytes: usize, is_sample: bool, budget: &Budget) -> Result<Box<dyn TextStream>> {
         let input = Arc::clone(&self.input);
         let reader = || StoredReader::new(Arc::clone(&self.input), is_sample);
         let memory = || DecoderMemory::new(self.needs.file_bytes, budget);

@@ -62,8 +62,7 @@ impl Xz {
 
     fn begin_unit(&mut self) -> io::Result<()> {
         let known = (self.memory.known_bytes() as u64).clamp(1, MAX_MEMORY_BYTES);
-        let new_stream =
-            || Stream::new_stream_decoder(known, TELL_UNSUPPORTED_CHECK).map_err(failure);
+        let new_stream = || Stream::new_stream_decoder(known, TELL_UNSUPPORTED_CHECK).map_err(failure);
         if let Blocks::Known { blocks, next } = &mut self.blocks {
             let Some(block) = blocks.get(*next) else {
                 // The indexes have accounted for every byte.

@@ -187,7 +187,8 @@ impl BatchDecoder {
 
     fn too_large(&self, error: &Error, place: Place) -> Error {
         let error = self.bytes.input.error(ErrorKind::Limit, error.message());
-        located(error, place).hint("raise the memory limit (--memory), or write the file with fewer rows a record batch")
+        located(error, place)
+            .hint("raise the memory limit (--memory), or write the file with fewer rows a record batch")
     }
 
     /// Checks what the decoder takes for granted of these fields of a record batch, or of a dictionary. How many bytes

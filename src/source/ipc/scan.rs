@@ -306,8 +306,7 @@ impl IpcScan {
     fn read_slice(&self, slice: &Slice) -> (Waiting, Vec<SourceBatch>) {
         let ends_bytes =
             if slice.last_of_batch { expected(&self.files[slice.file], slice.batch, &self.schema).0 } else { 0 };
-        let mut waiting =
-            Waiting { records: 0, last: slice.last_of_file, error: None, cut: Vec::new(), ends_bytes };
+        let mut waiting = Waiting { records: 0, last: slice.last_of_file, error: None, cut: Vec::new(), ends_bytes };
         let open = self.open(slice);
         let batches = match open.decoded.get() {
             Some(Ok(decoded)) => self.batches(slice, decoded, &mut waiting),

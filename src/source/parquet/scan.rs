@@ -10,8 +10,7 @@ use crate::error::{Place, Result};
 use crate::source::arrow_types::unify::SetColumn;
 use crate::source::input::InputCounters;
 use crate::source::{
-    Committed, CommittedRows, Locate, PartitionId, Read, ReadNeeds, Scan, ScanRequest, ScanScratch, SourceBatch,
-    Ticket,
+    Committed, CommittedRows, Locate, PartitionId, Read, ReadNeeds, Scan, ScanRequest, ScanScratch, SourceBatch, Ticket,
 };
 use arrow::datatypes::{Field, Schema};
 use std::collections::BTreeMap;

@@ -166,13 +166,7 @@ impl<R: TextReader> Chain<R> {
     }
 
     /// The piece becomes part of the carry.
-    fn put_off(
-        &mut self,
-        id: PartitionId,
-        piece: &Piece,
-        skipped: usize,
-        out: &mut Vec<Committed>,
-    ) -> Result<()> {
+    fn put_off(&mut self, id: PartitionId, piece: &Piece, skipped: usize, out: &mut Vec<Committed>) -> Result<()> {
         if self.carry.is_empty() {
             self.carry_cells.clear();
         }

@@ -79,8 +79,7 @@ impl<R: TextReader> TextScan<R> {
         let scan = |(at, (text, plan)): (usize, (&Arc<TextFile>, FilePlan<R>))| {
             let reader = Arc::new(plan.reader);
             let name = Arc::clone(text.input().name());
-            let mut chain = 
-                Chain::new(name, Arc::clone(&reader), plan.data_start, plan.header_lines, &request.budget);
+            let mut chain = Chain::new(name, Arc::clone(&reader), plan.data_start, plan.header_lines, &request.budget);
             // Nothing is asked of a file that has been closed.
             chain.closed = request.skips(at);
             FileScan {

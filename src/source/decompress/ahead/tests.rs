@@ -1,8 +1,8 @@
 //! Decoding ahead gives what decoding in order gives, whatever the file and whoever decodes.
 
 use super::MAX_TEXT_APART;
-use crate::memory::Budget;
 use crate::error::Error;
+use crate::memory::Budget;
 use crate::source::decompress::ahead::Units;
 use crate::source::decompress::gzip::Gzip;
 use crate::source::decompress::sequential::{Decode, SequentialStream, Step};

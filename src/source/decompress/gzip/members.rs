@@ -28,11 +28,7 @@ const MAX_RATIO: usize = 1032;
 
 /// Takes members from `reader`, which stands at the beginning of one, until they have about `wanted_text` bytes of
 /// text. `None` when where the first one ends cannot be told cheaply, or it is the only one.
-pub(super) fn cut_run(
-    reader: &mut StoredReader,
-    wanted_text: usize,
-    most_text: usize,
-) -> io::Result<Option<Units>> {
+pub(super) fn cut_run(reader: &mut StoredReader, wanted_text: usize, most_text: usize) -> io::Result<Option<Units>> {
     let at_byte = reader.at_byte();
     let left = usize::try_from(reader.input().length() - at_byte).unwrap_or(usize::MAX);
     let mut look_bytes = LOOK_BYTES;
@@ -54,13 +50,7 @@ pub(super) fn cut_run(
 }
 
 /// The members at the beginning of `window`, one after another.
-fn find_members(
-    window: &[u8],
-    at_byte: u64,
-    reaches_end: bool,
-    wanted_text: usize,
-    most_text: usize,
-) -> Vec<Unit> {
+fn find_members(window: &[u8], at_byte: u64, reaches_end: bool, wanted_text: usize, most_text: usize) -> Vec<Unit> {
     let (mut units, mut start, mut text_bytes) = (Vec::new(), 0, 0);
     while text_bytes < wanted_text && start < window.len() {
         let member = &window[start..];

@@ -72,11 +72,7 @@ pub(in crate::source::decompress) fn window_bytes(header: &[u8]) -> Option<u64> 
 
 /// Takes frames from `reader`, which stands at the beginning of one, until they have about `wanted_text` bytes of
 /// text, and never more than `most_text`. `None` when the first one is too long to be held whole, or the only one.
-pub(super) fn cut_run(
-    reader: &mut StoredReader,
-    wanted_text: usize,
-    most_text: usize,
-) -> io::Result<Option<Units>> {
+pub(super) fn cut_run(reader: &mut StoredReader, wanted_text: usize, most_text: usize) -> io::Result<Option<Units>> {
     let at_byte = reader.at_byte();
     let (mut units, mut end, mut text_bytes) = (Vec::new(), 0, 0);
     while text_bytes < wanted_text && units.len() < MAX_UNITS {
