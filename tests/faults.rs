@@ -10,6 +10,7 @@ use outcrop::frame::{DataFrame, LazyFrame, Runner, scan};
 use outcrop::memory::{Budget, Disk, Spill};
 use outcrop::source::CancelToken;
 use outcrop::write::WriteOptions;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::File;
 use std::io;
@@ -95,6 +96,65 @@ fn a_refusal_at_any_reservation_ends_in_the_answer_or_one_clear_error() {
         }
     }
     assert!(answered > 100 && refused > 100, "{answered} answered, {refused} refused");
+}
+
+/// All files below a folder, by their paths within it.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let name = PathBuf::from(entry.file_name());
+        if entry.path().is_dir() {
+            found.extend(contents(&entry.path()).into_iter().map(|(path, bytes)| (name.join(path), bytes)));
+        } else {
+            found.insert(name, std::fs::read(entry.path()).unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_refusal_while_writing_leaves_the_whole_file_or_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let frame = scan(table(folder.path(), "csv", 250)).unwrap();
+    let place = folder.path().join("out");
+    let clean = || {
+        let _ = std::fs::remove_dir_all(&place);
+        std::fs::create_dir(&place).unwrap();
+    };
+    let (mut written, mut refused) = (0, 0);
+    for (name, partitioned) in [("o.csv.gz", false), ("o.parquet", false), ("o.arrow", false), ("o.parquet", true)] {
+        let options = WriteOptions::of_file_name(name).unwrap().row_group_rows(50).sync(false);
+        let (path, options) = match partitioned {
+            true => (place.join("folders"), options.partition_by(["k"]).partition_buffer_bytes(5000)),
+            false => (place.join(name), options),
+        };
+        clean();
+        runner(2).write(&frame, &path, options.clone()).unwrap();
+        let expected = contents(&place);
+        for lasting in [false, true] {
+            for at in 1.. {
+                clean();
+                let budget = Budget::refusing(64 << 20, at, lasting);
+                let how = format!("{name}, partitioned {partitioned}, refused at {at}, lasting {lasting}");
+                match runner(2).budget(budget.clone()).write(&frame, &path, options.clone()) {
+                    Ok(_) => {
+                        assert!(expected == contents(&place), "{how}");
+                        written += 1;
+                    }
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Limit, "{how}: {error}");
+                        assert_eq!(contents(&place), BTreeMap::new(), "{how}");
+                        refused += 1;
+                    }
+                }
+                assert_eq!(budget.held_bytes(), 0, "{how}");
+                if budget.requests() < at {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(written > 20 && refused > 20, "{written} written, {refused} refused");
 }
 
 /// What a disk does at the `at`-th read or write.

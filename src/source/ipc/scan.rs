@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 /// Partitions of one file that may wait for their commit, for each worker.
 const PENDING_PER_WORKER: usize = 16;
 
+/// Rows that a stored byte stands for, if it is not damaged: Booleans, compressed well.
+const MOST_ROWS_PER_BYTE: usize = 512;
+
 /// Text becomes so many times what is stored, if it is compressed; if it is more, that is asked for when it shows.
 const TEXT_RATIO: usize = 2;
 
@@ -128,7 +131,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn expected(file: &IpcFile, batch: usize, schema: &Schema) -> (usize, usize) {
     let batch = &file.index.batches[batch];
     let stored = usize::try_from(batch.place.bytes()).unwrap_or(usize::MAX);
-    let rows = usize::try_from(batch.rows).unwrap_or(usize::MAX);
+    // What a damaged file claims is for the decoder to refuse, with its place.
+    let rows = usize::try_from(batch.rows).unwrap_or(usize::MAX).min(stored.saturating_mul(MOST_ROWS_PER_BYTE));
     let values = rows.saturating_mul(ScanRequest::row_bytes(schema));
     let has_text = schema.fields().iter().any(|field| *field.data_type() == DataType::Utf8View);
     let becomes = values.saturating_add(if has_text { TEXT_RATIO.saturating_mul(stored) } else { 0 });

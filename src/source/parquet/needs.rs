@@ -48,11 +48,12 @@ fn of_row_group(
     let whole_bytes = whole_bytes(request, leaves.len());
     let (mut kept, mut pages, mut uncompressed, mut windowed) = (0, 0, 0_u64, false);
     for chunk in leaves.iter().filter_map(|&leaf| group.columns().get(leaf)) {
-        let stored = chunk.compressed_size().unsigned_abs();
+        // No chunk is longer than its file.
+        let stored = chunk.compressed_size().unsigned_abs().min(file.input.length());
         windowed |= stored > whole_bytes;
         kept += if stored > whole_bytes { WINDOWS_BYTES.min(stored) } else { stored };
         pages += pages_bytes(chunk);
-        uncompressed = uncompressed.saturating_add(chunk.uncompressed_size().unsigned_abs());
+        uncompressed = uncompressed.saturating_add(uncompressed_bytes(chunk));
     }
     // What lies beyond the end of the file is not read.
     kept = kept.min(stored_bytes(file, leaves, row_group));
@@ -70,9 +71,17 @@ fn of_row_group(
     }
 }
 
+/// What a column chunk is decompressed to. More than this a codec hardly makes of it: what a damaged footer claims is for
+/// the plan of the scan to refuse, with its place.
+fn uncompressed_bytes(chunk: &ColumnChunkMetaData) -> u64 {
+    const MOST_PER_BYTE: u64 = 1 << 12;
+    let most = chunk.compressed_size().unsigned_abs().saturating_mul(MOST_PER_BYTE);
+    chunk.uncompressed_size().unsigned_abs().min(most)
+}
+
 /// The decoded pages of a column chunk that are in memory at a time: one of values, and the dictionary.
 fn pages_bytes(chunk: &ColumnChunkMetaData) -> u64 {
-    let uncompressed = chunk.uncompressed_size().unsigned_abs();
+    let uncompressed = uncompressed_bytes(chunk);
     let pages = |kind: fn(PageType) -> bool| {
         let stats = chunk.page_encoding_stats()?;
         let count = stats.iter().filter(|stats| kind(stats.page_type)).map(|stats| i64::from(stats.count)).sum::<i64>();
