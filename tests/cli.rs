@@ -545,7 +545,11 @@ fn what_is_joined_is_looked_for_and_never_overwritten() {
     for (question, told, underlined) in [
         ("count(*) join 'nope.csv' on TailNum = a", "nope.csv: No such file", 10),
         ("count(*) join nope on TailNum = a", "no table `nope`", 4),
-        ("count(*) join 'testdata/airline/carriers.csv' on UniqueCarier = Code", "no column `UniqueCarier` on either side", 12),
+        (
+            "count(*) join 'testdata/airline/carriers.csv' on UniqueCarier = Code",
+            "no column `UniqueCarier` on either side",
+            12,
+        ),
         ("count(*) join 'testdata/airline/carriers.csv' on Year = Code", "cannot join Int64 with Utf8", 11),
         ("Nam join 'testdata/airline/carriers.csv' on UniqueCarrier = Code", "no column `Nam`", 3),
     ] {
@@ -559,10 +563,9 @@ fn what_is_joined_is_looked_for_and_never_overwritten() {
     std::fs::copy("testdata/airline/carriers.csv", &table).unwrap();
     let table = table.display().to_string();
     let question = format!("Description join '{table}' on UniqueCarrier = Code");
-    for arguments in [
-        vec!["ask", year, "-q", &question, "--output", &table],
-        vec!["convert", year, "-q", &question, "--to", &table],
-    ] {
+    for arguments in
+        [vec!["ask", year, "-q", &question, "--output", &table], vec!["convert", year, "-q", &question, "--to", &table]]
+    {
         assert_ne!(outcrop(&arguments).status.code(), Some(0), "{arguments:?}");
         assert_eq!(std::fs::read(&table).unwrap(), std::fs::read("testdata/airline/carriers.csv").unwrap());
     }

@@ -11,15 +11,8 @@ use outcrop::memory::Budget;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-const KINDS: [JoinKind; 7] = [
-    JoinKind::Inner,
-    JoinKind::Left,
-    JoinKind::Right,
-    JoinKind::Full,
-    JoinKind::Semi,
-    JoinKind::Anti,
-    JoinKind::Cross,
-];
+const KINDS: [JoinKind; 7] =
+    [JoinKind::Inner, JoinKind::Left, JoinKind::Right, JoinKind::Full, JoinKind::Semi, JoinKind::Anti, JoinKind::Cross];
 
 /// A row of either table: an integer, a double, a text, and its number.
 #[derive(Clone)]
@@ -281,7 +274,8 @@ fn a_value_that_no_sample_shows_widens_a_key_on_either_side() {
         (0..rows).for_each(|row| writeln!(text, "{},{row}", row % 500).unwrap());
         writeln!(text, "{late},{rows}").unwrap();
         let path = folder.path().join(format!("{name}.csv.gz"));
-        let mut encoder = flate2::write::GzEncoder::new(std::fs::File::create(&path).unwrap(), flate2::Compression::fast());
+        let mut encoder =
+            flate2::write::GzEncoder::new(std::fs::File::create(&path).unwrap(), flate2::Compression::fast());
         encoder.write_all(text.as_bytes()).unwrap();
         encoder.finish().unwrap();
         scan_csv(path.display().to_string()).unwrap()
@@ -302,7 +296,8 @@ fn a_value_that_no_sample_shows_widens_a_key_on_either_side() {
     // Text and numbers do not go together, whichever side turns out to be text.
     for swapped in [false, true] {
         let (text, numbers) = (file("texts", "word", "v", many), file("numbers", "3", "w", many));
-        let joined = if swapped { numbers.join(&text, "k", JoinKind::Inner) } else { text.join(&numbers, "k", JoinKind::Inner) };
+        let joined =
+            if swapped { numbers.join(&text, "k", JoinKind::Inner) } else { text.join(&numbers, "k", JoinKind::Inner) };
         let error = joined.agg([count_rows()]).collect().unwrap_err().to_string();
         assert!(error.contains("cannot join") && error.contains("Utf8"), "{error}");
     }
@@ -322,7 +317,11 @@ fn coded_texts_of_parquet_are_joined_like_those_of_csv() {
         let routes = air.group_by(["Origin"]).agg([count_rows().alias("n")]);
         Runner::new()
             .compute(vec![
-                named.group_by(["Description", "UniqueCarrier"]).agg([count_rows(), col("ArrDelay").mean(), col("TailNum").first()]),
+                named.group_by(["Description", "UniqueCarrier"]).agg([
+                    count_rows(),
+                    col("ArrDelay").mean(),
+                    col("TailNum").first(),
+                ]),
                 late.select(["Description", "UniqueCarrier", "TailNum", "ArrDelay"]),
                 air.join(&routes, ("Dest", "Origin"), JoinKind::Inner).sort_descending("n").limit(100),
             ])

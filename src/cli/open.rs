@@ -19,11 +19,7 @@ pub(super) fn open_any(csv: CsvScan, input: &Input, rules: &[FileRule]) -> Resul
 }
 
 /// The tables that the questions join, and the rules on files that are about files of the call.
-pub(super) fn tables(
-    input: &Input,
-    joined: &JoinedTables,
-    questions: &[Question],
-) -> Result<(Tables, Vec<FileRule>)> {
+pub(super) fn tables(input: &Input, joined: &JoinedTables, questions: &[Question]) -> Result<(Tables, Vec<FileRule>)> {
     let mut tables = Tables::new();
     for rule in &input.file_options {
         tables = tables.rule(rule.clone());

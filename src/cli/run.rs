@@ -2,7 +2,8 @@
 
 use super::convert::{convert, write_all};
 use super::flags::{
-    Ask, Cli, Command, Count, Explain, Form, Head, Input, JoinedTables, Output, Questions, Run, SCHEDULER_VARIABLE, Schema, Stats,
+    Ask, Cli, Command, Count, Explain, Form, Head, Input, JoinedTables, Output, Questions, Run, SCHEDULER_VARIABLE,
+    Schema, Stats,
 };
 use super::messages::{Stop, conclude, warn};
 use super::open::{open_any, tables};

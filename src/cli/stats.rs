@@ -48,7 +48,8 @@ pub(super) fn text(statistics: &RunStatistics) -> String {
     for input in &statistics.inputs {
         let passes = if input.passes == 1 { "pass" } else { "passes" };
         let InputStatistics { input, passes: count, bytes_read, records_read } = input;
-        let _ = writeln!(text, "{:>20}  {input}: {count} {passes}, {bytes_read} bytes, {records_read} records", "input");
+        let _ =
+            writeln!(text, "{:>20}  {input}: {count} {passes}, {bytes_read} bytes, {records_read} records", "input");
     }
     text
 }

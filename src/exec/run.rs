@@ -302,7 +302,8 @@ fn of_right_side(error: Error) -> Error {
     match (error.hint_text(), error.place().file.as_deref()) {
         (Some(hint), Some(file)) if hint.contains("--malformed") => {
             let name = file.rsplit('/').next().unwrap_or(file);
-            let hint = format!("{hint}; of a table that is joined, --file-options '{name}: malformed=skip' (or pad) does");
+            let hint =
+                format!("{hint}; of a table that is joined, --file-options '{name}: malformed=skip' (or pad) does");
             error.hint(hint)
         }
         _ => error,

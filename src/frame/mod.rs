@@ -15,9 +15,9 @@ mod scan_parquet;
 mod value;
 mod write;
 
+pub use crate::plan::JoinKind;
 pub use compute::{FromAnswer, FromAnswers, Run, Runner, Target, Targets, compute};
 pub use dataframe::DataFrame;
-pub use crate::plan::JoinKind;
 pub use group_by::GroupBy;
 pub use join::{IntoJoinKeys, JoinKey};
 pub use lazy::{IntoExpr, IntoExprs, LazyFrame};

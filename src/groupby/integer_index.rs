@@ -73,7 +73,9 @@ impl IntegerIndex {
             None => ids.extend(values.iter().map(|value| self.known(*value))),
             Some(nulls) => {
                 let null = self.null.unwrap_or(ABSENT);
-                ids.extend(values.iter().zip(nulls).map(|(value, valid)| if valid { self.known(*value) } else { null }));
+                ids.extend(
+                    values.iter().zip(nulls).map(|(value, valid)| if valid { self.known(*value) } else { null }),
+                );
             }
         }
     }

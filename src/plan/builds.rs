@@ -205,7 +205,8 @@ fn same(a: &LogicalPlan, b: &LogicalPlan) -> bool {
 /// The next questions that may share a pass: of those that are `ready`, the first whose source no other waits for, so that
 /// nothing is read once more for it; or just the first. `None` when nothing is ready.
 pub fn next_together(keys: &[String], ready: &dyn Fn(usize) -> bool, waiting: &dyn Fn(usize) -> bool) -> Vec<usize> {
-    let all_ready = |at: &usize| (0..keys.len()).all(|other| keys[other] != keys[*at] || ready(other) || !waiting(other));
+    let all_ready =
+        |at: &usize| (0..keys.len()).all(|other| keys[other] != keys[*at] || ready(other) || !waiting(other));
     let mut candidates = (0..keys.len()).filter(|&at| ready(at));
     let Some(first) = candidates.clone().find(all_ready).or_else(|| candidates.next()) else { return Vec::new() };
     (0..keys.len()).filter(|&at| ready(at) && keys[at] == keys[first]).collect()

@@ -318,4 +318,3 @@ pub trait Probe: fmt::Debug + Send + Sync {
     /// Whether one row may come to several.
     fn multiplies(&self) -> bool;
 }
-

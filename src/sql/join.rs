@@ -64,7 +64,9 @@ pub(super) fn clause(words: &Words, opening: Range<usize>, body: Range<usize>) -
     }
     let (mut at, mut end) = (body.start, body.end);
     let names_table = |at: usize| at < end && matches!(words.token(at), Some(Token::Word(_))) && !opens_keys(words, at);
-    let is_text = |at: usize| at < end && matches!(words.token(at), Some(Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)));
+    let is_text = |at: usize| {
+        at < end && matches!(words.token(at), Some(Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)))
+    };
     // `join left 'b.csv' on …`
     if is_kind(words, at) && (is_text(at + 1) || names_table(at + 1)) {
         kinds.push(at);
@@ -81,7 +83,10 @@ pub(super) fn clause(words: &Words, opening: Range<usize>, body: Range<usize>) -
     let table_at = at;
     at += 1;
     // `on a = b left`
-    if end > at && is_kind(words, end - 1) && (end - 1 == at || !matches!(words.token(end - 2), Some(Token::Eq | Token::DoubleEq))) {
+    if end > at
+        && is_kind(words, end - 1)
+        && (end - 1 == at || !matches!(words.token(end - 2), Some(Token::Eq | Token::DoubleEq)))
+    {
         kinds.push(end - 1);
         end -= 1;
     }
@@ -105,7 +110,9 @@ pub(super) fn clause(words: &Words, opening: Range<usize>, body: Range<usize>) -
     if on.is_empty() != (kind == JoinKind::Cross) {
         let message = if on.is_empty() { "a join says what must be equal" } else { "a cross join has no keys" };
         let place = if on.is_empty() { opening.start..at } else { at..end };
-        return Err(wrong(message, place).hint("write `on a = b` or `using (a)`; `cross join` takes every pair of rows"));
+        return Err(
+            wrong(message, place).hint("write `on a = b` or `using (a)`; `cross join` takes every pair of rows")
+        );
     }
     let table_span = words.bytes(table_at..table_at + 1);
     let span = words.bytes(opening.start..body.end);
@@ -138,7 +145,9 @@ fn same_names(words: &Words, range: Range<usize>) -> Result<Vec<JoinCondition>> 
         && words.token(range.end - 1) == Some(&Token::RParen);
     if !closed {
         let place = if range.is_empty() { range } else { range.start..range.start + 1 };
-        return Err(words.error(ErrorKind::Syntax, "`using` takes names in parentheses", place).hint("such as `using (Origin, Dest)`"));
+        return Err(words
+            .error(ErrorKind::Syntax, "`using` takes names in parentheses", place)
+            .hint("such as `using (Origin, Dest)`"));
     }
     let inside = range.start + 1..range.end - 1;
     let mut found = Vec::new();
@@ -177,8 +186,13 @@ fn split(words: &Words, range: Range<usize>, separates: &dyn Fn(usize) -> bool) 
 impl JoinCondition {
     /// The expression over the left table and that over the right one, as far as their names tell; where both ways fit, the
     /// first is of the left table. `None` where neither fits.
-    pub(super) fn sides(&self, on_left: &dyn Fn(&Expr) -> bool, on_right: &dyn Fn(&Expr) -> bool) -> Option<(Expr, Expr)> {
-        let fits = |left: &Expr, right: &Expr| (on_left(left) && on_right(right)).then(|| (left.clone(), right.clone()));
+    pub(super) fn sides(
+        &self,
+        on_left: &dyn Fn(&Expr) -> bool,
+        on_right: &dyn Fn(&Expr) -> bool,
+    ) -> Option<(Expr, Expr)> {
+        let fits =
+            |left: &Expr, right: &Expr| (on_left(left) && on_right(right)).then(|| (left.clone(), right.clone()));
         fits(&self.first, &self.second).or_else(|| fits(&self.second, &self.first))
     }
 }

@@ -25,9 +25,9 @@ pub(in crate::exec) fn as_keys(column: &ArrayRef, domain: ColumnType) -> Result<
     }
     let keys: Option<ArrayRef> = match (own, domain) {
         (Null, _) => Some(new_null_array(&domain.arrow(), column.len())),
-        (Boolean, Int64) => column
-            .as_boolean_opt()
-            .map(|truths| Arc::new(truths.iter().map(|truth| truth.map(i64::from)).collect::<Int64Array>()) as ArrayRef),
+        (Boolean, Int64) => column.as_boolean_opt().map(|truths| {
+            Arc::new(truths.iter().map(|truth| truth.map(i64::from)).collect::<Int64Array>()) as ArrayRef
+        }),
         (Float64, Int64) => column
             .as_primitive_opt::<Float64Type>()
             .map(|doubles| Arc::new(doubles.unary_opt::<_, arrow::datatypes::Int64Type>(as_integer)) as ArrayRef),

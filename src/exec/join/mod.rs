@@ -54,12 +54,7 @@ impl RightSide {
         &self.schema
     }
 
-    fn table(
-        &mut self,
-        shape: &JoinShape,
-        room: &mut TableRoom,
-        cancel: &CancelToken,
-    ) -> Result<Option<Arc<Table>>> {
+    fn table(&mut self, shape: &JoinShape, room: &mut TableRoom, cancel: &CancelToken) -> Result<Option<Arc<Table>>> {
         let (keys, domains, multiplies) = (&shape.right_keys, &shape.domains, multiplies(shape.kind));
         let serves = |known: &&Tried| {
             let same = known.keys == *keys && known.domains == *domains;
@@ -100,7 +95,8 @@ pub(super) fn decide(
                 before.push(step);
                 continue;
             };
-            let number = numbers.get(shape.number).copied().ok_or_else(|| Error::internal("a join without a number"))?;
+            let number =
+                numbers.get(shape.number).copied().ok_or_else(|| Error::internal("a join without a number"))?;
             let right = rights.get_mut(number).and_then(Option::as_mut);
             let right = right.ok_or_else(|| Error::internal("a right side that was not read"))?;
             let table = if shape.kind.keeps_right() { None } else { right.table(&shape, room, cancel)? };

@@ -73,8 +73,7 @@ impl TableProbe {
             return Matches { left: None, right: ids.iter().map(row).collect(), has_right };
         }
         let found = ids.iter().enumerate().filter(|(_, id)| **id != ABSENT);
-        let (left, right): (Vec<u32>, Vec<u32>) =
-            found.map(|(at, id)| (at as u32, self.table.only_row(*id))).unzip();
+        let (left, right): (Vec<u32>, Vec<u32>) = found.map(|(at, id)| (at as u32, self.table.only_row(*id))).unzip();
         Matches { left: Some(left.into()), right, has_right: None }
     }
 

@@ -112,7 +112,8 @@ impl Table {
             Lists::build(&stored, shape, room, cancel)?
         };
         drop(stored);
-        let fitting = lists.filter(|lists| lists.most <= most_rows && room.resize(before + lists.bytes() + rows.bytes()));
+        let fitting =
+            lists.filter(|lists| lists.most <= most_rows && room.resize(before + lists.bytes() + rows.bytes()));
         let Some(Lists { index, rows: by_key, starts, most }) = fitting else {
             room.held.resize(before)?;
             return Ok(None);

@@ -53,19 +53,29 @@ impl Held {
     }
 }
 
+/// Which rows a sort gives, and what they are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// Only so many.
+    pub(super) limit: Option<usize>,
+    /// So many leading columns.
+    pub(super) width: usize,
+    /// Rows may be copies of each other.
+    pub(super) copies: bool,
+}
+
 impl SortSink {
     pub(super) fn new(
         schema: SchemaRef,
         types: &[DataType],
         keys: Vec<SortColumn>,
-        limit: Option<usize>,
-        width: usize,
-        copies: bool,
+        wanted: Wanted,
         room: &Room,
         reservation: Reservation,
     ) -> Result<Self> {
         let by_key = keys.iter().map(|key| (key.column, types[key.column].clone(), key.descending));
         let mut identity = vec![(types.len(), DataType::UInt32, false), (types.len() + 1, DataType::UInt64, false)];
+        let Wanted { limit, width, copies } = wanted;
         identity.extend(copies.then_some((types.len() + 2, DataType::UInt32, false)));
         let order = Order::new(by_key.chain(identity.clone()))?;
         let field = |(at, of_type): (usize, &DataType)| Field::new(at.to_string(), of_type.clone(), true);

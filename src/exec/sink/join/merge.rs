@@ -2,7 +2,7 @@
 
 use super::{Keys, Shown};
 use crate::error::Result;
-use crate::exec::join::sorter::{Sorter, SortedRows};
+use crate::exec::join::sorter::{SortedRows, Sorter};
 use crate::exec::runs::{BLOCK_ROWS, Order};
 use crate::exec::sink::Room;
 use crate::memory::StoredRows;
@@ -170,8 +170,7 @@ impl<'a> MergeJoin<'a> {
         let Some((_, keys)) = &right.batch else { return Ok(false) };
         let key = keys.row(right.next).owned();
         let mut store = self.room.results();
-        loop {
-            let Some((batch, keys)) = &right.batch else { break };
+        while let Some((batch, keys)) = &right.batch {
             let stop = (right.next..batch.num_rows()).find(|&row| keys.row(row) != key.row());
             let rows = stop.unwrap_or(batch.num_rows()) - right.next;
             store.push(batch.slice(right.next, rows))?;
