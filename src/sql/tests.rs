@@ -391,10 +391,7 @@ fn joins_take_their_kind_before_them_after_them_or_behind_the_condition() {
         joins("a join b on upper(x) = y and z = case when u and v then 1 end anti"),
         ["anti table b on upper(x) = y and z = case when u and v then 1 end"]
     );
-    assert_eq!(
-        joins("a join b on x = y left join c on u = v full"),
-        ["inner table b on x = y", "full table c on u = v"]
-    );
+    assert_eq!(joins("a join b on x = y left join c on u = v"), ["inner table b on x = y", "left table c on u = v"]);
     assert_eq!(joins("left, right where anti = 1"), Vec::<String>::new(), "the kinds are names elsewhere");
     assert_eq!(joins("a join left on x = left"), ["inner table left on x = left"]);
 }

@@ -3,7 +3,7 @@
 //! When all rows are wanted and they do not fit in memory, they are sorted by their identities, in runs on disk. Of the
 //! first rows, which need not be many, only the batches go there.
 
-use super::sort::SortSink;
+use super::sort::{SortSink, Wanted};
 use super::{Materialised, Room, Sink};
 use crate::batch::{Batch, RowId, RowOrigin};
 use crate::error::{Error, Result};
@@ -79,11 +79,10 @@ impl CollectSink {
     /// Hands all rows on to be sorted.
     fn sort(&mut self) -> Result<()> {
         let types: Vec<_> = self.schema.fields().iter().map(|field| field.data_type().clone()).collect();
-        let width = types.len();
+        let wanted = Wanted { limit: None, width: types.len(), copies: self.copies };
         let nothing = self.room.budget.reservation("collecting rows");
         let own = std::mem::replace(&mut self.reservation, nothing);
-        let (schema, copies) = (Arc::clone(&self.schema), self.copies);
-        let mut sorted = SortSink::new(schema, &types, Vec::new(), None, width, copies, &self.room, own)?;
+        let mut sorted = SortSink::new(Arc::clone(&self.schema), &types, Vec::new(), wanted, &self.room, own)?;
         for held in std::mem::take(&mut self.batches).into_values() {
             sorted.absorb(Batch { records: held.part.load()?, origin: held.origin })?;
         }

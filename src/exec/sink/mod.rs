@@ -115,16 +115,8 @@ pub(crate) fn make(stage: &Stage, room: &Room) -> Result<Box<dyn Sink>> {
         }
         SinkSpec::Sort { keys, limit, width } => {
             let reservation = room.reservation("sorting")?;
-            Box::new(sort::SortSink::new(
-                schema,
-                &stage.input_types(),
-                keys.clone(),
-                *limit,
-                *width,
-                stage.multiplies(),
-                room,
-                reservation,
-            )?)
+            let wanted = sort::Wanted { limit: *limit, width: *width, copies: stage.multiplies() };
+            Box::new(sort::SortSink::new(schema, &stage.input_types(), keys.clone(), wanted, room, reservation)?)
         }
         SinkSpec::Join(side) => Box::new(join::JoinSink::new(side.clone(), schema, room)?),
         SinkSpec::Collect { limit } => Box::new(collect::CollectSink::new(schema, *limit, stage.multiplies(), room)?),

@@ -145,18 +145,28 @@ impl<'a> HeldOrder<'a> {
     }
 }
 
+/// Which rows a sort gives, and what they are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// Only so many.
+    pub(super) limit: Option<usize>,
+    /// So many leading columns.
+    pub(super) width: usize,
+    /// Rows may be copies of each other.
+    pub(super) copies: bool,
+}
+
 impl SortSink {
     pub(super) fn new(
         schema: SchemaRef,
         types: &[DataType],
         keys: Vec<SortColumn>,
-        limit: Option<usize>,
-        width: usize,
-        copies: bool,
+        wanted: Wanted,
         room: &Room,
         reservation: Reservation,
     ) -> Result<Self> {
         let by_key = keys.iter().map(|key| (key.column, types[key.column].clone(), key.descending));
+        let Wanted { limit, width, copies } = wanted;
         let field = |(at, of_type): (usize, &DataType)| Field::new(at.to_string(), of_type.clone(), true);
         let mut fields: Vec<Field> = types.iter().enumerate().map(field).collect();
         fields.extend(Identities::fields(types.len(), copies));

@@ -5,7 +5,7 @@ use crate::aggregate::{Fold, Over};
 use crate::batch::{Batch, coded};
 use crate::error::{Error, Result};
 use crate::exec::sink::aggregate::of_columns;
-use crate::exec::sink::sort::SortSink;
+use crate::exec::sink::sort::{SortSink, Wanted};
 use crate::exec::sink::{Room, Sink};
 use crate::memory::StoredRows;
 use crate::plan::{AggregateColumn, SortColumn};
@@ -64,7 +64,8 @@ impl Table {
             let by = (0..keys).map(|column| SortColumn { column, descending: false }).collect();
             let reservation = room.reservation("texts of groups")?;
             let schema = of_types(own.iter().cloned());
-            Rows::InOrder(Box::new(SortSink::new(schema, &own, by, None, keys + 1, copies, room, reservation)?))
+            let wanted = Wanted { limit: None, width: keys + 1, copies };
+            Rows::InOrder(Box::new(SortSink::new(schema, &own, by, wanted, room, reservation)?))
         } else {
             Rows::Values(Values::new(own, room)?)
         };

@@ -170,8 +170,7 @@ impl<'a> MergeJoin<'a> {
         let Some((_, keys)) = &right.batch else { return Ok(false) };
         let key = keys.row(right.next).owned();
         let mut store = self.room.results();
-        loop {
-            let Some((batch, keys)) = &right.batch else { break };
+        while let Some((batch, keys)) = &right.batch {
             let stop = (right.next..batch.num_rows()).find(|&row| keys.row(row) != key.row());
             let rows = stop.unwrap_or(batch.num_rows()) - right.next;
             store.push(batch.slice(right.next, rows))?;
