@@ -129,7 +129,10 @@ impl<'a> Packing<'a> {
     fn tuple(&self, index: usize, group: usize) -> impl Iterator<Item = (u64, u32)> {
         let width = self.columns.len();
         let numbers = &self.tuples[index][group * width..(group + 1) * width];
-        numbers.iter().zip(&self.columns).map(move |(number, codes)| (codes.by_index[index][*number as usize], codes.bits))
+        numbers
+            .iter()
+            .zip(&self.columns)
+            .map(move |(number, codes)| (codes.by_index[index][*number as usize], codes.bits))
     }
 
     #[inline]
@@ -163,7 +166,9 @@ impl<'a> GroupOrder<'a> {
     pub(crate) fn bytes_to_sort(table: &GroupTable) -> usize {
         let of_index = |index: &dyn GroupKeys| {
             // The codes of a column, and for the time being its heads and what ranks them.
-            let codes = |column: &Box<dyn GroupKeys>| column.len() * (size_of::<u64>() + size_of::<u128>() + size_of::<Entry>());
+            let codes = |column: &Box<dyn GroupKeys>| {
+                column.len() * (size_of::<u64>() + size_of::<u128>() + size_of::<Entry>())
+            };
             index.columns().map_or(0, |(columns, _)| columns.iter().map(codes).sum())
         };
         // An entry each, and a little for buckets that grow and the one being sorted.

@@ -37,9 +37,7 @@ impl Identities {
         let files = column(0).and_then(|column| column.as_primitive_opt::<UInt32Type>());
         let positions = column(1).and_then(|column| column.as_primitive_opt::<UInt64Type>());
         match (files, positions) {
-            (Some(files), Some(positions)) => {
-                Ok(Identities { files: files.clone(), positions: positions.clone() })
-            }
+            (Some(files), Some(positions)) => Ok(Identities { files: files.clone(), positions: positions.clone() }),
             _ => Err(Error::internal("a batch without row identities")),
         }
     }

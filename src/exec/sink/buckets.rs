@@ -116,8 +116,11 @@ mod tests {
         for entry in [&scattered as &(dyn Fn(usize, usize) -> u32 + Sync), &rising, &few] {
             for sources in [vec![], vec![5, 0, 7], vec![300_000, 1, 450_000]] {
                 let buckets = Buckets::fill(&hands, &sources, entry, u32::cmp).unwrap();
-                let mut all: Vec<u32> =
-                    sources.iter().enumerate().flat_map(|(source, rows)| (0..*rows).map(move |at| entry(source, at))).collect();
+                let mut all: Vec<u32> = sources
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(source, rows)| (0..*rows).map(move |at| entry(source, at)))
+                    .collect();
                 all.sort_unstable();
                 let sorted: Vec<Vec<u32>> = (0..buckets.len()).map(|at| buckets.sorted(at, u32::cmp)).collect();
                 assert_eq!(sorted.concat(), all);
