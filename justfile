@@ -39,6 +39,12 @@ formats *args: data
     benches/peers/setup
     benches/peers/formats {{args}}
 
+# The H2O group-by and join questions under limits of memory, beside DuckDB and Polars; takes a good while.
+h2o *args:
+    cargo build --release --locked --bin outcrop --example h2o
+    benches/peers/setup
+    benches/peers/h2o {{args}}
+
 # Everything a change is judged by.
 ci:
     .ci/run
