@@ -127,7 +127,8 @@ fn what_is_allocated_is_on_the_account() {
                 let name = file.file_name().unwrap().display();
                 let mark = if bad { "  <--" } else { "" };
                 let (k, l) = (allocated >> 10, on_account >> 10);
-                writeln!(report, "{k:>8} KiB allocated, {l:>8} on the account: {name} {question}, {threads}{mark}").unwrap();
+                writeln!(report, "{k:>8} KiB allocated, {l:>8} on the account: {name} {question}, {threads}{mark}")
+                    .unwrap();
             }
         }
     }

@@ -299,7 +299,9 @@ impl Pipeline {
         match &self.router {
             Some(_) => {
                 let waits = ByteSize(self.settings.epoch_bytes);
-                refusal.hint(format!("rows for folders wait until {waits} of them have come; raise the memory limit (--memory)"))
+                refusal.hint(format!(
+                    "rows for folders wait until {waits} of them have come; raise the memory limit (--memory)"
+                ))
             }
             None => refusal.hint("raise the memory limit (--memory), or write shorter row groups (--row-group-rows)"),
         }
