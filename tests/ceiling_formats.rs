@@ -5,9 +5,13 @@
 mod common;
 
 use common::{Random, compress};
+use outcrop::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use outcrop::arrow::ipc::CompressionType;
+use outcrop::arrow::ipc::writer::{FileWriter, IpcWriteOptions};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 const ROWS: usize = 60_000;
 const LIMIT: u64 = 40 << 20;
@@ -139,4 +143,28 @@ fn decoders_that_want_more_than_there_is_are_refused_before_they_have_it() {
         assert!(told.contains(expected) && told.contains("40 MiB"), "{file}: {told}");
         well(outcrop(&["ask", &file, "-q", "count(*)", "--memory", "400MiB"]), &file);
     }
+}
+
+#[test]
+fn a_small_arrow_file_that_unpacks_to_much_is_refused_or_answered_within_the_limit() {
+    const ZEROS: usize = 4 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("zeros.arrow");
+    let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; ZEROS]));
+    let batch = RecordBatch::try_from_iter([("z", zeros)]).unwrap();
+    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).unwrap();
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = FileWriter::try_new_with_options(file, &batch.schema(), options).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() < 1 << 20);
+    let file = path.to_str().unwrap();
+    let told = refused(&["ask", file, "-q", "sum(z)", "--memory", "24MiB"]);
+    assert!(told.contains("24 MiB"), "{told}");
+    let (answer, statistics) = well(
+        outcrop(&["ask", file, "-q", "sum(z) as s", "--format", "csv", "--stats=json", "--memory", "200MiB"]),
+        file,
+    );
+    assert_eq!(answer, "s\n0\n");
+    assert!(statistics["peak_resident_bytes"].as_u64().unwrap() <= 284 << 20, "{statistics}");
 }

@@ -228,8 +228,7 @@ fn a_disk_that_fails_at_any_block_ends_in_the_answer_or_one_clear_error() {
     std::fs::create_dir(&place).unwrap();
     let frame = scan(table(folder.path(), "csv", 1500)).unwrap();
     let (mut answered, mut failed) = (0, 0);
-    // Groups that come back from the disk are put together in a second pass, which needs more.
-    for (question, room) in [(QUESTIONS[0], 640 << 10), (QUESTIONS[2], 64 << 10), (QUESTIONS[4], 64 << 10)] {
+    for question in [QUESTIONS[0], QUESTIONS[2], QUESTIONS[4]] {
         let (expected, least) = expected(&frame, question);
         let faults = [
             ShortWrite,
@@ -249,7 +248,7 @@ fn a_disk_that_fails_at_any_block_ends_in_the_answer_or_one_clear_error() {
                 let (reads, writes) = Default::default();
                 let disk = Arc::new(FaultyDisk { fault, at, reads, writes, token: token.clone() });
                 let spill = Spill::on_disk(Some(place.clone()), None, Arc::clone(&disk) as Arc<dyn Disk>);
-                let budget = Budget::new(least + room);
+                let budget = Budget::new(least + (64 << 10));
                 let run = runner(2).budget(budget.clone()).spill(spill.clone()).cancel(token);
                 let how = format!("{question}: {fault:?} at {at}");
                 let outcome = run.compute::<_, DataFrame>(frame.ask(question).unwrap());

@@ -350,7 +350,8 @@ fn finish(
             return Err(Error::internal("a stage without an input"));
         };
         let columns = (0..before.schema.fields().len()).collect();
-        let source: Arc<dyn Source> = Arc::new(MemorySource::of_rows(before.schema, before.rows));
+        // A batch is a partition: short ones take little while they are evaluated, and there are some for everybody.
+        let source: Arc<dyn Source> = Arc::new(MemorySource::of_rows(before.schema, before.rows.cut(STAGE_ROWS)));
         stage.input = StageInput::Scan { source: Arc::clone(&source), columns };
         for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut [])?.stages {
             match end {
@@ -376,6 +377,9 @@ fn gate<'a>(question: &Question<'a>) -> Result<Option<Gate<'a>>> {
     output.begin(&question.stages[0].schema)?;
     Ok(Some(Gate::new(output)))
 }
+
+/// Rows of a partition of a result that is read by the next stage.
+const STAGE_ROWS: usize = 1 << 16;
 
 /// Rows handed to an output at once, of an answer that had to be whole first.
 const POURED_ROWS: usize = 8192;

@@ -5,7 +5,7 @@
 //! [`Spill`], which has a cap.
 
 use super::disk::{Disk, RealDisk, read_all, write_all};
-use super::held::held_bytes;
+use super::held::{held_bytes, used_bytes};
 use super::size::ByteSize;
 use super::temporary::{DIRECTORY_VARIABLE, Unlinked, limit_of};
 use crate::cancel::CancelToken;
@@ -259,18 +259,10 @@ impl Part {
         }
     }
 
-    /// Bytes of memory that it takes as it stands, if it shares none.
-    pub(crate) fn held_bytes(&self) -> usize {
-        match self {
-            Part::Memory(batch) => held_bytes(batch),
-            Part::Spilled(..) => size_of::<Part>(),
-        }
-    }
-
-    /// Bytes that reading it back takes: its rows, and what it is stored as.
+    /// Bytes of its rows in memory, and, of what is read back, of what it is stored as.
     pub(crate) fn loaded_bytes(&self) -> usize {
         match self {
-            Part::Memory(_) => 0,
+            Part::Memory(batch) => used_bytes([batch].into_iter()),
             Part::Spilled(_, block) => block.loaded_bytes + block.bytes,
         }
     }

@@ -55,7 +55,8 @@ impl Source for MemorySource {
     }
 
     fn partitions(&self, _piece_bytes: usize) -> Vec<PartitionInfo> {
-        let info = |part: &Part| PartitionInfo { file: Arc::from("memory"), stored_bytes: 0..part.held_bytes() as u64 };
+        let info =
+            |part: &Part| PartitionInfo { file: Arc::from("memory"), stored_bytes: 0..part.loaded_bytes() as u64 };
         self.rows.parts().iter().map(info).collect()
     }
 
@@ -78,7 +79,7 @@ struct MemoryScan {
     rows: StoredRows,
     first_rows: Arc<[u64]>,
     columns: Vec<usize>,
-    /// The most that a part takes when it is read back.
+    /// The most that a part takes.
     rows_bytes: usize,
     next: AtomicUsize,
 }

@@ -15,7 +15,7 @@ use super::files::{Appender, Encoded, Encoder, OutFile, writing};
 use super::folders::{Routed, Router};
 use crate::atomic::Partial;
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory::{Budget, Reservation, used_bytes};
+use crate::memory::{Budget, ByteSize, Reservation, used_bytes};
 use arrow::array::RecordBatch;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -288,9 +288,22 @@ impl Pipeline {
             }
             let tail = lock(&self.tail);
             if tail.next_number >= cut || tail.failed || stopped() {
-                return Err(refusal);
+                return Err(self.too_little(refusal));
             }
             drop(self.appended.wait_timeout(tail, PATIENCE));
+        }
+    }
+
+    /// What is to be done where rows that wait to be written do not fit in memory.
+    fn too_little(&self, refusal: Error) -> Error {
+        match &self.router {
+            Some(_) => {
+                let waits = ByteSize(self.settings.epoch_bytes);
+                refusal.hint(format!(
+                    "rows for folders wait until {waits} of them have come; raise the memory limit (--memory)"
+                ))
+            }
+            None => refusal.hint("raise the memory limit (--memory), or write shorter row groups (--row-group-rows)"),
         }
     }
 
@@ -324,7 +337,7 @@ impl Pipeline {
             return Ok(false);
         }
         drop(tail);
-        refused?;
+        refused.map_err(|refusal| self.too_little(refusal))?;
         let parts = std::mem::take(&mut chunk.cut.parts);
         let encoded = self.encoder.encode(parts.iter().map(Part::records).collect(), bytes)?;
         drop(parts);

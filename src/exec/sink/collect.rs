@@ -7,7 +7,7 @@ use super::sort::{SortSink, Wanted};
 use super::{Materialised, Room, Sink};
 use crate::batch::{Batch, RowId, RowOrigin};
 use crate::error::{Error, Result};
-use crate::memory::{Part, Reservation, SpillFile, without_unused_text};
+use crate::memory::{HeldBuffers, Part, Reservation, SpillFile, without_unused_text};
 use arrow::datatypes::SchemaRef;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -19,7 +19,10 @@ pub(super) struct CollectSink {
     /// Batches by the identity of their first row, with a number for batches whose rows share one identity.
     batches: BTreeMap<(RowId, usize), Held>,
     rows: usize,
-    bytes: usize,
+    /// Behind the batches in memory.
+    buffers: HeldBuffers,
+    /// Of all batches, what they take beside that.
+    beside_bytes: usize,
     /// Takes the rows instead, once they do not fit.
     sorted: Option<SortSink>,
     /// Rows may be copies of each other.
@@ -36,9 +39,9 @@ struct Held {
 }
 
 impl Held {
-    /// Bytes of memory that it takes.
-    fn bytes(&self) -> usize {
-        self.part.held_bytes() + self.origin.held_bytes()
+    /// Beside the buffers of its rows.
+    fn bytes_beside(&self) -> usize {
+        self.origin.held_bytes() + size_of::<((RowId, usize), Held)>()
     }
 }
 
@@ -49,7 +52,8 @@ impl CollectSink {
             limit,
             batches: BTreeMap::new(),
             rows: 0,
-            bytes: 0,
+            buffers: HeldBuffers::default(),
+            beside_bytes: 0,
             sorted: None,
             copies,
             file: Arc::new(room.spill.file()),
@@ -64,12 +68,15 @@ impl CollectSink {
         }
         let first = origin.row_id(0);
         self.rows += part.rows();
+        if let Part::Memory(batch) = &part {
+            self.buffers.add(batch);
+        }
         let held = Held { part, origin };
-        self.bytes += held.bytes();
+        self.beside_bytes += held.bytes_beside();
         let number = self.batches.range((first, 0)..=(first, usize::MAX)).count();
         self.batches.insert((first, number), held);
         self.drop_beyond_limit();
-        match (self.reservation.resize(self.bytes), self.limit) {
+        match (self.reservation.resize(self.bytes()), self.limit) {
             (Err(_), None) => self.sort(),
             (Err(_), Some(_)) => self.spill(),
             (settled, _) => settled,
@@ -83,6 +90,8 @@ impl CollectSink {
         let nothing = self.room.budget.reservation("collecting rows");
         let own = std::mem::replace(&mut self.reservation, nothing);
         let mut sorted = SortSink::new(Arc::clone(&self.schema), &types, Vec::new(), wanted, &self.room, own)?;
+        self.buffers.clear();
+        self.beside_bytes = 0;
         for held in std::mem::take(&mut self.batches).into_values() {
             sorted.absorb(Batch { records: held.part.load()?, origin: held.origin })?;
         }
@@ -98,21 +107,35 @@ impl CollectSink {
                 held.part = Part::Spilled(Arc::clone(&self.file), block);
             }
         }
-        self.bytes = self.batches.values().map(Held::bytes).sum();
-        self.reservation.resize(self.bytes)
+        self.buffers.clear();
+        self.reservation.resize(self.bytes())
+    }
+
+    /// Bytes of memory that all batches take.
+    fn bytes(&self) -> usize {
+        self.buffers.bytes() + self.beside_bytes
     }
 
     /// Drops last batches while the ones before them hold enough rows.
     fn drop_beyond_limit(&mut self) {
         let Some(limit) = self.limit else { return };
+        let before = self.batches.len();
         while let Some(last) = self.batches.last_entry() {
             let rows = last.get().part.rows();
             if self.rows - rows < limit {
                 break;
             }
-            self.bytes -= last.get().bytes();
             self.rows -= rows;
+            self.beside_bytes -= last.get().bytes_beside();
             last.remove();
+        }
+        if self.batches.len() < before {
+            self.buffers.clear();
+            for held in self.batches.values() {
+                if let Part::Memory(batch) = &held.part {
+                    self.buffers.add(batch);
+                }
+            }
         }
     }
 }

@@ -206,8 +206,9 @@ impl<R: TextReader> Scan for TextScan<R> {
     fn needs(&self) -> ReadNeeds {
         let piece = self.request.piece_bytes;
         let read = self.files.iter().enumerate().filter(|(at, _)| !self.request.skips(*at));
-        let (mut file_bytes, mut worker_bytes, mut text_bytes) = (0, 0, 0);
+        let (mut files, mut file_bytes, mut worker_bytes, mut text_bytes) = (0, 0, 0, 0);
         for (_, file) in read {
+            files += 1;
             let needs = file.needs();
             let transcoding = if file.is_transcoded() { TRANSCODED_PIECES * piece } else { 0 };
             file_bytes = needs.file_bytes.saturating_add(transcoding).max(file_bytes);
@@ -218,8 +219,8 @@ impl<R: TextReader> Scan for TextScan<R> {
         let rows_bytes = self.scans.first().map_or(0, |scan| scan.reader.rows_bytes(text_bytes));
         ReadNeeds {
             shared_bytes: file_bytes.saturating_add(self.counters.cached_bytes()),
-            // Each worker may have a file of its own.
-            worker_bytes: [file_bytes, worker_bytes, TEXTS_PER_WORKER * text_bytes]
+            // Where there are several, each worker may have a file of its own.
+            worker_bytes: [if files > 1 { file_bytes } else { 0 }, worker_bytes, TEXTS_PER_WORKER * text_bytes]
                 .into_iter()
                 .fold(0, usize::saturating_add),
             text_bytes,
