@@ -73,6 +73,14 @@ fn the_memory_limit_holds_and_changes_no_answer() {
         assert_eq!(scarce, summary(&run.value), "{question}");
     }
     spilling_beyond_its_cap_or_nowhere_is_one_clear_error(&table, folder.path());
+    a_text_larger_than_memory_is_one_clear_error(&table);
+}
+
+fn a_text_larger_than_memory_is_one_clear_error(table: &LazyFrame) {
+    let runner = Runner::new().threads(2).memory(ByteSize(4 << 20));
+    let error = runner.compute::<_, DataFrame>(table.ask("string_agg(t, ';')").unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert!(error.message().starts_with("memory limit reached: values of groups asked for"), "{error}");
 }
 
 fn spilling_beyond_its_cap_or_nowhere_is_one_clear_error(table: &LazyFrame, folder: &Path) {
