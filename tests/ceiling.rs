@@ -16,12 +16,13 @@ const ROWS: usize = 300_000;
 const LIMIT: ByteSize = ByteSize(24 << 20);
 
 /// Each wants more than the limit for its groups, its sorted rows, or all rows.
-const QUESTIONS: [&str; 5] = [
+const QUESTIONS: [&str; 6] = [
     "count(*) as n, mean(x), min(t), last(i), var(x) by t",
     "sum(x), count(t) by i % 100000 as a, i % 7 as b",
     "i, t, x sort x desc",
     "i, t where x >= 0",
     "median(i), quantile(x, 0.9), n_unique(t), mode(t), string_agg(t, ';') by i % 3000 as a",
+    "approx_n_unique(t), approx_quantile(i, 0.9) by i % 3000 as a",
 ];
 
 fn peak_bytes() -> u64 {

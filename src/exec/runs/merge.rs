@@ -1,12 +1,23 @@
 //! The merge of sorted runs.
 
-use super::Run;
 use super::order::Order;
+use super::{Part, Run};
 use crate::error::Result;
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
 use arrow::row::Rows;
 use std::cmp::Ordering;
+
+/// A merged batch is cut shorter where its rows are long, as states of sketches are.
+const MERGED_BYTES: usize = 4 << 20;
+
+/// What a row of a part takes more when it has been read back, on average.
+fn row_bytes(part: &Part, batch: &RecordBatch) -> usize {
+    match part {
+        Part::Memory(_) => 0,
+        Part::Spilled(..) => batch.get_array_memory_size() / batch.num_rows().max(1),
+    }
+}
 
 /// Merges runs; of rows with the same key, that of the earlier run comes first.
 pub(in crate::exec) struct Merge<'a> {
@@ -18,10 +29,12 @@ pub(in crate::exec) struct Merge<'a> {
 
 /// Where a run stands.
 struct Cursor {
-    parts: std::vec::IntoIter<super::Part>,
+    parts: std::vec::IntoIter<Part>,
     batch: RecordBatch,
     keys: Rows,
     at: usize,
+    /// Of the batch.
+    row_bytes: usize,
 }
 
 impl Cursor {
@@ -32,6 +45,7 @@ impl Cursor {
                 self.batch = part.load()?;
                 self.keys = order.encode(&self.batch)?;
                 self.at = 0;
+                self.row_bytes = row_bytes(&part, &self.batch);
                 return Ok(true);
             }
         }
@@ -51,7 +65,8 @@ impl<'a> Merge<'a> {
             let Some(first) = parts.by_ref().find(|part| part.rows() > 0) else { continue };
             let batch = first.load()?;
             let keys = order.encode(&batch)?;
-            cursors.push(Cursor { parts, batch, keys, at: 0 });
+            let row_bytes = row_bytes(&first, &batch);
+            cursors.push(Cursor { parts, batch, keys, at: 0, row_bytes });
         }
         let mut merge = Merge { order, heap: (0..cursors.len()).collect(), cursors };
         for root in (0..merge.heap.len() / 2).rev() {
@@ -60,7 +75,7 @@ impl<'a> Merge<'a> {
         Ok(merge)
     }
 
-    /// The next rows, at most `rows`; `None` at the end.
+    /// The next rows, at most `rows`, and fewer where they are long; `None` at the end.
     ///
     /// # Errors
     /// Those of reading what was spilled.
@@ -69,10 +84,13 @@ impl<'a> Merge<'a> {
         // Batches that rows have been picked of; the current one of a cursor is added when its first row is.
         let mut batches: Vec<RecordBatch> = Vec::new();
         let mut place: Vec<Option<usize>> = vec![None; self.cursors.len()];
+        let mut bytes = 0;
         while picked.len() < rows
+            && bytes < MERGED_BYTES
             && let Some(&top) = self.heap.first()
         {
             let cursor = &mut self.cursors[top];
+            bytes += cursor.row_bytes;
             let batch = *place[top].get_or_insert_with(|| {
                 batches.push(cursor.batch.clone());
                 batches.len() - 1
@@ -120,8 +138,8 @@ impl<'a> Merge<'a> {
 mod tests {
     use super::super::{append, reduce};
     use super::*;
-    use crate::memory::{Part, Spill};
-    use arrow::array::{ArrayRef, AsArray, Int64Array};
+    use crate::memory::Spill;
+    use arrow::array::{ArrayRef, AsArray, Int64Array, StringViewArray};
     use arrow::compute::take_record_batch;
     use arrow::datatypes::{DataType, Int64Type};
     use proptest::prelude::*;
@@ -175,6 +193,30 @@ mod tests {
             };
             prop_assert_eq!(merged(runs.iter().map(cut_run).collect(), &order, rows), all);
         }
+    }
+
+    #[test]
+    fn long_rows_come_in_short_batches() {
+        let (order, file) = (order(), Arc::new(Spill::default().file()));
+        let run = |first: i64| {
+            let keys: ArrayRef = Arc::new((0..100).map(|row| Some(first + 2 * row)).collect::<Int64Array>());
+            let texts: ArrayRef =
+                Arc::new((0..100).map(|row| Some("x".repeat(200_000 + row))).collect::<StringViewArray>());
+            let batch = RecordBatch::try_from_iter_with_nullable([("k", keys, true), ("t", texts, true)]).unwrap();
+            let mut run = Run::new();
+            append(&mut run, &file, &batch).unwrap();
+            run
+        };
+        let mut merge = Merge::new(vec![run(0), run(1)], &order).unwrap();
+        let mut next = 0;
+        while let Some(batch) = merge.next(8192).unwrap() {
+            assert!(batch.num_rows() <= 30, "{}", batch.num_rows());
+            for key in batch.column(0).as_primitive::<Int64Type>().values() {
+                assert_eq!(*key, next);
+                next += 1;
+            }
+        }
+        assert_eq!(next, 200);
     }
 
     #[test]
