@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, StringViewArray};
 use arrow::datatypes::DataType;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use outcrop::aggregate::{GroupIds, GroupStates, Rows, find};
+use outcrop::aggregate::{Constant, GroupIds, GroupStates, Rows, constants_of, find_with};
 use outcrop::batch::RowOrigin;
 use outcrop::groupby::{GroupKeys, keys_for};
 use std::sync::Arc;
@@ -124,7 +124,7 @@ fn argument(name: &str) -> ArrayRef {
 }
 
 /// Aggregates and their arguments.
-const STATES: [(&str, &str); 18] = [
+const STATES: [(&str, &str); 21] = [
     ("count", "Int64, 2% null"),
     ("sum", "Int64"),
     ("sum", "Int64, 2% null"),
@@ -143,10 +143,14 @@ const STATES: [(&str, &str); 18] = [
     ("min", "Utf8"),
     ("first", "Int64"),
     ("last", "Utf8"),
+    ("approx_n_unique", "Float64"),
+    ("approx_n_unique", "Utf8"),
+    ("approx_quantile", "Float64"),
 ];
 
 fn states(name: &str, argument: &ArrayRef, groups: usize) -> Box<dyn GroupStates> {
-    let mut states = find(name, 1).unwrap().states(&[argument.data_type().clone()]).unwrap();
+    let constants = vec![Constant::Number(0.95); constants_of(name)];
+    let mut states = find_with(name, 1, &constants).unwrap().states(&[argument.data_type().clone()]).unwrap();
     states.grow(groups);
     states
 }

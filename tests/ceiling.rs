@@ -16,12 +16,13 @@ const ROWS: usize = 300_000;
 const LIMIT: ByteSize = ByteSize(24 << 20);
 
 /// Each wants more than the limit for its groups, its sorted rows, or all rows.
-const QUESTIONS: [&str; 5] = [
+const QUESTIONS: [&str; 6] = [
     "count(*) as n, mean(x), min(t), last(i), var(x) by t",
     "sum(x), count(t) by i % 100000 as a, i % 7 as b",
     "i, t, x sort x desc",
     "i, t where x >= 0",
     "median(i), quantile(x, 0.9), n_unique(t), mode(t), string_agg(t, ';') by i % 3000 as a",
+    "approx_n_unique(t), approx_quantile(i, 0.9) by i % 50000 as a",
 ];
 
 fn peak_bytes() -> u64 {
@@ -73,6 +74,14 @@ fn the_memory_limit_holds_and_changes_no_answer() {
         assert_eq!(scarce, summary(&run.value), "{question}");
     }
     spilling_beyond_its_cap_or_nowhere_is_one_clear_error(&table, folder.path());
+    a_text_larger_than_memory_is_one_clear_error(&table);
+}
+
+fn a_text_larger_than_memory_is_one_clear_error(table: &LazyFrame) {
+    let runner = Runner::new().threads(2).memory(ByteSize(4 << 20));
+    let error = runner.compute::<_, DataFrame>(table.ask("string_agg(t, ';')").unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert!(error.message().starts_with("memory limit reached: values of groups asked for"), "{error}");
 }
 
 fn spilling_beyond_its_cap_or_nowhere_is_one_clear_error(table: &LazyFrame, folder: &Path) {

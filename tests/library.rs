@@ -136,3 +136,41 @@ fn a_persisted_frame_needs_its_source_no_more_in_memory_or_on_disk() {
     drop(spilled);
     assert_eq!((budget.held_bytes(), scarce.spill.held_bytes()), (0, 0));
 }
+
+#[test]
+fn values_at_once_are_those_of_r_and_sql() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("in.csv");
+    std::fs::write(
+        &path,
+        "g,x,t\na,15,u\na,50,v\na,20,\na,40,u\na,35,w\na,NA,w\nb,-0.0,q\nb,nan,\nb,0,q\nb,NaN,\nc,NA,\n",
+    )
+    .unwrap();
+    let frame = scan_csv(path).unwrap();
+    let answer = |question: &str| {
+        let frame = frame.ask(question).unwrap().collect().unwrap();
+        let cell = |row: usize, name: &str| match frame.value(row, name).unwrap() {
+            Value::Null => "null".to_owned(),
+            Value::Int64(number) => number.to_string(),
+            Value::Float64(number) => format!("{number:?}"),
+            Value::Utf8(text) => text,
+            other => panic!("{other:?}"),
+        };
+        let names: Vec<String> = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let row = |row: usize| names.iter().map(|name| cell(row, name)).collect::<Vec<_>>().join(" ");
+        (0..frame.rows()).map(row).collect::<Vec<_>>()
+    };
+    // R: quantile(c(15, 20, 35, 40, 50), 0.4) is 29.
+    let quantiles =
+        answer("median(x), quantile(x, 0.4) as q, quantile_disc(x, 0.4) as d, approx_quantile(x, 0.4) as a by g");
+    assert_eq!(quantiles, ["a 35.0 29.0 20.0 29.0", "b NaN NaN 0.0 NaN", "c null null null null"]);
+    let others = answer(
+        "n_unique(x), count(distinct t), approx_n_unique(x) as about, mode(t), mode(x), string_agg(t, '+') by g",
+    );
+    assert_eq!(others, ["a 5 3 5 u 15.0 u+v+u+w+w", "b 2 1 2 q 0.0 q+q", "c 0 0 0 null null null"]);
+    assert_eq!(answer("distinct t where g <> 'c'"), ["q", "u", "v", "w", "null"]);
+    let (median, distinct): (Option<f64>, i64) = compute((frame.median("x"), frame.n_unique("t"))).unwrap();
+    assert_eq!((median, distinct), (Some(35.0), 4));
+    let once = frame.select(["g"]).distinct().collect().unwrap();
+    assert_eq!(once.rows(), 3);
+}

@@ -3,7 +3,7 @@
 use super::function::Function;
 use super::tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
 use crate::aggregate::holistic::Share;
-use crate::aggregate::{self, Aggregate, Quantile, StringAgg};
+use crate::aggregate::{self, Aggregate, ApproxQuantile, Quantile, StringAgg};
 use crate::error::Result;
 use crate::types::ColumnType;
 use std::ops;
@@ -305,6 +305,8 @@ aggregate_methods! {
     n_unique;
     /// The most frequent value; of several, the smallest.
     mode;
+    /// About the number of distinct values, with a standard error of 0.8 %.
+    approx_n_unique;
 }
 
 impl Expr {
@@ -384,6 +386,14 @@ impl Expr {
     /// `Type` when `share` is not between 0 and 1.
     pub fn quantile_disc(self, share: f64) -> Result<Expr> {
         Ok(self.aggregate(Arc::new(Quantile::Discrete(Share::new(share)?))))
+    }
+
+    /// About the quantile at `share`: that of a random sample of 32,768 values.
+    ///
+    /// # Errors
+    /// `Type` when `share` is not between 0 and 1.
+    pub fn approx_quantile(self, share: f64) -> Result<Expr> {
+        Ok(self.aggregate(Arc::new(ApproxQuantile::new(Share::new(share)?))))
     }
 
     /// The texts in input order, joined by `separator`.

@@ -57,4 +57,14 @@ impl LazyFrame {
     pub fn std(&self, column: &str) -> Reduction {
         self.reduce(col(column).std())
     }
+
+    /// The median of a column; null over no value.
+    pub fn median(&self, column: &str) -> Reduction {
+        self.reduce(col(column).median())
+    }
+
+    /// The number of distinct values of a column.
+    pub fn n_unique(&self, column: &str) -> Reduction {
+        self.reduce(col(column).n_unique())
+    }
 }

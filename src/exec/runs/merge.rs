@@ -3,10 +3,21 @@
 use super::order::{Keys, Order};
 use super::{Range, Run};
 use crate::error::Result;
-use crate::memory::Part;
+use crate::memory::{Part, held_bytes};
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
 use std::cmp::Ordering;
+
+/// A merged batch is cut shorter where its rows are long, as states of sketches are.
+const MERGED_BYTES: usize = 4 << 20;
+
+/// What a row of a part takes more when it has been read back, on average.
+fn row_bytes(part: &Part, batch: &RecordBatch) -> usize {
+    match part {
+        Part::Memory(_) => 0,
+        Part::Spilled(..) => held_bytes(batch) / batch.num_rows().max(1),
+    }
+}
 
 /// Merges runs, or a range of them; of rows with the same key, that of the earlier run comes first.
 pub(in crate::exec) struct Merge<'a> {
@@ -29,6 +40,8 @@ struct Current {
     keys: Keys,
     at: usize,
     end: usize,
+    /// Of the batch.
+    row_bytes: usize,
 }
 
 impl Current {
@@ -40,7 +53,8 @@ impl Current {
             let at = range.from.as_ref().map_or(0, |from| keys.rows_before(from));
             let end = range.to.as_ref().map_or(batch.num_rows(), |to| keys.rows_before(to));
             if at < end {
-                return Ok(Some(Current { batch, keys, at, end }));
+                let row_bytes = row_bytes(part, &batch);
+                return Ok(Some(Current { batch, keys, at, end, row_bytes }));
             }
         }
         Ok(None)
@@ -67,7 +81,7 @@ impl<'a> Merge<'a> {
         Ok(merge)
     }
 
-    /// The next rows, at most `rows`; `None` at the end.
+    /// The next rows, at most `rows`, and fewer where they are long; `None` at the end.
     ///
     /// # Errors
     /// Those of reading what was spilled.
@@ -76,10 +90,13 @@ impl<'a> Merge<'a> {
         // Batches that rows have been picked of; the current one of a cursor is added when its first row is.
         let mut batches: Vec<RecordBatch> = Vec::new();
         let mut place: Vec<Option<usize>> = vec![None; self.cursors.len()];
+        let mut bytes = 0;
         while picked.len() < rows
+            && bytes < MERGED_BYTES
             && let Some(&top) = self.heap.first()
         {
             let Cursor { parts, current } = &mut self.cursors[top];
+            bytes += current.row_bytes;
             let batch = *place[top].get_or_insert_with(|| {
                 batches.push(current.batch.clone());
                 batches.len() - 1
@@ -133,7 +150,7 @@ mod tests {
     use crate::exec::parallel::Hands;
     use crate::memory::Spill;
     use crate::source::CancelToken;
-    use arrow::array::{ArrayRef, AsArray, Int64Array, UInt32Array};
+    use arrow::array::{ArrayRef, AsArray, Int64Array, StringViewArray, UInt32Array};
     use arrow::compute::take_record_batch;
     use arrow::datatypes::{DataType, Int64Type};
     use proptest::prelude::*;
@@ -198,6 +215,31 @@ mod tests {
             let runs: Vec<Run> = runs.iter().map(|keys| run(keys, cut)).collect();
             prop_assert_eq!(merged(&runs, rows, workers), all);
         }
+    }
+
+    #[test]
+    fn long_rows_come_in_short_batches() {
+        let (order, file) = (order(), Arc::new(Spill::default().file()));
+        let run = |first: i64| {
+            let keys: ArrayRef = Arc::new((0..100).map(|row| Some(first + 2 * row)).collect::<Int64Array>());
+            let texts: ArrayRef =
+                Arc::new((0..100).map(|row| Some("x".repeat(200_000 + row))).collect::<StringViewArray>());
+            let batch = RecordBatch::try_from_iter_with_nullable([("k", keys, true), ("t", texts, true)]).unwrap();
+            let mut run = Run::default();
+            run.append(&order, &file, &batch).unwrap();
+            run
+        };
+        let (runs, all) = ([run(0), run(1)], Range::default());
+        let mut merge = Merge::within(&runs, &order, &all).unwrap();
+        let mut next = 0;
+        while let Some(batch) = merge.next(8192).unwrap() {
+            assert!(batch.num_rows() <= 30, "{}", batch.num_rows());
+            for key in batch.column(0).as_primitive::<Int64Type>().values() {
+                assert_eq!(*key, next);
+                next += 1;
+            }
+        }
+        assert_eq!(next, 200);
     }
 
     #[test]

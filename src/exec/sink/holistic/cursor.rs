@@ -4,6 +4,7 @@ use super::table::{Batches, Sorted};
 use crate::aggregate::Fold;
 use crate::aggregate::holistic::{Chunk, Stretch};
 use crate::error::{Error, Result};
+use crate::exec::runs::BLOCK_ROWS;
 use crate::memory::Reservation;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_empty_array};
 use arrow::buffer::ScalarBuffer;
@@ -17,8 +18,9 @@ pub(super) struct Cursor<'a> {
     counted: bool,
     values: ArrayRef,
     counts: Option<ScalarBuffer<i64>>,
-    /// The next row of the chunk.
+    /// The next row, and the first that the folds have not seen.
     next: usize,
+    unseen: usize,
     folds: Vec<Box<dyn Fold>>,
     /// Scratch.
     stretches: Vec<Stretch>,
@@ -35,6 +37,7 @@ impl<'a> Cursor<'a> {
             values: new_empty_array(&sorted.value_type),
             counts: None,
             next: 0,
+            unseen: 0,
             folds: std::mem::take(&mut sorted.folds),
             stretches: Vec::new(),
         }
@@ -49,7 +52,8 @@ impl<'a> Cursor<'a> {
             loop {
                 let start = self.next;
                 left -= self.advance(left);
-                self.stretches.push(Stretch { rows: start..self.next, begins: begins.take(), ends: left == 0 });
+                let rows = start - self.unseen..self.next - self.unseen;
+                self.stretches.push(Stretch { rows, begins: begins.take(), ends: left == 0 });
                 if left == 0 {
                     break;
                 }
@@ -58,22 +62,25 @@ impl<'a> Cursor<'a> {
                 }
                 self.fold()?;
                 reservation.resize(others + self.bytes_held())?;
-                self.load()?;
+                if self.next == self.values.len() {
+                    self.load()?;
+                }
             }
         }
         self.fold()?;
         reservation.resize(others + self.bytes_held())
     }
 
-    /// Goes on by rows of the chunk, at most so many values; how many there were.
+    /// Goes on by rows, at most so many values, and no more rows than folds are given at once; how many values there were.
     fn advance(&mut self, values: i64) -> i64 {
+        let end = self.values.len().min(self.unseen + BLOCK_ROWS);
         let Some(counts) = &self.counts else {
-            let rows = (self.values.len() - self.next).min(values as usize);
+            let rows = (end - self.next).min(values as usize);
             self.next += rows;
             return rows as i64;
         };
         let mut sum = 0;
-        while sum < values && self.next < counts.len() {
+        while sum < values && self.next < end {
             sum += counts[self.next];
             self.next += 1;
         }
@@ -82,9 +89,12 @@ impl<'a> Cursor<'a> {
 
     /// Gives the rows passed to the folds.
     fn fold(&mut self) -> Result<()> {
-        let chunk = Chunk { values: &self.values, counts: self.counts.as_deref() };
+        let values = self.values.slice(self.unseen, self.next - self.unseen);
+        let counts = self.counts.as_ref().map(|counts| &counts[self.unseen..self.next]);
+        let chunk = Chunk { values: &values, counts };
         self.folds.iter_mut().try_for_each(|fold| fold.absorb(&chunk, &self.stretches))?;
         self.stretches.clear();
+        self.unseen = self.next;
         Ok(())
     }
 
@@ -98,7 +108,7 @@ impl<'a> Cursor<'a> {
             false => None,
         };
         self.values = Arc::clone(last()?);
-        self.next = 0;
+        (self.next, self.unseen) = (0, 0);
         Ok(())
     }
 

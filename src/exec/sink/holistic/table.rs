@@ -26,7 +26,7 @@ pub(super) struct Table {
 
 enum Rows {
     /// Folded over in the order of the values.
-    Values(Values),
+    Values(Box<Values>),
     /// Folded over in the order of the input.
     InOrder(Box<SortSink>),
 }
@@ -67,7 +67,7 @@ impl Table {
             let wanted = Wanted { limit: None, width: keys + 1, copies };
             Rows::InOrder(Box::new(SortSink::new(schema, &own, by, wanted, room, reservation)?))
         } else {
-            Rows::Values(Values::new(own, room)?)
+            Rows::Values(Box::new(Values::new(own, room)?))
         };
         let argument = std::slice::from_ref(&value_type);
         let folds = folded.iter().map(|column| column.aggregate.fold(argument)).collect::<Result<_>>()?;
@@ -103,7 +103,7 @@ impl Table {
     /// Takes all that another table of the same kind holds.
     pub(super) fn join(&mut self, other: Table) -> Result<()> {
         match (&mut self.rows, other.rows) {
-            (Rows::Values(ours), Rows::Values(theirs)) => ours.join(theirs),
+            (Rows::Values(ours), Rows::Values(theirs)) => ours.join(*theirs),
             (Rows::InOrder(ours), Rows::InOrder(theirs)) => ours.join(theirs),
             _ => Err(Error::internal("joined tables of two kinds")),
         }
