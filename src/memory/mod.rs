@@ -19,7 +19,7 @@ pub use machine::MEMORY_VARIABLE;
 pub(crate) use rows::RowStore;
 pub use rows::StoredRows;
 pub use size::ByteSize;
-pub(crate) use spill::{Part, SpillFile};
+pub(crate) use spill::{Part, SpillFile, compact};
 pub use spill::{SPILL_LIMIT_VARIABLE, Spill};
 pub use temporary::DIRECTORY_VARIABLE;
 pub(crate) use temporary::{Unlinked, limit_of};

@@ -10,8 +10,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct StoredRows {
     parts: Arc<[Part]>,
-    /// Gives the memory back when the last clone is dropped.
-    held: Option<Arc<Reservation>>,
+    /// Give the memory back when the last clone is dropped.
+    held: Vec<Arc<Reservation>>,
 }
 
 impl StoredRows {
@@ -42,6 +42,12 @@ impl StoredRows {
         StoredRows { parts: self.parts.iter().flat_map(cut).collect(), held: self.held.clone() }
     }
 
+    /// These rows and then others.
+    pub(crate) fn then(mut self, mut others: StoredRows) -> StoredRows {
+        self.held.append(&mut others.held);
+        StoredRows { parts: self.parts.iter().chain(others.parts.iter()).cloned().collect(), held: self.held }
+    }
+
     pub(crate) fn parts(&self) -> &Arc<[Part]> {
         &self.parts
     }
@@ -50,7 +56,7 @@ impl StoredRows {
 impl From<Vec<RecordBatch>> for StoredRows {
     /// Rows that stay in memory and on no account.
     fn from(batches: Vec<RecordBatch>) -> Self {
-        StoredRows { parts: batches.into_iter().map(Part::Memory).collect(), held: None }
+        StoredRows { parts: batches.into_iter().map(Part::Memory).collect(), held: Vec::new() }
     }
 }
 
@@ -96,7 +102,7 @@ impl RowStore {
     }
 
     pub(crate) fn finish(self) -> StoredRows {
-        StoredRows { parts: self.parts.into(), held: Some(Arc::new(self.held)) }
+        StoredRows { parts: self.parts.into(), held: vec![Arc::new(self.held)] }
     }
 }
 
