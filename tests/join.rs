@@ -348,3 +348,33 @@ fn errors_of_either_side_name_their_file() {
     let error = right.join(&left, (on("b"), "k"), JoinKind::Inner).collect().unwrap_err().to_string();
     assert!(error.contains("right.csv, record 1, line 2"), "{error}");
 }
+
+#[test]
+fn rows_made_of_one_row_keep_their_order_in_sorts_and_among_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |i: usize| Row { i: Some(i as i64), x: None, t: None };
+    let mut random = Random::new(1);
+    let left: Vec<Row> = (0..400).map(|_| row(random.below(40))).collect();
+    // Ten rows of each key: few enough for a table.
+    let right: Vec<Row> = (0..400).map(|at| row(at % 40)).collect();
+    let left_frame = open(&write(folder.path(), "left", &left, "v", 2), "v");
+    let right_frame = open(&write(folder.path(), "right", &right, "w", 1), "w");
+    let frame = joined(&left_frame, &right_frame, ONS[0], JoinKind::Inner);
+    let pairs = expected(&left, &right, JoinKind::Inner, ONS[0].1);
+    let key = |pair: &(Value, Value)| match pair.0 {
+        Value::Int64(v) => left[v as usize].i,
+        _ => None,
+    };
+    let mut sorted = pairs.clone();
+    sorted.sort_by_key(|pair| key(pair).map(|key| key % 3));
+    let by_few = frame.sort(col("i") % lit(3));
+    for (budget, piece) in [(Budget::unlimited(), 700), (Budget::new(1500 << 10), 300)] {
+        let runner = Runner::new().threads(3).piece_bytes(piece).batch_bytes(piece).budget(budget);
+        let frames = vec![by_few.clone(), by_few.limit(777), frame.clone(), frame.limit(999)];
+        let answers: Vec<DataFrame> = runner.compute(frames).unwrap();
+        assert_eq!(found(&answers[0]), sorted);
+        assert_eq!(found(&answers[1]), sorted[..777]);
+        assert_eq!(found(&answers[2]), pairs);
+        assert_eq!(found(&answers[3]), pairs[..999]);
+    }
+}

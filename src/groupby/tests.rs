@@ -225,3 +225,43 @@ fn codes_of_changing_dictionaries_name_the_groups_of_their_texts() {
         assert_eq!(keyed(&table.finish().unwrap()), expected(&keys, ROWS, None), "keys {choice:?}");
     }
 }
+
+#[test]
+fn what_was_interned_is_found_and_nothing_else_is() {
+    const ROWS: usize = 3000;
+    let all = columns(ROWS);
+    let coded: ArrayRef = {
+        let entries: Vec<String> = (0..300).map(|at| format!("{:1$}", at, at % 20)).collect();
+        let codes: Int32Array =
+            (0..ROWS).map(|row| Some((random(row, 3) % 300) as i32).filter(|at| at % 9 > 0)).collect();
+        Arc::new(DictionaryArray::new(codes, Arc::new(StringViewArray::from_iter_values(entries))))
+    };
+    let mut sets: Vec<Vec<ArrayRef>> = all.iter().map(|column| vec![Arc::clone(column)]).collect();
+    sets.extend([vec![coded], all[1..3].to_vec(), all[5..8].to_vec(), vec![Arc::clone(&all[2]), Arc::clone(&all[8])]]);
+    for keys in sets {
+        let of_type = |key: &ArrayRef| match key.data_type() {
+            DataType::Dictionary(..) => DataType::Utf8View,
+            plain => plain.clone(),
+        };
+        let types: Vec<DataType> = keys.iter().map(of_type).collect();
+        let mut index = super::keys_for(&types).unwrap();
+        let part = |from: usize, rows: usize| keys.iter().map(|key| key.slice(from, rows)).collect::<Vec<_>>();
+        let (mut interned, mut found, mut known) = (Vec::new(), Vec::new(), std::collections::HashMap::new());
+        for start in (0..ROWS / 2).step_by(100) {
+            index.intern(&part(start, 100), &mut interned).unwrap();
+            for (row, id) in interned.iter().enumerate() {
+                known.insert(shown_key(&keys, start + row), *id);
+            }
+        }
+        for (start, rows) in [(0, ROWS), (7, 3), (ROWS, 0)] {
+            index.find(&part(start, rows), &mut found).unwrap();
+            let expected = (start..start + rows).map(|row| known.get(&shown_key(&keys, row)).copied());
+            let expected: Vec<u32> = expected.map(|id| id.unwrap_or(super::ABSENT)).collect();
+            assert_eq!(found, expected, "{types:?}");
+        }
+    }
+}
+
+fn shown_key(keys: &[ArrayRef], row: usize) -> Vec<(bool, i128, Vec<u8>)> {
+    keys.iter().map(|column| key(&crate::batch::coded::plain(column).unwrap(), row)).collect()
+}

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone, Debug, Default)]
 pub struct StoredRows {
     parts: Arc<[Part]>,
-    /// Gives the memory back when the last clone is dropped.
-    held: Option<Arc<Reservation>>,
+    /// Give the memory back when the last clone is dropped.
+    held: Vec<Arc<Reservation>>,
 }
 
 impl StoredRows {
@@ -43,6 +43,12 @@ impl StoredRows {
         StoredRows { parts: self.parts.iter().flat_map(cut).collect(), held: self.held.clone() }
     }
 
+    /// These rows and then others.
+    pub(crate) fn then(mut self, mut others: StoredRows) -> StoredRows {
+        self.held.append(&mut others.held);
+        StoredRows { parts: self.parts.iter().chain(others.parts.iter()).cloned().collect(), held: self.held }
+    }
+
     pub(crate) fn parts(&self) -> &Arc<[Part]> {
         &self.parts
     }
@@ -51,7 +57,7 @@ impl StoredRows {
 impl From<Vec<RecordBatch>> for StoredRows {
     /// Rows that stay in memory and on no account.
     fn from(batches: Vec<RecordBatch>) -> Self {
-        StoredRows { parts: batches.into_iter().map(Part::Memory).collect(), held: None }
+        StoredRows { parts: batches.into_iter().map(Part::Memory).collect(), held: Vec::new() }
     }
 }
 
@@ -128,7 +134,7 @@ impl RowStore {
 
     pub(crate) fn finish(self) -> StoredRows {
         let held = self.held.into_inner().unwrap_or_else(PoisonError::into_inner);
-        StoredRows { parts: self.parts.into(), held: Some(Arc::new(held.reservation)) }
+        StoredRows { parts: self.parts.into(), held: vec![Arc::new(held.reservation)] }
     }
 }
 

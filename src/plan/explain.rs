@@ -106,6 +106,7 @@ fn words(stage: &Stage, uses: &[BuildUse]) -> String {
         SinkSpec::Aggregate { keys, aggregates } => format!("group by {keys} keys, {} aggregates", aggregates.len()),
         SinkSpec::Sort { limit: Some(rows), .. } => format!("first {rows} in order"),
         SinkSpec::Sort { limit: None, .. } => "sort".to_owned(),
+        SinkSpec::Rest(_) => "collect, and right rows without a match".to_owned(),
         SinkSpec::Join(side) => format!("{} join by sorting", side.shape.kind),
         SinkSpec::Collect { limit: Some(rows) } => format!("first {rows} rows"),
         SinkSpec::Collect { limit: None } => "collect".to_owned(),

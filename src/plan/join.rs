@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::expr::{BoundExpr, Expr};
 use crate::source::constants::visible_schema;
 use crate::types::ColumnType;
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::collections::HashSet;
 use std::fmt;
@@ -317,4 +318,13 @@ pub trait Probe: fmt::Debug + Send + Sync {
 
     /// Whether one row may come to several.
     fn multiplies(&self) -> bool;
+
+    /// How many right rows there are.
+    fn right_rows(&self) -> usize;
+
+    /// Rows of the result for right rows without a match, these rows.
+    ///
+    /// # Errors
+    /// None but broken invariants.
+    fn unmatched(&self, rows: &[u32]) -> Result<RecordBatch>;
 }

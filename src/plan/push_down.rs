@@ -40,3 +40,61 @@ fn split(join: &Join, predicate: &Expr) -> Result<(Vec<Expr>, Vec<Expr>)> {
     }
     Ok((below, above))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::{col, lit};
+    use crate::source::Source;
+    use crate::source::memory::MemorySource;
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    fn table(name: &str) -> Arc<LogicalPlan> {
+        let field = |name: String| Field::new(name, DataType::Int64, true);
+        let schema = Schema::new(vec![field("k".into()), field(name.into())]);
+        let source: Arc<dyn Source> = Arc::new(MemorySource::new(Arc::new(schema), Vec::new()));
+        Arc::new(LogicalPlan::Scan(source))
+    }
+
+    /// The filters above the joins and below them, from the top down.
+    fn filters(kind: JoinKind, predicate: Expr) -> (Vec<String>, Vec<String>) {
+        let on = || vec![(col("k"), col("k"))];
+        let inner = Arc::new(LogicalPlan::Join(Join::new(table("a"), table("b"), on(), JoinKind::Inner)));
+        let joined = Arc::new(LogicalPlan::Join(Join::new(inner, table("c"), on(), kind)));
+        let plan = pushed(&LogicalPlan::Filter { input: joined, predicate }).unwrap();
+        let (mut above, mut below, mut joins) = (Vec::new(), Vec::new(), 0);
+        let mut verb = Some(&plan);
+        while let Some(plan) = verb {
+            match plan {
+                LogicalPlan::Filter { predicate, .. } => {
+                    (if joins == 0 { &mut above } else { &mut below }).push(format!("{joins}: {predicate}"));
+                }
+                LogicalPlan::Join(_) => joins += 1,
+                _ => {}
+            }
+            verb = plan.input().map(Arc::as_ref);
+        }
+        (above, below)
+    }
+
+    #[test]
+    fn conditions_go_below_the_joins_that_they_do_not_need() {
+        let all = col("a").gt(lit(1)).and(col("b").gt(lit(2))).and(col("c").gt(lit(3)));
+        let expected = (vec!["0: c > 3".to_owned()], vec!["1: b > 2".to_owned(), "2: a > 1".to_owned()]);
+        assert_eq!(filters(JoinKind::Left, all.clone()), expected);
+        assert_eq!(filters(JoinKind::Full, all.clone()), (vec![format!("0: {all}")], vec![]));
+    }
+
+    #[test]
+    fn what_may_fail_does_not_overtake_what_was_asked_before() {
+        let may_fail = (lit(10) + col("a")).gt(lit(0));
+        let sure = col("a").gt(lit(1));
+        let late = col("c").gt(lit(3)).and(may_fail.clone()).and(sure.clone());
+        let expected = (vec![format!("0: c > 3 and {may_fail}")], vec!["2: a > 1".to_owned()]);
+        assert_eq!(filters(JoinKind::Inner, late), expected);
+        assert_eq!(
+            filters(JoinKind::Inner, may_fail.clone().and(sure)),
+            (vec![], vec![format!("2: {may_fail} and a > 1")])
+        );
+    }
+}

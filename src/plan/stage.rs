@@ -1,6 +1,6 @@
 //! The stages that answer a question, bound to their input.
 
-use super::{BatchFunction, JoinShape, Probe};
+use super::{BatchFunction, JoinColumn, JoinShape, Probe};
 use crate::aggregate::Aggregate;
 use crate::batch::{Batch, coded};
 use crate::error::{Error, ErrorKind, Result};
@@ -122,6 +122,9 @@ pub enum SinkSpec {
     },
     /// The matches of all rows, once they have been seen.
     Join(JoinSide),
+    /// The rows as they come in input order, and then the right rows that the last step has found no match for. It says
+    /// in a last column which right row each row has.
+    Rest(Arc<dyn Probe>),
     /// The rows as they come in input order.
     Collect {
         /// How many rows stay.
@@ -136,6 +139,11 @@ pub struct JoinSide {
     pub shape: Arc<JoinShape>,
     /// The right rows.
     pub right: StoredRows,
+}
+
+/// Those of the expressions that merely name a column of texts.
+fn texts<'a>(exprs: impl Iterator<Item = &'a BoundExpr>) -> impl Iterator<Item = usize> {
+    exprs.filter(|expr| expr.column_type() == ColumnType::Utf8).filter_map(BoundExpr::as_column)
 }
 
 /// One scan of one input through steps into a sink.
@@ -156,7 +164,7 @@ impl Stage {
     pub(crate) fn coded_columns(&self) -> usize {
         match self.sink {
             SinkSpec::Aggregate { keys, .. } => keys,
-            SinkSpec::Sort { .. } | SinkSpec::Collect { .. } | SinkSpec::Join(_) => 0,
+            SinkSpec::Sort { .. } | SinkSpec::Collect { .. } | SinkSpec::Join(_) | SinkSpec::Rest(_) => 0,
         }
     }
 
@@ -174,24 +182,36 @@ impl Stage {
     /// The columns of its input, by index, that are of more use to it as codes than as texts.
     pub(crate) fn profits_from_codes(&self) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
+        // Which column of the input each column is, once a join has put others between them.
+        let mut origins: Option<Vec<Option<usize>>> = None;
         for (at, step) in self.steps.iter().enumerate() {
+            let mut here = BTreeSet::new();
             match step {
-                Step::Filter(predicate) => predicate.profits_from_codes(&mut found),
+                Step::Filter(predicate) => predicate.profits_from_codes(&mut here),
                 Step::Project(columns, _) => {
-                    columns.iter().for_each(|column| column.profits_from_codes(&mut found));
+                    columns.iter().for_each(|column| column.profits_from_codes(&mut here));
                     if at + 1 == self.steps.len() {
-                        let keys = columns.iter().take(self.coded_columns());
-                        let texts = keys.filter(|key| key.column_type() == ColumnType::Utf8);
-                        found.extend(texts.filter_map(BoundExpr::as_column));
+                        here.extend(texts(columns.iter().take(self.coded_columns())));
                     }
-                    break;
                 }
-                Step::Join(shape, _) => {
-                    let texts = shape.left_keys.iter().filter(|key| key.column_type() == ColumnType::Utf8);
-                    found.extend(texts.filter_map(BoundExpr::as_column));
-                    break;
-                }
+                Step::Join(shape, _) => here.extend(texts(shape.left_keys.iter())),
                 Step::Map(..) => break,
+            }
+            let origin = |at: usize| match &origins {
+                None => Some(at),
+                Some(origins) => origins.get(at).copied().flatten(),
+            };
+            found.extend(here.into_iter().filter_map(origin));
+            match step {
+                Step::Join(shape, _) => {
+                    let of_left = |column: &JoinColumn| match column {
+                        JoinColumn::Left(at) => origin(*at),
+                        JoinColumn::Right(_) | JoinColumn::Either(..) => None,
+                    };
+                    origins = Some(shape.columns.iter().map(of_left).collect());
+                }
+                Step::Project(..) => break,
+                _ => {}
             }
         }
         found

@@ -4,7 +4,8 @@
 //! may be everywhere on both sides.
 //! **Idea.** The right side is read to its end first, as a question of its own. If its rows fit in memory and no key has
 //! many of them, they become a [`table`] that batches are looked up in as they come ([`probe`]): the join is a step of its
-//! stage, and the left side stays in the pass that it shares with other questions. Otherwise the stage ends in a sink that
+//! stage, and the left side stays in the pass that it shares with other questions; where right rows without a match are
+//! wanted, too, a sink marks those that have one and gives the others at the end. Otherwise the stage ends in a sink that
 //! sorts its rows by key, goes through both sides side by side, and sorts what comes of it by the order of the left rows:
 //! sorted runs on disk bound the memory, and a key that is everywhere is gone through block by block.
 //! **Invariant.** The rows and their order are the same either way.
@@ -19,7 +20,7 @@ use self::table::Table;
 use crate::error::{Error, Result};
 use crate::exec::sink::Materialised;
 use crate::expr::BoundExpr;
-use crate::plan::{JoinColumn, JoinKind, JoinShape, JoinSide, SinkSpec, Stage, StageInput, Step};
+use crate::plan::{JoinColumn, JoinKind, JoinShape, JoinSide, Probe, SinkSpec, Stage, StageInput, Step};
 use crate::source::CancelToken;
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -99,23 +100,29 @@ pub(super) fn decide(
                 numbers.get(shape.number).copied().ok_or_else(|| Error::internal("a join without a number"))?;
             let right = rights.get_mut(number).and_then(Option::as_mut);
             let right = right.ok_or_else(|| Error::internal("a right side that was not read"))?;
-            let table = if shape.kind.keeps_right() { None } else { right.table(&shape, room, cancel)? };
+            let table = right.table(&shape, room, cancel)?;
             let fits = |table: &Arc<Table>| copies * table.copies(shape.kind) <= MOST_COPIES;
-            if let Some(table) = table.filter(fits) {
-                copies *= table.copies(shape.kind);
-                let probe = TableProbe::new(Arc::clone(&shape), table);
-                before.push(Step::Join(shape, Some(Arc::new(probe))));
-                continue;
-            }
-            let (project, shape) = keys_first(&shape, &schema_before(&before, &input, decided.last())?)?;
-            before.push(project);
+            let end = match table.filter(fits) {
+                Some(table) => {
+                    copies *= table.copies(shape.kind);
+                    let probe: Arc<dyn Probe> = Arc::new(TableProbe::new(Arc::clone(&shape), table));
+                    before.push(Step::Join(Arc::clone(&shape), Some(Arc::clone(&probe))));
+                    if !shape.kind.keeps_right() {
+                        continue;
+                    }
+                    SinkSpec::Rest(probe)
+                }
+                None => {
+                    let (project, shape) = keys_first(&shape, &schema_before(&before, &input, decided.last())?)?;
+                    before.push(project);
+                    SinkSpec::Join(JoinSide { shape: Arc::new(shape), right: right.rows.stored() })
+                }
+            };
             // Where nothing follows, the join gives the answer itself.
             ended = steps.peek().is_none() && matches!(sink, SinkSpec::Collect { limit: None });
             let of_join = if ended { Arc::clone(&schema) } else { Arc::clone(&shape.schema) };
-            let side = JoinSide { shape: Arc::new(shape), right: right.rows.stored() };
-            let sink = SinkSpec::Join(side);
             let input = std::mem::replace(&mut input, StageInput::Previous);
-            decided.push(Stage { input, steps: std::mem::take(&mut before), sink, schema: of_join });
+            decided.push(Stage { input, steps: std::mem::take(&mut before), sink: end, schema: of_join });
             copies = 1;
         }
         if !ended {

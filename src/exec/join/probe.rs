@@ -3,23 +3,28 @@
 use super::keys::{as_keys, complete};
 use super::table::Table;
 use crate::batch::{Batch, coded};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::groupby::ABSENT;
 use crate::plan::{JoinColumn, JoinKind, JoinShape, Probe};
-use arrow::array::{Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, UInt32Array, new_null_array,
+};
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
-use arrow::compute::take;
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::compute::{cast, take};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use std::sync::Arc;
 
-/// Texts of a table of so many rows are handed on as codes: its rows are the entries.
-const CODED_ROWS: usize = 1 << 16;
+/// Texts of a table that take so much memory are handed on as codes, the rows of the table being the entries: whoever
+/// groups by them keeps that dictionary.
+const CODED_BYTES: usize = 256 << 10;
 
 /// Looks rows up in a table.
 #[derive(Debug)]
 pub(super) struct TableProbe {
     shape: Arc<JoinShape>,
     table: Arc<Table>,
+    /// What is given: the result, and for a sink that wants right rows without a match, the right row of each.
+    schema: SchemaRef,
 }
 
 /// Which left rows the result has, and the right row of each.
@@ -33,7 +38,17 @@ struct Matches {
 
 impl TableProbe {
     pub(super) fn new(shape: Arc<JoinShape>, table: Arc<Table>) -> Self {
-        TableProbe { shape, table }
+        let mut schema = Arc::clone(&shape.schema);
+        if shape.kind.keeps_right() {
+            let mark = Arc::new(Field::new("row of the right side", DataType::UInt32, true));
+            schema = Arc::new(Schema::new(schema.fields().iter().cloned().chain([mark]).collect::<Vec<_>>()));
+        }
+        TableProbe { shape, table, schema }
+    }
+
+    /// A key that is of both sides, as its type in the result.
+    fn of_either(&self, at: usize, key: &ArrayRef) -> Result<ArrayRef> {
+        Ok(cast(&coded::plain(key)?, self.schema.field(at).data_type())?)
     }
 
     fn several(&self) -> bool {
@@ -99,7 +114,8 @@ impl TableProbe {
     /// A column of the table, by rows of the result.
     fn right_column(&self, at: usize, matches: &Matches, rows: &UInt32Array) -> Result<ArrayRef> {
         let column = self.table.records.column(at);
-        if *column.data_type() != DataType::Utf8View || column.is_empty() || column.len() > CODED_ROWS {
+        let is_text = *column.data_type() == DataType::Utf8View;
+        if !is_text || column.is_empty() || column.get_array_memory_size() > CODED_BYTES {
             return Ok(take(column, rows, None)?);
         }
         let codes: ScalarBuffer<i32> = matches.right.iter().map(|row| *row as i32).collect();
@@ -135,14 +151,20 @@ impl Probe for TableProbe {
         };
         let rows = matches.left.as_ref().map_or(batch.rows(), |left| left.len());
         let right = UInt32Array::new(matches.right.clone().into(), matches.has_right.clone());
-        let column = |column: &JoinColumn| match (column, &matches.left) {
-            (JoinColumn::Left(at), None) => Ok(Arc::clone(batch.records.column(*at))),
-            (JoinColumn::Left(at), Some(left)) => Ok(take(batch.records.column(*at), left, None)?),
-            (JoinColumn::Right(at), _) => self.right_column(*at, &matches, &right),
-            (JoinColumn::Either(..), _) => Err(Error::internal("a right row without a left one in a step")),
+        let left_column = |at: usize| match &matches.left {
+            None => Ok(Arc::clone(batch.records.column(at))),
+            Some(left) => take(batch.records.column(at), left, None),
         };
-        let arrays = self.shape.columns.iter().map(column).collect::<Result<Vec<ArrayRef>>>()?;
-        let records = coded::records(&self.shape.schema, arrays, rows)?;
+        let column = |(place, column): (usize, &JoinColumn)| match *column {
+            JoinColumn::Left(at) => Ok(left_column(at)?),
+            JoinColumn::Right(at) => self.right_column(at, &matches, &right),
+            JoinColumn::Either(at, _) => self.of_either(place, &left_column(at)?),
+        };
+        let mut arrays = self.shape.columns.iter().enumerate().map(column).collect::<Result<Vec<ArrayRef>>>()?;
+        if kind.keeps_right() {
+            arrays.push(Arc::new(right));
+        }
+        let records = coded::records(&self.schema, arrays, rows)?;
         let origin = match &matches.left {
             None => batch.origin,
             Some(left) if self.several() => batch.origin.repeated(left.values()),
@@ -153,5 +175,20 @@ impl Probe for TableProbe {
 
     fn multiplies(&self) -> bool {
         self.several()
+    }
+
+    fn right_rows(&self) -> usize {
+        self.table.records.num_rows()
+    }
+
+    fn unmatched(&self, rows: &[u32]) -> Result<RecordBatch> {
+        let picked = UInt32Array::from(rows.to_vec());
+        let column = |(place, column): (usize, &JoinColumn)| match *column {
+            JoinColumn::Left(_) => Ok(new_null_array(self.shape.schema.field(place).data_type(), rows.len())),
+            JoinColumn::Right(at) => Ok(take(self.table.records.column(at), &picked, None)?),
+            JoinColumn::Either(_, at) => self.of_either(place, &take(self.table.records.column(at), &picked, None)?),
+        };
+        let arrays = self.shape.columns.iter().enumerate().map(column).collect::<Result<Vec<ArrayRef>>>()?;
+        coded::records(&self.shape.schema, arrays, rows.len())
     }
 }

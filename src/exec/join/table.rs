@@ -3,7 +3,7 @@
 use super::keys::{as_keys, complete};
 use crate::error::{Error, ErrorKind, Result};
 use crate::groupby::{ABSENT, GroupKeys, keys_for};
-use crate::memory::{Budget, Part, Reservation, StoredRows};
+use crate::memory::{Budget, Part, Reservation, StoredRows, compact};
 use crate::plan::{JoinKind, JoinShape};
 use crate::source::CancelToken;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
@@ -64,7 +64,7 @@ impl TableRows {
     fn whole(&mut self, schema: &SchemaRef) -> Result<RecordBatch> {
         let whole = match self {
             TableRows::Whole(batch) => return Ok(batch.clone()),
-            TableRows::Stored(rows) => concat_batches(schema, &rows.batches().collect::<Result<Vec<_>>>()?)?,
+            TableRows::Stored(rows) => compact(&concat_batches(schema, &rows.batches().collect::<Result<Vec<_>>>()?)?)?,
         };
         *self = TableRows::Whole(whole.clone());
         Ok(whole)
