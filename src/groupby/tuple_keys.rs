@@ -37,6 +37,28 @@ impl TupleKeys {
         TupleKeys { columns, tuples: Vec::new(), places, numbers, packed: Vec::new() }
     }
 
+    /// Takes the tuple of each row as a group of its own.
+    pub(super) fn append(&mut self, keys: &[ArrayRef]) -> Result<()> {
+        self.number(keys)?;
+        let rows = keys.first().map_or(0, |key| key.len());
+        self.tuples.reserve(rows * self.numbers.len());
+        for row in 0..rows {
+            self.tuples.extend(self.numbers.iter().map(|numbers| numbers[row]));
+        }
+        Ok(())
+    }
+
+    /// Numbers the values of each column.
+    fn number(&mut self, keys: &[ArrayRef]) -> Result<()> {
+        if keys.len() != self.columns.len() {
+            return Err(Error::internal(format!("{} key columns for an index of {}", keys.len(), self.columns.len())));
+        }
+        for ((column, numbers), key) in self.columns.iter_mut().zip(&mut self.numbers).zip(keys) {
+            column.intern(std::slice::from_ref(key), numbers)?;
+        }
+        Ok(())
+    }
+
     /// Brings the places into the form that suits the sizes of the columns now.
     fn lay_out(&mut self) {
         let Places::Array { shifts, .. } = &self.places else { return };
@@ -124,12 +146,7 @@ fn pack(packed: u64, number: u32, width: usize) -> u64 {
 
 impl GroupKeys for TupleKeys {
     fn intern(&mut self, keys: &[ArrayRef], ids: &mut Vec<u32>) -> Result<()> {
-        if keys.len() != self.columns.len() {
-            return Err(Error::internal(format!("{} key columns for an index of {}", keys.len(), self.columns.len())));
-        }
-        for ((column, numbers), key) in self.columns.iter_mut().zip(&mut self.numbers).zip(keys) {
-            column.intern(std::slice::from_ref(key), numbers)?;
-        }
+        self.number(keys)?;
         self.lay_out();
         let rows = keys.first().map_or(0, |key| key.len());
         self.packed.resize(rows, 0);
@@ -156,7 +173,7 @@ impl GroupKeys for TupleKeys {
         Ok(columns)
     }
 
-    fn head(&self, _: u32) -> u128 {
+    fn head(&self, _: u32, _: usize) -> u128 {
         0
     }
 
