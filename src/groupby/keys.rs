@@ -37,7 +37,7 @@ pub trait GroupKeys: Send + Sync {
     /// largest. Of a text, what stands behind `skip` bytes that all have in common. Not asked of several columns.
     fn head(&self, group: u32, skip: usize) -> u128;
 
-    /// What tells keys with the same head apart: of a text, all of it.
+    /// What tells keys with the same head apart: of a text that is longer than its head, all of it.
     fn tail(&self, _group: u32) -> &[u8] {
         &[]
     }

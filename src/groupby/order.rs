@@ -128,7 +128,8 @@ impl<'a> Heads<'a> {
     #[inline(always)]
     fn compare(&self, a: &Entry, b: &Entry) -> Ordering {
         a.head.cmp(&b.head).then_with(|| match &self.packing {
-            None if !self.long => Ordering::Equal,
+            // A head that holds all of a text says so.
+            None if !self.long || a.head.1 as u8 <= HEAD_BYTES as u8 => Ordering::Equal,
             None => self.tail(a).cmp(self.tail(b)),
             Some(packing) => packing.compare_rest(a, b),
         })
