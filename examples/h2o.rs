@@ -8,7 +8,7 @@
 
 #[allow(dead_code, reason = "shared with the other generator")]
 #[path = "generate/random.rs"]
-mod random;
+pub(crate) mod random;
 
 use random::Random;
 use std::fs::{self, File};

@@ -9,13 +9,12 @@ mod flights;
 mod h2o;
 #[path = "../examples/generate/network.rs"]
 mod network;
-#[path = "../examples/generate/random.rs"]
-mod random;
 
 mod common;
 
 use files::{Format, Order, write_file, write_text};
 use flights::{Facts, HEADER, YEARS};
+use h2o::random;
 use network::Network;
 use outcrop::memory::ByteSize;
 use outcrop::{DataFrame, Runner, scan_csv};

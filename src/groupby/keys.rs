@@ -48,8 +48,8 @@ pub trait GroupKeys: Send + Sync {
         0
     }
 
-    /// Of several columns: the index of each, and the groups as tuples of their numbers.
-    fn columns(&self) -> Option<(&[Box<dyn GroupKeys>], &[u32])> {
+    /// The keys of several columns.
+    fn tuples(&self) -> Option<Tuples<'_>> {
         None
     }
 
@@ -58,6 +58,15 @@ pub trait GroupKeys: Send + Sync {
 
     /// Bytes held on the heap.
     fn bytes_held(&self) -> usize;
+}
+
+/// Groups of several columns.
+#[derive(Clone, Copy)]
+pub struct Tuples<'a> {
+    /// The index of each column.
+    pub columns: &'a [Box<dyn GroupKeys>],
+    /// Group after group, the number of its key in each column.
+    pub numbers: &'a [u32],
 }
 
 /// The index suited to keys of types `types`.

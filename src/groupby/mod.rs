@@ -23,7 +23,7 @@ mod text_keys;
 mod tuple_keys;
 
 pub(crate) use crate::aggregate::fixed::normalise_floats;
-pub use keys::{GroupKeys, keys_for};
+pub use keys::{GroupKeys, Tuples, keys_for};
 pub(crate) use order::{Entry, GroupOrder};
 pub(crate) use rows::RowTable;
 pub use table::GroupTable;

@@ -76,7 +76,7 @@ struct Codes {
 
 impl<'a> Heads<'a> {
     fn of(indices: Vec<&'a dyn GroupKeys>) -> Self {
-        let width = indices.first().and_then(|index| index.columns()).map(|(columns, _)| columns.len());
+        let width = indices.first().and_then(|index| index.tuples()).map(|tuples| tuples.columns.len());
         let packing = width.map(|width| Packing::of(width, &indices));
         let mut prefix = None;
         let longest = indices.iter().map(|index| index.shorten_prefix(&mut prefix)).max().unwrap_or(0);
@@ -142,9 +142,9 @@ impl<'a> Heads<'a> {
 
 impl<'a> Packing<'a> {
     fn of(width: usize, indices: &[&'a dyn GroupKeys]) -> Self {
-        let tuples = indices.iter().filter_map(|index| index.columns()).map(|(_, tuples)| tuples).collect();
+        let tuples = indices.iter().filter_map(|index| index.tuples()).map(|tuples| tuples.numbers).collect();
         let column = |column: usize| -> Heads<'a> {
-            let column_of = |index: &&'a dyn GroupKeys| index.columns().map(|(columns, _)| &*columns[column]);
+            let column_of = |index: &&'a dyn GroupKeys| index.tuples().map(|tuples| &*tuples.columns[column]);
             Heads::of(indices.iter().filter_map(column_of).collect())
         };
         let heads: Vec<Heads<'a>> = (0..width).map(column).collect();
@@ -199,15 +199,13 @@ impl<'a> GroupOrder<'a> {
 
     /// Bytes that sorting the groups of a table takes besides it.
     pub(crate) fn bytes_to_sort(table: &GroupTable) -> usize {
-        let of_index = |index: &dyn GroupKeys| {
-            // The codes of a column, and for the time being its heads and what ranks them.
-            let codes = |column: &Box<dyn GroupKeys>| {
-                column.len() * (size_of::<u64>() + size_of::<u128>() + size_of::<Entry>())
-            };
-            index.columns().map_or(0, |(columns, _)| columns.iter().map(codes).sum())
+        let keys = |index: &dyn GroupKeys| {
+            index.tuples().map_or(0, |tuples| tuples.columns.iter().map(|column| column.len()).sum::<usize>())
         };
+        // The codes of a column, and for the time being its heads and what ranks them.
+        let codes = table.index().map_or(0, keys) * (size_of::<u64>() + size_of::<u128>() + size_of::<Entry>());
         // An entry each, and a little for buckets that grow and the one being sorted.
-        table.groups() * size_of::<Entry>() * 4 / 3 + table.index().map_or(0, of_index)
+        table.groups() * size_of::<Entry>() * 4 / 3 + codes
     }
 
     /// How many groups of `other`, or rows, have a key of `one`.

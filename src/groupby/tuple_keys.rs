@@ -4,7 +4,7 @@
 //! table. (Rows encoded into byte strings, the usual way, cost several times the work and the memory of a tuple.)
 
 use super::integer_index::{HASHER, slots_allowed};
-use super::keys::{ABSENT, GroupKeys, next_id};
+use super::keys::{ABSENT, GroupKeys, Tuples, next_id};
 use crate::error::{Error, Result};
 use arrow::array::ArrayRef;
 use hashbrown::HashTable;
@@ -185,8 +185,8 @@ impl GroupKeys for TupleKeys {
         self.tuples.shrink_to_fit();
     }
 
-    fn columns(&self) -> Option<(&[Box<dyn GroupKeys>], &[u32])> {
-        Some((&self.columns, &self.tuples))
+    fn tuples(&self) -> Option<Tuples<'_>> {
+        Some(Tuples { columns: &self.columns, numbers: &self.tuples })
     }
 
     fn bytes_held(&self) -> usize {
