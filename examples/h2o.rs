@@ -8,7 +8,7 @@
 
 #[allow(dead_code, reason = "shared with the other generator")]
 #[path = "generate/random.rs"]
-mod random;
+pub(crate) mod random;
 
 use random::Random;
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: h2o FOLDER [--rows 10000000] [--groups 100] [--seed 1] [--join]";
 
-struct Arguments {
+pub(crate) struct Arguments {
     folder: PathBuf,
     rows: u32,
     groups: u32,
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
+pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
     let mut arguments = Arguments { folder: PathBuf::new(), rows: 10_000_000, groups: 100, seed: 1, join: false };
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -55,7 +55,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
     (!arguments.folder.as_os_str().is_empty()).then_some(arguments)
 }
 
-fn run(arguments: &Arguments) -> io::Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> io::Result<()> {
     fs::create_dir_all(&arguments.folder)?;
     write(&arguments.folder.join("G1.csv"), |out| write_groups(arguments, out))?;
     if arguments.join {

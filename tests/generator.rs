@@ -4,14 +4,20 @@
 mod files;
 #[path = "../examples/generate/flights.rs"]
 mod flights;
+#[allow(dead_code, reason = "its command line is not tested")]
+#[path = "../examples/h2o.rs"]
+mod h2o;
 #[path = "../examples/generate/network.rs"]
 mod network;
-#[path = "../examples/generate/random.rs"]
-mod random;
+
+mod common;
 
 use files::{Format, Order, write_file, write_text};
 use flights::{Facts, HEADER, YEARS};
+use h2o::random;
 use network::Network;
+use outcrop::memory::ByteSize;
+use outcrop::{DataFrame, Runner, scan_csv};
 use std::io::Read;
 
 fn text(year: u32, rows: u64) -> (Facts, Vec<u8>) {
@@ -119,4 +125,42 @@ fn every_format_holds_the_same_text_and_leaves_no_unfinished_file() {
         assert!(text == plain, "{name}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
+}
+
+#[test]
+fn the_h2o_tables_never_change_and_are_grouped_alike_in_scarce_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let arguments = ["--rows", "20000", "--groups", "10", "--join"].map(str::to_owned);
+    let words = std::iter::once(folder.display().to_string()).chain(arguments);
+    h2o::run(&h2o::parse(words).unwrap()).unwrap();
+    let sums = ["G1", "J1_x", "J1_small", "J1_medium", "J1_big"]
+        .map(|name| checksum(&std::fs::read(folder.join(format!("{name}.csv"))).unwrap()));
+    let known = [
+        5_032_346_089_891_895_198,
+        9_363_439_875_047_731_739,
+        13_333_258_496_480_695_176,
+        15_045_702_859_616_655_757,
+        182_639_668_454_789_736,
+    ];
+    assert_eq!(sums, known, "the files changed");
+    let table = scan_csv(folder.join("G1.csv")).unwrap();
+    let questions = [
+        "sum(v1) as v1 by id1, id2",
+        "sum(v1) as v1, mean(v3) as v3 by id3",
+        "max(v1) - min(v2) as range by id3",
+        "sum(v3) as v3, count(*) as count by id1, id2, id3, id4, id5, id6",
+        "* sort v3 desc, id3",
+        "* sort v3 desc, id3 limit 5000",
+    ];
+    for question in questions {
+        let ask = |memory: u64| {
+            let runner = Runner::new().threads(2).memory(ByteSize(memory));
+            runner.run::<_, DataFrame>(table.ask(question).unwrap()).unwrap()
+        };
+        let (ample, scarce) = (ask(1 << 30), ask(600 << 10));
+        assert_eq!(ample.statistics.bytes_spilled, 0);
+        assert!(scarce.statistics.bytes_spilled > 0 || ample.value.rows() < 2500, "{question}");
+        assert_eq!(common::shown(&ample.value), common::shown(&scarce.value), "{question}");
+    }
 }

@@ -42,7 +42,7 @@ impl GroupKeys for FixedKeys {
         Ok(vec![self.key.decode(values, nulls)])
     }
 
-    fn head(&self, group: u32) -> u128 {
+    fn head(&self, group: u32, _: usize) -> u128 {
         self.index.head(group)
     }
 

@@ -40,21 +40,22 @@ pub trait GroupKeys: Send + Sync {
     fn emit(&self, groups: &[u32]) -> Result<Vec<ArrayRef>>;
 
     /// A number that does not descend where keys ascend, from one index to another of the same type too; null has the
-    /// largest. Not asked of several columns.
-    fn head(&self, group: u32) -> u128;
+    /// largest. Of a text, what stands behind `skip` bytes that all have in common. Not asked of several columns.
+    fn head(&self, group: u32, skip: usize) -> u128;
 
-    /// What tells keys with the same head apart.
+    /// What tells keys with the same head apart: of a text that is longer than its head, all of it.
     fn tail(&self, _group: u32) -> &[u8] {
         &[]
     }
 
-    /// Whether any tail is not empty.
-    fn has_tails(&self) -> bool {
-        false
+    /// Shortens `prefix` to what the texts have in common with it (the first one is taken where there is none), and
+    /// returns the length of the longest; 0 where keys are no texts.
+    fn shorten_prefix(&self, _prefix: &mut Option<Vec<u8>>) -> usize {
+        0
     }
 
-    /// Of several columns: the index of each, and the groups as tuples of their numbers.
-    fn columns(&self) -> Option<(&[Box<dyn GroupKeys>], &[u32])> {
+    /// The keys of several columns.
+    fn tuples(&self) -> Option<Tuples<'_>> {
         None
     }
 
@@ -63,6 +64,15 @@ pub trait GroupKeys: Send + Sync {
 
     /// Bytes held on the heap.
     fn bytes_held(&self) -> usize;
+}
+
+/// Groups of several columns.
+#[derive(Clone, Copy)]
+pub struct Tuples<'a> {
+    /// The index of each column.
+    pub columns: &'a [Box<dyn GroupKeys>],
+    /// Group after group, the number of its key in each column.
+    pub numbers: &'a [u32],
 }
 
 /// The index suited to keys of types `types`.
@@ -136,7 +146,7 @@ impl GroupKeys for NullKeys {
         Ok(vec![Arc::new(NullArray::new(groups.len()))])
     }
 
-    fn head(&self, _: u32) -> u128 {
+    fn head(&self, _: u32, _: usize) -> u128 {
         NULL_HEAD
     }
 

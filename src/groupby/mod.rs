@@ -9,11 +9,13 @@
 //! **Invariants.** A group number never changes; null is a group, NaN is one group, −0.0 and 0.0 are one; hashing is
 //! seeded the same in every run; results leave in ascending order of the keys, so no answer depends on who came first.
 
+mod array_keys;
 mod code_numbers;
 mod fixed_keys;
 mod integer_index;
 mod keys;
 mod order;
+mod rows;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ mod text_keys;
 mod tuple_keys;
 
 pub(crate) use crate::aggregate::fixed::normalise_floats;
-pub use keys::{ABSENT, GroupKeys, keys_for};
+pub use keys::{ABSENT, GroupKeys, Tuples, keys_for};
 pub(crate) use order::{Entry, GroupOrder};
+pub(crate) use rows::RowTable;
 pub use table::GroupTable;

@@ -7,13 +7,39 @@
 use super::keys::GroupKeys;
 use super::table::GroupTable;
 use crate::aggregate::GroupStates;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use arrow::array::ArrayRef;
 use arrow::compute::interleave;
 use std::cmp::Ordering;
 
 /// The head of the null key, above all others.
 pub(super) const NULL_HEAD: u128 = u128::MAX;
+/// Bytes of a text that its head holds, before its length.
+const HEAD_BYTES: usize = 15;
+
+/// The head of a text, of what stands behind `skip` bytes. (No byte of UTF-8 is 255, so it is not that of null.)
+#[inline]
+pub(super) fn text_head(text: &[u8], skip: usize) -> u128 {
+    let text = text.get(skip..).unwrap_or_default();
+    let mut bytes = [0; HEAD_BYTES + 1];
+    let known = text.len().min(HEAD_BYTES);
+    bytes[..known].copy_from_slice(&text[..known]);
+    bytes[HEAD_BYTES] = text.len().min(HEAD_BYTES + 1) as u8;
+    u128::from_be_bytes(bytes)
+}
+
+/// Shortens `prefix` to what it has in common with all texts; the length of the longest.
+pub(super) fn shorten_prefix<'a>(prefix: &mut Option<Vec<u8>>, texts: impl Iterator<Item = &'a [u8]>) -> usize {
+    let mut longest = 0;
+    for text in texts {
+        let prefix = prefix.get_or_insert_with(|| text.to_vec());
+        if !text.starts_with(prefix) {
+            prefix.truncate(prefix.iter().zip(text).take_while(|(ours, theirs)| ours == theirs).count());
+        }
+        longest = longest.max(text.len());
+    }
+    longest
+}
 
 /// A group of a table, with its head in two halves.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +54,9 @@ struct Heads<'a> {
     indices: Vec<&'a dyn GroupKeys>,
     /// Of several columns.
     packing: Option<Packing<'a>>,
+    /// Of texts: how many bytes all begin with alike, and whether any is longer than its head behind them.
+    skip: usize,
+    long: bool,
 }
 
 /// How tuples are made heads.
@@ -47,19 +76,23 @@ struct Codes {
 
 impl<'a> Heads<'a> {
     fn of(indices: Vec<&'a dyn GroupKeys>) -> Self {
-        let width = indices.first().and_then(|index| index.columns()).map(|(columns, _)| columns.len());
+        let width = indices.first().and_then(|index| index.tuples()).map(|tuples| tuples.columns.len());
         let packing = width.map(|width| Packing::of(width, &indices));
-        Heads { indices, packing }
+        let mut prefix = None;
+        let longest = indices.iter().map(|index| index.shorten_prefix(&mut prefix)).max().unwrap_or(0);
+        let skip = prefix.filter(|_| longest > HEAD_BYTES).map_or(0, |prefix| prefix.len());
+        Heads { indices, packing, skip, long: longest > skip + HEAD_BYTES }
     }
 
     /// Numbers that ascend with the keys: how far each is above the least, if that is little enough.
     fn codes(&self) -> Codes {
-        let heads = |index: &&'a dyn GroupKeys| (0..index.len() as u32).map(|group| index.head(group)).collect();
+        let heads =
+            |index: &&'a dyn GroupKeys| (0..index.len() as u32).map(|group| index.head(group, self.skip)).collect();
         let heads: Vec<Vec<u128>> = self.indices.iter().map(heads).collect();
         let known = || heads.iter().flatten().filter(|head| **head != NULL_HEAD);
         let least = known().min().copied().unwrap_or(0);
         let range = known().max().map_or(0, |most| most - least);
-        if self.indices.iter().any(|index| index.has_tails()) || range >= 1 << 63 {
+        if range >= 1 << 63 {
             return self.ranks();
         }
         let null = range as u64 + 1;
@@ -85,7 +118,7 @@ impl<'a> Heads<'a> {
     #[inline(always)]
     fn entry(&self, index: usize, group: usize) -> Entry {
         let head = match &self.packing {
-            None => self.indices[index].head(group as u32),
+            None => self.indices[index].head(group as u32, self.skip),
             Some(packing) => packing.head(index, group),
         };
         Entry { head: ((head >> 64) as u64, head as u64), table: index as u32, group: group as u32 }
@@ -95,6 +128,8 @@ impl<'a> Heads<'a> {
     #[inline(always)]
     fn compare(&self, a: &Entry, b: &Entry) -> Ordering {
         a.head.cmp(&b.head).then_with(|| match &self.packing {
+            // A head that holds all of a text says so.
+            None if !self.long || a.head.1 as u8 <= HEAD_BYTES as u8 => Ordering::Equal,
             None => self.tail(a).cmp(self.tail(b)),
             Some(packing) => packing.compare_rest(a, b),
         })
@@ -107,9 +142,9 @@ impl<'a> Heads<'a> {
 
 impl<'a> Packing<'a> {
     fn of(width: usize, indices: &[&'a dyn GroupKeys]) -> Self {
-        let tuples = indices.iter().filter_map(|index| index.columns()).map(|(_, tuples)| tuples).collect();
+        let tuples = indices.iter().filter_map(|index| index.tuples()).map(|tuples| tuples.numbers).collect();
         let column = |column: usize| -> Heads<'a> {
-            let column_of = |index: &&'a dyn GroupKeys| index.columns().map(|(columns, _)| &*columns[column]);
+            let column_of = |index: &&'a dyn GroupKeys| index.tuples().map(|tuples| &*tuples.columns[column]);
             Heads::of(indices.iter().filter_map(column_of).collect())
         };
         let heads: Vec<Heads<'a>> = (0..width).map(column).collect();
@@ -164,25 +199,27 @@ impl<'a> GroupOrder<'a> {
 
     /// Bytes that sorting the groups of a table takes besides it.
     pub(crate) fn bytes_to_sort(table: &GroupTable) -> usize {
-        let of_index = |index: &dyn GroupKeys| {
-            // The codes of a column, and for the time being its heads and what ranks them.
-            let codes = |column: &Box<dyn GroupKeys>| {
-                column.len() * (size_of::<u64>() + size_of::<u128>() + size_of::<Entry>())
-            };
-            index.columns().map_or(0, |(columns, _)| columns.iter().map(codes).sum())
+        let keys = |index: &dyn GroupKeys| {
+            index.tuples().map_or(0, |tuples| tuples.columns.iter().map(|column| column.len()).sum::<usize>())
         };
+        // The codes of a column, and for the time being its heads and what ranks them.
+        let codes = table.index().map_or(0, keys) * (size_of::<u64>() + size_of::<u128>() + size_of::<Entry>());
         // An entry each, and a little for buckets that grow and the one being sorted.
-        table.groups() * size_of::<Entry>() * 4 / 3 + table.index().map_or(0, of_index)
+        table.groups() * size_of::<Entry>() * 4 / 3 + codes
     }
 
-    /// How many keys two tables have in common.
-    pub(crate) fn common_keys(one: &GroupTable, other: &GroupTable) -> usize {
+    /// How many groups of `other`, or rows, have a key of `one`.
+    pub(crate) fn known_keys(one: &GroupTable, other: &GroupTable) -> usize {
         let heads = Heads::of([one, other].into_iter().filter_map(GroupTable::index).collect());
         let entries = |at: usize| (0..heads.indices[at].len()).map(move |group| (at, group));
         let all = (0..heads.indices.len()).flat_map(entries);
         let mut all: Vec<Entry> = all.map(|(at, group)| heads.entry(at, group)).collect();
         all.sort_unstable_by(|a, b| heads.compare(a, b));
-        all.windows(2).filter(|pair| heads.compare(&pair[0], &pair[1]).is_eq()).count()
+        let known = |same: &[Entry]| {
+            let of_other = same.iter().filter(|entry| entry.table == 1).count();
+            if of_other < same.len() { of_other } else { 0 }
+        };
+        all.chunk_by(|a, b| heads.compare(a, b).is_eq()).map(known).sum()
     }
 
     /// A group of a table.
@@ -202,50 +239,48 @@ impl<'a> GroupOrder<'a> {
     /// `Internal` when a key cannot be given back.
     pub(crate) fn gather(&self, entries: &[Entry]) -> Result<Gathered> {
         let mut from: Vec<Vec<u32>> = vec![Vec::new(); self.tables.len()];
-        let mut into = from.clone();
-        // Of each key, one of its groups: the table, and which of the groups taken from there.
-        let mut firsts: Vec<(usize, usize)> = Vec::with_capacity(entries.len());
+        let (mut into, mut first) = (from.clone(), from.clone());
+        // Of each key, one of its groups: the table, and which of the first ones there.
+        let mut places: Vec<(usize, usize)> = Vec::with_capacity(entries.len());
         for (at, entry) in entries.iter().enumerate() {
             let table = entry.table as usize;
             if at == 0 || self.compare(&entries[at - 1], entry).is_ne() {
-                firsts.push((table, from[table].len()));
+                places.push((table, first[table].len()));
+                first[table].push(entry.group);
             }
             from[table].push(entry.group);
-            into[table].push(firsts.len() as u32 - 1);
+            into[table].push(places.len() as u32 - 1);
         }
-        let groups = firsts.len();
-        let mut taken: Vec<usize> = (0..self.tables.len()).filter(|table| !from[*table].is_empty()).collect();
-        if taken.is_empty() && !self.tables.is_empty() {
-            taken.push(0);
-        }
-        let emitted = taken.iter().map(|table| self.heads.indices[*table].emit(&from[*table]));
-        let keys = put_together(emitted.collect::<Result<_>>()?, &taken, &firsts)?;
-        let states = self.tables.first().map_or(Ok(Vec::new()), GroupTable::empty_states);
-        let mut states: Vec<Box<dyn GroupStates>> = states?;
-        for (at, states) in states.iter_mut().enumerate() {
-            states.grow(groups);
-            for &table in &taken {
-                states.merge_some(self.tables[table].states(at)?, &from[table], &into[table])?;
-            }
+        let groups = places.len();
+        let keys = self.emit(&first, places)?;
+        let mut states = self.tables.first().map_or(Ok(Vec::new()), GroupTable::empty_states)?;
+        states.iter_mut().for_each(|states| states.grow(groups));
+        for (table, (from, into)) in
+            self.tables.iter().zip(from.iter().zip(&into)).filter(|(_, (from, _))| !from.is_empty())
+        {
+            table.merge_into(&mut states, from, into)?;
         }
         Ok(Gathered { keys, states, groups })
     }
-}
 
-/// The keys in order, of those emitted by the tables `taken`.
-fn put_together(emitted: Vec<Vec<ArrayRef>>, taken: &[usize], firsts: &[(usize, usize)]) -> Result<Vec<ArrayRef>> {
-    if let [_] = taken {
-        // All of them are first: a table has no key twice.
-        return emitted.into_iter().next().ok_or_else(|| Error::internal("no keys"));
+    /// The keys of groups of some tables, put in order: each by its table and which of the groups there.
+    fn emit(&self, groups: &[Vec<u32>], mut places: Vec<(usize, usize)>) -> Result<Vec<ArrayRef>> {
+        let mut taken: Vec<usize> = (0..groups.len()).filter(|table| !groups[*table].is_empty()).collect();
+        if taken.is_empty() && !groups.is_empty() {
+            taken.push(0);
+        }
+        let emit = |table: &usize| self.heads.indices[*table].emit(&groups[*table]);
+        let mut emitted = taken.iter().map(emit).collect::<Result<Vec<_>>>()?;
+        if emitted.len() <= 1 {
+            return Ok(emitted.pop().unwrap_or_default());
+        }
+        places.iter_mut().for_each(|(table, _)| *table = taken.partition_point(|taken| taken < table));
+        let column = |column: usize| -> Result<ArrayRef> {
+            let parts: Vec<_> = emitted.iter().map(|keys| keys[column].as_ref()).collect();
+            Ok(interleave(&parts, &places)?)
+        };
+        (0..emitted[0].len()).map(column).collect()
     }
-    let place = |(table, at): &(usize, usize)| (taken.partition_point(|taken| taken < table), *at);
-    let places: Vec<(usize, usize)> = firsts.iter().map(place).collect();
-    let width = emitted.first().map_or(0, Vec::len);
-    let column = |column: usize| -> Result<ArrayRef> {
-        let parts: Vec<_> = emitted.iter().map(|keys| keys[column].as_ref()).collect();
-        Ok(interleave(&parts, &places)?)
-    };
-    (0..width).map(column).collect()
 }
 
 /// Some groups in the order of their keys.

@@ -5,8 +5,8 @@ use super::order::{Entry, GroupOrder};
 use crate::aggregate::{Aggregate, GroupIds, GroupStates, Rows};
 use crate::batch::{Mask, RowOrigin};
 use crate::error::{Error, Result};
-use arrow::array::{ArrayRef, BooleanArray};
-use arrow::compute::filter;
+use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
+use arrow::compute::{filter, take};
 use arrow::datatypes::DataType;
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ pub struct GroupTable {
     keys: Option<Box<dyn GroupKeys>>,
     states: Vec<Box<dyn GroupStates>>,
     aggregates: Vec<(Arc<dyn Aggregate>, Vec<DataType>)>,
+    /// Of rows that are kept as they came, in place of states: the arguments of each aggregate, one row a group.
+    arguments: Option<Vec<Vec<ArrayRef>>>,
     /// Scratch: the groups of a batch.
     ids: Vec<u32>,
 }
@@ -27,7 +29,7 @@ impl GroupTable {
     /// `Type` or `Unsupported` when a type fits neither keys nor the aggregate.
     pub fn new(key_types: &[DataType], aggregates: Vec<(Arc<dyn Aggregate>, Vec<DataType>)>) -> Result<Self> {
         let keys = if key_types.is_empty() { None } else { Some(keys_for(key_types)?) };
-        let mut table = GroupTable { keys, states: Vec::new(), aggregates, ids: Vec::new() };
+        let mut table = GroupTable { keys, states: Vec::new(), aggregates, arguments: None, ids: Vec::new() };
         table.states = table.empty_states()?;
         table.grow();
         Ok(table)
@@ -43,9 +45,30 @@ impl GroupTable {
         self.keys.as_deref()
     }
 
-    /// The states of one aggregate.
-    pub(super) fn states(&self, aggregate: usize) -> Result<&dyn GroupStates> {
-        self.states.get(aggregate).map(|states| &**states).ok_or_else(|| Error::internal("tables of different queries"))
+    /// A table whose groups are rows with these keys, which may repeat, and these arguments of aggregates to which the
+    /// identities of rows are nothing. Sealed.
+    pub(super) fn of_rows(
+        keys: Box<dyn GroupKeys>,
+        arguments: Vec<Vec<ArrayRef>>,
+        aggregates: Vec<(Arc<dyn Aggregate>, Vec<DataType>)>,
+    ) -> Result<Self> {
+        Ok(GroupTable { keys: Some(keys), states: Vec::new(), aggregates, arguments: Some(arguments), ids: Vec::new() })
+    }
+
+    /// Adds group `from[i]` to group `into[i]` of the states of other groups, which are those of the same aggregates.
+    pub(super) fn merge_into(&self, states: &mut [Box<dyn GroupStates>], from: &[u32], into: &[u32]) -> Result<()> {
+        let Some(arguments) = &self.arguments else {
+            let pairs = states.iter_mut().zip(&self.states);
+            return pairs.into_iter().try_for_each(|(states, ours)| states.merge_some(&**ours, from, into));
+        };
+        let (rows, origin) = (UInt32Array::from(from.to_vec()), RowOrigin::consecutive(0));
+        let groups = Rows { groups: GroupIds::Each(into), mask: None, origin: &origin };
+        for (states, arguments) in states.iter_mut().zip(arguments) {
+            let arguments =
+                arguments.iter().map(|argument| Ok(take(argument, &rows, None)?)).collect::<Result<Vec<_>>>()?;
+            states.update(&arguments, &groups)?;
+        }
+        Ok(())
     }
 
     /// States of no group, one an aggregate.
@@ -125,7 +148,7 @@ impl GroupTable {
 
     /// Absorbs another table, which may be sealed.
     pub(crate) fn absorb(&mut self, other: &GroupTable) -> Result<()> {
-        if self.states.len() != other.states.len() || self.keys.is_some() != other.keys.is_some() {
+        if self.aggregates.len() != other.aggregates.len() || self.keys.is_some() != other.keys.is_some() {
             return Err(Error::internal("merged group tables of different queries"));
         }
         match (&mut self.keys, &other.keys) {
@@ -133,6 +156,9 @@ impl GroupTable {
             _ => self.ids = vec![0],
         }
         self.grow();
+        if other.arguments.is_some() {
+            return other.merge_into(&mut self.states, &all(other.groups()), &self.ids);
+        }
         let pairs = self.states.iter_mut().zip(&other.states);
         pairs.into_iter().try_for_each(|(states, theirs)| states.merge(&**theirs, &self.ids))
     }
@@ -182,6 +208,7 @@ impl GroupTable {
         self.keys.as_ref().map_or(0, |keys| keys.bytes_held())
             + self.ids.capacity() * size_of::<u32>()
             + self.states.iter().map(|states| states.bytes_held()).sum::<usize>()
+            + self.arguments.iter().flatten().flatten().map(|argument| argument.get_array_memory_size()).sum::<usize>()
     }
 }
 

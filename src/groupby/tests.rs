@@ -1,6 +1,6 @@
 //! Tables against a naive map, over every key type, cut and merged in every way.
 
-use super::GroupTable;
+use super::{GroupOrder, GroupTable, RowTable};
 use crate::aggregate::{Aggregate, find};
 use crate::batch::RowOrigin;
 use crate::error::ErrorKind;
@@ -264,4 +264,46 @@ fn what_was_interned_is_found_and_nothing_else_is() {
 
 fn shown_key(keys: &[ArrayRef], row: usize) -> Vec<(bool, i128, Vec<u8>)> {
     keys.iter().map(|column| key(&crate::batch::coded::plain(column).unwrap(), row)).collect()
+}
+
+/// All groups of some tables, in order.
+fn gathered(tables: &[GroupTable]) -> Keyed {
+    let order = GroupOrder::of(tables);
+    let groups = |(table, of): (usize, &GroupTable)| (0..of.groups()).map(move |group| (table, group));
+    let mut entries: Vec<_> =
+        tables.iter().enumerate().flat_map(groups).map(|(table, group)| order.entry(table, group)).collect();
+    entries.sort_unstable_by(|a, b| order.compare(a, b));
+    keyed(&order.gather(&entries).unwrap().finish().unwrap())
+}
+
+#[test]
+fn groups_of_tables_and_of_rows_that_wait_meet_in_the_order_of_their_keys() {
+    const ROWS: usize = 900;
+    let columns = columns(ROWS);
+    let shared = |start: &str| -> ArrayRef {
+        let text = |row: usize| format!("{start}{:1$}", random(row, 11) % 300, random(row, 12) as usize % 25);
+        Arc::new((0..ROWS).map(|row| (row % 50 > 0).then(|| text(row))).collect::<StringViewArray>())
+    };
+    let mut choices: Vec<Vec<ArrayRef>> = columns.iter().map(|column| vec![Arc::clone(column)]).collect();
+    choices.extend([vec![shared("a beginning that all have in common ")], vec![shared("short ")]]);
+    for choice in [[1, 2].as_slice(), &[7, 5], &[8, 5, 8], &[6, 8, 0, 3, 5, 8]] {
+        choices.push(choice.iter().map(|place| Arc::clone(&columns[*place])).collect());
+    }
+    for keys in choices {
+        let types: Vec<DataType> = keys.iter().map(|column| column.data_type().clone()).collect();
+        let mut waiting = RowTable::new(&types, aggregates()).unwrap();
+        for start in (300..700).step_by(50) {
+            let values = values(ROWS).slice(start, 50);
+            let slices: Vec<ArrayRef> = keys.iter().map(|key| key.slice(start, 50)).collect();
+            waiting.append(&slices, &[vec![], vec![values]], 50).unwrap();
+        }
+        let mut sealed = table(&keys, None, 0, 300, 70);
+        sealed.seal();
+        let tables = [sealed, waiting.into_table().unwrap(), table(&keys, None, 700, ROWS, 300)];
+        let right = expected(&keys, ROWS, None);
+        assert_eq!(gathered(&tables), right, "{types:?}");
+        let mut one = GroupTable::new(&types, aggregates()).unwrap();
+        tables.iter().for_each(|table| one.absorb(table).unwrap());
+        assert_eq!(keyed(&one.finish().unwrap()), right, "{types:?}, put together");
+    }
 }

@@ -3,7 +3,7 @@
 use super::code_numbers::CodeNumbers;
 use super::integer_index::HASHER;
 use super::keys::{ABSENT, GroupKeys, next_id, single};
-use super::order::NULL_HEAD;
+use super::order::{NULL_HEAD, shorten_prefix, text_head};
 use crate::batch::coded::Coded;
 use crate::error::{Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, StringViewBuilder};
@@ -14,8 +14,6 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 const INLINE_BYTES: u32 = 12;
-/// Bytes of a text that its head holds, before its length.
-const HEAD_BYTES: usize = 15;
 
 /// A text of up to 12 bytes as Arrow's view of it (length, bytes, zeros), or of a longer one the length and, in the
 /// upper half, its place in [`TextKeys::long_texts`].
@@ -243,33 +241,40 @@ impl GroupKeys for TextKeys {
         Ok(vec![Arc::new(texts.finish())])
     }
 
-    fn head(&self, group: u32) -> u128 {
+    fn head(&self, group: u32, skip: usize) -> u128 {
         let view = self.views[group as usize];
         if self.null == Some(group) {
             return NULL_HEAD;
         }
         match view.length() {
             // The view holds the text behind its length, and zeros behind that.
-            length @ 0..=INLINE_BYTES => (view.bits() >> 32).swap_bytes() | u128::from(length),
-            length => {
-                let mut bytes = [0; 16];
-                let known = HEAD_BYTES.min(length as usize);
-                bytes[..known].copy_from_slice(&long_text(&self.long_texts, view).as_bytes()[..known]);
-                u128::from_be_bytes(bytes) | u128::from(length.min(HEAD_BYTES as u32 + 1))
+            length @ 0..=INLINE_BYTES => {
+                let text = view.bits() >> 32 >> (8 * skip);
+                text.swap_bytes() | u128::from(length.saturating_sub(skip as u32))
             }
+            _ => text_head(long_text(&self.long_texts, view).as_bytes(), skip),
         }
     }
 
     fn tail(&self, group: u32) -> &[u8] {
         let view = self.views[group as usize];
-        if view.length() as usize <= HEAD_BYTES || self.null == Some(group) {
+        if view.length() <= INLINE_BYTES {
             return &[];
         }
-        &long_text(&self.long_texts, view).as_bytes()[HEAD_BYTES..]
+        long_text(&self.long_texts, view).as_bytes()
     }
 
-    fn has_tails(&self) -> bool {
-        true
+    fn shorten_prefix(&self, prefix: &mut Option<Vec<u8>>) -> usize {
+        let not_null = self.views.iter().enumerate().filter(|(group, _)| self.null != Some(*group as u32));
+        let lengths = not_null.map(|(_, view)| {
+            let inline = view.bits().to_le_bytes();
+            let text = match view.length() {
+                length @ 0..=INLINE_BYTES => &inline[4..4 + length as usize],
+                _ => long_text(&self.long_texts, *view).as_bytes(),
+            };
+            shorten_prefix(prefix, std::iter::once(text))
+        });
+        lengths.max().unwrap_or(0)
     }
 
     fn seal(&mut self) {

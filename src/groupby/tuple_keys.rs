@@ -4,7 +4,7 @@
 //! table. (Rows encoded into byte strings, the usual way, cost several times the work and the memory of a tuple.)
 
 use super::integer_index::{HASHER, slots_allowed};
-use super::keys::{ABSENT, GroupKeys, next_id};
+use super::keys::{ABSENT, GroupKeys, Tuples, next_id};
 use crate::error::{Error, Result};
 use arrow::array::ArrayRef;
 use hashbrown::HashTable;
@@ -35,6 +35,28 @@ impl TupleKeys {
         let numbers = columns.iter().map(|_| Vec::new()).collect();
         let places = Places::Array { slots: vec![ABSENT], shifts: vec![0; columns.len() + 1] };
         TupleKeys { columns, tuples: Vec::new(), places, numbers, packed: Vec::new() }
+    }
+
+    /// Takes the tuple of each row as a group of its own.
+    pub(super) fn append(&mut self, keys: &[ArrayRef]) -> Result<()> {
+        self.number(keys)?;
+        let rows = keys.first().map_or(0, |key| key.len());
+        self.tuples.reserve(rows * self.numbers.len());
+        for row in 0..rows {
+            self.tuples.extend(self.numbers.iter().map(|numbers| numbers[row]));
+        }
+        Ok(())
+    }
+
+    /// Numbers the values of each column.
+    fn number(&mut self, keys: &[ArrayRef]) -> Result<()> {
+        if keys.len() != self.columns.len() {
+            return Err(Error::internal(format!("{} key columns for an index of {}", keys.len(), self.columns.len())));
+        }
+        for ((column, numbers), key) in self.columns.iter_mut().zip(&mut self.numbers).zip(keys) {
+            column.intern(std::slice::from_ref(key), numbers)?;
+        }
+        Ok(())
     }
 
     /// Brings the places into the form that suits the sizes of the columns now.
@@ -124,12 +146,7 @@ fn pack(packed: u64, number: u32, width: usize) -> u64 {
 
 impl GroupKeys for TupleKeys {
     fn intern(&mut self, keys: &[ArrayRef], ids: &mut Vec<u32>) -> Result<()> {
-        if keys.len() != self.columns.len() {
-            return Err(Error::internal(format!("{} key columns for an index of {}", keys.len(), self.columns.len())));
-        }
-        for ((column, numbers), key) in self.columns.iter_mut().zip(&mut self.numbers).zip(keys) {
-            column.intern(std::slice::from_ref(key), numbers)?;
-        }
+        self.number(keys)?;
         self.lay_out();
         let rows = keys.first().map_or(0, |key| key.len());
         self.packed.resize(rows, 0);
@@ -190,7 +207,7 @@ impl GroupKeys for TupleKeys {
         Ok(columns)
     }
 
-    fn head(&self, _: u32) -> u128 {
+    fn head(&self, _: u32, _: usize) -> u128 {
         0
     }
 
@@ -202,8 +219,8 @@ impl GroupKeys for TupleKeys {
         self.tuples.shrink_to_fit();
     }
 
-    fn columns(&self) -> Option<(&[Box<dyn GroupKeys>], &[u32])> {
-        Some((&self.columns, &self.tuples))
+    fn tuples(&self) -> Option<Tuples<'_>> {
+        Some(Tuples { columns: &self.columns, numbers: &self.tuples })
     }
 
     fn bytes_held(&self) -> usize {

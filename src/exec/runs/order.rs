@@ -108,8 +108,26 @@ pub(in crate::exec) struct Keys {
 }
 
 impl Keys {
-    pub(in crate::exec) fn head(&self, row: usize) -> u128 {
-        self.heads[row]
+    /// What is kept to compare a row by first, but for `skip` bytes that all have in common.
+    #[inline(always)]
+    pub(in crate::exec) fn head_behind(&self, row: usize, skip: usize) -> u128 {
+        match &self.rows {
+            Some(rows) if skip > 0 => head(rows.row(row).as_ref().get(skip..).unwrap_or_default()),
+            _ => self.heads[row],
+        }
+    }
+
+    /// Shortens `prefix` to what all keys begin with (that of the first is taken where there is none); whether keys are
+    /// long enough for that to be of use.
+    pub(in crate::exec) fn shorten_prefix(&self, prefix: &mut Option<Vec<u8>>) -> bool {
+        let Some(rows) = &self.rows else { return false };
+        for row in rows {
+            let prefix = prefix.get_or_insert_with(|| row.as_ref().to_vec());
+            if !row.as_ref().starts_with(prefix) {
+                prefix.truncate(prefix.iter().zip(row.as_ref()).take_while(|(ours, theirs)| ours == theirs).count());
+            }
+        }
+        true
     }
 
     /// The order of a row and one of another batch, identities included where they count.

@@ -1,7 +1,7 @@
 //! Groups: a table of keys and states, and sorted runs of those that did not fit.
 
 use super::buckets::Buckets;
-use super::tables::{FULL_GROUPS, Shape, Tables};
+use super::tables::{FULL, Shape, Tables};
 use super::{Materialised, Room, Sink};
 use crate::aggregate::GroupStates;
 use crate::batch::Batch;
@@ -47,7 +47,7 @@ impl AggregateSink {
         let aggregates = columns.iter().map(typed).collect();
         let shape = Shape { key_types: types[..keys].to_vec(), aggregates };
         Ok(AggregateSink {
-            tables: Tables::new(&shape, FULL_GROUPS)?,
+            tables: Tables::new(&shape, FULL)?,
             order: Order::new(shape.key_types.iter().cloned().enumerate().map(|(at, of_type)| (at, of_type, false)))?,
             schema,
             columns,
@@ -72,8 +72,8 @@ impl AggregateSink {
 
     /// Writes the groups of this worker as a sorted run and begins anew.
     fn set_aside(&mut self) -> Result<()> {
-        let tables = std::mem::replace(&mut self.tables, Tables::new(&self.shape, FULL_GROUPS)?);
-        self.spill(&tables.into_tables(), &self.room.hands.alone())?;
+        let tables = std::mem::replace(&mut self.tables, Tables::new(&self.shape, FULL)?);
+        self.spill(&tables.into_tables()?, &self.room.hands.alone())?;
         self.reservation.resize(0)
     }
 
@@ -108,11 +108,10 @@ impl AggregateSink {
 
     /// The tables of all workers.
     fn take_tables(&mut self) -> Result<Vec<GroupTable>> {
-        let mut tables = std::mem::replace(&mut self.tables, Tables::new(&self.shape, FULL_GROUPS)?).into_tables();
+        let mut tables = std::mem::replace(&mut self.tables, Tables::new(&self.shape, FULL)?).into_tables()?;
         for (joined, _) in &mut self.joined {
-            tables.append(&mut std::mem::replace(joined, Tables::new(&self.shape, FULL_GROUPS)?).into_tables());
+            tables.append(&mut std::mem::replace(joined, Tables::new(&self.shape, FULL)?).into_tables()?);
         }
-        tables.retain(|table| table.groups() > 0);
         Ok(tables)
     }
 

@@ -81,6 +81,8 @@ struct HeldOrder<'a> {
     held: &'a [Held],
     /// Whether rows that stand behind others have greater identities: then ties are settled without looking at these.
     by_place: bool,
+    /// How many bytes the encoded keys have in common.
+    skip: usize,
 }
 
 impl<'a> HeldOrder<'a> {
@@ -89,7 +91,10 @@ impl<'a> HeldOrder<'a> {
         held.sort_by_key(|held| held.span);
         let apart = |pair: &[Held]| matches!((pair[0].span, pair[1].span), (Some(one), Some(next)) if one.1 < next.0);
         let by_place = held.first().is_some_and(|held| held.span.is_some()) && held.windows(2).all(apart);
-        HeldOrder { held, by_place }
+        let mut prefix = None;
+        let long = held.iter().all(|held| held.keys.shorten_prefix(&mut prefix));
+        let skip = prefix.filter(|_| long).map_or(0, |prefix| prefix.len());
+        HeldOrder { held, by_place, skip }
     }
 
     fn rows(&self) -> Vec<usize> {
@@ -98,7 +103,7 @@ impl<'a> HeldOrder<'a> {
 
     #[inline(always)]
     fn entry(&self, batch: usize, row: usize) -> Entry {
-        let head = self.held[batch].keys.head(row);
+        let head = self.held[batch].keys.head_behind(row, self.skip);
         Entry { head: ((head >> 64) as u64, head as u64), batch: batch as u32, row: row as u32 }
     }
 

@@ -1,23 +1,31 @@
-//! The groups that a worker holds in memory: a table that rows go into, and tables that are full.
+//! The groups that a worker holds in memory: a table of groups, or rows that wait to be grouped.
 //!
 //! **Problem.** Where nearly every row is a group of its own, a table does not reduce; it only grows, and then each row
-//! waits for memory.
-//! **Idea.** A table that is large for the cache and has not halved its rows is put aside without what finds its groups,
-//! and a small one begun. Groups of one key meet when all tables are sorted. What two tables have in common
-//! tells how many keys there are in all; once that is far fewer than the groups put aside, they are put together and
-//! the table may grow.
+//! waits for memory, twice: to find its group, and to reach its states.
+//! **Idea.** When a table is large for the cache and has not halved its rows, it is put aside, and further rows are kept as
+//! they come: they are grouped when they are sorted, which is due anyway. How many of them have a key of the
+//! first table tells how many keys there are in all; once that is far fewer than the rows, looking for groups
+//! pays, and all are put into one table again. (Not where states keep identities of rows: these are not kept.)
 
 use crate::aggregate::{Aggregate, GroupStates};
 use crate::batch::RowOrigin;
 use crate::error::Result;
-use crate::groupby::{GroupOrder, GroupTable};
+use crate::groupby::{GroupOrder, GroupTable, RowTable};
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use std::sync::Arc;
 
-/// Groups with which a table is large for the cache.
-pub(super) const FULL_GROUPS: usize = 1 << 16;
-/// So many groups a key, on average, are too many to keep apart.
+/// When tables are full.
+#[derive(Clone, Copy)]
+pub(super) struct Full {
+    /// With so many groups, a table is large for the cache.
+    groups: usize,
+    /// So many rows are sorted as one source.
+    rows: usize,
+}
+
+pub(super) const FULL: Full = Full { groups: 1 << 16, rows: 1 << 18 };
+/// So many rows a key, on average, are worth looking for their groups.
 const REPEATS: usize = 2;
 
 /// What is grouped by, and what is aggregated over which types.
@@ -39,21 +47,34 @@ impl Shape {
 /// The groups of a worker.
 pub(super) struct Tables {
     table: GroupTable,
-    /// Rows that came since the table was begun.
+    /// Rows that came into the table.
     rows: usize,
+    /// What further rows come into, once the table does not pay.
+    waiting: Option<RowTable>,
+    /// A table of groups, then tables of rows.
     full: Vec<GroupTable>,
     full_groups: usize,
     full_bytes: usize,
     /// Whether the table grows whatever it reduces.
     grows: bool,
-    limit_groups: usize,
+    limits: Full,
 }
 
 impl Tables {
-    /// Of no rows. A table is full with `limit_groups` groups.
-    pub(super) fn new(shape: &Shape, limit_groups: usize) -> Result<Self> {
-        let table = shape.table()?;
-        Ok(Tables { table, rows: 0, full: Vec::new(), full_groups: 0, full_bytes: 0, grows: false, limit_groups })
+    /// Of no rows.
+    pub(super) fn new(shape: &Shape, limits: Full) -> Result<Self> {
+        let grows =
+            shape.key_types.is_empty() || shape.aggregates.iter().any(|(aggregate, _)| aggregate.order_sensitive());
+        Ok(Tables {
+            table: shape.table()?,
+            rows: 0,
+            waiting: None,
+            full: Vec::new(),
+            full_groups: 0,
+            full_bytes: 0,
+            grows,
+            limits,
+        })
     }
 
     /// Absorbs rows, as [`GroupTable::update`] does.
@@ -65,39 +86,54 @@ impl Tables {
         rows: usize,
         origin: &RowOrigin,
     ) -> Result<()> {
-        self.table.update(keys, arguments, rows, origin)?;
-        self.rows += rows;
-        if !self.grows && self.table.groups() >= self.limit_groups && self.rows < REPEATS * self.table.groups() {
-            let mut full = std::mem::replace(&mut self.table, shape.table()?);
-            full.seal();
-            self.rows = 0;
-            self.full_groups += full.groups();
-            self.full_bytes += full.bytes_held() + GroupOrder::bytes_to_sort(&full);
-            self.full.push(full);
-            if self.full.len().is_power_of_two() {
-                self.put_together_if_alike()?;
+        let Some(waiting) = &mut self.waiting else {
+            self.table.update(keys, arguments, rows, origin)?;
+            self.rows += rows;
+            if !self.grows && self.table.groups() >= self.limits.groups && self.rows < REPEATS * self.table.groups() {
+                let full = std::mem::replace(&mut self.table, shape.table()?);
+                self.put_aside(full);
+                self.waiting = Some(RowTable::new(&shape.key_types, shape.aggregates.clone())?);
+            }
+            return Ok(());
+        };
+        waiting.append(keys, arguments, rows)?;
+        // Several columns are numbered anew in every table, which should not be often.
+        if waiting.rows() >= self.limits.rows * keys.len().min(4) {
+            let empty = RowTable::new(&shape.key_types, shape.aggregates.clone())?;
+            let full = std::mem::replace(waiting, empty).into_table()?;
+            self.put_aside(full);
+            if (self.full.len() - 1).is_power_of_two() {
+                self.group_if_alike()?;
             }
         }
         Ok(())
     }
 
-    /// Puts all groups into one table if there are few keys among them.
-    fn put_together_if_alike(&mut self) -> Result<()> {
+    fn put_aside(&mut self, mut full: GroupTable) {
+        full.seal();
+        self.full_groups += full.groups();
+        self.full_bytes += full.bytes_held() + GroupOrder::bytes_to_sort(&full);
+        self.full.push(full);
+    }
+
+    /// Groups all rows if they have few keys.
+    fn group_if_alike(&mut self) -> Result<()> {
         let [first, .., last] = &*self.full else { return Ok(()) };
-        // Of two samples of all keys, the share in common is that of one sample among all keys.
-        let common = GroupOrder::common_keys(first, last).max(1);
-        let keys = first.groups().saturating_mul(last.groups()) / common;
+        // The share of rows that have one of so many keys is their share among all keys.
+        let known = GroupOrder::known_keys(first, last).max(1);
+        let keys = first.groups().saturating_mul(last.groups()) / known;
         if self.full_groups >= REPEATS * keys {
             for full in std::mem::take(&mut self.full) {
                 self.table.absorb(&full)?;
             }
-            (self.full_groups, self.full_bytes, self.grows) = (0, 0, true);
+            (self.full_groups, self.full_bytes, self.grows, self.waiting) = (0, 0, true, None);
         }
         Ok(())
     }
 
+    /// Groups, and rows that wait.
     pub(super) fn groups(&self) -> usize {
-        self.full_groups + self.table.groups()
+        self.full_groups + self.table.groups() + self.waiting.as_ref().map_or(0, RowTable::rows)
     }
 
     /// Bytes that the groups take, and what it takes to sort them.
@@ -105,15 +141,20 @@ impl Tables {
         if shape.key_types.is_empty() {
             return self.table.bytes_held();
         }
-        // The table may double before it is asked again.
-        self.full_bytes + 2 * self.table.bytes_held() + GroupOrder::bytes_to_sort(&self.table)
+        // What is not full may double, be it by growing or by being put together, before it is asked again.
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| 2 * waiting.bytes_held() + 64 * waiting.rows());
+        self.full_bytes + waiting + 2 * self.table.bytes_held() + GroupOrder::bytes_to_sort(&self.table)
     }
 
-    /// All tables.
-    pub(super) fn into_tables(mut self) -> Vec<GroupTable> {
+    /// All tables that are not empty.
+    pub(super) fn into_tables(mut self) -> Result<Vec<GroupTable>> {
         self.table.seal();
         self.full.push(self.table);
-        self.full
+        if let Some(waiting) = self.waiting.filter(|waiting| waiting.rows() > 0) {
+            self.full.push(waiting.into_table()?);
+        }
+        self.full.retain(|table| table.groups() > 0);
+        Ok(self.full)
     }
 
     /// The one table of groups without keys.
@@ -129,13 +170,13 @@ mod tests {
     use arrow::array::{AsArray, Int64Array};
     use arrow::datatypes::Int64Type;
 
-    const FULL: usize = 64;
+    const FEW: Full = Full { groups: 64, rows: 100 };
 
     /// The tables over rows with these keys, and whether the last one grows.
     fn tables(keys: impl Iterator<Item = i64>) -> Tables {
         let aggregates = vec![(find("count", 0).unwrap(), vec![])];
         let shape = Shape { key_types: vec![DataType::Int64], aggregates };
-        let mut tables = Tables::new(&shape, FULL).unwrap();
+        let mut tables = Tables::new(&shape, FEW).unwrap();
         let keys: Vec<i64> = keys.collect();
         for keys in keys.chunks(16) {
             let column: ArrayRef = Arc::new(Int64Array::from(keys.to_vec()));
@@ -146,7 +187,7 @@ mod tests {
 
     /// Keys in order, and how many rows each has.
     fn counts(tables: Tables) -> Vec<(i64, i64)> {
-        let tables = tables.into_tables();
+        let tables = tables.into_tables().unwrap();
         let order = GroupOrder::of(&tables);
         let groups = |(table, of): (usize, &GroupTable)| (0..of.groups()).map(move |group| (table, group));
         let groups = tables.iter().enumerate().flat_map(groups);
@@ -158,9 +199,9 @@ mod tests {
     }
 
     #[test]
-    fn tables_that_do_not_reduce_are_put_aside_and_count_together() {
+    fn rows_that_no_table_reduces_wait_and_are_grouped_in_the_end() {
         let ascending = tables(0..1000);
-        assert!(ascending.full.len() > 10 && !ascending.grows);
+        assert!(ascending.full.len() > 5 && ascending.waiting.is_some());
         assert_eq!(counts(ascending), (0..1000).map(|key| (key, 1)).collect::<Vec<_>>());
         let twice = tables((0..1000).chain((0..1000).rev()));
         assert!(!twice.full.is_empty());
@@ -175,9 +216,9 @@ mod tests {
     }
 
     #[test]
-    fn tables_that_turn_out_alike_are_put_together() {
+    fn rows_that_turn_out_alike_are_grouped_again() {
         let alike = tables((0..4000).map(|row| row * 7919 % 500));
-        assert!(alike.grows && alike.full.is_empty());
+        assert!(alike.grows && alike.full.is_empty() && alike.waiting.is_none());
         assert_eq!(counts(alike), (0..500).map(|key| (key, 8)).collect::<Vec<_>>());
     }
 }
