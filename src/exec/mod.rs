@@ -20,6 +20,7 @@ mod outcome;
 mod output;
 mod parallel;
 mod pass;
+mod pressure;
 mod rejects;
 mod run;
 mod runs;

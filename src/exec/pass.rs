@@ -5,6 +5,7 @@ use super::filter::any_stage;
 use super::options::{RunOptions, Scheduler, Warning};
 use super::outcome::{FirstMisfit, PassOutcome, Verdict};
 use super::output::Gate;
+use super::pressure::Pressure;
 use super::rejects::{Keeping, Rejects, Wants};
 use super::run::tell;
 use super::sink::{self, Materialised, Sink};
@@ -126,6 +127,7 @@ pub(super) fn run_pass(
         rejects: Mutex::new(Rejects::new(options, &columns, stages.len(), keeping)),
         pending: Mutex::new(HashMap::new()),
         settled: Condvar::new(),
+        pressure: Pressure::default(),
         stop: AtomicBool::new(false),
         partitions: AtomicU64::new(0),
         records: AtomicU64::new(0),
@@ -193,6 +195,7 @@ fn work(shared: &Shared<'_>, needs: ReadNeeds, statistics: &mut RunStatistics) -
     };
     let workers = hands.into_iter().map(|hands| Ok(Worker::new(shared, make()?, hands)));
     let mut workers = workers.collect::<Result<Vec<_>>>()?;
+    shared.pressure.of(workers.len());
     match shared.options.scheduler {
         Scheduler::Synchronous => {
             for worker in &mut workers {

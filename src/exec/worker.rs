@@ -3,6 +3,7 @@
 use super::options::{Progress, RunOptions, Warning};
 use super::outcome::PassOutcome;
 use super::output::{Gate, Passage, gate_of};
+use super::pressure::{Idle, Pressure};
 use super::rejects::{Found, Keeping, Rejects};
 use super::sink::Sink;
 use super::statistics::StageSeconds;
@@ -21,6 +22,8 @@ const SPARE_TEXTS: usize = 2;
 
 /// How long a worker waits for a partition before it looks whether it still has to.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// How long a worker sleeps that has nothing to do at the moment.
+const A_MOMENT: Duration = Duration::from_micros(200);
 
 /// What the workers of a pass share.
 pub(super) struct Shared<'a> {
@@ -37,6 +40,7 @@ pub(super) struct Shared<'a> {
     pub(super) pending: Mutex<HashMap<PartitionId, PartitionWork>>,
     /// One of them was absorbed.
     pub(super) settled: Condvar,
+    pub(super) pressure: Pressure,
     pub(super) stop: AtomicBool,
     pub(super) partitions: AtomicU64,
     pub(super) records: AtomicU64,
@@ -105,6 +109,9 @@ impl<'a> Worker<'a> {
             if shared.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
+            if shared.pressure.is_on() {
+                self.relieve()?;
+            }
             match shared.scan.read(scratch, true)? {
                 Read::Partition(ticket, batches) => {
                     let (id, beside) = (ticket.id, shared.beside_bytes + ticket.held_bytes);
@@ -119,13 +126,13 @@ impl<'a> Worker<'a> {
                     self.seconds.commit += start.elapsed().as_secs_f64();
                     self.absorb_all(committed, scratch)?;
                     if shared.scan.awaits_commit(id) {
-                        self.put_aside(id, held);
+                        self.put_aside(id, held)?;
                     }
                     self.hands.resize(0)?;
                 }
                 Read::Committed(committed) => self.absorb_all(committed, scratch)?,
-                Read::Busy => std::thread::sleep(Duration::from_micros(200)),
-                Read::End => return Ok(()),
+                Read::Busy => std::thread::sleep(A_MOMENT),
+                Read::End => return self.wait_for_others(),
             }
         }
     }
@@ -135,28 +142,69 @@ impl<'a> Worker<'a> {
         if self.hands.resize(bytes).is_ok() {
             return Ok(());
         }
-        self.sinks.iter_mut().try_for_each(|sink| sink.relieve())?;
-        self.hands.resize(bytes)
+        self.relieve()?;
+        let asking = self.shared.pressure.ask();
+        loop {
+            // Whoever is idle now has let go of its memory before: only a refusal after that is final.
+            let last = asking.others_are_idle();
+            match self.hands.resize(bytes) {
+                Err(error) if last => return Err(error),
+                Err(_) if !self.shared.stopped() => std::thread::sleep(A_MOMENT),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Writes what the sinks hold to disk.
+    fn relieve(&mut self) -> Result<()> {
+        self.sinks.iter_mut().try_for_each(|sink| sink.relieve())
     }
 
     /// A partition waits for those before it: on its own account, or in this worker's hands, which are not free then.
-    fn put_aside(&self, id: PartitionId, bytes: usize) {
+    fn put_aside(&mut self, id: PartitionId, bytes: usize) -> Result<()> {
         let shared = self.shared;
         let mut own = shared.options.budget.reservation("partitions that wait for their turn");
         if own.resize(bytes).is_ok() {
             if let Some(work) = lock(&shared.pending).get_mut(&id) {
                 work.reservation = Some(own);
             }
-            return;
+            return Ok(());
         }
+        let mut idle = None;
         // A file that has come to an error commits nothing more.
         while shared.scan.awaits_commit(id) && !shared.stopped() {
+            self.yield_to_others(&mut idle)?;
             let pending = lock(&shared.pending);
             if !pending.contains_key(&id) {
-                return;
+                break;
             }
             drop(shared.settled.wait_timeout(pending, PATIENCE));
         }
+        Ok(())
+    }
+
+    /// What the sinks hold may still be asked for.
+    fn wait_for_others(&mut self) -> Result<()> {
+        let done = self.shared.pressure.done();
+        let mut idle = None;
+        while done.others_work() && !self.shared.stopped() {
+            self.yield_to_others(&mut idle)?;
+            std::thread::sleep(A_MOMENT);
+        }
+        Ok(())
+    }
+
+    /// Lets go of what the sinks hold, once, if another worker asks for memory while this one waits.
+    fn yield_to_others<'b>(&mut self, idle: &mut Option<Idle<'b>>) -> Result<()>
+    where
+        'a: 'b,
+    {
+        let shared = self.shared;
+        if idle.is_none() && shared.pressure.is_on() {
+            self.relieve()?;
+            *idle = Some(shared.pressure.idle());
+        }
+        Ok(())
     }
 
     fn evaluate_all(&mut self, batches: &[SourceBatch]) -> PartitionWork {

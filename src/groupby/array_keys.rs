@@ -34,6 +34,10 @@ impl GroupKeys for ArrayKeys {
         Err(Error::internal("rows that are kept as they came find no groups"))
     }
 
+    fn find(&self, _: &[ArrayRef], _: &mut Vec<u32>) -> Result<()> {
+        Err(Error::internal("rows that are kept as they came find no groups"))
+    }
+
     fn len(&self) -> usize {
         self.column.len()
     }

@@ -3,7 +3,7 @@
 use super::keys::{as_keys, complete};
 use crate::error::{Error, ErrorKind, Result};
 use crate::groupby::{ABSENT, GroupKeys, keys_for};
-use crate::memory::{Budget, Part, Reservation, StoredRows, compact};
+use crate::memory::{Budget, Part, Reservation, StoredRows, compact, held_bytes};
 use crate::plan::{JoinKind, JoinShape};
 use crate::source::CancelToken;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
@@ -55,7 +55,7 @@ impl TableRows {
 
     fn bytes(&self) -> usize {
         match self {
-            TableRows::Stored(rows) => rows.parts().iter().map(Part::held_bytes).sum(),
+            TableRows::Stored(rows) => rows.parts().iter().map(bytes_in_memory).sum(),
             TableRows::Whole(_) => 0,
         }
     }
@@ -68,6 +68,14 @@ impl TableRows {
         };
         *self = TableRows::Whole(whole.clone());
         Ok(whole)
+    }
+}
+
+/// What a part takes once it is in memory.
+fn bytes_in_memory(part: &Part) -> usize {
+    match part {
+        Part::Memory(batch) => held_bytes(batch),
+        spilled => spilled.loaded_bytes(),
     }
 }
 
