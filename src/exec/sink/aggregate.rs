@@ -79,6 +79,10 @@ impl AggregateSink {
 
     /// Asks for the memory of the groups as they are now; without it, they go to disk.
     fn settle(&mut self) -> Result<()> {
+        if let Some(bytes) = self.tables.bytes_to_group() {
+            let room = self.reservation.resize(self.tables.bytes(&self.shape) + bytes).is_ok();
+            self.tables.group(room)?;
+        }
         match self.reservation.resize(self.tables.bytes(&self.shape)) {
             // One group without a key cannot be divided.
             Err(_) if self.tables.groups() > 0 && !self.shape.key_types.is_empty() => self.set_aside(),

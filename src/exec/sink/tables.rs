@@ -57,6 +57,10 @@ pub(super) struct Tables {
     full_bytes: usize,
     /// Whether the table grows whatever it reduces.
     grows: bool,
+    /// Bytes of a group of the first table, when groups could still be found in it.
+    group_bytes: usize,
+    /// How many keys there are in all, when they are few enough to group the rows that wait.
+    few_keys: Option<usize>,
     limits: Full,
 }
 
@@ -73,6 +77,8 @@ impl Tables {
             full_groups: 0,
             full_bytes: 0,
             grows,
+            group_bytes: 0,
+            few_keys: None,
             limits,
         })
     }
@@ -91,6 +97,7 @@ impl Tables {
             self.rows += rows;
             if !self.grows && self.table.groups() >= self.limits.groups && self.rows < REPEATS * self.table.groups() {
                 let full = std::mem::replace(&mut self.table, shape.table()?);
+                self.group_bytes = full.bytes_held() / full.groups();
                 self.put_aside(full);
                 self.waiting = Some(RowTable::new(&shape.key_types, shape.aggregates.clone())?);
             }
@@ -103,7 +110,7 @@ impl Tables {
             let full = std::mem::replace(waiting, empty).into_table()?;
             self.put_aside(full);
             if (self.full.len() - 1).is_power_of_two() {
-                self.group_if_alike()?;
+                self.look_for_few_keys();
             }
         }
         Ok(())
@@ -116,17 +123,30 @@ impl Tables {
         self.full.push(full);
     }
 
-    /// Groups all rows if they have few keys.
-    fn group_if_alike(&mut self) -> Result<()> {
-        let [first, .., last] = &*self.full else { return Ok(()) };
+    fn look_for_few_keys(&mut self) {
+        let [first, .., last] = &*self.full else { return };
         // The share of rows that have one of so many keys is their share among all keys.
         let known = GroupOrder::known_keys(first, last).max(1);
         let keys = first.groups().saturating_mul(last.groups()) / known;
-        if self.full_groups >= REPEATS * keys {
-            for full in std::mem::take(&mut self.full) {
+        self.few_keys = Some(keys).filter(|keys| self.full_groups >= REPEATS * keys);
+    }
+
+    /// What it would take, more than now, to group the rows that wait; `None` when that would not pay.
+    pub(super) fn bytes_to_group(&self) -> Option<usize> {
+        // A table that grows is copied.
+        Some(self.few_keys? * self.group_bytes * 3)
+    }
+
+    /// Groups the rows that wait, and lets the table grow from now on; or lets them wait on.
+    pub(super) fn group(&mut self, groups: bool) -> Result<()> {
+        self.few_keys = None;
+        if groups {
+            let waiting =
+                self.waiting.take().filter(|waiting| waiting.rows() > 0).map(RowTable::into_table).transpose()?;
+            for full in std::mem::take(&mut self.full).into_iter().chain(waiting) {
                 self.table.absorb(&full)?;
             }
-            (self.full_groups, self.full_bytes, self.grows, self.waiting) = (0, 0, true, None);
+            (self.full_groups, self.full_bytes, self.grows) = (0, 0, true);
         }
         Ok(())
     }
@@ -181,6 +201,9 @@ mod tests {
         for keys in keys.chunks(16) {
             let column: ArrayRef = Arc::new(Int64Array::from(keys.to_vec()));
             tables.update(&shape, &[column], &[vec![]], keys.len(), &RowOrigin::consecutive(0)).unwrap();
+            if tables.bytes_to_group().is_some() {
+                tables.group(true).unwrap();
+            }
         }
         tables
     }
