@@ -6,7 +6,7 @@ use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Run, append, block_rows, reduce};
 use crate::groupby::GroupTable;
-use crate::memory::{Reservation, SpillFile};
+use crate::memory::{Reservation, SpillFile, without_unused_text};
 use crate::plan::AggregateColumn;
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{concat_batches, take, take_record_batch};
@@ -181,7 +181,8 @@ impl MergedGroups {
             columns.append(&mut states.export(last..last + 1)?);
         }
         self.groups = last;
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        // It goes from batch to batch and would take the text of all of them along.
+        Ok(without_unused_text(RecordBatch::try_new(Arc::clone(&self.schema), columns)?))
     }
 
     fn finish(mut self, shape: &Shape) -> Result<RecordBatch> {
