@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::exec::parallel::Hands;
 use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Run, in_ranges, reduce};
 use crate::groupby::{Entry, GroupOrder, GroupTable};
-use crate::memory::{Part, Reservation, RowStore, SpillFile};
+use crate::memory::{Part, Reservation, RowStore, SpillFile, without_unused_text};
 use crate::plan::AggregateColumn;
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{concat_batches, take};
@@ -240,7 +240,8 @@ impl MergedGroups {
             columns.append(&mut states.export(last..last + 1)?);
         }
         self.groups = last;
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        // It goes from batch to batch and would take the text of all of them along.
+        Ok(without_unused_text(RecordBatch::try_new(Arc::clone(&self.schema), columns)?))
     }
 
     fn finish(mut self, schema: &SchemaRef) -> Result<RecordBatch> {
