@@ -15,4 +15,6 @@ pub(crate) use cell::{Column, Value};
 pub(crate) use compress::compress;
 pub(crate) use delimited::Csv;
 pub(super) use encoder::TextEncoder;
-pub(crate) use json::{Json, append_string};
+pub(crate) use json::Json;
+#[cfg(feature = "cli")]
+pub(crate) use json::append_string;
