@@ -49,6 +49,14 @@ pub(crate) struct Entry {
     group: u32,
 }
 
+impl Entry {
+    /// Does not descend where keys ascend.
+    #[inline(always)]
+    pub(crate) fn head(&self) -> u128 {
+        u128::from(self.head.0) << 64 | u128::from(self.head.1)
+    }
+}
+
 /// The heads of the groups of some indices of the same keys.
 struct Heads<'a> {
     indices: Vec<&'a dyn GroupKeys>,

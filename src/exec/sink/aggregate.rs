@@ -1,6 +1,6 @@
 //! Groups: a table of keys and states, and sorted runs of those that did not fit.
 
-use super::buckets::Buckets;
+use super::buckets::{Buckets, Headed};
 use super::tables::{FULL, Shape, Tables};
 use super::{Materialised, Room, Sink};
 use crate::aggregate::GroupStates;
@@ -186,6 +186,13 @@ fn in_order_of_keys<T: Send>(
     let groups: Vec<usize> = tables.iter().map(GroupTable::groups).collect();
     let buckets = Buckets::fill(hands, &groups, |table, group| order.entry(table, group), compare)?;
     hands.in_order(buckets.len(), |bucket| work(&buckets.sorted(bucket, compare), &order), take)
+}
+
+impl Headed for Entry {
+    #[inline(always)]
+    fn head(&self) -> u128 {
+        Entry::head(self)
+    }
 }
 
 /// A batch with these columns, whose names do not matter.

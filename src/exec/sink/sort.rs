@@ -5,7 +5,7 @@
 //! how rows arrived. With a limit, rows behind the worst of the best are dropped on arrival. Rows that do not fit in memory
 //! are sorted and written as a run; runs are merged in the end.
 
-use super::buckets::Buckets;
+use super::buckets::{Buckets, Headed};
 use super::{Materialised, Room, Sink};
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Result};
@@ -73,6 +73,13 @@ struct Entry {
 impl Entry {
     fn place(&self) -> (usize, usize) {
         (self.batch as usize, self.row as usize)
+    }
+}
+
+impl Headed for Entry {
+    #[inline(always)]
+    fn head(&self) -> u128 {
+        u128::from(self.head.0) << 64 | u128::from(self.head.1)
     }
 }
 

@@ -162,7 +162,7 @@ impl Tables {
             return self.table.bytes_held();
         }
         // What is not full may double, be it by growing or by being put together, before it is asked again.
-        let waiting = self.waiting.as_ref().map_or(0, |waiting| 2 * waiting.bytes_held() + 64 * waiting.rows());
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| 3 * waiting.bytes_held() + 64 * waiting.rows());
         self.full_bytes + waiting + 2 * self.table.bytes_held() + GroupOrder::bytes_to_sort(&self.table)
     }
 
