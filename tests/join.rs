@@ -189,7 +189,8 @@ fn every_kind_gives_what_nested_loops_give_however_it_is_run() {
             let how = format!("{how}, threads {threads} piece {piece} batch {batch}");
             let run: Run<Vec<DataFrame>> = runner.run(frames.clone()).unwrap();
             run.value.iter().zip(&texts).for_each(|(found, text)| assert_eq!(shown(found), *text, "{how}"));
-            let scarce = Budget::new((1600 << 10) + random.below(400 << 10));
+            let least = run.statistics.least_memory_bytes as usize;
+            let scarce = Budget::new(least + (1000 << 10) + random.below(400 << 10));
             let run: Run<Vec<DataFrame>> = runner.budget(scarce.clone()).run(frames).unwrap();
             run.value.iter().zip(&texts).for_each(|(found, text)| assert_eq!(shown(found), *text, "{how}, scarce"));
             spilled += run.statistics.bytes_spilled;
@@ -211,7 +212,7 @@ fn a_key_that_is_everywhere_on_both_sides_is_gone_through_in_blocks() {
     let right_frame = open(&write(folder.path(), "right", &right, "w", 1), "w");
     for kind in [JoinKind::Inner, JoinKind::Full] {
         let frame = joined(&left_frame, &right_frame, ONS[0], kind).select(["v", "w"]);
-        let scarce = Runner::new().threads(2).budget(Budget::new(1200 << 10));
+        let scarce = Runner::new().threads(2).budget(Budget::new(1800 << 10));
         let run: Run<DataFrame> = scarce.run(frame).unwrap();
         assert!(run.statistics.bytes_spilled > 0);
         assert_eq!(found(&run.value), expected(&left, &right, kind, ONS[0].1), "{kind}");

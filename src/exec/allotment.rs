@@ -112,8 +112,13 @@ fn too_little(budget: &Budget, held: usize, reading: usize, sinks: usize) -> Err
 mod tests {
     use super::*;
 
-    const NEEDS: ReadNeeds =
-        ReadNeeds { shared_bytes: 1 << 20, worker_bytes: 2 << 20, text_bytes: 0, rows_bytes: 1 << 20 };
+    const NEEDS: ReadNeeds = ReadNeeds {
+        shared_bytes: 1 << 20,
+        worker_bytes: 2 << 20,
+        text_bytes: 0,
+        rows_bytes: 1 << 20,
+        texts_are_shared: false,
+    };
 
     #[test]
     fn scarce_memory_means_fewer_workers_and_too_little_is_refused_at_once() {

@@ -123,6 +123,7 @@ pub(super) fn run_pass(
         pass_number: statistics.passes + 1,
         outcome: Mutex::new(PassOutcome::new(&stages)),
         beside_bytes: needs.worker_bytes.saturating_sub(needs.text_bytes),
+        holds_texts: !needs.texts_are_shared,
         keeping,
         rejects: Mutex::new(Rejects::new(options, &columns, stages.len(), keeping)),
         pending: Mutex::new(HashMap::new()),

@@ -43,10 +43,10 @@ impl PartitionWork {
         PartitionWork { stages, recoded, reservation: None }
     }
 
-    /// Bytes that the rows of all stages take.
-    pub(super) fn held_bytes(&self) -> usize {
+    /// Bytes that the rows of all stages take; with the texts behind them, or without.
+    pub(super) fn held_bytes(&self, with_texts: bool) -> usize {
         let batches = || self.stages.iter().flat_map(|stage| &stage.batches);
-        used_bytes(batches().map(|batch| &batch.records))
+        used_bytes(batches().map(|batch| &batch.records), with_texts)
             + batches().map(|batch| batch.origin.held_bytes()).sum::<usize>()
     }
 }

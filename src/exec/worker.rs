@@ -34,6 +34,8 @@ pub(super) struct Shared<'a> {
     pub(super) outcome: Mutex<PassOutcome>,
     /// What each worker needs beside the partition in its hands.
     pub(super) beside_bytes: usize,
+    /// The texts of rows are on the account of whoever holds the rows.
+    pub(super) holds_texts: bool,
     pub(super) keeping: Keeping,
     pub(super) rejects: Mutex<Rejects>,
     /// Evaluated partitions that wait for their commit.
@@ -115,10 +117,12 @@ impl<'a> Worker<'a> {
             match shared.scan.read(scratch, true)? {
                 Read::Partition(ticket, batches) => {
                     let (id, beside) = (ticket.id, shared.beside_bytes + ticket.held_bytes);
-                    self.hold(beside + used_bytes(batches.iter().map(|batch| &batch.batch.records)))?;
+                    self.hold(
+                        beside + used_bytes(batches.iter().map(|batch| &batch.batch.records), shared.holds_texts),
+                    )?;
                     let work = self.evaluate_all(&batches);
                     drop(batches);
-                    let held = ticket.held_bytes + work.held_bytes();
+                    let held = ticket.held_bytes + work.held_bytes(shared.holds_texts);
                     self.hold(shared.beside_bytes + held)?;
                     lock(&shared.pending).insert(id, work);
                     let start = Instant::now();

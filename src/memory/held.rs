@@ -79,26 +79,27 @@ pub(crate) fn held_bytes(batch: &RecordBatch) -> usize {
     held.bytes()
 }
 
-/// What the rows of some batches use: of a slice, its part of the whole, and of texts, the buffers behind them once.
-pub(crate) fn used_bytes<'a>(batches: impl Iterator<Item = &'a RecordBatch>) -> usize {
+/// What the rows of some batches use: of a slice, its part of the whole, and of texts, the buffers behind them once, unless
+/// these are on another account.
+pub(crate) fn used_bytes<'a>(batches: impl Iterator<Item = &'a RecordBatch>, with_texts: bool) -> usize {
     let mut texts = HeldBuffers::default();
     let mut bytes = 0;
     for batch in batches {
         bytes += BATCH_BYTES + ARRAY_BYTES * batch.num_columns();
         for column in batch.columns() {
-            bytes += match column.data_type() {
-                DataType::Utf8View => {
-                    texts.add_buffers(column.as_string_view().data_buffers().iter(), &mut Vec::new());
-                    column.len() * size_of::<u128>()
+            let (own, buffers) = match column.data_type() {
+                DataType::Utf8View => (column.len() * size_of::<u128>(), &column.as_string_view().data_buffers()[..]),
+                DataType::BinaryView => (column.len() * size_of::<u128>(), &column.as_binary_view().data_buffers()[..]),
+                DataType::Dictionary(keys, _) => (column.len() * keys.primitive_width().unwrap_or(0), &[][..]),
+                _ => {
+                    let sliced = column.to_data().get_slice_memory_size();
+                    (sliced.unwrap_or_else(|_| column.get_buffer_memory_size()), &[][..])
                 }
-                DataType::BinaryView => {
-                    texts.add_buffers(column.as_binary_view().data_buffers().iter(), &mut Vec::new());
-                    column.len() * size_of::<u128>()
-                }
-                DataType::Dictionary(keys, _) => column.len() * keys.primitive_width().unwrap_or(0),
-                _ => column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_buffer_memory_size()),
             };
-            bytes += column.nulls().map_or(0, |nulls| nulls.len().div_ceil(8));
+            bytes += own + column.nulls().map_or(0, |nulls| nulls.len().div_ceil(8));
+            if with_texts {
+                texts.add_buffers(buffers, &mut Vec::new());
+            }
         }
     }
     bytes + texts.bytes()

@@ -262,7 +262,7 @@ impl Part {
     /// Bytes of its rows in memory, and, of what is read back, of what it is stored as.
     pub(crate) fn loaded_bytes(&self) -> usize {
         match self {
-            Part::Memory(batch) => used_bytes([batch].into_iter()),
+            Part::Memory(batch) => used_bytes([batch].into_iter(), true),
             Part::Spilled(_, block) => block.loaded_bytes + block.bytes,
         }
     }

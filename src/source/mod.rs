@@ -213,6 +213,8 @@ pub struct ReadNeeds {
     pub text_bytes: usize,
     /// Bytes of the rows of a partition; each worker has one in its hands, and what the questions make of it.
     pub rows_bytes: usize,
+    /// The texts of rows are views of what is shared, and on its account until they are committed.
+    pub texts_are_shared: bool,
 }
 
 /// A running scan, shared by all workers.

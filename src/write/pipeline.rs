@@ -211,7 +211,7 @@ impl Pipeline {
     /// Takes the next rows, as [`Pipeline::prepare`] left them.
     pub(super) fn take(&self, records: RecordBatch, routed: Option<Routed>, stopped: &dyn Fn() -> bool) -> Result<()> {
         // Of rows that are put together with others, both are there for a moment.
-        let own = self.reserve(used_bytes([&records].into_iter()), stopped)?;
+        let own = self.reserve(used_bytes([&records].into_iter(), true), stopped)?;
         let mut chunks = Vec::new();
         {
             let mut cutter = lock(&self.cutter);

@@ -429,7 +429,7 @@ impl Scan for IpcScan {
             .max();
         let rows = usize::try_from(rows.unwrap_or(0)).unwrap_or(usize::MAX);
         let rows_bytes = piece.saturating_add(rows.saturating_mul(ScanRequest::row_bytes(&self.schema)));
-        ReadNeeds { shared_bytes: self.batch_bytes, rows_bytes, ..ReadNeeds::default() }
+        ReadNeeds { shared_bytes: self.batch_bytes, rows_bytes, texts_are_shared: true, ..ReadNeeds::default() }
     }
 
     fn awaits_commit(&self, id: PartitionId) -> bool {

@@ -68,6 +68,7 @@ fn of_row_group(
         worker_bytes: bytes((kept / fragments).saturating_add(pages).saturating_add(late)),
         text_bytes: 0,
         rows_bytes: bytes(of_row.saturating_mul(in_piece)),
+        texts_are_shared: false,
     }
 }
 

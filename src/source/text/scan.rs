@@ -225,6 +225,7 @@ impl<R: TextReader> Scan for TextScan<R> {
                 .fold(0, usize::saturating_add),
             text_bytes,
             rows_bytes,
+            texts_are_shared: false,
         }
     }
 
