@@ -156,6 +156,9 @@ fn questions(joined: &LazyFrame, shows_right: bool) -> Vec<LazyFrame> {
         frames.push(joined.agg([col("w").first(), col("w").last(), count_rows()]));
         frames.push(joined.filter(col("w").gt(col("v"))).sort_descending("t"));
         frames.push(joined.select(["w", "v"]).limit(50));
+        let folded =
+            "string_agg(cast(w as utf8), ',') as ws, median(w) as m, mode(v), approx_quantile(w, 0.3) as q by t";
+        frames.push(joined.ask(folded).unwrap());
     }
     frames
 }
@@ -235,7 +238,8 @@ fn names_clash_as_documented_and_wrong_keys_are_told_when_the_frame_is_built() {
     assert_eq!(names(left.join(&right, ["i", "t"], JoinKind::Semi)), ["i", "x", "t", "v"]);
     let error = |frame: LazyFrame| frame.schema().unwrap_err().to_string();
     let twice = left.join(&right, "i", JoinKind::Inner).join(&right, "i", JoinKind::Inner);
-    assert!(error(twice).contains("two columns of the join are named `x_right`"));
+    let all = ["i", "x", "t", "v", "x_right", "t_right", "w", "x_right_2", "t_right_2", "w_right"];
+    assert_eq!(names(twice), all);
     let mixed = error(left.join(&right, ("t", "i"), JoinKind::Inner));
     assert!(mixed.contains("cannot join Utf8 with Int64 in `t = i`") && mixed.contains("cast(t as int64)"), "{mixed}");
     assert!(error(left.join(&right, ("i", "wv"), JoinKind::Inner)).contains("no column `wv`"));
@@ -351,6 +355,23 @@ fn errors_of_either_side_name_their_file() {
 }
 
 #[test]
+fn a_key_of_both_tables_loses_no_digit() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        scan_csv(folder.path().join(name)).unwrap()
+    };
+    let doubles = table("doubles.csv", "k,b\n9007199254740992.0,1\n5.5,2\n");
+    let joined = |integers: &LazyFrame, kind| integers.join(&doubles, "k", kind).collect();
+    let exact = table("exact.csv", "k,a\n9007199254740992,1\n5,2\n");
+    assert_eq!(joined(&exact, JoinKind::Full).unwrap().rows(), 3);
+    let inexact = table("inexact.csv", "k,a\n9007199254740993,1\n5,2\n");
+    assert_eq!(joined(&inexact, JoinKind::Left).unwrap().rows(), 2);
+    let error = joined(&inexact, JoinKind::Full).unwrap_err().to_string();
+    assert!(error.contains("the key 9007199254740993 is no double"), "{error}");
+}
+
+#[test]
 fn rows_made_of_one_row_keep_their_order_in_sorts_and_among_the_first() {
     let folder = tempfile::tempdir().unwrap();
     let row = |i: usize| Row { i: Some(i as i64), x: None, t: None };
@@ -371,11 +392,14 @@ fn rows_made_of_one_row_keep_their_order_in_sorts_and_among_the_first() {
     let by_few = frame.sort(col("i") % lit(3));
     for (budget, piece) in [(Budget::unlimited(), 700), (Budget::new(1500 << 10), 300)] {
         let runner = Runner::new().threads(3).piece_bytes(piece).batch_bytes(piece).budget(budget);
-        let frames = vec![by_few.clone(), by_few.limit(777), frame.clone(), frame.limit(999)];
+        let texts = frame.ask("string_agg(cast(w as utf8), ',') as ws").unwrap();
+        let frames = vec![by_few.clone(), by_few.limit(777), frame.clone(), frame.limit(999), texts];
         let answers: Vec<DataFrame> = runner.compute(frames).unwrap();
         assert_eq!(found(&answers[0]), sorted);
         assert_eq!(found(&answers[1]), sorted[..777]);
         assert_eq!(found(&answers[2]), pairs);
         assert_eq!(found(&answers[3]), pairs[..999]);
+        let ws = pairs.iter().map(|pair| if let Value::Int64(w) = pair.1 { w.to_string() } else { String::new() });
+        assert_eq!(answers[4].value(0, "ws").unwrap(), Value::Utf8(ws.collect::<Vec<_>>().join(",")));
     }
 }

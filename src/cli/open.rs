@@ -1,7 +1,7 @@
 //! The files of the command line, whatever their format.
 
 use super::flags::{Input, JoinedTables};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{CsvScan, FileScan, LazyFrame};
 use crate::source::csv::FileRule;
 use crate::source::paths::{IntoPaths, expand};
@@ -26,7 +26,10 @@ pub(super) fn tables(input: &Input, joined: &JoinedTables, questions: &[Question
     }
     let of_questions = questions.iter().flat_map(|question| &question.joins).filter(|clause| !clause.is_name);
     let mut words: Vec<String> = of_questions.map(|clause| clause.table.to_string()).collect();
-    for table in &joined.table {
+    for (at, table) in joined.table.iter().enumerate() {
+        if joined.table[..at].iter().any(|other| other.name == table.name) {
+            return Err(Error::new(ErrorKind::Syntax, format!("two tables are named `{}`", table.name)));
+        }
         let scan = CsvScan::new(&table.files).set_all(&table.options)?;
         tables = tables.with(&table.name, open_table(scan, &table.files, &input.file_options)?);
         words.push(table.files.clone());

@@ -178,15 +178,21 @@ pub(crate) fn suggest<'a>(name: &str, others: impl IntoIterator<Item = &'a str>)
     match name.to_lowercase().as_str() {
         "log" => return "use `ln` (natural), `log10` or `log2`".to_string(),
         "concat" => return "join texts with `||`".to_string(),
-        "if" | "iif" => return "use `case when … then … else … end`".to_string(),
+        "if" | "iif" | "ifelse" | "if_else" => return "use `case when … then … else … end`".to_string(),
+        "is_na" | "isna" | "is_null" | "isnull" => return "write `x is null`".to_string(),
+        "percentile" | "percentile_cont" | "percentile_disc" => return "use `quantile(x, 0.95)`".to_string(),
         _ => {}
     }
     let own = Function::names().map(|name| -> &'a str { name });
-    match did_you_mean(name, own.chain(others)) {
+    let others: Vec<&str> = others.into_iter().collect();
+    match did_you_mean(name, own.chain(others.iter().copied())) {
         Some(near) => format!("did you mean `{near}`?"),
         None => {
             let names: Vec<&str> = TABLE.iter().map(|entry| entry.0.name()).collect();
-            format!("functions are {}", names.join(", "))
+            match others.as_slice() {
+                [] => format!("functions are {}", names.join(", ")),
+                others => format!("functions are {}; aggregates are {}", names.join(", "), others.join(", ")),
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ impl ByteSize {
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = || {
             let message = format!("`{text}` is no number of bytes");
-            Error::new(ErrorKind::Syntax, message).hint("for example 512MiB, 2G or 1048576")
+            Error::new(ErrorKind::Syntax, message).hint("for example 512MiB, 1.5G or 1048576")
         };
         let text = text.trim();
         let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
@@ -28,8 +28,15 @@ impl ByteSize {
             "t" => 40,
             _ => return Err(wrong()),
         };
-        let number: u64 = digits.parse().map_err(|_| wrong())?;
-        number.checked_mul(1 << shift).map(ByteSize).ok_or_else(wrong)
+        let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+        let number: u64 = whole.parse().map_err(|_| wrong())?;
+        let whole = number.checked_mul(1 << shift).ok_or_else(wrong)?;
+        if !part.bytes().all(|digit| digit.is_ascii_digit()) || part.len() > 9 || digits.ends_with('.') {
+            return Err(wrong());
+        }
+        let part: u64 = if part.is_empty() { 0 } else { format!("{part:0<9}").parse().map_err(|_| wrong())? };
+        let part = u128::from(part) * (1 << shift) / 1_000_000_000;
+        whole.checked_add(part as u64).map(ByteSize).ok_or_else(wrong)
     }
 }
 
@@ -50,12 +57,19 @@ mod tests {
 
     #[test]
     fn sizes_are_numbers_of_bytes_with_units() {
-        for (text, bytes) in
-            [("17", 17), ("2K", 2048), ("3MiB", 3 << 20), ("1gb", 1 << 30), ("2 T", 2 << 40), (" 5b ", 5)]
-        {
+        for (text, bytes) in [
+            ("17", 17),
+            ("2K", 2048),
+            ("3MiB", 3 << 20),
+            ("1gb", 1 << 30),
+            ("2 T", 2 << 40),
+            (" 5b ", 5),
+            ("1.5G", 3 << 29),
+            ("0.5k", 512),
+        ] {
             assert_eq!(ByteSize::parse(text).unwrap(), ByteSize(bytes), "{text}");
         }
-        for text in ["", "x", "1Q", "-1", "1.5G", "99999999999999999999", "99999999999999T"] {
+        for text in ["", "x", "1Q", "-1", "1.G", ".5G", "1.5.5G", "1.-5G", "99999999999999999999", "99999999999999T"] {
             assert_eq!(ByteSize::parse(text).unwrap_err().kind(), ErrorKind::Syntax, "{text}");
         }
     }

@@ -232,9 +232,11 @@ impl Join {
             if left.index_of(&name).is_ok() {
                 name.push_str(SUFFIX);
             }
-            if !taken.insert(name.clone()) {
-                return Err(Error::new(ErrorKind::Name, format!("two columns of the join are named `{name}`"))
-                    .hint(format!("give `{}` of one side another name before joining", field.name())));
+            // Such a name may be that of a column already, of an earlier join for example.
+            let mut number = 2;
+            while !taken.insert(name.clone()) {
+                name = format!("{}{SUFFIX}_{number}", field.name());
+                number += 1;
             }
             columns.push((Field::new(name, field.data_type().clone(), true), JoinColumn::Right(at)));
         }

@@ -242,6 +242,11 @@ impl Converter<'_> {
         let mut spine = Vec::new();
         let mut first = tree;
         while let ast::Expr::BinaryOp { left, op, right } = first {
+            if compares(op) && matches!(left.as_ref(), ast::Expr::BinaryOp { op, .. } if compares(op)) {
+                return Err(self
+                    .error(ErrorKind::Syntax, "a comparison is no operand of another one", first.span())
+                    .hint("write `a < b and b < c` or `b between a and c`; or put one of them in parentheses"));
+            }
             spine.push((self.operator(op, first)?, right.as_ref()));
             first = left;
         }
@@ -422,4 +427,9 @@ fn is_date_part(function: Function) -> bool {
             | Function::Minute
             | Function::Second
     )
+}
+
+fn compares(op: &BinaryOperator) -> bool {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
 }

@@ -416,3 +416,14 @@ fn wrong_joins_are_underlined() {
         assert_eq!((error.message(), &place.text[place.range.clone()]), (message, underlined), "{text}");
     }
 }
+
+#[test]
+fn comparisons_do_not_chain() {
+    for text in ["count(*) where 3 < val < 5", "a = b = c", "count(*) by k where 1 <= v <= 2 and w"] {
+        let error = parse_question(text).unwrap_err();
+        assert_eq!(error.message(), "a comparison is no operand of another one", "{text}");
+    }
+    for text in ["count(*) where (v > 20) = w", "count(*) where v > 20 and v < 30", "a = b and c = d"] {
+        parse_question(text).unwrap();
+    }
+}

@@ -303,7 +303,7 @@ impl Pipeline {
                     "rows for folders wait until {waits} of them have come; raise the memory limit (--memory)"
                 ))
             }
-            None => refusal.hint("raise the memory limit (--memory), or write shorter row groups (--row-group-rows)"),
+            None => refusal.hint("raise the memory limit (--memory), or, of Parquet or Arrow, write shorter row groups (convert --row-group-rows)"),
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) fn of_text(text: &str) -> u64 {
 
 #[inline(always)]
 pub(super) fn of_row(row: RowId) -> u64 {
-    mix(mix(u64::from(row.file)) ^ row.position)
+    mix(mix(u64::from(row.copy) << 32 | u64::from(row.file)) ^ row.position)
 }
 
 #[cfg(test)]
@@ -29,5 +29,12 @@ mod tests {
     fn hashes_are_the_same_everywhere() {
         assert_eq!(mix(0), 0xe220_a839_7b1d_cdaf);
         assert_eq!(of_text(""), 0x2d06_8005_38d3_94c2);
+    }
+
+    #[test]
+    fn rows_that_a_join_made_of_one_row_are_told_apart() {
+        let row = RowId { file: 0, position: 7, copy: 1 };
+        assert_ne!(of_row(row), of_row(RowId { copy: 2, ..row }));
+        assert_ne!(of_row(row), of_row(RowId { file: 1, copy: 0, ..row }));
     }
 }

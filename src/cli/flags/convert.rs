@@ -8,7 +8,7 @@ pub(super) const CONVERT_HELP: &str = "\
 The ending of a target tells its format: .csv, .tsv, .ndjson (.jsonl), .parquet, .arrow (.feather), .arrows (a stream); \
 .csv and .ndjson also with .gz, .zst, .bz2, .xz or .lz4 behind it.
 
-Rows stay in input order and need not fit in memory, except to be sorted. A target stands under its name only once it \
+Rows stay in input order and need not fit in memory. A target stands under its name only once it \
 is complete. CSV has no types: text that looks like a number or a date is one when it is read again, unless --types \
 says otherwise.
 
@@ -43,7 +43,7 @@ pub(crate) struct Rows {
     /// Only these columns, in this order [default: all]
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     pub(crate) select: Vec<String>,
-    /// Sorted by these keys, such as 'Year, ArrDelay desc' (in memory) [default: input order]
+    /// Sorted by these keys, such as 'Year, ArrDelay desc' [default: input order]
     #[arg(long, value_name = "KEYS", allow_hyphen_values = true)]
     pub(crate) sort_by: Option<String>,
     /// The answer to a question instead

@@ -1,14 +1,14 @@
 //! Keys of both sides in one form, so that equal keys are equal bytes.
 
 use crate::batch::coded::Coded;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray, new_null_array,
 };
 use arrow::buffer::NullBuffer;
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Date32Type, Float64Type};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type};
 use std::sync::Arc;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -30,7 +30,7 @@ pub(in crate::exec) fn as_keys(column: &ArrayRef, domain: ColumnType) -> Result<
         }),
         (Float64, Int64) => column
             .as_primitive_opt::<Float64Type>()
-            .map(|doubles| Arc::new(doubles.unary_opt::<_, arrow::datatypes::Int64Type>(as_integer)) as ArrayRef),
+            .map(|doubles| Arc::new(doubles.unary_opt::<_, Int64Type>(as_integer)) as ArrayRef),
         (Date, Timestamp) => column.as_primitive_opt::<Date32Type>().map(|days| {
             let micros = days.iter().map(|day| day.and_then(|day| i64::from(day).checked_mul(MICROS_PER_DAY)));
             Arc::new(micros.collect::<TimestampMicrosecondArray>()) as ArrayRef
@@ -38,6 +38,25 @@ pub(in crate::exec) fn as_keys(column: &ArrayRef, domain: ColumnType) -> Result<
         _ => None,
     };
     keys.ok_or_else(|| Error::internal(format!("keys of type {own} for a join of {domain}")))
+}
+
+/// A column of keys that is to be a column of both tables, as the type that it has there.
+///
+/// # Errors
+/// `Value` for an integer that no double is.
+pub(in crate::exec) fn of_both(column: &ArrayRef, of_type: &DataType) -> Result<ArrayRef> {
+    let common = cast(column, of_type)?;
+    if let (Some(integers), Some(doubles)) =
+        (column.as_primitive_opt::<Int64Type>(), common.as_primitive_opt::<Float64Type>())
+    {
+        let lost = |(integer, double): &(Option<i64>, Option<f64>)| double.and_then(as_integer) != *integer;
+        if let Some((Some(integer), _)) = integers.iter().zip(doubles.iter()).find(lost) {
+            let message = format!("the key {integer} is no double, and the key of the other table is a double");
+            return Err(Error::new(ErrorKind::Value, message)
+                .hint("join on keys of one type: cast(key as int64) on the side of the doubles"));
+        }
+    }
+    Ok(common)
 }
 
 /// The integer that a double is.

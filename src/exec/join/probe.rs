@@ -1,6 +1,6 @@
 //! Left rows, batch by batch, to rows of the result.
 
-use super::keys::{as_keys, complete};
+use super::keys::{as_keys, complete, of_both};
 use super::table::Table;
 use crate::batch::{Batch, coded};
 use crate::error::Result;
@@ -10,7 +10,7 @@ use arrow::array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, UInt32Array, new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
-use arrow::compute::{cast, take};
+use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl TableProbe {
 
     /// A key that is of both sides, as its type in the result.
     fn of_either(&self, at: usize, key: &ArrayRef) -> Result<ArrayRef> {
-        Ok(cast(&coded::plain(key)?, self.schema.field(at).data_type())?)
+        of_both(&coded::plain(key)?, self.schema.field(at).data_type())
     }
 
     fn several(&self) -> bool {

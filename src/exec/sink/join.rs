@@ -9,12 +9,11 @@ mod merge;
 use super::{Materialised, Room, Sink};
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Result};
-use crate::exec::join::keys::{as_keys, divide};
+use crate::exec::join::keys::{as_keys, divide, of_both};
 use crate::exec::join::sorter::Sorter;
 use crate::exec::runs::{BLOCK_ROWS, Order};
 use crate::plan::{JoinColumn, JoinSide};
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array};
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use merge::MergeJoin;
 use std::any::Any;
@@ -235,7 +234,7 @@ impl<'a> Shown<'a> {
             columns.push(match column {
                 None => null(of_type),
                 Some(column) if column.data_type() == of_type => column,
-                Some(column) => cast(&column, of_type)?,
+                Some(column) => of_both(&column, of_type)?,
             });
         }
         batch_of(columns, rows)
