@@ -355,6 +355,26 @@ fn errors_of_either_side_name_their_file() {
 }
 
 #[test]
+fn samples_of_joined_rows_are_the_same_by_table_and_by_sorting() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |i: usize| Row { i: Some(i as i64), x: None, t: None };
+    let left: Vec<Row> = (0..9000).map(|at| row(at % 20_000)).collect();
+    // Six rows of each key: more rows in all than a sample has.
+    let right: Vec<Row> = (0..120_000).map(|at| row(at % 20_000)).collect();
+    let left_frame = open(&write(folder.path(), "left", &left, "v", 1), "v");
+    let right_frame = open(&write(folder.path(), "right", &right, "w", 1), "w");
+    let frame = joined(&left_frame, &right_frame, ONS[0], JoinKind::Inner);
+    let question = frame.ask("count(*) as n, approx_quantile(v * 2000 + w, 0.4) as q").unwrap();
+    let ample: Run<DataFrame> = Runner::new().threads(3).run(question.clone()).unwrap();
+    assert_eq!(ample.value.value(0, "n").unwrap(), Value::Int64(54_000));
+    let scarce =
+        Runner::new().threads(1).budget(Budget::new(ample.statistics.least_memory_bytes as usize + (900 << 10)));
+    let scarce: Run<DataFrame> = scarce.run(question).unwrap();
+    assert!(scarce.statistics.bytes_spilled > 0, "both sides are sorted");
+    assert_eq!(shown(&ample.value), shown(&scarce.value));
+}
+
+#[test]
 fn a_key_of_both_tables_loses_no_digit() {
     let folder = tempfile::tempdir().unwrap();
     let table = |name: &str, text: &str| {

@@ -113,6 +113,12 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
         self.over() == Over::InputOrder
     }
 
+    /// Whether the answer depends on row identities beyond their order. Such answers are the same only where rows get the
+    /// same identities.
+    fn uses_identities(&self) -> bool {
+        false
+    }
+
     /// What it is computed over: rows in any order unless said otherwise.
     fn over(&self) -> Over {
         Over::Rows

@@ -203,7 +203,7 @@ fn work(shared: &Shared<'_>, needs: ReadNeeds, statistics: &mut RunStatistics) -
                 loud(|| worker.run())?;
             }
         }
-        Scheduler::Threads => run_on_threads(&mut workers)?,
+        Scheduler::Threads => run_on_threads(shared, &mut workers)?,
     }
     drop(of_reading);
     let start = Instant::now();
@@ -229,7 +229,7 @@ fn loud<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::internal("a run panicked")))
 }
 
-fn run_on_threads(workers: &mut [Worker<'_>]) -> Result<()> {
+fn run_on_threads(shared: &Shared<'_>, workers: &mut [Worker<'_>]) -> Result<()> {
     let results: Vec<Result<()>> = std::thread::scope(|scope| {
         let mut handles = Vec::with_capacity(workers.len());
         for (at, worker) in workers.iter_mut().enumerate() {
@@ -240,7 +240,12 @@ fn run_on_threads(workers: &mut [Worker<'_>]) -> Result<()> {
                     Err(Error::internal("a worker thread panicked"))
                 })
             };
-            handles.push(builder.spawn_scoped(scope, work));
+            let handle = builder.spawn_scoped(scope, work);
+            if handle.is_err() {
+                // The others would wait for a worker that never works.
+                shared.stop_all();
+            }
+            handles.push(handle);
         }
         let join = |handle: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<()>>>| match handle {
             Ok(handle) => handle.join().unwrap_or_else(|_| Err(Error::internal("a worker thread panicked"))),

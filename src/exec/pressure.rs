@@ -2,7 +2,8 @@
 //!
 //! **Problem.** What a worker has read may be more than was reserved for it, while the sinks of other workers hold the rest.
 //! **Idea.** It lets go of what its own sinks hold, then asks: others see that and let go of theirs, at the next partition or
-//! where they wait. Its request has failed for good only when it was refused after all others had become idle.
+//! where they wait. Its request has failed for good when it was refused after all others had been idle for a moment, or when
+//! it has waited long (others may wait for what it has in its hands).
 //! **Invariant.** A worker that is idle has nothing in its sinks and takes nothing before it is idle no more.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

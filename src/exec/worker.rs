@@ -22,6 +22,10 @@ const SPARE_TEXTS: usize = 2;
 
 /// How long a worker waits for a partition before it looks whether it still has to.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// So long all others must have been idle before a refusal is final.
+const QUIET: Duration = Duration::from_millis(10);
+/// So long a worker waits for others at most.
+const LONGEST: Duration = Duration::from_secs(3);
 /// How long a worker sleeps that has nothing to do at the moment.
 const A_MOMENT: Duration = Duration::from_micros(200);
 
@@ -106,6 +110,7 @@ impl<'a> Worker<'a> {
 
     fn work(&mut self, scratch: &mut ScanScratch) -> Result<()> {
         let shared = self.shared;
+        let mut idle = None;
         loop {
             shared.options.cancel.check()?;
             if shared.stop.load(Ordering::Relaxed) {
@@ -114,7 +119,11 @@ impl<'a> Worker<'a> {
             if shared.pressure.is_on() {
                 self.relieve()?;
             }
-            match shared.scan.read(scratch, true)? {
+            let read = shared.scan.read(scratch, true)?;
+            if !matches!(read, Read::Busy) {
+                idle = None;
+            }
+            match read {
                 Read::Partition(ticket, batches) => {
                     let (id, beside) = (ticket.id, shared.beside_bytes + ticket.held_bytes);
                     self.hold(
@@ -135,7 +144,10 @@ impl<'a> Worker<'a> {
                     self.hands.resize(0)?;
                 }
                 Read::Committed(committed) => self.absorb_all(committed, scratch)?,
-                Read::Busy => std::thread::sleep(A_MOMENT),
+                Read::Busy => {
+                    self.yield_to_others(&mut idle)?;
+                    std::thread::sleep(A_MOMENT);
+                }
                 Read::End => return self.wait_for_others(),
             }
         }
@@ -148,9 +160,13 @@ impl<'a> Worker<'a> {
         }
         self.relieve()?;
         let asking = self.shared.pressure.ask();
+        let (start, mut since) = (Instant::now(), None);
         loop {
-            // Whoever is idle now has let go of its memory before: only a refusal after that is final.
-            let last = asking.others_are_idle();
+            // Whoever is idle now has let go of its memory before: only a refusal after that is final. What others wait for
+            // may be what this worker has in its hands, so it does not wait for ever.
+            let all_idle = asking.others_are_idle();
+            since = if all_idle { since.or(Some(Instant::now())) } else { None };
+            let last = since.is_some_and(|since| since.elapsed() >= QUIET) || start.elapsed() >= LONGEST;
             match self.hands.resize(bytes) {
                 Err(error) if last => return Err(error),
                 Err(_) if !self.shared.stopped() => std::thread::sleep(A_MOMENT),

@@ -210,7 +210,8 @@ impl Display for Expr {
                 let (left_level, right_level) = match level {
                     Level::Or => (level, Level::And),
                     Level::And => (level, Level::Not),
-                    Level::Compare => (level, Level::Sum),
+                    // Comparisons in a row are no expression.
+                    Level::Compare => (Level::Sum, Level::Sum),
                     Level::Sum => (level, Level::Product),
                     _ => (level, Level::Negate),
                 };

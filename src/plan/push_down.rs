@@ -35,7 +35,9 @@ fn split(join: &Join, predicate: &Expr) -> Result<(Vec<Expr>, Vec<Expr>)> {
     let (mut below, mut above) = (Vec::new(), Vec::new());
     for condition in predicate.conjuncts() {
         let of_left = condition.columns().iter().all(|name| left.index_of(name).is_ok());
-        let moves = of_left && (above.is_empty() || !condition.bind_condition(&left)?.can_fail());
+        // A left join turns no row away; the others might turn away the row in question.
+        let in_order = above.is_empty() && join.kind == JoinKind::Left;
+        let moves = of_left && (in_order || !condition.bind_condition(&left)?.can_fail());
         (if moves { &mut below } else { &mut above }).push(condition.clone());
     }
     Ok((below, above))
@@ -92,9 +94,13 @@ mod tests {
         let late = col("c").gt(lit(3)).and(may_fail.clone()).and(sure.clone());
         let expected = (vec![format!("0: c > 3 and {may_fail}")], vec!["2: a > 1".to_owned()]);
         assert_eq!(filters(JoinKind::Inner, late), expected);
-        assert_eq!(
-            filters(JoinKind::Inner, may_fail.clone().and(sure)),
-            (vec![], vec![format!("2: {may_fail} and a > 1")])
-        );
+        let both = may_fail.clone().and(sure);
+        // Past the left join, not past the inner one below it.
+        let below = vec![format!("1: {may_fail}"), "2: a > 1".to_owned()];
+        assert_eq!(filters(JoinKind::Left, both.clone()), (vec![], below));
+        for kind in [JoinKind::Inner, JoinKind::Semi, JoinKind::Anti] {
+            let expected = (vec![format!("0: {may_fail}")], vec!["2: a > 1".to_owned()]);
+            assert_eq!(filters(kind, both.clone()), expected, "an error of a row that the join drops");
+        }
     }
 }

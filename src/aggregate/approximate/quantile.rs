@@ -44,6 +44,10 @@ impl Aggregate for ApproxQuantile {
         numeric_argument(self, arguments).map(|_| DataType::Float64)
     }
 
+    fn uses_identities(&self) -> bool {
+        true
+    }
+
     fn exactness(&self) -> Exactness {
         Exactness::Approximate
     }

@@ -20,7 +20,9 @@ use self::table::Table;
 use crate::error::{Error, Result};
 use crate::exec::sink::Materialised;
 use crate::expr::BoundExpr;
-use crate::plan::{JoinColumn, JoinKind, JoinShape, JoinSide, Probe, SinkSpec, Stage, StageInput, Step};
+use crate::plan::{
+    AggregateColumn, JoinColumn, JoinKind, JoinShape, JoinSide, Probe, SinkSpec, Stage, StageInput, Step,
+};
 use crate::source::CancelToken;
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -88,6 +90,10 @@ pub(super) fn decide(
             continue;
         }
         let Stage { mut input, steps, sink, schema } = stage;
+        let uses_identities = |column: &AggregateColumn| column.aggregate.uses_identities();
+        let numbered =
+            matches!(&sink, SinkSpec::Aggregate { aggregates, .. } if aggregates.iter().any(uses_identities));
+        let mut joins_left = steps.iter().filter(|step| matches!(step, Step::Join(..))).count();
         let (mut before, mut copies) = (Vec::new(), 1);
         let mut steps = steps.into_iter().peekable();
         let mut ended = false;
@@ -96,6 +102,7 @@ pub(super) fn decide(
                 before.push(step);
                 continue;
             };
+            joins_left -= 1;
             let number =
                 numbers.get(shape.number).copied().ok_or_else(|| Error::internal("a join without a number"))?;
             let right = rights.get_mut(number).and_then(Option::as_mut);
@@ -107,10 +114,14 @@ pub(super) fn decide(
                     copies *= table.copies(shape.kind);
                     let probe: Arc<dyn Probe> = Arc::new(TableProbe::new(Arc::clone(&shape), table));
                     before.push(Step::Join(Arc::clone(&shape), Some(Arc::clone(&probe))));
-                    if !shape.kind.keeps_right() {
+                    if shape.kind.keeps_right() {
+                        SinkSpec::Rest(probe)
+                    } else if numbered && joins_left == 0 {
+                        // As behind a join by sorting, rows are numbered anew.
+                        SinkSpec::Collect { limit: None }
+                    } else {
                         continue;
                     }
-                    SinkSpec::Rest(probe)
                 }
                 None => {
                     let (project, shape) = keys_first(&shape, &schema_before(&before, &input, decided.last())?)?;

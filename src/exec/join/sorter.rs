@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Range, Run, reduce};
 use crate::exec::sink::Room;
-use crate::memory::{Reservation, SpillFile};
+use crate::memory::{HeldBuffers, Reservation, SpillFile};
 use arrow::array::RecordBatch;
 use arrow::compute::{concat_batches, take_record_batch};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const HEADROOM: usize = 3;
 pub(in crate::exec) struct Sorter {
     order: Order,
     held: Vec<RecordBatch>,
-    bytes: usize,
+    buffers: HeldBuffers,
     runs: Vec<Run>,
     file: Arc<SpillFile>,
     room: Room,
@@ -25,7 +25,15 @@ pub(in crate::exec) struct Sorter {
 impl Sorter {
     pub(in crate::exec) fn new(order: Order, room: &Room, reservation: Reservation) -> Self {
         let file = Arc::new(room.spill.file());
-        Sorter { order, held: Vec::new(), bytes: 0, runs: Vec::new(), file, room: room.clone(), reservation }
+        Sorter {
+            order,
+            held: Vec::new(),
+            buffers: HeldBuffers::default(),
+            runs: Vec::new(),
+            file,
+            room: room.clone(),
+            reservation,
+        }
     }
 
     /// Takes rows.
@@ -36,9 +44,9 @@ impl Sorter {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        self.bytes += batch.get_array_memory_size();
+        self.buffers.add(&batch);
         self.held.push(batch);
-        if self.reservation.resize(self.bytes.saturating_mul(HEADROOM)).is_err() {
+        if self.reservation.resize(self.buffers.bytes().saturating_mul(HEADROOM)).is_err() {
             self.spill()?;
         }
         Ok(())
@@ -58,14 +66,18 @@ impl Sorter {
     /// What is held, in order.
     fn sorted(&mut self) -> Result<Option<RecordBatch>> {
         let held = std::mem::take(&mut self.held);
-        self.bytes = 0;
+        self.buffers.clear();
         let Some(first) = held.first() else { return Ok(None) };
         let all = concat_batches(&first.schema(), &held)?;
         drop(held);
         Ok(Some(take_record_batch(&all, &self.order.sorted(&all)?)?))
     }
 
-    fn spill(&mut self) -> Result<()> {
+    /// Writes what is held to disk.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(in crate::exec) fn spill(&mut self) -> Result<()> {
         if let Some(sorted) = self.sorted()? {
             let mut run = Run::default();
             run.append(&self.order, &self.file, &sorted)?;

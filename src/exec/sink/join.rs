@@ -136,6 +136,11 @@ impl Sink for JoinSink {
         }
     }
 
+    fn relieve(&mut self) -> Result<()> {
+        self.left.spill()?;
+        self.done.as_mut().map_or(Ok(()), Sorter::spill)
+    }
+
     fn finish(mut self: Box<Self>) -> Result<Materialised> {
         self.done()?;
         let JoinSink { side, schema, left, done, room } = *self;

@@ -25,8 +25,9 @@ pub(super) struct RestSink {
 }
 
 impl RestSink {
-    pub(super) fn new(schema: SchemaRef, probe: Arc<dyn Probe>, room: &Room) -> Result<Self> {
-        let rows = CollectSink::new(Arc::clone(&schema), None, probe.multiplies(), room)?;
+    /// `copies`: rows may be copies of each other.
+    pub(super) fn new(schema: SchemaRef, probe: Arc<dyn Probe>, copies: bool, room: &Room) -> Result<Self> {
+        let rows = CollectSink::new(Arc::clone(&schema), None, copies, room)?;
         let mut matched = BooleanBufferBuilder::new(probe.right_rows());
         matched.append_n(probe.right_rows(), false);
         let mut held = room.budget.reservation("joining");
@@ -54,6 +55,10 @@ impl Sink for RestSink {
         let ours = self.matched.as_slice_mut().iter_mut();
         ours.zip(matched.as_slice()).for_each(|(ours, theirs)| *ours |= theirs);
         self.rows.join(Box::new(rows))
+    }
+
+    fn relieve(&mut self) -> Result<()> {
+        self.rows.relieve()
     }
 
     fn finish(self: Box<Self>) -> Result<Materialised> {

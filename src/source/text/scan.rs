@@ -138,12 +138,17 @@ impl<R: TextReader> TextScan<R> {
         let scan = &self.scans[file];
         let mut chain = scan.chain();
         // The worker that holds the piece to be committed next never waits here: it commits before it asks again.
-        while chain.pending.len() >= PENDING_PER_WORKER * self.request.workers && !chain.closed {
+        let is_full =
+            |chain: &Chain<R>| chain.pending.len() >= PENDING_PER_WORKER * self.request.workers && !chain.closed;
+        if is_full(&chain) {
             if self.request.cancel.is_cancelled() || self.stop_from.load(Ordering::Relaxed) <= file as u32 {
                 return Ok(Asked::Nothing);
             }
             let waited = scan.committed.wait_timeout(chain, Duration::from_millis(50));
             chain = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if is_full(&chain) {
+                return Ok(Asked::Full);
+            }
         }
         if chain.closed || chain.ended {
             return Ok(Asked::Nothing);
@@ -199,6 +204,8 @@ enum Asked {
     Piece(Piece),
     Committed(Vec<Committed>),
     Busy,
+    /// Too many pieces wait for one that is not read yet.
+    Full,
     Nothing,
 }
 
@@ -242,6 +249,7 @@ impl<R: TextReader> Scan for TextScan<R> {
                 Asked::Piece(piece) => return self.read_piece(file, piece, scratch),
                 Asked::Committed(committed) => return Ok(Read::Committed(committed)),
                 Asked::Busy => busy = busy.or(Some(file)),
+                Asked::Full => return Ok(Read::Busy),
                 Asked::Nothing if file == self.first.load(Ordering::Relaxed) => {
                     self.first.fetch_max(file + 1, Ordering::Relaxed);
                 }
@@ -258,7 +266,7 @@ impl<R: TextReader> Scan for TextScan<R> {
             Some(file) => match self.ask(file, scratch, true)? {
                 Asked::Piece(piece) => self.read_piece(file, piece, scratch),
                 Asked::Committed(committed) => Ok(Read::Committed(committed)),
-                Asked::Busy | Asked::Nothing => Ok(Read::Busy),
+                Asked::Busy | Asked::Full | Asked::Nothing => Ok(Read::Busy),
             },
         }
     }

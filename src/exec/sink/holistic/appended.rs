@@ -122,6 +122,10 @@ impl Appended {
         self.reservation.resize(0)
     }
 
+    pub(super) fn relieve(&mut self) -> Result<()> {
+        if self.values.is_empty() { Ok(()) } else { self.spill() }
+    }
+
     pub(super) fn has_runs(&self) -> bool {
         !self.runs.is_empty()
     }

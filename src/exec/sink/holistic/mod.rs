@@ -119,6 +119,11 @@ impl Sink for HolisticSink {
         self.tables.iter_mut().zip(other.tables).try_for_each(|(table, other)| table.join(other))
     }
 
+    fn relieve(&mut self) -> Result<()> {
+        self.groups.relieve()?;
+        self.tables.iter_mut().try_for_each(Table::relieve)
+    }
+
     fn finish(self: Box<Self>) -> Result<Materialised> {
         let HolisticSink { schema, keys, groups, tables, places, room, reservation } = *self;
         let groups = groups.finish()?.rows;

@@ -109,6 +109,14 @@ impl Table {
         }
     }
 
+    /// Writes what it holds to disk.
+    pub(super) fn relieve(&mut self) -> Result<()> {
+        match &mut self.rows {
+            Rows::Values(values) => values.relieve(),
+            Rows::InOrder(sorted) => sorted.relieve(),
+        }
+    }
+
     pub(super) fn finish(self) -> Result<Sorted> {
         let (batches, counted) = match self.rows {
             Rows::Values(values) => (values.finish()?, true),

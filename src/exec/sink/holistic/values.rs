@@ -79,6 +79,12 @@ impl Values {
         }
     }
 
+    /// Writes what it holds to disk.
+    pub(super) fn relieve(&mut self) -> Result<()> {
+        self.counting.relieve()?;
+        self.appended.as_mut().map_or(Ok(()), Appended::relieve)
+    }
+
     /// Batches whose last two columns are values and counts, in the order of keys and values.
     pub(super) fn finish(self) -> Result<Batches> {
         let Some(mut appended) = self.appended else { return Ok(Batches::Stored(self.counting.finish()?.rows)) };
