@@ -26,6 +26,8 @@ pub mod panics;
 
 pub mod types;
 
+pub mod parallel;
+
 pub mod batch;
 
 pub mod cancel;
