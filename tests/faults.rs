@@ -154,7 +154,8 @@ fn a_refusal_while_writing_leaves_the_whole_file_or_none() {
             }
         }
     }
-    assert!(written > 20 && refused > 20, "{written} written, {refused} refused");
+    // Each of the eight walks ends with a file.
+    assert!(written >= 8 && refused > 20, "{written} written, {refused} refused");
 }
 
 /// What a disk does at the `at`-th read or write.
