@@ -167,7 +167,7 @@ impl ChunkReader for ChunkSource {
     type T = ChunkCursor;
 
     fn get_read(&self, start: u64) -> Result<ChunkCursor> {
-        Ok(ChunkCursor { source: self.clone(), at: start, ahead: Bytes::new() })
+        Ok(ChunkCursor { source: self.clone(), at: start, ahead: Bytes::new(), ended: false })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
@@ -181,6 +181,8 @@ pub(super) struct ChunkCursor {
     source: ChunkSource,
     at: u64,
     ahead: Bytes,
+    /// The end was told.
+    ended: bool,
 }
 
 /// Most page headers are shorter.
@@ -193,7 +195,14 @@ impl Read for ChunkCursor {
             let end = chunks.iter().map(|chunk| &chunk.range).find(|range| range.contains(&self.at));
             let end = end.map_or(self.source.len(), |range| range.end).min(self.at + HEADER_BYTES);
             if end <= self.at {
-                return Ok(0);
+                // A damaged header may have billions of values to pass over, for each of which the decoder asks again.
+                let message = "a page header goes beyond the end of the file";
+                let again = std::mem::replace(&mut self.ended, true);
+                return if again {
+                    Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, message))
+                } else {
+                    Ok(0)
+                };
             }
             self.ahead = self.source.0.bytes(self.at..end).map_err(std::io::Error::other)?;
         }
