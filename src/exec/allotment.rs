@@ -5,7 +5,7 @@
 //! **Idea.** What reading takes at most is known beforehand ([`ReadNeeds`]); it is reserved for as many workers as half of
 //! the memory is enough for, and no more are at work. A partition that has left its worker's hands, because others before
 //! it are not read yet, is on the account of its own, or its worker waits for it.
-//! **Invariants.** The worker whose partition is to be committed next never waits for memory; one worker at least is at
+//! **Invariants.** What is reserved is enough for the worker whose partition is to be committed next; one worker at least is at
 //! work, or the pass is refused before it has read anything, with what it needs.
 
 use super::parallel::Hands;

@@ -14,7 +14,7 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use std::sync::Arc;
 
-/// Texts of a table that take so much memory are handed on as codes, the rows of the table being the entries: whoever
+/// Texts of a table that take no more memory than this are handed on as codes, the rows of the table being the entries: whoever
 /// groups by them keeps that dictionary.
 const CODED_BYTES: usize = 256 << 10;
 
