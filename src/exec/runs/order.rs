@@ -37,6 +37,14 @@ impl Order {
         Ok(Order { converter: RowConverter::new(fields)?, columns, identity: None })
     }
 
+    /// By the first columns, which have these types, ascending.
+    ///
+    /// # Errors
+    /// `Internal` for types that columns can't have.
+    pub(in crate::exec) fn ascending(types: impl IntoIterator<Item = DataType>) -> Result<Self> {
+        Order::new(types.into_iter().enumerate().map(|(at, of_type)| (at, of_type, false)))
+    }
+
     /// The same, and rows of one key by the identities that stand in the columns from `first` on.
     pub(in crate::exec) fn then_by_identity(self, first: usize) -> Self {
         Order { identity: Some(first), ..self }

@@ -48,7 +48,7 @@ impl AggregateSink {
         let shape = Shape { key_types: types[..keys].to_vec(), aggregates };
         Ok(AggregateSink {
             tables: Tables::new(&shape, FULL)?,
-            order: Order::new(shape.key_types.iter().cloned().enumerate().map(|(at, of_type)| (at, of_type, false)))?,
+            order: Order::ascending(shape.key_types.iter().cloned())?,
             schema,
             columns,
             shape,

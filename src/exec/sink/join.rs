@@ -6,6 +6,7 @@
 
 mod merge;
 
+use super::aggregate::of_columns;
 use super::{Materialised, Room, Sink};
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Result};
@@ -14,7 +15,7 @@ use crate::exec::join::sorter::Sorter;
 use crate::exec::runs::{BLOCK_ROWS, Order};
 use crate::plan::{JoinColumn, JoinSide};
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef};
 use merge::MergeJoin;
 use std::any::Any;
 use std::sync::Arc;
@@ -32,24 +33,11 @@ pub(super) struct JoinSink {
     room: Room,
 }
 
-/// Columns of these types, whose names do not matter.
-fn nameless(types: impl IntoIterator<Item = DataType>) -> SchemaRef {
-    let field = |(at, of_type): (usize, DataType)| Field::new(at.to_string(), of_type, true);
-    Arc::new(Schema::new(types.into_iter().enumerate().map(field).collect::<Vec<_>>()))
-}
-
-/// A batch of these columns, whose names do not matter.
-fn batch_of(columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
-    let schema = nameless(columns.iter().map(|column| column.data_type().clone()));
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
-}
-
 impl JoinSink {
     pub(super) fn new(side: JoinSide, schema: SchemaRef, room: &Room) -> Result<Self> {
         let keys = Keys::of(&side);
         let by_key = keys.types().into_iter().chain([DataType::UInt32, DataType::UInt64, DataType::UInt32]);
-        let order = Order::new(by_key.enumerate().map(|(at, of_type)| (at, of_type, false)))?;
+        let order = Order::ascending(by_key)?;
         let left = Sorter::new(order, room, room.reservation("joining")?);
         Ok(JoinSink { side, schema, left, done: None, room: room.clone() })
     }
@@ -66,7 +54,7 @@ impl JoinSink {
 /// Sorts rows of a result by their identities.
 fn result_sorter(room: &Room) -> Result<Sorter> {
     let types = [DataType::UInt32, DataType::UInt64, DataType::UInt32, DataType::UInt64];
-    let order = Order::new(types.into_iter().enumerate().map(|(at, of_type)| (at, of_type, false)))?;
+    let order = Order::ascending(types)?;
     Ok(Sorter::new(order, room, room.budget.reservation("joining")))
 }
 
@@ -99,7 +87,7 @@ impl<'a> Keys<'a> {
 
     /// Orders rows whose first columns are the keys.
     fn order(&self) -> Result<Order> {
-        Order::new(self.types().into_iter().enumerate().map(|(at, of_type)| (at, of_type, false)))
+        Order::ascending(self.types())
     }
 }
 
@@ -117,7 +105,7 @@ impl Sink for JoinSink {
         columns.push(Arc::new(ids.iter().map(|id| id.position).collect::<UInt64Array>()));
         columns.push(Arc::new(ids.iter().map(|id| id.copy).collect::<UInt32Array>()));
         columns.extend(batch.records.columns().iter().skip(given).cloned());
-        let (with_key, without) = divide(batch_of(columns, ids.len())?, count)?;
+        let (with_key, without) = divide(of_columns(columns, ids.len())?, count)?;
         self.left.push(with_key)?;
         if let Some(without) = without.filter(|_| self.side.shape.kind.keeps_left()) {
             let rows = Shown::of(&self.side).unmatched_left(&without)?;
@@ -169,7 +157,7 @@ impl Sink for JoinSink {
 fn sorted_right(side: &JoinSide, room: &Room, done: &mut Sorter) -> Result<Sorter> {
     let keys = Keys::of(side);
     let by_key = keys.types().into_iter().chain([DataType::UInt64]);
-    let order = Order::new(by_key.enumerate().map(|(at, of_type)| (at, of_type, false)))?;
+    let order = Order::ascending(by_key)?;
     let mut sorter = Sorter::new(order, room, room.budget.reservation("joining"));
     let mut number = 0;
     for records in side.right.cut(BLOCK_ROWS).batches() {
@@ -180,7 +168,7 @@ fn sorted_right(side: &JoinSide, room: &Room, done: &mut Sorter) -> Result<Sorte
         columns.push(Arc::new((number..number + rows as u64).collect::<UInt64Array>()));
         columns.extend(records.columns().iter().cloned());
         number += rows as u64;
-        let (with_key, without) = divide(batch_of(columns, rows)?, keys.count())?;
+        let (with_key, without) = divide(of_columns(columns, rows)?, keys.count())?;
         sorter.push(with_key)?;
         if let Some(without) = without.filter(|_| side.shape.kind.keeps_right()) {
             done.push(Shown::of(side).unmatched_right(&without)?)?;
@@ -242,7 +230,7 @@ impl<'a> Shown<'a> {
                 Some(column) => of_both(&column, of_type)?,
             });
         }
-        batch_of(columns, rows)
+        of_columns(columns, rows)
     }
 
     fn unmatched_left(&self, left: &RecordBatch) -> Result<RecordBatch> {

@@ -105,7 +105,7 @@ impl Appended {
         self.ids = Vec::new();
         let value_type = self.fixed.decode(Vec::new(), None).data_type().clone();
         let types = self.key_types.iter().cloned().chain([value_type]);
-        let order = Order::new(types.enumerate().map(|(at, of_type)| (at, of_type, false)))?;
+        let order = Order::ascending(types)?;
         let mut run = Run::default();
         let mut place = Place::default();
         while let Some((groups, values, counts)) = sorted.next(&mut place) {
@@ -190,7 +190,7 @@ impl Groups {
         };
         let keys = of_columns(index.emit(&all_of(&*index))?, index.len())?;
         drop(index);
-        let order = Order::new(key_types.iter().cloned().enumerate().map(|(at, of_type)| (at, of_type, false)))?;
+        let order = Order::ascending(key_types.iter().cloned())?;
         let order = order.sorted(&keys)?;
         let keys = keys.columns().iter().map(|key| Ok(take(key, &order, None)?)).collect::<Result<Vec<_>>>()?;
         let mut ranks = vec![0; order.len()];
