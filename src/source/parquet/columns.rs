@@ -6,10 +6,10 @@
 
 use super::chunks::ChunkSource;
 use super::damage::Lone;
-use super::dictionary::check_dictionary;
 use super::fragments::{CELL_ROWS, FilePlan, Fragment};
 use super::needs::late_bytes;
 use super::open::ParquetFile;
+use super::pages::RowGroupPages;
 use super::rows::{count, only, take_rows, unite};
 use super::schema::{Coded, checked_schema};
 use crate::batch::coded::Coder;
@@ -23,10 +23,8 @@ use crate::types::ColumnType;
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowSelection};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::errors::ParquetError;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -166,26 +164,21 @@ impl FileReader {
     ) -> Result<ParquetRecordBatchReader> {
         let in_all = self.of_file().rows(fragment.row_group);
         let build = || -> std::result::Result<ParquetRecordBatchReader, ParquetError> {
-            let metadata = metadata.clone();
             let leaves = columns.iter().filter_map(|&column| self.columns[column].of_file.as_ref());
-            let leaves: Vec<usize> = leaves.flat_map(|own| own.leaves.iter().copied()).collect();
-            let source = ChunkSource(Arc::clone(&fragment.chunks));
-            let chunks = metadata.metadata().row_group(fragment.row_group).columns();
-            leaves
-                .iter()
-                .filter_map(|&leaf| chunks.get(leaf))
-                .try_for_each(|chunk| check_dictionary(chunk, &source))?;
+            let leaves = leaves.flat_map(|own| own.leaves.iter().copied());
             let mask = ProjectionMask::leaves(metadata.parquet_schema(), leaves);
-            let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(source, metadata)
-                .with_row_groups(vec![fragment.row_group])
-                .with_projection(mask)
-                .with_batch_size(usize::try_from(batch_rows)?);
-            if rows != only(0..in_all) {
-                let ranges = rows.iter().map(|range| range.start as usize..range.end as usize);
-                builder =
-                    builder.with_row_selection(RowSelection::from_consecutive_ranges(ranges, usize::try_from(in_all)?));
-            }
-            builder.build()
+            let fields = Some(metadata.schema().fields());
+            let levels = parquet_to_arrow_field_levels(metadata.parquet_schema(), mask, fields)?;
+            let pages = RowGroupPages {
+                source: Arc::new(ChunkSource(Arc::clone(&fragment.chunks))),
+                metadata: Arc::clone(metadata.metadata()),
+                row_group: fragment.row_group,
+            };
+            let total = usize::try_from(in_all)?;
+            let ranges = rows.iter().map(|range| range.start as usize..range.end as usize);
+            let selection = (rows != only(0..in_all)).then(|| RowSelection::from_consecutive_ranges(ranges, total));
+            let batch_rows = usize::try_from(batch_rows.min(in_all))?;
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, batch_rows, selection)
         };
         guarded(&self.of_file().input, || format!("row group {}", fragment.row_group), build)
     }
