@@ -14,10 +14,14 @@ use outcrop::exec::Scheduler;
 use outcrop::frame::{CsvScan, DataFrame, LazyFrame, ParquetScan, Run, Runner, Value};
 use outcrop::source::column_policy::ColumnPolicy;
 use outcrop::types::ColumnType;
-use outcrop::{scan_csv, scan_parquet};
+use outcrop::{compute, scan_csv, scan_parquet};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
+use parquet::data_type::{FixedLenByteArrayType, Int64Type};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -558,6 +562,38 @@ fn a_damaged_length_hides_the_rows_behind_it_on_its_page_and_ends_nothing() {
         for (question, record) in [("max(t)", 1235), ("t where i = 1235", 1236), ("t where i > 1400", 1402)] {
             let error = ask(question).unwrap_err();
             assert_eq!((error.kind(), error.place().record), (ErrorKind::Malformed, Some(record)), "{error}");
+        }
+    }
+}
+
+/// A column of fixed width, of which each value would have so many bytes, and has none.
+fn nulls_of_width(folder: &Path, width: u32) -> PathBuf {
+    let path = folder.join(format!("nulls_{width}.parquet"));
+    let schema = format!("message m {{ optional fixed_len_byte_array({width}) x; required int64 i; }}");
+    let schema = Arc::new(parse_message_type(&schema).unwrap());
+    let mut writer = SerializedFileWriter::new(File::create(&path).unwrap(), schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<FixedLenByteArrayType>().write_batch(&[], Some(&[0; 3000]), None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<Int64Type>().write_batch(&(0..3000).collect::<Vec<_>>(), None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    path
+}
+
+#[test]
+fn nulls_of_a_monstrous_width_take_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    for (width, refused) in [(16, false), (2_000_000_000, true)] {
+        let frame = scan_parquet([nulls_of_width(folder.path(), width)]).unwrap();
+        let ask = |question: &str| compute::<_, DataFrame>(frame.ask(question).unwrap());
+        assert_eq!(ask("sum(i) as n").unwrap().value(0, "n").unwrap(), Value::Int64(4_498_500));
+        match ask("count(x) as n") {
+            Ok(found) => assert_eq!((found.value(0, "n").unwrap(), refused), (Value::Int64(0), false)),
+            Err(error) => assert!(refused, "{error}"),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::source::arrow_types::unify::SetColumn;
 use crate::source::{Condition, ScanRequest};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::basic::Type;
 use parquet::file::metadata::ColumnChunkMetaData;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -30,7 +31,7 @@ pub(super) fn whole_bytes(request: &ScanRequest, leaves: usize) -> u64 {
 }
 
 /// A row may take so much of one column: more would not fit in memory beside the work.
-const MAX_ROW_BYTES: u64 = 256 << 20;
+pub(super) const MAX_ROW_BYTES: u64 = 256 << 20;
 
 /// A run of rows of one row group, for one worker.
 #[derive(Debug)]
@@ -120,6 +121,14 @@ pub(super) fn stored_bytes(file: &ParquetFile, leaves: &[usize], row_group: usiz
     leaves.iter().filter_map(length).sum()
 }
 
+/// Bytes that each decoded value takes, a null too, where all take as many.
+pub(super) fn fixed_width(chunk: &ColumnChunkMetaData) -> u64 {
+    match chunk.column_type() {
+        Type::FIXED_LEN_BYTE_ARRAY => chunk.column_descr().type_length().max(0).unsigned_abs().into(),
+        _ => 0,
+    }
+}
+
 /// Plans the reading of one file.
 pub(super) struct Planner<'a> {
     pub(super) file: &'a ParquetFile,
@@ -166,6 +175,10 @@ impl Planner<'_> {
             let text = format!("{rows} rows take {uncompressed} bytes, too many to be read");
             return failed(ErrorKind::Limit, text);
         }
+        if fixed_width(chunk) > MAX_ROW_BYTES {
+            let text = format!("each value takes {} bytes, too many to be read", fixed_width(chunk));
+            return failed(ErrorKind::Limit, text);
+        }
         // Each page holds less than 2³¹ values and takes some bytes.
         if values < 0 || values as u64 / (1 << 31) > range.end - range.start {
             let text = format!("{values} values in {} bytes", range.end - range.start);
@@ -194,7 +207,7 @@ impl Planner<'_> {
             if self.unreadable.contains_key(&(row_group, leaf)) {
                 continue;
             }
-            row_bytes += chunk.uncompressed_size().unsigned_abs() / in_all.max(1);
+            row_bytes += (chunk.uncompressed_size().unsigned_abs() / in_all.max(1)).max(fixed_width(chunk));
             let locations = metadata.metadata().page_index().and_then(|index| index.page_locations(row_group, leaf));
             let first_page = locations.and_then(|pages| u64::try_from(pages.first()?.offset).ok());
             let fetch = match first_page.and_then(|first| first.checked_sub(range.start)) {

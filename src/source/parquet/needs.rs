@@ -1,6 +1,6 @@
 //! What reading Parquet takes in memory, by what the footers say.
 
-use super::fragments::{CELL_ROWS, stored_bytes, wanted_leaves, whole_bytes};
+use super::fragments::{CELL_ROWS, MAX_ROW_BYTES, fixed_width, stored_bytes, wanted_leaves, whole_bytes};
 use super::open::ParquetFile;
 use crate::source::{ReadNeeds, ScanRequest};
 use arrow::datatypes::Schema;
@@ -53,7 +53,9 @@ fn of_row_group(
         windowed |= stored > whole_bytes;
         kept += if stored > whole_bytes { WINDOWS_BYTES.min(stored) } else { stored };
         pages += pages_bytes(chunk);
-        uncompressed = uncompressed.saturating_add(uncompressed_bytes(chunk));
+        // Those that are wider are refused.
+        let fixed = Some(fixed_width(chunk)).filter(|width| *width <= MAX_ROW_BYTES).unwrap_or_default();
+        uncompressed = uncompressed.saturating_add(uncompressed_bytes(chunk).max(fixed.saturating_mul(rows)));
     }
     // What lies beyond the end of the file is not read.
     kept = kept.min(stored_bytes(file, leaves, row_group));
