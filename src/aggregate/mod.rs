@@ -15,6 +15,7 @@
 
 pub mod approximate;
 mod count;
+mod cross;
 mod edge;
 mod exact_moments;
 mod exact_sum;
@@ -39,6 +40,7 @@ mod wide;
 
 pub use approximate::{ApproxDistinctCount, ApproxQuantile};
 pub use count::Count;
+pub use cross::{Comoment, Measure, Ols};
 pub use edge::Edge;
 pub use extreme::Extreme;
 pub use holistic::{DistinctCount, Fold, Mode, Quantile, StringAgg};
@@ -52,7 +54,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
 use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::compute::concat;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Fields};
 use std::any::Any;
 use std::fmt;
 use std::ops::Range;
@@ -106,6 +108,17 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
     /// The constants written behind the arguments; none unless said otherwise.
     fn constants(&self) -> Vec<Constant> {
         Vec::new()
+    }
+
+    /// The columns of the rows that the result of each group is a list of, for an aggregate that makes several rows of a
+    /// group; `None` for one that makes a value.
+    fn rows_of_group(&self) -> Option<Fields> {
+        None
+    }
+
+    /// What ends its text behind the arguments and constants: a closing parenthesis, unless more is told there.
+    fn suffix(&self) -> String {
+        ")".to_owned()
     }
 
     /// Whether the answer depends on the order of the rows (then the states keep row identities).

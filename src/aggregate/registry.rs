@@ -3,14 +3,14 @@
 
 use super::holistic::Share;
 use super::{
-    Aggregate, ApproxDistinctCount, ApproxQuantile, Constant, Count, DistinctCount, Edge, Extreme, Mean, Mode,
-    Quantile, Spread, StringAgg, Sum,
+    Aggregate, ApproxDistinctCount, ApproxQuantile, Comoment, Constant, Count, DistinctCount, Edge, Extreme, Mean,
+    Mode, Quantile, Spread, StringAgg, Sum,
 };
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use std::sync::Arc;
 
 /// Names that users write, and the name each stands for.
-const SYNONYMS: [(&str, &str); 20] = [
+const SYNONYMS: [(&str, &str); 25] = [
     ("avg", "mean"),
     ("average", "mean"),
     ("total", "sum"),
@@ -31,11 +31,16 @@ const SYNONYMS: [(&str, &str); 20] = [
     ("quantile_cont", "quantile"),
     ("group_concat", "string_agg"),
     ("listagg", "string_agg"),
+    ("covar", "cov"),
+    ("covar_samp", "cov"),
+    ("cov_samp", "cov"),
+    ("covar_pop", "cov_pop"),
+    ("correlation", "corr"),
 ];
 
 /// Every built-in aggregate once, those with constants with some.
 pub fn all() -> Vec<Arc<dyn Aggregate>> {
-    vec![
+    let mut all: Vec<Arc<dyn Aggregate>> = vec![
         Arc::new(Count),
         Arc::new(Sum),
         Arc::new(Mean),
@@ -55,7 +60,9 @@ pub fn all() -> Vec<Arc<dyn Aggregate>> {
         Arc::new(StringAgg::new(",")),
         Arc::new(ApproxDistinctCount),
         Arc::new(ApproxQuantile::new(Share::HALF)),
-    ]
+    ];
+    all.extend(Comoment::ALL.map(|comoment| Arc::new(comoment) as Arc<dyn Aggregate>));
+    all
 }
 
 /// How many constants the built-in aggregate that users call `name` takes behind its arguments; none if there is no such
@@ -65,6 +72,10 @@ pub fn constants_of(name: &str) -> usize {
         "quantile" | "quantile_disc" | "approx_quantile" | "string_agg" => 1,
         _ => 0,
     }
+}
+
+fn takes_two(name: &str) -> bool {
+    Comoment::ALL.iter().any(|comoment| comoment.name() == name)
 }
 
 fn standard(lower: &str) -> &str {
@@ -115,9 +126,15 @@ pub fn find_with(name: &str, arguments: usize, constants: &[Constant]) -> Result
         ("string_agg", 1, []) => Ok(aggregate),
         ("string_agg", ..) => Err(wrong("`string_agg` takes one argument and a separator, a text".to_owned())
             .hint("such as string_agg(x, ', ')")),
-        ("count", 0, []) | (_, 1, []) => Ok(aggregate),
+        (name, 2, []) if takes_two(name) => Ok(aggregate),
+        ("count", 0, []) => Ok(aggregate),
+        (name, 1, []) if !takes_two(name) => Ok(aggregate),
         _ => {
-            let takes = if standard == "count" { "at most one argument" } else { "one argument" };
+            let takes = match standard {
+                "count" => "at most one argument",
+                name if takes_two(name) => "two arguments",
+                _ => "one argument",
+            };
             Err(wrong(format!("`{standard}` takes {takes}, not {}", arguments + constants.len())))
         }
     }
@@ -141,7 +158,8 @@ mod tests {
     fn synonyms_lead_to_aggregates_and_names_are_their_own() {
         for aggregate in all() {
             let constants = aggregate.constants();
-            let found = |name: &str| find_with(name, 1, &constants).unwrap();
+            let arguments = 1 + usize::from(takes_two(aggregate.name()));
+            let found = |name: &str| find_with(name, arguments, &constants).unwrap();
             assert_eq!(constants_of(aggregate.name()), constants.len());
             assert_eq!(found(aggregate.name()).name(), aggregate.name());
             assert_eq!(found(aggregate.name()).constants(), constants);
@@ -160,6 +178,7 @@ mod tests {
         assert!(find("percentile", 1).unwrap_err().hint_text().unwrap().contains("std_pop"));
         assert_eq!(find("count", 0).unwrap().name(), "count");
         assert_eq!(find("sum", 0).unwrap_err().message(), "`sum` takes one argument, not 0");
+        assert_eq!(find("corr", 1).unwrap_err().message(), "`corr` takes two arguments, not 1");
         assert_eq!(find("count", 2).unwrap_err().message(), "`count` takes at most one argument, not 2");
         let error = find("quantile", 1).unwrap_err();
         assert_eq!(error.message(), "`quantile` takes one argument and a share between 0 and 1");

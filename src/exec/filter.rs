@@ -26,7 +26,7 @@ pub(super) struct AnyStage {
 pub(super) fn leading_filters(stage: &Stage) -> impl Iterator<Item = &BoundExpr> {
     stage.steps.iter().map_while(|step| match step {
         Step::Filter(predicate) => Some(predicate),
-        Step::Project(..) | Step::Map(..) | Step::Join(..) => None,
+        Step::Project(..) | Step::Map(..) | Step::Unnest(_) | Step::Join(..) => None,
     })
 }
 

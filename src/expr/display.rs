@@ -183,7 +183,7 @@ impl Display for AggregateCall {
         for constant in self.aggregate.constants() {
             write!(f, ", {}", Literal::from(constant))?;
         }
-        f.write_char(')')
+        f.write_str(&self.aggregate.suffix())
     }
 }
 

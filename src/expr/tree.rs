@@ -112,6 +112,7 @@ impl PartialEq for AggregateCall {
         self.aggregate.name() == other.aggregate.name()
             && self.args == other.args
             && self.aggregate.constants() == other.aggregate.constants()
+            && self.aggregate.suffix() == other.aggregate.suffix()
     }
 }
 

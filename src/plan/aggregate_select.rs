@@ -26,6 +26,10 @@ impl AggregateSelect {
     /// # Errors
     /// `Name` for a column that is neither a key nor inside an aggregate.
     pub fn plan(self, input: Arc<LogicalPlan>) -> Result<LogicalPlan> {
+        if let Some(call) = self.select.iter().find_map(makes_rows) {
+            let call = call.clone();
+            return self.plan_of_rows(call, input);
+        }
         let outputs = self.outputs();
         let mut calls: Vec<AggregateCall> = Vec::new();
         let mut columns = Vec::with_capacity(outputs.len());
@@ -60,6 +64,31 @@ impl AggregateSelect {
             return Ok(plan);
         }
         Ok(LogicalPlan::Project { input: Arc::new(plan), columns })
+    }
+
+    /// The plan for an aggregate that makes several rows of a group: conditions and order are over those rows.
+    fn plan_of_rows(self, call: AggregateCall, input: Arc<LogicalPlan>) -> Result<LogicalPlan> {
+        let is_key = |column: &Expr| {
+            self.keys.iter().any(|key| key.unaliased() == column.unaliased() || col(key.output_name()) == *column)
+        };
+        if let Some(other) = self.select.iter().find(|column| makes_rows(column) != Some(&call) && !is_key(column)) {
+            let message = format!("`{}` makes rows of its own, and `{other}` cannot stand beside it", text(&call));
+            return Err(Error::new(ErrorKind::Type, message)
+                .hint("ask two questions; those of one call share its pass over the data"));
+        }
+        let name = text(&call);
+        let groups = LogicalPlan::Aggregate { input, keys: self.keys, aggregates: vec![(call, name)] };
+        let mut plan = LogicalPlan::Unnest { input: Arc::new(groups) };
+        if let Some(predicate) = self.having {
+            plan = LogicalPlan::Filter { input: Arc::new(plan), predicate };
+        }
+        if !self.sort.is_empty() {
+            plan = LogicalPlan::Sort { input: Arc::new(plan), keys: self.sort };
+        }
+        if let Some(rows) = self.limit {
+            plan = LogicalPlan::Limit { input: Arc::new(plan), rows };
+        }
+        Ok(plan)
     }
 
     /// Keys that the select list leaves out, then the select list.
@@ -99,6 +128,14 @@ impl AggregateSelect {
             }
             other => other.map_children(&mut |child| self.rewrite(child, calls)),
         }
+    }
+}
+
+/// The aggregate that a column of the select list is, if it makes several rows of a group.
+fn makes_rows(column: &Expr) -> Option<&AggregateCall> {
+    match column.unaliased() {
+        Expr::Aggregate(call) => call.aggregate.rows_of_group().map(|_| call),
+        _ => None,
     }
 }
 

@@ -195,6 +195,7 @@ fn same(a: &LogicalPlan, b: &LogicalPlan) -> bool {
             let equal = |(a, b): (&SortKey, &SortKey)| a == b;
             a.len() == b.len() && a.iter().zip(b).all(equal)
         }
+        (LogicalPlan::Unnest { .. }, LogicalPlan::Unnest { .. }) => true,
         (LogicalPlan::Limit { rows: a, .. }, LogicalPlan::Limit { rows: b, .. }) => a == b,
         (LogicalPlan::Join(a), LogicalPlan::Join(b)) => a.on == b.on && a.kind == b.kind && same(&a.right, &b.right),
         _ => false,

@@ -1,6 +1,7 @@
 //! What is asked: a chain of verbs over one source, with names not yet bound.
 
 use super::Join;
+use super::unnest::unnested;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggregateCall, Expr};
 use crate::source::Source;
@@ -67,6 +68,11 @@ pub enum LogicalPlan {
         /// Aggregates, each with the name of its column.
         aggregates: Vec<(AggregateCall, String)>,
     },
+    /// One row for each item of the last column, a list of rows, whose fields are columns in its place.
+    Unnest {
+        /// What has the lists.
+        input: Arc<LogicalPlan>,
+    },
     /// All rows in order; ties keep input order.
     Sort {
         /// What is sorted.
@@ -120,6 +126,7 @@ impl LogicalPlan {
                 }
                 unique_schema(fields)
             }
+            LogicalPlan::Unnest { input } => unnested(&*input.schema()?),
             LogicalPlan::Sort { input, keys } => {
                 let schema = input.schema()?;
                 for key in keys {
@@ -148,6 +155,7 @@ impl LogicalPlan {
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Map { input, .. }
             | LogicalPlan::Aggregate { input, .. }
+            | LogicalPlan::Unnest { input }
             | LogicalPlan::Sort { input, .. }
             | LogicalPlan::Limit { input, .. } => Some(input),
             LogicalPlan::Join(join) => Some(&join.left),
@@ -164,6 +172,7 @@ impl LogicalPlan {
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Map { input, .. }
             | LogicalPlan::Aggregate { input, .. }
+            | LogicalPlan::Unnest { input }
             | LogicalPlan::Sort { input, .. }
             | LogicalPlan::Limit { input, .. } => *input = new,
             LogicalPlan::Join(join) => join.left = new,
@@ -179,6 +188,7 @@ impl LogicalPlan {
             | LogicalPlan::Project { input, .. }
             | LogicalPlan::Map { input, .. }
             | LogicalPlan::Aggregate { input, .. }
+            | LogicalPlan::Unnest { input }
             | LogicalPlan::Sort { input, .. }
             | LogicalPlan::Limit { input, .. } => input.source(),
             LogicalPlan::Join(join) => join.left.source(),

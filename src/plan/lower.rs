@@ -3,6 +3,7 @@
 use super::logical::call_type;
 use super::need::Need;
 use super::push_down::pushed;
+use super::unnest::unnested;
 use super::{AggregateColumn, Join, JoinColumn, JoinShape, LogicalPlan, SinkSpec, SortColumn, SortKey};
 use super::{Stage, StageInput, Step};
 use crate::error::{Error, Result};
@@ -89,6 +90,11 @@ impl Builder {
                 self.drop_virtual()?;
                 self.steps.push(Step::Map(function.clone(), Arc::clone(schema)));
                 self.schema = Arc::clone(schema);
+            }
+            LogicalPlan::Unnest { .. } => {
+                let schema = unnested(&self.schema)?;
+                self.steps.push(Step::Unnest(Arc::clone(&schema)));
+                self.schema = schema;
             }
             LogicalPlan::Aggregate { keys, aggregates, .. } => {
                 let mut bound = self.bind_all(keys)?;

@@ -17,6 +17,7 @@ mod lower;
 mod need;
 mod push_down;
 mod stage;
+mod unnest;
 
 pub use aggregate_select::{AggregateSelect, aliased, replace_names};
 pub use builds::{BuildPlan, BuildUse, Builds, next_together};

@@ -50,7 +50,7 @@ impl Need {
             LogicalPlan::Filter { predicate, .. } => need.add([predicate]),
             LogicalPlan::Sort { keys, .. } => need.add(keys.iter().map(|key| &key.expr)),
             LogicalPlan::Project { columns, .. } => need = Need::of(columns),
-            LogicalPlan::Map { .. } => need = Need::everything(),
+            LogicalPlan::Map { .. } | LogicalPlan::Unnest { .. } => need = Need::everything(),
             LogicalPlan::Aggregate { keys, aggregates, .. } => {
                 need = Need::of(keys);
                 need.add(aggregates.iter().flat_map(|(call, _)| &call.args));

@@ -1,5 +1,6 @@
 //! The stages that answer a question, bound to their input.
 
+use super::unnest::unnest;
 use super::{BatchFunction, JoinColumn, JoinShape, Probe};
 use crate::aggregate::Aggregate;
 use crate::batch::{Batch, coded};
@@ -36,6 +37,8 @@ pub enum Step {
     Project(Vec<BoundExpr>, SchemaRef),
     /// Calls a function of the user's.
     Map(BatchFunction, SchemaRef),
+    /// Makes rows of the items of the last column.
+    Unnest(SchemaRef),
     /// Finds the matches of each row; before the right rows have been read, nothing does.
     Join(Arc<JoinShape>, Option<Arc<dyn Probe>>),
 }
@@ -61,6 +64,7 @@ impl Step {
                 let origin = if records.num_rows() == before { batch.origin } else { batch.origin.renumbered() };
                 Ok(Batch { records, origin })
             }
+            Step::Unnest(schema) => unnest(batch, schema),
             Step::Join(_, Some(probe)) => probe.probe(batch),
             Step::Join(_, None) => Err(Error::internal("a join whose right side was not read")),
         }
@@ -195,7 +199,7 @@ impl Stage {
                     }
                 }
                 Step::Join(shape, _) => here.extend(texts(shape.left_keys.iter())),
-                Step::Map(..) => break,
+                Step::Map(..) | Step::Unnest(_) => break,
             }
             let origin = |at: usize| match &origins {
                 None => Some(at),
@@ -221,7 +225,7 @@ impl Stage {
     pub(crate) fn input_types(&self) -> Vec<arrow::datatypes::DataType> {
         let last = self.steps.iter().rev().find_map(|step| match step {
             Step::Filter(_) => None,
-            Step::Project(_, schema) | Step::Map(_, schema) => Some(schema),
+            Step::Project(_, schema) | Step::Map(_, schema) | Step::Unnest(schema) => Some(schema),
             Step::Join(shape, _) => Some(&shape.schema),
         });
         // Without a step that changes columns, the sink collects or sorts the stage's own columns.

@@ -132,18 +132,18 @@ fn parse_place(text: &str) -> Option<Location> {
     Some(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
 }
 
-struct Converter<'a> {
-    words: &'a Words,
+pub(super) struct Converter<'a> {
+    pub(super) words: &'a Words,
     range: Range<usize>,
 }
 
 impl Converter<'_> {
     /// An error of `kind` at `span`.
-    fn error(&self, kind: ErrorKind, message: impl Into<String>, span: Span) -> Error {
+    pub(super) fn error(&self, kind: ErrorKind, message: impl Into<String>, span: Span) -> Error {
         Error::new(kind, message).underline(&self.words.text, self.bytes(span))
     }
 
-    fn unsupported(&self, what: &str, span: Span) -> Error {
+    pub(super) fn unsupported(&self, what: &str, span: Span) -> Error {
         self.error(ErrorKind::Unsupported, format!("{what} is not supported"), span)
     }
 
@@ -151,7 +151,7 @@ impl Converter<'_> {
         self.convert(tree, depth).map(Box::new)
     }
 
-    fn convert(&self, tree: &ast::Expr, depth: usize) -> Result<Expr> {
+    pub(super) fn convert(&self, tree: &ast::Expr, depth: usize) -> Result<Expr> {
         if depth > MAX_DEPTH {
             return Err(too_deep(self.words, self.range.clone()));
         }
@@ -165,6 +165,9 @@ impl Converter<'_> {
                 Err(self
                     .error(ErrorKind::Syntax, "a name has no dot", tree.span())
                     .hint(format!("write a column with a dot in backticks: `{}`", name.join("."))))
+            }
+            ast::Expr::CompoundFieldAccess { root, access_chain } => {
+                self.measure_of_fit(root, access_chain, tree, depth)
             }
             ast::Expr::Value(value) => self.value(&value.value, "", tree),
             ast::Expr::TypedString(typed) => self.typed_string(typed, tree),
@@ -258,7 +261,7 @@ impl Converter<'_> {
         Ok(whole)
     }
 
-    fn bytes(&self, span: Span) -> Range<usize> {
+    pub(super) fn bytes(&self, span: Span) -> Range<usize> {
         self.words.span_bytes(span).unwrap_or_else(|| self.words.bytes(self.range.clone()))
     }
 
@@ -351,6 +354,9 @@ impl Converter<'_> {
             Some(_) => return Err(self.unsupported(&format!("`distinct` in `{name}`"), ident.span)),
             None => name,
         };
+        if name.eq_ignore_ascii_case("ols") {
+            return self.fit(&list.args, ident, depth);
+        }
         let mut args = Vec::with_capacity(list.args.len());
         for arg in &list.args {
             match arg {

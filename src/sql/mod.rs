@@ -15,6 +15,7 @@
 
 mod ask;
 mod convert;
+mod fits;
 mod join;
 mod question;
 mod tables;

@@ -34,6 +34,13 @@ pub(super) fn check(name: &str, aggregate: &str, sample: &Sample, group: usize, 
             let found = found.is_valid(group).then(|| found.value(group).to_bits());
             assert_eq!(found, expected.map(f64::to_bits), "{name}");
         }
+        "regr_count" => {
+            let count = pairs(sample, group).map_or(0, |pairs| pairs.len());
+            assert_eq!(column.as_primitive::<Int64Type>().value(group), count as i64, "{name}");
+        }
+        "cov" | "cov_pop" | "corr" | "regr_slope" | "regr_intercept" | "regr_r2" => {
+            check_pairs(&name, aggregate, sample, column.as_primitive::<Float64Type>(), group);
+        }
         "min" | "max" | "first" | "last" => check_choice(&name, aggregate, sample, &rows, column, group),
         "sum" if !is_float(sample) => {
             let column = column.as_primitive::<Int64Type>();
@@ -159,6 +166,62 @@ pub(super) fn nearest(numerator: &BigInt, denominator: &BigInt) -> f64 {
         Ordering::Equal => below % 2 == 1,
     };
     f64::from_bits(if nearer_up { above } else { below })
+}
+
+/// Values and their partners of the rows that have both; `None` for what can't be computed with.
+fn pairs(sample: &Sample, group: usize) -> Option<Vec<[(BigInt, f64); 2]>> {
+    let partner = |row: usize| sample.values.len() - 1 - row;
+    let nulls = sample.values.logical_nulls();
+    let valid = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+    let rows: Vec<usize> =
+        selected(sample, group).into_iter().filter(|row| valid(*row) && valid(partner(*row))).collect();
+    let partners: Vec<usize> = rows.iter().map(|row| partner(*row)).collect();
+    // Integers are taken as doubles.
+    let doubles = |rows: &[usize]| -> Option<Vec<(BigInt, f64)>> {
+        let values = values(sample, rows)?.into_iter();
+        if is_float(sample) {
+            return Some(values.collect());
+        }
+        let one = BigInt::from(1) << BITS;
+        Some(values.map(|(value, _)| (units(i64::try_from(value / &one).unwrap() as f64), 0.0)).collect())
+    };
+    Some(doubles(&rows)?.into_iter().zip(doubles(&partners)?).map(|(y, x)| [y, x]).collect())
+}
+
+fn check_pairs(name: &str, aggregate: &str, sample: &Sample, column: &arrow::array::Float64Array, group: usize) {
+    let pairs = pairs(sample, group).unwrap_or_default();
+    let found = column.is_valid(group).then(|| column.value(group));
+    let count = BigInt::from(pairs.len());
+    if pairs.len() < if aggregate == "cov_pop" { 1 } else { 2 } {
+        assert_eq!(found, None, "{name}");
+        return;
+    }
+    if pairs.iter().flatten().any(|(_, value)| !value.is_finite()) {
+        assert_eq!(found.map(f64::to_bits), Some(super::super::rounding::NAN.to_bits()), "{name}");
+        return;
+    }
+    let sum = |at: usize| pairs.iter().map(|pair| &pair[at].0).sum::<BigInt>();
+    let around = |a: usize, b: usize| {
+        let products: BigInt = pairs.iter().map(|pair| &pair[a].0 * &pair[b].0).sum();
+        products * &count - sum(a) * sum(b)
+    };
+    let (both, of_y, of_x, zero) = (around(0, 1), around(0, 0), around(1, 1), BigInt::from(0));
+    let squared = || {
+        let ratio = nearest(&((&both * &both) << (2 * BITS)), &(&of_x * &of_y));
+        if both < zero && aggregate == "corr" { (ratio, -1.0) } else { (ratio, 1.0) }
+    };
+    let expected = match aggregate {
+        "cov" => Some(nearest(&both, &(&count * (&count - 1)))),
+        "cov_pop" => Some(nearest(&both, &(&count * &count))),
+        _ if of_x == zero => None,
+        "regr_slope" => Some(nearest(&(&both << (2 * BITS)), &of_x)),
+        "regr_intercept" => Some(nearest(&((sum(0) * &of_x - sum(1) * &both) << BITS), &(&of_x * &count))),
+        "regr_r2" if of_y == zero => Some(1.0),
+        _ if of_y == zero => None,
+        "regr_r2" => Some(squared().0),
+        _ => Some(squared().0.sqrt() * squared().1),
+    };
+    assert_eq!(found.map(|found| found + 0.0), expected.map(|expected| expected + 0.0), "{name}");
 }
 
 fn check_choice(name: &str, aggregate: &str, sample: &Sample, rows: &[usize], column: &ArrayRef, group: usize) {

@@ -3,7 +3,7 @@
 use crate::batch::Mask;
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, NullArray, StringViewArray,
-    TimestampMicrosecondArray,
+    TimestampMicrosecondArray, UInt64Array,
 };
 use std::sync::Arc;
 
@@ -20,6 +20,12 @@ pub(super) struct Sample {
 }
 
 impl Sample {
+    /// The values in the opposite order, as a second argument.
+    pub(super) fn reversed(&self) -> ArrayRef {
+        let order = UInt64Array::from_iter_values((0..self.values.len() as u64).rev());
+        arrow::compute::take(&self.values, &order, None).unwrap()
+    }
+
     /// Leaves only the rows that `mask` keeps.
     pub(super) fn keep(&mut self, mask: &BooleanArray) {
         let kept: Vec<usize> = (0..mask.len()).filter(|row| mask.is_valid_and_true(*row)).collect();

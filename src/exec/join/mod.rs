@@ -170,7 +170,7 @@ fn keys_first(shape: &JoinShape, schema: &SchemaRef) -> Result<(Step, JoinShape)
 fn schema_before(steps: &[Step], input: &StageInput, stage_before: Option<&Stage>) -> Result<SchemaRef> {
     let last = steps.iter().rev().find_map(|step| match step {
         Step::Filter(_) => None,
-        Step::Project(_, schema) | Step::Map(_, schema) => Some(Arc::clone(schema)),
+        Step::Project(_, schema) | Step::Map(_, schema) | Step::Unnest(schema) => Some(Arc::clone(schema)),
         Step::Join(shape, _) => Some(Arc::clone(&shape.schema)),
     });
     match (last, input, stage_before) {

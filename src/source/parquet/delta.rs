@@ -26,8 +26,9 @@ impl<'a> Lengths<'a> {
         let mut at = 0;
         let (block_values, minis) = (number(bytes, &mut at)?, number(bytes, &mut at)?);
         let (values, first) = (number(bytes, &mut at)?, zigzag(number(bytes, &mut at)?)?);
-        let whole =
-            |of_mini: &u64| of_mini % 32 == 0 && of_mini * minis == block_values && (*of_mini > 0 || values < 2);
+        let whole = |of_mini: &u64| {
+            of_mini.is_multiple_of(32) && of_mini * minis == block_values && (*of_mini > 0 || values < 2)
+        };
         let mini_values = block_values.checked_div(minis).filter(whole);
         let (Some(mini_values), Ok(minis)) = (mini_values, usize::try_from(minis)) else {
             return Err(broken("packed lengths have impossible blocks"));
