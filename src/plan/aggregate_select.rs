@@ -112,6 +112,10 @@ impl AggregateSelect {
             return Ok(col(key.output_name()));
         }
         match expr {
+            Expr::Aggregate(call) if call.aggregate.rows_of_group().is_some() => {
+                let message = format!("the aggregate `{}` makes rows, not a value", text(call));
+                Err(Error::new(ErrorKind::Type, message).hint("ols(…).r_squared and the like are numbers"))
+            }
             Expr::Aggregate(call) => {
                 if !calls.contains(call) {
                     calls.push(call.clone());

@@ -1,6 +1,7 @@
-//! `ols(y, x1, x2, intercept => false)` and `ols(y, x).r_squared`.
+//! `ols(y, x1, x2, intercept => false)`, `ols('y ~ x1 + x2 - 1')` and `ols(y, x).r_squared`.
 
 use super::convert::Converter;
+use super::formula::Formula;
 use crate::aggregate::{Measure, Ols};
 use crate::error::{ErrorKind, Result};
 use crate::expr::{AggregateCall, BinaryOp, Expr, Literal};
@@ -38,6 +39,13 @@ impl Converter<'_> {
                     return Err(self.error(ErrorKind::Syntax, message, other.span()));
                 }
             }
+        }
+        if let [Expr::Literal(Literal::Utf8(formula))] = args.as_slice() {
+            let formula = Formula::parse(formula);
+            let formula = formula.map_err(|error| error.underline(&self.words.text, self.bytes(list[0].span())))?;
+            let names: Vec<String> = formula.terms.iter().map(ToString::to_string).collect();
+            let args = std::iter::once(formula.response).chain(formula.terms).collect();
+            return Ok((Ols::new(names, intercept && formula.intercept), args));
         }
         if args.is_empty() || (args.len() == 1 && !intercept) {
             let message = "`ols` takes a response and what it is regressed on".to_owned();

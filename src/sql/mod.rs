@@ -16,6 +16,7 @@
 mod ask;
 mod convert;
 mod fits;
+mod formula;
 mod join;
 mod question;
 mod tables;

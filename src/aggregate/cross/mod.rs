@@ -8,6 +8,7 @@
 //!
 //! A row counts when all its columns have a value; others are counted apart.
 
+mod cells;
 mod comoment;
 mod fit;
 #[cfg(test)]

@@ -1,17 +1,19 @@
 //! `ols`: linear regression by least squares.
 
+use super::cells::Cells;
 use super::fit::{Coefficient, Fit, f_probability, fit, t_probability};
-use super::sums::{Answer, CrossProducts, CrossSums, doubles_column};
+use super::sums::{Answer, CrossProducts, CrossSums};
 use crate::aggregate::{Aggregate, Exactness, GroupStates, wrong_arguments};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::types::ColumnType;
-use arrow::array::{ArrayRef, Float64Builder, Int64Array, ListArray, StringViewBuilder, StructArray};
+use arrow::array::{ArrayRef, Float64Array, Float64Builder, Int64Array, ListArray, StringViewBuilder, StructArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
 use std::sync::Arc;
 
-/// Linear regression of a response on regressors, numbers or Booleans (as 0 and 1), over the rows in which all of them
-/// have a value. Without such a row, and as soon as a value is NaN or infinite, there are no terms and no measures.
+/// Linear regression of a response on regressors, numbers, Booleans (as 0 and 1) or texts, over the rows in which all of
+/// them have a value. A text is a factor: each of its levels in the group but the first in order has a term, which is 1 in
+/// the rows with that level and else 0 (treatment contrasts); without an intercept, the first factor's first level too. Without such a row, and as soon as a value is NaN or infinite, there are no terms and no measures.
 ///
 /// Sums of products are exact and everything else is computed with hundreds of digits, so answers are as good as the
 /// doubles they come from, and the same whatever the order of the rows. For the formulas see any text on the linear
@@ -144,25 +146,54 @@ impl Ols {
         Fields::from(vec![term, number("estimate"), number("std_error"), number("t"), number("p")])
     }
 
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.intercept.then_some(INTERCEPT).into_iter().chain(self.terms.iter().map(|term| &**term))
+    pub(super) fn has_intercept(&self) -> bool {
+        self.intercept
     }
 
-    fn fit(&self, sums: &CrossSums) -> Option<Fit> {
-        if sums.special { None } else { fit(sums, self.terms.len(), self.intercept) }
+    /// What the regressors are called.
+    pub(super) fn regressors(&self) -> &[Arc<str>] {
+        &self.terms
+    }
+
+    fn fit(&self, sums: &CrossSums, terms: usize) -> Option<Fit> {
+        if sums.special { None } else { fit(sums, terms, self.intercept) }
+    }
+
+    /// What is to be told of models: the sums of each and the names of its terms but the intercept.
+    pub(super) fn told<T: AsRef<[Arc<str>]>>(
+        &self,
+        models: impl Iterator<Item = Result<(CrossSums, T)>>,
+    ) -> Result<ArrayRef> {
+        let Some(measure) = self.measure else { return self.terms_of(models) };
+        let fitted = models.map(|model| {
+            let (sums, terms) = model?;
+            let fit = self.fit(&sums, terms.as_ref().len());
+            Ok((sums, fit))
+        });
+        Ok(if measure.is_count() {
+            let count =
+                |(sums, fit): (CrossSums, Option<Fit>)| measure.count(&sums, fit.as_ref()).map(u64::cast_signed);
+            Arc::new(fitted.map(|fitted| fitted.map(count)).collect::<Result<Int64Array>>()?)
+        } else {
+            let number = |(_, fit): (CrossSums, Option<Fit>)| measure.number(&fit?);
+            Arc::new(fitted.map(|fitted| fitted.map(number)).collect::<Result<Float64Array>>()?)
+        })
     }
 
     /// The terms of each fit, a list.
-    fn terms_of(&self, groups: impl Iterator<Item = CrossSums>) -> Result<ArrayRef> {
+    fn terms_of<T: AsRef<[Arc<str>]>>(&self, models: impl Iterator<Item = Result<(CrossSums, T)>>) -> Result<ArrayRef> {
         let (mut names, mut lengths) = (StringViewBuilder::new(), Vec::new());
         let mut columns: [Float64Builder; 4] = Default::default();
-        for sums in groups {
-            let fit = self.fit(&sums);
+        for model in models {
+            let (sums, terms) = model?;
+            let fit = self.fit(&sums, terms.as_ref().len());
             lengths.push(fit.as_ref().map_or(0, |fit| fit.coefficients.len()));
             let Some(fit) = fit else { continue };
-            for (name, coefficient) in self.names().zip(&fit.coefficients) {
+            let terms =
+                self.intercept.then_some(INTERCEPT).into_iter().chain(terms.as_ref().iter().map(|term| &**term));
+            for (name, coefficient) in terms.zip(&fit.coefficients) {
                 names.append_value(name);
-                let told = told(coefficient.as_ref(), fit.df_residual);
+                let told = of_term(coefficient.as_ref(), fit.df_residual);
                 columns.iter_mut().zip(told).for_each(|(column, value)| column.append_option(value));
             }
         }
@@ -174,7 +205,7 @@ impl Ols {
 }
 
 /// Estimate, standard error, t and its probability.
-fn told(coefficient: Option<&Coefficient>, df_residual: u64) -> [Option<f64>; 4] {
+fn of_term(coefficient: Option<&Coefficient>, df_residual: u64) -> [Option<f64>; 4] {
     let Some(Coefficient { estimate, std_error }) = coefficient else { return [None; 4] };
     // 0 / 0 tells nothing.
     let t = std_error.map(|std_error| estimate / std_error).filter(|t| !t.is_nan());
@@ -191,12 +222,18 @@ impl Aggregate for Ols {
     }
 
     fn output_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        let is_number = |argument: &DataType| {
-            ColumnType::from_arrow(argument).is_ok_and(|known| known.is_numeric() || known == ColumnType::Null)
-        };
-        if arguments.len() != self.terms.len() + 1 || !arguments.iter().all(is_number) {
-            return Err(wrong_arguments(self, "a response and regressors, all of them numbers or Booleans", arguments)
-                .hint("a condition such as Origin = 'ORD' is a Boolean"));
+        let known: Vec<ColumnType> =
+            arguments.iter().filter_map(|argument| ColumnType::from_arrow(argument).ok()).collect();
+        let is_number = |known: &ColumnType| known.is_numeric() || *known == ColumnType::Null;
+        let fits = known.len() == self.terms.len() + 1
+            && known.len() == arguments.len()
+            && is_number(&known[0])
+            && known.iter().all(|known| is_number(known) || *known == ColumnType::Utf8);
+        if !fits {
+            let takes = "a response, a number or Boolean, and regressors, each a number, Boolean or text";
+            return Err(
+                wrong_arguments(self, takes, arguments).hint("dates and times are numbers by year(x) and the like")
+            );
         }
         Ok(match self.measure {
             None => DataType::List(item()),
@@ -221,19 +258,15 @@ impl Aggregate for Ols {
 
     fn states(&self, arguments: &[DataType]) -> Result<Box<dyn GroupStates>> {
         self.output_type(arguments)?;
-        Ok(Box::new(CrossProducts::new(arguments.len(), self.clone())))
+        Ok(match arguments.contains(&DataType::Utf8View) {
+            true => Box::new(Cells::new(self.clone(), arguments)),
+            false => Box::new(CrossProducts::new(arguments.len(), self.clone())),
+        })
     }
 }
 
 impl Answer for Ols {
     fn of(&self, groups: impl Iterator<Item = CrossSums>) -> Result<ArrayRef> {
-        Ok(match self.measure {
-            None => self.terms_of(groups)?,
-            Some(measure) if measure.is_count() => {
-                let count = |sums: CrossSums| measure.count(&sums, self.fit(&sums).as_ref()).map(u64::cast_signed);
-                Arc::new(groups.map(count).collect::<Int64Array>())
-            }
-            Some(measure) => doubles_column(groups.map(|sums| measure.number(&self.fit(&sums)?))),
-        })
+        self.told(groups.map(|sums| Ok((sums, &self.terms))))
     }
 }

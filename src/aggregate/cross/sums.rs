@@ -36,6 +36,25 @@ pub(super) struct CrossSums {
 }
 
 impl CrossSums {
+    /// No rows, with these sums, in the units of the states.
+    pub(super) fn of_products(products: Vec<BigInt>, columns: usize) -> Self {
+        CrossSums { count: 0, left_out: 0, special: false, products, columns, exponent: PRODUCT_EXPONENT }
+    }
+
+    /// Counts in units of 2^exponent, which are not larger than those so far.
+    pub(super) fn rescale(&mut self, exponent: i64) {
+        let shift = (self.exponent - exponent).unsigned_abs();
+        if shift > 0 {
+            self.products.iter_mut().for_each(|product| *product <<= shift);
+            self.exponent = exponent;
+        }
+    }
+
+    /// The sum of the products of two columns, in units.
+    pub(super) fn product_mut(&mut self, a: usize, b: usize) -> &mut BigInt {
+        &mut self.products[place(self.columns, a.min(b), a.max(b))]
+    }
+
     /// The sum of the products of two columns, in units.
     pub(super) fn product(&self, a: usize, b: usize) -> &BigInt {
         &self.products[place(self.columns, a.min(b), a.max(b))]
@@ -91,8 +110,9 @@ impl<A: Answer> CrossProducts<A> {
         self.columns * (self.columns + 1) / 2
     }
 
+    /// Adds a row, of whose arguments each is finite or not.
     #[inline(always)]
-    fn add(&mut self, group: usize, row: impl Fn(usize) -> f64) {
+    pub(super) fn add(&mut self, group: usize, row: impl Fn(usize) -> f64) {
         self.groups[group].count += 1;
         for (at, factor) in self.factors.iter_mut().enumerate().skip(1) {
             match Factor::new(row(at - 1)) {
@@ -166,7 +186,7 @@ fn wide<'a>(wides: &'a mut Vec<Box<[WideSum]>>, group: &mut Group, pairs: usize)
 }
 
 /// Doubles of an argument of numbers or Booleans.
-fn doubles(argument: &ArrayRef) -> Result<Float64Array> {
+pub(super) fn doubles(argument: &ArrayRef) -> Result<Float64Array> {
     Ok(cast(argument, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
 }
 
