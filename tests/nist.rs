@@ -188,7 +188,11 @@ fn formulas_are_models_and_slips_are_told() {
         ("ols('y ~ x1 + + x2')", "a formula has nothing between two signs", None),
         ("ols(y, x1).rsquared", "a fit has no `rsquared`", Some("did you mean `r_squared`?")),
         ("ols(y, x1), mean(y)", "`ols(y, x1)` makes rows of its own, and `mean(y)` cannot stand beside it", None),
-        ("ols(y, x1) + 1", "the aggregate `ols(y, x1)` makes rows", Some("ols(…).r_squared and the like are numbers")),
+        (
+            "ols(y, x1) + 1",
+            "the aggregate `ols(y, x1)` makes rows",
+            Some("it is asked for by itself; of ols(…), .r_squared and the like are numbers"),
+        ),
         ("ols(y, x1) by x2 as term", "the key `term` has the name of a column of `ols(y, x1)`", None),
         ("ols('y' , x1)", "`ols` takes a response, a number or Boolean, and", None),
         ("x1.r_squared", "a name has no dot", None),

@@ -29,6 +29,7 @@ mod interpolate;
 mod laws;
 mod mean;
 mod nothing;
+mod ranked;
 mod registry;
 mod rounding;
 mod spread;
@@ -45,6 +46,7 @@ pub use edge::Edge;
 pub use extreme::Extreme;
 pub use holistic::{DistinctCount, Fold, Mode, Quantile, StringAgg};
 pub use mean::Mean;
+pub use ranked::Ranked;
 pub use registry::{all, constants_of, find, find_with};
 pub use spread::Spread;
 pub use sum::Sum;
@@ -54,7 +56,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
 use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::compute::concat;
-use arrow::datatypes::{DataType, Fields};
+use arrow::datatypes::DataType;
 use std::any::Any;
 use std::fmt;
 use std::ops::Range;
@@ -80,6 +82,22 @@ pub enum Over {
     SortedValues,
     /// The values of one argument in input order ([`Aggregate::fold`]).
     InputOrder,
+}
+
+/// What an aggregate makes of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Makes {
+    /// One value.
+    Value,
+    /// Rows of one value each: the result of a group is a list of structs of one field.
+    Values,
+    /// Rows with columns of their own: the result of a group is a list of structs, whose fields they are.
+    Rows,
+}
+
+impl Makes {
+    /// What the field of structs of one field is called.
+    pub const COLUMN: &str = "(value)";
 }
 
 /// A constant that is part of an aggregate's description, such as the 0.95 of `quantile(x, 0.95)`.
@@ -110,10 +128,9 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// The columns of the rows that the result of each group is a list of, for an aggregate that makes several rows of a
-    /// group; `None` for one that makes a value.
-    fn rows_of_group(&self) -> Option<Fields> {
-        None
+    /// What it makes of a group: a value unless said otherwise.
+    fn makes(&self) -> Makes {
+        Makes::Value
     }
 
     /// What ends its text behind the arguments and constants: a closing parenthesis, unless more is told there.

@@ -4,7 +4,7 @@
 use super::holistic::Share;
 use super::{
     Aggregate, ApproxDistinctCount, ApproxQuantile, Comoment, Constant, Count, DistinctCount, Edge, Extreme, Mean,
-    Mode, Quantile, Spread, StringAgg, Sum,
+    Mode, Quantile, Ranked, Spread, StringAgg, Sum,
 };
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use std::sync::Arc;
@@ -61,6 +61,9 @@ pub fn all() -> Vec<Arc<dyn Aggregate>> {
         Arc::new(ApproxDistinctCount),
         Arc::new(ApproxQuantile::new(Share::HALF)),
     ];
+    all.extend(
+        [true, false].into_iter().flat_map(|largest| Ranked::new(1.0, largest)).map(|ranked| Arc::new(ranked) as _),
+    );
     all.extend(Comoment::ALL.map(|comoment| Arc::new(comoment) as Arc<dyn Aggregate>));
     all
 }
@@ -69,7 +72,7 @@ pub fn all() -> Vec<Arc<dyn Aggregate>> {
 /// aggregate.
 pub fn constants_of(name: &str) -> usize {
     match standard(&name.trim().to_lowercase()) {
-        "quantile" | "quantile_disc" | "approx_quantile" | "string_agg" => 1,
+        "quantile" | "quantile_disc" | "approx_quantile" | "string_agg" | "largest" | "smallest" => 1,
         _ => 0,
     }
 }
@@ -118,6 +121,13 @@ pub fn find_with(name: &str, arguments: usize, constants: &[Constant]) -> Result
         ("quantile", 1, [Constant::Number(share)]) => Ok(Arc::new(Quantile::Interpolated(Share::new(*share)?))),
         ("quantile_disc", 1, [Constant::Number(share)]) => Ok(Arc::new(Quantile::Discrete(Share::new(*share)?))),
         ("approx_quantile", 1, [Constant::Number(share)]) => Ok(Arc::new(ApproxQuantile::new(Share::new(*share)?))),
+        ("largest" | "smallest", 1, [Constant::Number(values)]) => {
+            Ok(Arc::new(Ranked::new(*values, standard == "largest")?))
+        }
+        ("largest" | "smallest", ..) => {
+            Err(wrong(format!("`{standard}` takes one argument and how many of its values"))
+                .hint(format!("such as {standard}(x, 3)")))
+        }
         ("string_agg", 1, [Constant::Text(separator)]) => Ok(Arc::new(StringAgg::new(Arc::clone(separator)))),
         ("quantile" | "quantile_disc" | "approx_quantile", ..) => {
             Err(wrong(format!("`{standard}` takes one argument and a share between 0 and 1"))

@@ -29,6 +29,8 @@ pub enum Literal {
 impl From<Constant> for Literal {
     fn from(constant: Constant) -> Self {
         match constant {
+            // Whole numbers are shown as such.
+            Constant::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => Literal::Int64(number as i64),
             Constant::Number(number) => Literal::Float64(number),
             Constant::Text(text) => Literal::Utf8(text),
         }

@@ -1,6 +1,7 @@
 //! A select list over groups: which aggregates it needs, and what is computed from them afterwards.
 
 use super::{LogicalPlan, SortKey};
+use crate::aggregate::Makes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggregateCall, Expr, col};
 use std::sync::Arc;
@@ -76,9 +77,16 @@ impl AggregateSelect {
             return Err(Error::new(ErrorKind::Type, message)
                 .hint("ask two questions; those of one call share its pass over the data"));
         }
-        let name = text(&call);
-        let groups = LogicalPlan::Aggregate { input, keys: self.keys, aggregates: vec![(call, name)] };
+        let names: Vec<Arc<str>> = self.keys.iter().map(Expr::output_name).collect();
+        let name = self.select.iter().find(|column| makes_rows(column).is_some()).map(Expr::output_name);
+        let (made, column) = (call.aggregate.makes(), text(&call));
+        let groups = LogicalPlan::Aggregate { input, keys: self.keys, aggregates: vec![(call, column)] };
         let mut plan = LogicalPlan::Unnest { input: Arc::new(groups) };
+        if let (Makes::Values, Some(name)) = (made, name) {
+            let value = col(Makes::COLUMN).alias(name);
+            let columns = names.into_iter().map(col).chain([value]).collect();
+            plan = LogicalPlan::Project { input: Arc::new(plan), columns };
+        }
         if let Some(predicate) = self.having {
             plan = LogicalPlan::Filter { input: Arc::new(plan), predicate };
         }
@@ -112,9 +120,10 @@ impl AggregateSelect {
             return Ok(col(key.output_name()));
         }
         match expr {
-            Expr::Aggregate(call) if call.aggregate.rows_of_group().is_some() => {
+            Expr::Aggregate(call) if call.aggregate.makes() != Makes::Value => {
                 let message = format!("the aggregate `{}` makes rows, not a value", text(call));
-                Err(Error::new(ErrorKind::Type, message).hint("ols(…).r_squared and the like are numbers"))
+                Err(Error::new(ErrorKind::Type, message)
+                    .hint("it is asked for by itself; of ols(…), .r_squared and the like are numbers"))
             }
             Expr::Aggregate(call) => {
                 if !calls.contains(call) {
@@ -138,7 +147,7 @@ impl AggregateSelect {
 /// The aggregate that a column of the select list is, if it makes several rows of a group.
 fn makes_rows(column: &Expr) -> Option<&AggregateCall> {
     match column.unaliased() {
-        Expr::Aggregate(call) => call.aggregate.rows_of_group().map(|_| call),
+        Expr::Aggregate(call) if call.aggregate.makes() != Makes::Value => Some(call),
         _ => None,
     }
 }

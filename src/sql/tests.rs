@@ -60,7 +60,7 @@ fn expressions_have_one_canonical_text() {
         ("TRIM(a)", "trim(a)"),
         ("median(x)", "median(x)"),
         ("quantile(x, .95)", "quantile(x, 0.95)"),
-        ("Quantile_Cont(x, 1)", "quantile(x, 1.0)"),
+        ("Quantile_Cont(x, 1)", "quantile(x, 1)"),
         ("quantile_disc(x, 1e-3)", "quantile_disc(x, 0.001)"),
         ("COUNT(DISTINCT a)", "n_unique(a)"),
         ("count(distinct (a + 1))", "n_unique(a + 1)"),

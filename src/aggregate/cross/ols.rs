@@ -3,7 +3,7 @@
 use super::cells::Cells;
 use super::fit::{Coefficient, Fit, f_probability, fit, t_probability};
 use super::sums::{Answer, CrossProducts, CrossSums};
-use crate::aggregate::{Aggregate, Exactness, GroupStates, wrong_arguments};
+use crate::aggregate::{Aggregate, Exactness, GroupStates, Makes, wrong_arguments};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, Float64Array, Float64Builder, Int64Array, ListArray, StringViewBuilder, StructArray};
@@ -246,8 +246,8 @@ impl Aggregate for Ols {
         Exactness::Rounding
     }
 
-    fn rows_of_group(&self) -> Option<Fields> {
-        self.measure.is_none().then(Ols::term_fields)
+    fn makes(&self) -> Makes {
+        if self.measure.is_none() { Makes::Rows } else { Makes::Value }
     }
 
     fn suffix(&self) -> String {

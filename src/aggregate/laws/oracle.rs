@@ -41,6 +41,15 @@ pub(super) fn check(name: &str, aggregate: &str, sample: &Sample, group: usize, 
         "cov" | "cov_pop" | "corr" | "regr_slope" | "regr_intercept" | "regr_r2" => {
             check_pairs(&name, aggregate, sample, column.as_primitive::<Float64Type>(), group);
         }
+        "largest" | "smallest" => {
+            let list = column.as_list::<i32>();
+            let found = list.value(group);
+            assert_eq!(found.len(), rows.len().min(1), "{name}");
+            let which = if aggregate == "largest" { "max" } else { "min" };
+            if !rows.is_empty() {
+                check_choice(&name, which, sample, &rows, found.as_struct().column(0), 0);
+            }
+        }
         "min" | "max" | "first" | "last" => check_choice(&name, aggregate, sample, &rows, column, group),
         "sum" if !is_float(sample) => {
             let column = column.as_primitive::<Int64Type>();
