@@ -10,7 +10,7 @@ use outcrop::memory::Budget;
 use std::path::PathBuf;
 
 /// Questions that touch every sink and every kind of state.
-const QUESTIONS: [&str; 21] = [
+const QUESTIONS: [&str; 24] = [
     "count(*) as n, count(x), sum(i), mean(i), min(i), max(i), var(i), std(i), first(i), last(i)",
     "sum(x), mean(x), min(x), max(x), var(x), std_pop(x), first(x), last(x)",
     "min(t), max(t), first(t), last(t), count(t)",
@@ -30,6 +30,9 @@ const QUESTIONS: [&str; 21] = [
     "n_unique(x) as n, median(i) by t, b having n > 1",
     "mode(t), quantile(x, 0.999) by i where k is not null",
     "approx_n_unique(x), approx_quantile(i, 0.9), approx_n_unique(t) by k",
+    "corr(i, x), cov_pop(x, b) as c, regr_slope(x, i), regr_count(i, x) by k",
+    "ols(x, i, b, t) by k sort p, term",
+    "largest(x, 3) as y by t having y > 0",
     "distinct k, b",
     "distinct * where i < 0 sort t desc, x",
 ];

@@ -196,7 +196,7 @@ fn formulas_are_models_and_slips_are_told() {
         ("ols(y, x1) by x2 as term", "the key `term` has the name of a column of `ols(y, x1)`", None),
         ("ols('y' , x1)", "`ols` takes a response, a number or Boolean, and", None),
         ("x1.r_squared", "a name has no dot", None),
-        ("mean(y).r_squared", "a field behind a dot or in brackets, but of ols(…), is not supported", None),
+        ("mean(y).r_squared", "a part of a value, behind a dot or in brackets, is not supported", None),
     ] {
         let error = frame.ask(question).unwrap_err();
         assert!(error.message().starts_with(message), "{question}: {}", error.message());

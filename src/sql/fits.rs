@@ -65,7 +65,10 @@ impl Converter<'_> {
         tree: &ast::Expr,
         depth: usize,
     ) -> Result<Expr> {
-        let unsupported = || self.unsupported("a field behind a dot or in brackets, but of ols(…),", tree.span());
+        let unsupported = || {
+            let error = self.unsupported("a part of a value, behind a dot or in brackets,", tree.span());
+            error.hint("only fits have such: ols(y, x).r_squared")
+        };
         let ([AccessExpr::Dot(ast::Expr::Identifier(name))], ast::Expr::Function(fit)) = (chain, root) else {
             return Err(unsupported());
         };
