@@ -48,6 +48,8 @@ pub mod plan;
 
 pub mod exec;
 
+pub mod strata;
+
 pub mod write;
 
 pub mod frame;

@@ -1,0 +1,5 @@
+//! Whole groups: all rows of a stratum together, given to a function or a program.
+
+mod layout;
+mod read;
+mod write;
