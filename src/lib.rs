@@ -26,11 +26,11 @@ pub mod panics;
 
 pub mod types;
 
+pub mod cancel;
+
 pub mod parallel;
 
 pub mod batch;
-
-pub mod cancel;
 
 pub mod memory;
 

@@ -1,3 +1,7 @@
-//! Many tasks at once. So far: random streams that are the same wherever a task runs.
+//! Many tasks at once: who does which, and random streams that are the same wherever a task runs.
 
+mod allocation;
 pub mod random;
+
+pub use allocation::Allocation;
+pub(crate) use allocation::Deal;
