@@ -115,13 +115,15 @@ impl<'a> Running<'a> {
             {
                 break Some(format!("the program did not end within {} s", timeout.as_secs_f64()));
             }
+            // What a program has written before it ended is there by now.
+            let ended = self.has_ended();
             let came = pipes.take(&mut room).map_err(|error| {
                 Error::new(ErrorKind::Io, format!("the output of a program cannot be read: {error}"))
             })?;
             match came {
                 Came::TooMuch(refused) => break Some(format!("the program printed too much: {}", refused.message())),
                 // What it has started may hold its pipes open; what it wrote itself has come.
-                Came::Nothing if self.has_ended() => break None,
+                Came::Nothing if ended => break None,
                 _ => {}
             }
         };

@@ -19,7 +19,7 @@ while read -r sign group; do
     esac
 done
 for group in $live; do
-    kill -KILL -- "-$group" 2>/dev/null
+    kill -s KILL -- "-$group" 2>/dev/null
 done
 exit 0
 "#;
