@@ -8,14 +8,20 @@ use outcrop::frame::{OnError, Stratum};
 use outcrop::memory::{Budget, Spill};
 use outcrop::parallel::Allocation;
 use outcrop::{Error, LazyFrame, Result, col, lit, scan_csv};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 mod common;
 use common::shown;
 
+/// Some flights of each year from 2000 to 2008, read once.
 fn air() -> LazyFrame {
-    scan_csv("testdata/airline/200*.csv.bz2").unwrap()
+    static AIR: OnceLock<LazyFrame> = OnceLock::new();
+    let air = AIR.get_or_init(|| {
+        let all = scan_csv("testdata/airline/200*.csv.bz2").unwrap().filter(col("DayofMonth").lt(lit(3)));
+        all.persist().unwrap()
+    });
+    air.clone()
 }
 
 fn one_row(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch> {

@@ -5,13 +5,28 @@ use assert_cmd::cargo::cargo_bin;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-const FILES: &str = "testdata/airline/200*.csv.bz2";
+/// A table of flights from 2000 to 2008, some each month.
+fn flights() -> &'static str {
+    static FILE: OnceLock<String> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let mut text = "Year,Month,ArrDelay,TailNum\n".to_owned();
+        for row in 0..2500 {
+            let (year, month) = (2000 + row % 9, 1 + row / 9 % 12);
+            let delay = if row % 11 == 0 { "NA".to_owned() } else { (row * 37 % 200 - 50).to_string() };
+            text.push_str(&format!("{year},{month},{delay},N{}\n", row % 97));
+        }
+        let file = format!("{}/flights-{}.csv", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+        fs::write(&file, text).unwrap();
+        file
+    })
+}
 
 fn strata(words: &[&str]) -> Command {
     let mut command = Command::cargo_bin("outcrop").unwrap();
-    command.args(["strata", FILES]).args(words);
+    command.args(["strata", flights()]).args(words);
     command
 }
 
@@ -50,7 +65,12 @@ fn output_goes_where_and_how_it_is_asked_for() {
     let file = folder.path().join("models.parquet");
     strata(&["--by", "Year", "--exec", CASES, "-o", file.to_str().unwrap(), "--stats=json"]).assert().success();
     let words = ["ask", file.to_str().unwrap(), "-q", "count(*) as n, min(a)", "--format", "json"];
-    Command::cargo_bin("outcrop").unwrap().args(words).assert().success().stdout("[\n{\"n\":9,\"min(a)\":\"007\"}\n]\n");
+    Command::cargo_bin("outcrop")
+        .unwrap()
+        .args(words)
+        .assert()
+        .success()
+        .stdout("[\n{\"n\":9,\"min(a)\":\"007\"}\n]\n");
     let json = printed(&["--by", "Year", "--where", "Year = 2004", "--exec", CASES, "--format", "ndjson"]);
     assert_eq!(json, "{\"Year\":2004,\"b\":\"x\",\"a\":\"zz\"}\n{\"Year\":2004,\"b\":\"y\",\"a\":null}\n");
 }
@@ -165,7 +185,7 @@ fn wait_until(what: &str, done: impl Fn() -> bool) {
 fn endless(log: &Path, tail: &str) -> (Child, Vec<u32>) {
     let exec = format!("echo $$ >> {}; {tail}", log.display());
     let child = std::process::Command::new(cargo_bin("outcrop"))
-        .args(["strata", "testdata/airline/200[0-3].csv.bz2", "--by", "Year", "--columns", "Month", "--workers", "3"])
+        .args(["strata", flights(), "--by", "Year", "--columns", "Month", "--workers", "3"])
         .args(["--exec", &exec])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -250,7 +270,7 @@ print(rows.num_rows, sum(delays) / len(delays), rows['TailNum'][0], allocated, s
     let exec = format!("{python} {} {{}}", script.display());
     let found = printed(&["--by", "Year", "--columns", "ArrDelay,TailNum", "--exec", &exec]);
     let question = "count(*) as n, mean(ArrDelay) as mean, first(TailNum) as first by Year";
-    let words = ["ask", FILES, "-q", question, "--format", "csv"];
+    let words = ["ask", flights(), "-q", question, "--format", "csv"];
     let asked = Command::cargo_bin("outcrop").unwrap().args(words).assert().success().get_output().stdout.clone();
     let asked = String::from_utf8(asked).unwrap();
     let mut lines = asked.lines().map(|line| format!("{line},0,yes\n"));
@@ -274,7 +294,7 @@ writer.close()
     fs::write(&script, text).unwrap();
     let exec = format!("{python} {}", script.display());
     let found = printed(&["--by", "Year", "--where", "Year < 2002", "--columns", "Month", "--exec", &exec]);
-    let words = ["ask", FILES, "-q", "count(*) as rows by Year where Year < 2002", "--format", "csv"];
+    let words = ["ask", flights(), "-q", "count(*) as rows by Year where Year < 2002", "--format", "csv"];
     let asked = Command::cargo_bin("outcrop").unwrap().args(words).assert().success().get_output().stdout.clone();
     let asked = String::from_utf8(asked).unwrap();
     assert_eq!(found, asked.replace('\n', ",ä\n").replace("rows,ä", "rows,text"));
