@@ -28,11 +28,11 @@ pub mod types;
 
 pub mod cancel;
 
-pub mod parallel;
-
 pub mod batch;
 
 pub mod memory;
+
+pub mod parallel;
 
 pub mod atomic;
 
@@ -62,6 +62,7 @@ pub mod cli;
 pub use error::{Error, Result};
 pub use expr::{col, lit};
 pub use frame::{DataFrame, LazyFrame, Runner, compute, scan, scan_csv, scan_parquet};
+pub use parallel::init;
 
 /// The Arrow version whose types stand in this crate's interface.
 pub use arrow;

@@ -15,10 +15,13 @@ pub enum Scheduler {
     Threads,
     /// On the calling thread, one partition after the other: for debugging. The answers are the same.
     Synchronous,
+    /// Strata and tasks given to functions are done in worker processes, see [`init`](crate::parallel::init); passes on
+    /// threads, as they share what they read.
+    Processes,
 }
 
 impl Scheduler {
-    /// The scheduler called `name`: `threads` or `synchronous`.
+    /// The scheduler called `name`: `threads`, `synchronous` or `processes`.
     ///
     /// # Errors
     /// `Name` for any other.
@@ -26,8 +29,9 @@ impl Scheduler {
         match name {
             "threads" => Ok(Scheduler::Threads),
             "synchronous" | "sync" => Ok(Scheduler::Synchronous),
+            "processes" => Ok(Scheduler::Processes),
             _ => Err(Error::new(ErrorKind::Name, format!("no scheduler `{name}`"))
-                .hint("schedulers are threads and synchronous")),
+                .hint("schedulers are threads, synchronous and processes")),
         }
     }
 }
@@ -120,7 +124,7 @@ impl RunOptions {
     /// How many workers a pass has.
     pub(crate) fn workers(&self) -> usize {
         match self.scheduler {
-            Scheduler::Threads => self.threads.max(1),
+            Scheduler::Threads | Scheduler::Processes => self.threads.max(1),
             Scheduler::Synchronous => 1,
         }
     }

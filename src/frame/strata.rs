@@ -18,6 +18,7 @@ pub struct Strata {
     frame: LazyFrame,
     keys: Vec<Expr>,
     columns: Option<Vec<Expr>>,
+    data: Option<RecordBatch>,
     how: StrataOptions,
     options: RunOptions,
 }
@@ -67,7 +68,7 @@ impl GroupBy {
     /// The groups, to be given to a function or a program, with options.
     pub fn strata(&self) -> Strata {
         let (frame, keys) = self.parts();
-        Strata { frame, keys, columns: None, how: StrataOptions::default(), options: RunOptions::default() }
+        Strata { frame, keys, columns: None, data: None, how: StrataOptions::default(), options: RunOptions::default() }
     }
 }
 
@@ -76,6 +77,14 @@ impl Strata {
     #[must_use]
     pub fn columns(mut self, columns: impl IntoExprs) -> Self {
         self.columns = Some(columns.into_exprs());
+        self
+    }
+
+    /// What a function is given with each stratum, see [`Stratum::data`]: shared by all workers, not copied for each. Default:
+    /// nothing.
+    #[must_use]
+    pub fn with(mut self, data: RecordBatch) -> Self {
+        self.data = Some(data);
         self
     }
 
@@ -126,7 +135,22 @@ impl Strata {
     /// # Errors
     /// As [`GroupBy::map_strata`].
     pub fn map(&self, function: impl Fn(&Stratum) -> Result<RecordBatch> + Sync) -> Result<StrataRun> {
-        StrataRun::of(strata::map(&self.question()?, &function, &self.how, &self.options)?)
+        let (question, data) = (self.question()?, self.data.as_ref());
+        StrataRun::of(strata::map(&question, &function, data, &self.how, &self.options)?)
+    }
+
+    /// [`Strata::map`] with a function that captures nothing, so that every scheduler can run it: under
+    /// [`Scheduler::Processes`](crate::exec::Scheduler::Processes), in worker processes, which are this program, executed
+    /// again. The program must call [`init`](crate::init) first in `main`. What the function needs goes in
+    /// [`Strata::with`].
+    ///
+    /// A worker that crashes, or takes longer than [`Strata::timeout`], costs its stratum.
+    ///
+    /// # Errors
+    /// As [`GroupBy::map_strata`].
+    pub fn map_named(&self, function: fn(&Stratum) -> Result<RecordBatch>) -> Result<StrataRun> {
+        let (question, data) = (self.question()?, self.data.as_ref());
+        StrataRun::of(strata::map_named(&question, function, data, &self.how, &self.options)?)
     }
 
     /// Gives each stratum to a shell command, a process for each: where `{}` stands in it, as the path of an Arrow IPC file,

@@ -38,6 +38,8 @@ enum Held {
 pub(crate) struct Segment {
     file: Arc<File>,
     bytes: u64,
+    /// Given back on drop.
+    #[cfg_attr(not(test), expect(dead_code, reason = "held for its drop"))]
     held: Arc<Held>,
 }
 
@@ -92,13 +94,9 @@ impl SegmentFile {
 }
 
 impl Segment {
-    /// How many bytes it has.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     /// Whether it is a file on disk.
-    pub(crate) fn is_on_disk(&self) -> bool {
+    #[cfg(test)]
+    fn is_on_disk(&self) -> bool {
         matches!(*self.held, Held::Disk(_))
     }
 

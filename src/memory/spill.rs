@@ -17,7 +17,7 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use twox_hash::XxHash3_64;
@@ -96,6 +96,11 @@ impl Spill {
     /// A new file; it is made when something is appended.
     pub(crate) fn file(&self) -> SpillFile {
         SpillFile { spill: self.clone(), opened: Mutex::default() }
+    }
+
+    /// The directory that was asked for.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.account.directory.as_deref()
     }
 
     /// A file of its own that is to hold `what`, with room for so many bytes on the account.

@@ -27,7 +27,7 @@ mod run;
 mod stratum;
 mod write;
 
-pub use function::{StratumFunction, map};
+pub use function::{NamedFunction, StratumFunction, map, map_named};
 pub use options::{OnError, StrataOptions};
 pub use program::{PATH_PLACEHOLDER, STRATUM_VARIABLE, exec};
 pub use run::{StrataAnswer, StrataQuestion};

@@ -51,19 +51,17 @@ pub(super) struct Task<'a> {
     /// One row.
     pub(super) keys: RecordBatch,
     pub(super) label: String,
-    /// Of the segment.
-    pub(super) schema: &'a SchemaRef,
     pub(super) segment: Segment,
     pub(super) cancel: &'a CancelToken,
 }
 
-/// Works on strata, several at a time.
+/// Gives the result of a stratum. Of its errors, `Cancelled`, `Limit` and `Io` end the run; any other costs the stratum.
+pub(super) type Calls<'a> = Box<dyn FnMut(&Task<'_>) -> Result<Outcome> + 'a>;
+
+/// Works on strata.
 pub(super) trait Work: Sync {
-    /// The result of a stratum.
-    ///
-    /// # Errors
-    /// `Cancelled`, `Limit` and `Io` end the run; anything else costs the stratum.
-    fn call(&self, task: &Task<'_>) -> Result<Outcome>;
+    /// What one thread does with strata, one after the other, and drops before it ends.
+    fn begin(&self) -> Calls<'_>;
 }
 
 /// Whether an error is the run's and not a stratum's.
@@ -223,9 +221,9 @@ fn settle(failures: BTreeMap<usize, Error>, on_error: OnError) -> Result<Vec<War
 impl Shared<'_> {
     /// Works on all strata that a worker is dealt.
     fn serve(&self, worker: usize) {
-        let mut reader = Reader::new(self.index);
+        let (mut reader, mut calls) = (Reader::new(self.index), self.work.begin());
         while let Some(stratum) = self.deal.next(worker).filter(|_| !self.cancel.is_cancelled()) {
-            if let Err(error) = self.stratum(stratum, &mut reader) {
+            if let Err(error) = self.stratum(stratum, &mut reader, &mut calls) {
                 return self.end(error);
             }
             self.note_done(self.index.rows_of(stratum));
@@ -238,15 +236,15 @@ impl Shared<'_> {
         self.cancel.cancel();
     }
 
-    fn stratum(&self, stratum: usize, reader: &mut Reader<'_>) -> Result<()> {
+    fn stratum(&self, stratum: usize, reader: &mut Reader<'_>, calls: &mut Calls<'_>) -> Result<()> {
         let keys = reader.keys(stratum, &self.keys)?;
         let segment = write(&mut reader.slices(stratum), &self.stored, &self.place)?;
         let label = label(&keys);
-        let task = Task { keys, label, schema: &self.stored, segment, cancel: &self.cancel };
+        let task = Task { keys, label, segment, cancel: &self.cancel };
         let attempts = self.how.retries + 1;
         for attempt in 1..=attempts {
             self.cancel.check()?;
-            let result = self.work.call(&task);
+            let result = calls(&task);
             let taken = result.and_then(|outcome| self.gather.take(stratum, &task.label, &task.keys, outcome));
             match taken {
                 Ok(()) => return Ok(()),

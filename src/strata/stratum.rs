@@ -17,14 +17,15 @@ pub struct Stratum {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
     rows: usize,
+    data: Arc<[RecordBatch]>,
 }
 
 impl Stratum {
-    /// The stratum with these keys, one row, whose rows are in a segment of this schema.
-    pub(super) fn new(keys: RecordBatch, schema: &SchemaRef, segment: &Buffer) -> Result<Self> {
-        let batches = batches(segment)?;
+    /// The stratum with these keys, one row, whose rows are in this segment, and with what all strata are given.
+    pub(super) fn new(keys: RecordBatch, segment: &Buffer, data: Arc<[RecordBatch]>) -> Result<Self> {
+        let (schema, batches) = batches(segment)?;
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
-        Ok(Stratum { keys, schema: Arc::clone(schema), batches, rows })
+        Ok(Stratum { keys, schema, batches, rows, data })
     }
 
     /// The keys, as one row.
@@ -50,6 +51,11 @@ impl Stratum {
     /// The rows: one batch, or several where a column has more than 2 GiB of text.
     pub fn batches(&self) -> &[RecordBatch] {
         &self.batches
+    }
+
+    /// What all strata were given, see [`Strata::with`](crate::frame::Strata::with): one batch, or none.
+    pub fn data(&self) -> &[RecordBatch] {
+        &self.data
     }
 
     /// A column as one array: of the one batch, or put together of several.

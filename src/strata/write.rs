@@ -49,6 +49,12 @@ pub(super) trait Slices {
     fn each(&mut self, take: &mut dyn FnMut(&RecordBatch) -> Result<()>) -> Result<()>;
 }
 
+impl Slices for Vec<RecordBatch> {
+    fn each(&mut self, take: &mut dyn FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
+        self.iter().try_for_each(take)
+    }
+}
+
 /// Where segments may be made.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -336,12 +342,6 @@ mod tests {
     use arrow::compute::{cast, concat_batches};
     use proptest::prelude::*;
 
-    impl Slices for Vec<RecordBatch> {
-        fn each(&mut self, take: &mut dyn FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
-            self.iter().try_for_each(take)
-        }
-    }
-
     fn place(most_in_memory: u64) -> Place {
         Place { budget: Budget::unlimited(), spill: Spill::default(), most_in_memory }
     }
@@ -391,7 +391,7 @@ mod tests {
             }).collect();
             let schema = stored(&slices[0].schema()).unwrap();
             let segment = write(&mut slices.clone(), &schema, &place(if on_disk { 0 } else { u64::MAX })).unwrap();
-            let read = batches(&segment.map().unwrap()).unwrap();
+            let read = batches(&segment.map().unwrap()).unwrap().1;
             let expected = expected(&slices, &schema);
             if expected.num_rows() == 0 {
                 prop_assert!(read.is_empty());
@@ -406,7 +406,7 @@ mod tests {
         let whole = rows(1000, 1);
         let schema = stored(&whole.schema()).unwrap();
         let segment = write_cut(&mut vec![whole.clone()], &schema, &place(u64::MAX), 700).unwrap();
-        let read = batches(&segment.map().unwrap()).unwrap();
+        let read = batches(&segment.map().unwrap()).unwrap().1;
         assert!(
             read.len() > 10 && read.iter().all(|batch| batch.column(6).as_string::<i32>().value_data().len() <= 700)
         );
@@ -419,7 +419,7 @@ mod tests {
             write(&mut vec![rows(20_000, 1)], &stored(&rows(1, 1).schema()).unwrap(), &place(u64::MAX)).unwrap();
         let mapped = segment.map().unwrap();
         let within = mapped.as_ptr_range();
-        let read = batches(&mapped).unwrap();
+        let read = batches(&mapped).unwrap().1;
         let mut buffers = 0;
         for column in read[0].columns() {
             let data = column.to_data();

@@ -10,7 +10,7 @@ mod guard;
 
 use super::options::StrataOptions;
 use super::output::{Outcome, Printed};
-use super::run::{StrataAnswer, StrataQuestion, Task, Work, answer};
+use super::run::{Calls, StrataAnswer, StrataQuestion, Task, Work, answer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::RunOptions;
 use crate::memory::handle_path;
@@ -38,7 +38,13 @@ struct Program<'a> {
 }
 
 impl Work for Program<'_> {
-    fn call(&self, task: &Task<'_>) -> Result<Outcome> {
+    fn begin(&self) -> Calls<'_> {
+        Box::new(|task| self.run(task))
+    }
+}
+
+impl Program<'_> {
+    fn run(&self, task: &Task<'_>) -> Result<Outcome> {
         let handle = task.segment.handle()?;
         let (command, stdin) = match self.command.contains(PATH_PLACEHOLDER) {
             true => {
