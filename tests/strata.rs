@@ -186,6 +186,35 @@ fn names_are_checked_before_anything_is_read_and_keys_are_not_results() {
 }
 
 #[test]
+fn a_function_has_the_thread_that_it_is_called_on() {
+    let busy = AtomicUsize::new(0);
+    let inputs: Vec<u32> = (0..20).collect();
+    let strata = air().group_by("Year").strata().columns("Month").workers(2);
+    let done = strata.map(|stratum| {
+        assert_eq!(RunOptions::default().threads, 1);
+        outcrop::parallel::map(&inputs, |_| {
+            assert!(busy.fetch_add(1, Ordering::SeqCst) < 2, "two strata at a time, each on one thread");
+            std::thread::sleep(std::time::Duration::from_micros(200));
+            busy.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        })?;
+        one_row(vec![("n", integer(stratum.rows() as i64))])
+    });
+    assert_eq!(done.unwrap().frame.collect().unwrap().rows(), 9);
+}
+
+#[test]
+fn without_keys_there_is_one_group() {
+    let count = |stratum: &Stratum| {
+        assert_eq!(stratum.label(), "all rows");
+        one_row(vec![("n", integer(stratum.rows() as i64))])
+    };
+    let found = air().group_by(Vec::<&str>::new()).map_strata(count).unwrap().collect().unwrap();
+    let all: i64 = outcrop::compute(air().count()).unwrap();
+    assert_eq!(found.column("n").unwrap().as_primitive::<Int64Type>().values(), &[all]);
+}
+
+#[test]
 fn null_is_a_group_and_comes_last() {
     let batch = one_row(vec![("k", integer(None))]).unwrap();
     let more = one_row(vec![("k", integer(3))]).unwrap();

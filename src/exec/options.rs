@@ -67,7 +67,7 @@ pub type ProgressCallback = Arc<dyn Fn(Progress) + Send + Sync>;
 /// How to run.
 #[derive(Clone)]
 pub struct RunOptions {
-    /// Worker threads. Default: the cores available to the process.
+    /// Worker threads. Default: the cores available to the process; in a [task](crate::parallel::Tasks), 1.
     pub threads: usize,
     /// Where the work is done. Default: `OUTCROP_SCHEDULER`, else threads.
     pub scheduler: Scheduler,
@@ -95,7 +95,7 @@ impl Default for RunOptions {
     fn default() -> Self {
         let scheduler = std::env::var("OUTCROP_SCHEDULER").ok().and_then(|name| Scheduler::parse(&name).ok());
         RunOptions {
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: crate::parallel::threads_here(),
             scheduler: scheduler.unwrap_or_default(),
             piece_bytes: 1 << 20,
             batch_bytes: 1 << 18,

@@ -1,9 +1,12 @@
-//! Many tasks at once: who does which, and random streams that are the same wherever a task runs.
+//! Many tasks at once: on threads, in worker processes, and random streams that are the same wherever a task runs.
 
 mod allocation;
 pub(crate) mod process;
 pub mod random;
+mod tasks;
 
 pub use allocation::Allocation;
 pub(crate) use allocation::Deal;
 pub use process::init;
+pub use tasks::{Computed, Delayed, Handle, Inputs, TaskProgress, Tasks, delayed, map, submit};
+pub(crate) use tasks::{alone, threads_here};

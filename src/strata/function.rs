@@ -9,6 +9,7 @@ use super::write::{Place, stored, write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{RunOptions, Scheduler};
 use crate::memory::Segment;
+use crate::parallel::alone;
 use crate::parallel::process::{Call, Payload, Worker, address, check, place, said};
 use crate::source::arrow_types::taken;
 use arrow::array::{RecordBatch, RecordBatchOptions};
@@ -95,7 +96,7 @@ impl Work for OnThreads<'_> {
     fn begin(&self) -> Calls<'_> {
         Box::new(|task| {
             let stratum = Stratum::new(task.keys.clone(), &task.segment.map()?, Arc::clone(&self.data))?;
-            match catch_unwind(AssertUnwindSafe(|| (self.function)(&stratum))) {
+            match catch_unwind(AssertUnwindSafe(|| alone(|| (self.function)(&stratum)))) {
                 Ok(result) => result.and_then(|batch| Outcome::returned(&batch)).map_err(of_function),
                 Err(panic) => Err(Error::new(ErrorKind::Task, format!("the function panicked: {}", said(&*panic)))),
             }

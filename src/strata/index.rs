@@ -57,7 +57,10 @@ impl StrataIndex {
                 Some(last) => keys == 0 || equal(last, &row(&columns, 0))?,
                 None => false,
             };
-            let ranges = if keys == 0 { vec![0..batch.num_rows()] } else { partition(&columns)?.ranges() };
+            let ranges = match keys {
+                0 => std::iter::once(0..batch.num_rows()).collect(),
+                _ => partition(&columns)?.ranges(),
+            };
             firsts.extend(ranges.iter().skip(usize::from(goes_on)).map(|range| first_row + range.start as u64));
             held.resize(firsts.capacity() * (size_of::<u64>() + size_of::<u32>()))?;
             last = Some(row(&columns, batch.num_rows() - 1));

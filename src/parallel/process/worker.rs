@@ -5,6 +5,7 @@ use super::pool::{SCHEDULER_VARIABLE, WORKER_VARIABLE};
 use super::wire::{Kind, body, header, send};
 use crate::error::{Error, Result};
 use crate::memory::map_handle;
+use crate::parallel::alone;
 use arrow::buffer::Buffer;
 use std::any::Any;
 use std::fs::File;
@@ -24,10 +25,8 @@ pub(super) fn is_initialised() -> bool {
 /// executed again: there it serves tasks and does not return. Elsewhere it returns at once.
 ///
 /// ```
-/// fn main() {
-///     outcrop::init();
-///     // the program
-/// }
+/// // First in main:
+/// outcrop::init();
 /// ```
 pub fn init() {
     CALLED.store(true, Ordering::SeqCst);
@@ -83,7 +82,7 @@ fn call(mut bytes: Vec<u8>, segment: Option<Buffer>, data: Option<Buffer>) -> Re
     let address = address(u64::from_le_bytes(place))?;
     // SAFETY: the process that sent the place runs the same program, and has taken it from a function of this type.
     let function: Function = unsafe { std::mem::transmute::<usize, Function>(address) };
-    let call = || function(Payload { bytes, segment, data });
+    let call = || alone(|| function(Payload { bytes, segment, data }));
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         Err(Error::new(crate::error::ErrorKind::Task, format!("the function panicked: {}", said(&*panic))))
     })
