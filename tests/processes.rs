@@ -5,6 +5,7 @@ use arrow::datatypes::{Float64Type, Int64Type};
 use outcrop::exec::{RunOptions, Scheduler};
 use outcrop::frame::{OnError, Strata, Stratum};
 use outcrop::memory::Budget;
+use outcrop::parallel::{Allocation, Tasks};
 use outcrop::source::memory::MemorySource;
 use outcrop::{LazyFrame, Result, scan_csv};
 use std::path::Path;
@@ -31,6 +32,7 @@ fn main() {
         ("a_write_costs_the_worker_its_life_and_the_run_one_stratum", a_write),
         ("workers_that_fail_cost_their_stratum", workers_that_fail),
         ("closures_and_programs_without_init_are_told_what_to_do", what_to_do),
+        ("tasks_are_the_same_under_every_scheduler", tasks_under_every_scheduler),
         ("no_worker_outlives_a_program_that_is_killed", no_orphan),
         ("nothing_leaks_when_workers_are_killed_at_random", nothing_leaks),
     ];
@@ -201,7 +203,7 @@ fn trouble(stratum: &Stratum) -> Result<RecordBatch> {
 }
 
 fn workers_that_fail() {
-    let strata = numbered(700, 7).retries(1).on_error(OnError::Skip).timeout(Duration::from_millis(500));
+    let strata = numbered(700, 7).retries(1).on_error(OnError::Skip).timeout(Duration::from_secs(3));
     let found = strata.map_named(trouble).unwrap();
     let values = found.frame.collect().unwrap().column("n").unwrap();
     assert_eq!(values.as_primitive::<Int64Type>().values(), &[100, 0, 100]);
@@ -209,7 +211,7 @@ fn workers_that_fail() {
     let expected = [
         "left out: stratum k = 1 (2 attempts): the function panicked: no fit",
         "left out: stratum k = 2 (2 attempts): the worker process ended with exit status 3; it said:\nlast words",
-        "left out: stratum k = 3 (2 attempts): the task did not end within 0.5 s",
+        "left out: stratum k = 3 (2 attempts): the task did not end within 3 s",
         "left out: stratum k = 4 (2 attempts): singular\nhint: more rows",
     ];
     assert_eq!(told, expected);
@@ -227,6 +229,52 @@ fn what_to_do() {
 fn without_init() {
     let error = numbered(10, 2).map_named(trouble).unwrap_err();
     assert!(error.to_string().contains("call outcrop::init() first in main"), "{error}");
+}
+
+fn scaled(input: &(i64, String), data: &[RecordBatch]) -> Result<(String, f64)> {
+    let factors = data[0].column(0).as_primitive::<Float64Type>();
+    match input.0 {
+        13 => Err(outcrop::Error::new(outcrop::error::ErrorKind::Value, "unlucky")),
+        14 => panic!("unluckier"),
+        _ => Ok((
+            format!("{} {}", input.1, data[0].column(1).as_string::<i32>().value(0)),
+            factors.value(0) * input.0 as f64,
+        )),
+    }
+}
+
+fn abort(input: &i64, data: &[RecordBatch]) -> Result<i64> {
+    assert!(data.is_empty());
+    if *input == 3 { std::process::abort() } else { Ok(input + 1) }
+}
+
+fn tasks_under_every_scheduler() {
+    let data = one_row(vec![
+        ("factor", Arc::new(Float64Array::from(vec![0.5])) as ArrayRef),
+        ("unit", Arc::new(StringArray::from(vec!["m"]))),
+    ]);
+    let inputs: Vec<(i64, String)> = (0..40).map(|at| (at, format!("task {at}"))).collect();
+    let tasks = Tasks::new().with(data.unwrap()).workers(3);
+    let run = |scheduler: Scheduler, allocation: &str| -> Vec<Result<(String, f64), String>> {
+        let tasks = tasks.clone().scheduler(scheduler).allocation(Allocation::parse(allocation).unwrap());
+        let results = tasks.map_named(&inputs, scaled);
+        results.into_iter().map(|result| result.map_err(|error| error.message().to_owned())).collect()
+    };
+    let expected = run(Scheduler::Synchronous, "dynamic");
+    assert_eq!(expected[2], Ok(("task 2 m".to_owned(), 1.0)));
+    assert_eq!(
+        (&expected[13], &expected[14]),
+        (&Err("unlucky".into()), &Err("the function panicked: unluckier".into()))
+    );
+    for (scheduler, allocation) in
+        [(Scheduler::Threads, "dynamic"), (Scheduler::Processes, "dynamic"), (Scheduler::Processes, "static(2)")]
+    {
+        assert_eq!(run(scheduler, allocation), expected, "{scheduler:?} {allocation}");
+    }
+    let results = Tasks::new().workers(2).scheduler(Scheduler::Processes).map_named(&[1, 2, 3, 4, 5], abort);
+    let values: Vec<Option<i64>> = results.iter().map(|result| result.as_ref().ok().copied()).collect();
+    assert_eq!(values, [Some(2), Some(3), None, Some(5), Some(6)]);
+    assert!(results[2].as_ref().unwrap_err().message().contains("ended by signal 6"));
 }
 
 fn log_and_wait(stratum: &Stratum) -> Result<RecordBatch> {

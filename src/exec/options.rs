@@ -1,40 +1,11 @@
 //! How to run: chosen apart from what is asked.
 
-use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Budget, Spill};
+pub use crate::parallel::Scheduler;
 use crate::source::CancelToken;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Where the work of a pass is done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scheduler {
-    /// On worker threads, as many as [`RunOptions::threads`].
-    #[default]
-    Threads,
-    /// On the calling thread, one partition after the other: for debugging. The answers are the same.
-    Synchronous,
-    /// Strata and tasks given to functions are done in worker processes, see [`init`](crate::parallel::init); passes on
-    /// threads, as they share what they read.
-    Processes,
-}
-
-impl Scheduler {
-    /// The scheduler called `name`: `threads`, `synchronous` or `processes`.
-    ///
-    /// # Errors
-    /// `Name` for any other.
-    pub fn parse(name: &str) -> Result<Self> {
-        match name {
-            "threads" => Ok(Scheduler::Threads),
-            "synchronous" | "sync" => Ok(Scheduler::Synchronous),
-            "processes" => Ok(Scheduler::Processes),
-            _ => Err(Error::new(ErrorKind::Name, format!("no scheduler `{name}`"))
-                .hint("schedulers are threads, synchronous and processes")),
-        }
-    }
-}
 
 /// Something the user should know, though the answer stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,10 +64,9 @@ pub struct RunOptions {
 
 impl Default for RunOptions {
     fn default() -> Self {
-        let scheduler = std::env::var("OUTCROP_SCHEDULER").ok().and_then(|name| Scheduler::parse(&name).ok());
         RunOptions {
             threads: crate::parallel::threads_here(),
-            scheduler: scheduler.unwrap_or_default(),
+            scheduler: Scheduler::of_environment(),
             piece_bytes: 1 << 20,
             batch_bytes: 1 << 18,
             cancel: CancelToken::new(),

@@ -15,6 +15,7 @@ mod rows;
 mod segment;
 mod size;
 mod spill;
+pub(crate) mod table;
 mod temporary;
 
 pub use budget::{Budget, Reservation};

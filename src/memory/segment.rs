@@ -52,14 +52,14 @@ impl SegmentFile {
         if bytes <= most_in_memory
             && let Ok(length) = usize::try_from(bytes)
         {
-            let mut reserved = budget.reservation("a stratum");
+            let mut reserved = budget.reservation("shared memory");
             if reserved.resize(length).is_ok()
                 && let Ok(file) = in_memory(bytes)
             {
                 return Ok(SegmentFile { file: Arc::new(file), bytes, held: Held::Memory { _reserved: reserved } });
             }
         }
-        let (Unlinked { file, directory, .. }, share) = spill.whole_file(bytes, "a stratum")?;
+        let (Unlinked { file, directory, .. }, share) = spill.whole_file(bytes, "shared memory")?;
         let set = file.set_len(bytes);
         set.map_err(|error| Error::io(&directory, &error))?;
         Ok(SegmentFile { file: Arc::new(file), bytes, held: Held::Disk(share) })
@@ -74,7 +74,7 @@ impl SegmentFile {
             Held::Memory { .. } => self.file.write_all_at(bytes, at),
             Held::Disk(share) => share.write_at(&self.file, bytes, at),
         };
-        written.map_err(|error| Error::new(ErrorKind::Io, format!("a stratum could not be stored: {error}")))
+        written.map_err(|error| Error::new(ErrorKind::Io, format!("shared memory could not be stored: {error}")))
     }
 
     /// Nothing can be written to it any more.
@@ -88,7 +88,7 @@ impl SegmentFile {
             // Who gets it gets a handle that only reads.
             Held::Disk(_) => Ok(()),
         };
-        sealed.map_err(|error| Error::new(ErrorKind::Io, format!("a stratum could not be sealed: {error}")))?;
+        sealed.map_err(|error| Error::new(ErrorKind::Io, format!("shared memory could not be sealed: {error}")))?;
         Ok(Segment { file, bytes, held: Arc::new(held) })
     }
 }
@@ -116,7 +116,7 @@ impl Segment {
     pub(crate) fn handle(&self) -> Result<OwnedFd> {
         let reopened = File::open(handle_path(self.file.as_raw_fd()));
         let file =
-            reopened.map_err(|error| Error::new(ErrorKind::Io, format!("a stratum cannot be opened: {error}")))?;
+            reopened.map_err(|error| Error::new(ErrorKind::Io, format!("shared memory cannot be opened: {error}")))?;
         Ok(file.into())
     }
 }
@@ -150,7 +150,7 @@ fn mapped(file: &File, bytes: u64, owner: Option<Segment>) -> Result<Buffer> {
     // SAFETY: a segment is sealed, or a file without a name to which only its maker had a handle that writes; nobody writes
     // to it or cuts it short any more.
     let map = unsafe { Mmap::map(file) };
-    let map = map.map_err(|error| Error::new(ErrorKind::Io, format!("a stratum cannot be mapped: {error}")))?;
+    let map = map.map_err(|error| Error::new(ErrorKind::Io, format!("shared memory cannot be mapped: {error}")))?;
     let (start, length) = (NonNull::from(&map[..]).cast::<u8>(), map.len());
     let mapping = Arc::new(Mapping { _map: map, _owner: AssertUnwindSafe(owner) });
     // SAFETY: `start` points at `length` bytes that stay where they are until the mapping, which the buffer owns, is

@@ -3,10 +3,13 @@
 mod allocation;
 pub(crate) mod process;
 pub mod random;
+mod scheduler;
 mod tasks;
 
 pub use allocation::Allocation;
 pub(crate) use allocation::Deal;
 pub use process::init;
-pub use tasks::{Computed, Delayed, Handle, Inputs, TaskProgress, Tasks, delayed, map, submit};
+pub(crate) use scheduler::SCHEDULER_VARIABLE;
+pub use scheduler::Scheduler;
+pub use tasks::{Computed, Delayed, Handle, Inputs, Message, NamedTask, TaskProgress, Tasks, delayed, map, submit};
 pub(crate) use tasks::{alone, threads_here};

@@ -2,13 +2,12 @@
 
 use super::options::StrataOptions;
 use super::output::Outcome;
-use super::read::batches;
 use super::run::{Calls, StrataAnswer, StrataQuestion, Work, answer};
 use super::stratum::Stratum;
-use super::write::{Place, stored, write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{RunOptions, Scheduler};
 use crate::memory::Segment;
+use crate::memory::table::{Place, batches, stored, write};
 use crate::parallel::alone;
 use crate::parallel::process::{Call, Payload, Worker, address, check, place, said};
 use crate::source::arrow_types::taken;

@@ -1,8 +1,8 @@
 //! Where each stratum stands among rows that are sorted by key.
 
-use super::write::Slices;
 use crate::error::{Error, Result};
 use crate::groupby::normalise_floats;
+use crate::memory::table::Slices;
 use crate::memory::{Budget, Part, Reservation, StoredRows};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{concat, partition};

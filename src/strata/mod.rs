@@ -18,14 +18,11 @@
 mod function;
 mod gather;
 mod index;
-mod layout;
 mod options;
 mod output;
 mod program;
-mod read;
 mod run;
 mod stratum;
-mod write;
 
 pub use function::{NamedFunction, StratumFunction, map, map_named};
 pub use options::{OnError, StrataOptions};

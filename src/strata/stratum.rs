@@ -1,7 +1,7 @@
 //! What a function is given.
 
-use super::read::batches;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::memory::table::batches;
 use arrow::array::{Array, ArrayRef, RecordBatch, new_empty_array};
 use arrow::buffer::Buffer;
 use arrow::compute::concat;

@@ -18,8 +18,6 @@ use std::time::{Duration, Instant};
 
 /// Says that a process is a worker.
 pub(super) const WORKER_VARIABLE: &str = "OUTCROP_WORKER";
-/// Where the scheduler is looked for.
-pub(super) const SCHEDULER_VARIABLE: &str = "OUTCROP_SCHEDULER";
 /// How often is looked whether the time is up, or the run has been stopped.
 const TICK: Duration = Duration::from_millis(20);
 /// So much of the end of what a worker that was lost has said is told.

@@ -1,11 +1,11 @@
 //! The side of the worker.
 
 use super::function::{Function, Payload, address};
-use super::pool::{SCHEDULER_VARIABLE, WORKER_VARIABLE};
+use super::pool::WORKER_VARIABLE;
 use super::wire::{Kind, body, header, send};
 use crate::error::{Error, Result};
 use crate::memory::map_handle;
-use crate::parallel::alone;
+use crate::parallel::{SCHEDULER_VARIABLE, alone};
 use arrow::buffer::Buffer;
 use std::any::Any;
 use std::fs::File;

@@ -4,12 +4,14 @@ use super::crew::{Crew, cores};
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::parallel::process::said;
-use crate::parallel::{Allocation, Deal};
+use crate::parallel::{Allocation, Deal, Scheduler};
+use arrow::array::RecordBatch;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Scope;
+use std::time::Duration;
 
 /// How far tasks have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +28,25 @@ pub(super) type Callback = Arc<dyn Fn(TaskProgress) + Send + Sync>;
 #[derive(Clone)]
 pub struct Tasks {
     pub(super) workers: usize,
-    allocation: Allocation,
+    pub(super) allocation: Allocation,
+    pub(super) scheduler: Scheduler,
+    pub(super) timeout: Option<Duration>,
+    pub(super) data: Option<RecordBatch>,
     pub(super) cancel: CancelToken,
     pub(super) on_progress: Option<Callback>,
 }
 
 impl Default for Tasks {
     fn default() -> Self {
-        Tasks { workers: cores(), allocation: Allocation::Dynamic, cancel: CancelToken::new(), on_progress: None }
+        Tasks {
+            workers: cores(),
+            allocation: Allocation::Dynamic,
+            scheduler: Scheduler::of_environment(),
+            timeout: None,
+            data: None,
+            cancel: CancelToken::new(),
+            on_progress: None,
+        }
     }
 }
 
@@ -99,6 +112,29 @@ impl Tasks {
     #[must_use]
     pub fn allocation(mut self, allocation: Allocation) -> Self {
         self.allocation = allocation;
+        self
+    }
+
+    /// Where named functions are called, see [`Tasks::map_named`]; closures always are on threads. Default:
+    /// `$OUTCROP_SCHEDULER`, else threads.
+    #[must_use]
+    pub fn scheduler(mut self, scheduler: Scheduler) -> Self {
+        self.scheduler = scheduler;
+        self
+    }
+
+    /// What named functions are given with each input: shared by all workers, not copied for each. Its columns are Boolean,
+    /// Int64, Float64, Date32, microseconds or text. Default: nothing.
+    #[must_use]
+    pub fn with(mut self, data: RecordBatch) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    /// A task in a worker process that takes longer is ended with it. Default: none.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 
@@ -168,10 +204,7 @@ impl<T: Sync, R: Send, F: Fn(&T) -> Result<R> + Sync> Shared<'_, T, R, F> {
             }
             let result = self.tasks.cancel.check().and_then(|()| attempt(|| (self.function)(&self.inputs[task])));
             done.push((task, result));
-            if let Some(callback) = &self.tasks.on_progress {
-                let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-                callback(TaskProgress { done: count, total: self.inputs.len() });
-            }
+            self.tasks.tell(&self.count, self.inputs.len());
         }
         self.done.lock().unwrap_or_else(PoisonError::into_inner).push(done);
     }
@@ -192,6 +225,15 @@ impl<T: Sync, R: Send, F: Fn(&T) -> Result<R> + Sync> Shared<'_, T, R, F> {
     }
 }
 
+impl Tasks {
+    /// One more task of `total` is done.
+    pub(super) fn tell(&self, count: &AtomicUsize, total: usize) {
+        if let Some(callback) = &self.on_progress {
+            callback(TaskProgress { done: count.fetch_add(1, Ordering::Relaxed) + 1, total });
+        }
+    }
+}
+
 /// Calls a function of the user's; a panic is an error.
 pub(super) fn attempt<R>(call: impl FnOnce() -> Result<R>) -> Result<R> {
     let panicked = |panic: Box<dyn std::any::Any + Send>| {
@@ -204,7 +246,6 @@ pub(super) fn attempt<R>(call: impl FnOnce() -> Result<R>) -> Result<R> {
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicBool;
-    use std::time::Duration;
 
     #[test]
     fn results_are_in_the_order_of_the_inputs_and_errors_are_of_their_task() {

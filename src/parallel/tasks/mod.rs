@@ -11,9 +11,13 @@
 mod crew;
 mod graph;
 mod map;
+mod message;
+mod named;
 mod submit;
 
 pub(crate) use crew::{alone, threads_here};
 pub use graph::{Computed, Delayed, Inputs, delayed};
 pub use map::{TaskProgress, Tasks, map};
+pub use message::Message;
+pub use named::NamedTask;
 pub use submit::{Handle, submit};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// `Internal` when it is none.
-pub(super) fn batches(file: &Buffer) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+pub(crate) fn batches(file: &Buffer) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     let broken = |what: &str| Error::internal(format!("a segment {what}"));
     let tail = file.last_chunk::<10>().ok_or_else(|| broken("without an end"))?;
     let end = file.len() - tail.len();

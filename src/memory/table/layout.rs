@@ -1,6 +1,6 @@
 //! Where everything stands in an Arrow IPC file whose columns are written piece by piece.
 //!
-//! Arrow's own writer takes a batch that is in memory and copies it; a stratum may be larger than the memory. So the file
+//! Arrow's own writer takes a batch that is in memory and copies it; a table may be larger than the memory. So the file
 //! is laid out beforehand from numbers of rows, nulls and bytes of text: every buffer has its place, at a multiple of 64
 //! bytes, and can be written there in parts. The format: <https://arrow.apache.org/docs/format/Columnar.html>.
 

@@ -1,4 +1,4 @@
-//! Writing a stratum into a segment, a slice of rows after the other.
+//! Writing a table into a segment, a slice of rows after the other.
 
 use super::layout::{BatchSize, ColumnPlace, ColumnSize, FileLayout};
 use crate::error::{Error, ErrorKind, Result};
@@ -10,17 +10,17 @@ use arrow::datatypes::{
 use std::sync::Arc;
 
 /// The ends of texts in a batch are 32-bit numbers.
-pub(super) const MOST_TEXT_BYTES: usize = i32::MAX as usize;
+const MOST_TEXT_BYTES: usize = i32::MAX as usize;
 /// So much of a buffer waits to be written at once.
 const WAITING_BYTES: usize = 16 << 10;
 /// A segment of no more than this is put together first and written at once.
 const SMALL_BYTES: u64 = 256 << 10;
 
-/// The columns of a stratum as they stand in a segment: texts one behind the other, which every program can read.
+/// Columns as they stand in a segment: texts one behind the other, which every program can read.
 ///
 /// # Errors
 /// `Unsupported` for types that columns of the engine do not have.
-pub(super) fn stored(schema: &Schema) -> Result<SchemaRef> {
+pub(crate) fn stored(schema: &Schema) -> Result<SchemaRef> {
     let field = |field: &Arc<Field>| {
         let of_type = match field.data_type() {
             DataType::Utf8View => DataType::Utf8,
@@ -31,7 +31,10 @@ pub(super) fn stored(schema: &Schema) -> Result<SchemaRef> {
             | DataType::Date32
             | DataType::Timestamp(..)) => known.clone(),
             other => {
-                let message = format!("the column `{}` of a stratum is of Arrow type {other}", field.name());
+                let message = format!(
+                    "the column `{}` is of Arrow type {other}, which tables that are shared do not have",
+                    field.name()
+                );
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }
         };
@@ -41,7 +44,7 @@ pub(super) fn stored(schema: &Schema) -> Result<SchemaRef> {
 }
 
 /// Rows that are written one slice after the other; they are asked for twice.
-pub(super) trait Slices {
+pub(crate) trait Slices {
     /// Hands every slice on, in order.
     ///
     /// # Errors
@@ -57,18 +60,18 @@ impl Slices for Vec<RecordBatch> {
 
 /// Where segments may be made.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) budget: Budget,
-    pub(super) spill: Spill,
+pub(crate) struct Place {
+    pub(crate) budget: Budget,
+    pub(crate) spill: Spill,
     /// A larger segment goes to disk whatever there is.
-    pub(super) most_in_memory: u64,
+    pub(crate) most_in_memory: u64,
 }
 
-/// Writes the rows of a stratum, whose columns are those of `stored`.
+/// Writes rows whose columns are those of `stored`.
 ///
 /// # Errors
 /// Those of the disk, and of reading rows back.
-pub(super) fn write(slices: &mut dyn Slices, stored: &Schema, place: &Place) -> Result<Segment> {
+pub(crate) fn write(slices: &mut dyn Slices, stored: &Schema, place: &Place) -> Result<Segment> {
     write_cut(slices, stored, place, MOST_TEXT_BYTES)
 }
 
@@ -92,7 +95,7 @@ fn write_cut(slices: &mut dyn Slices, stored: &Schema, place: &Place, most_text_
                 finish(current.take(), &mut out)?;
                 current = batches.next();
             }
-            let writer = current.as_mut().ok_or_else(|| Error::internal("a stratum with more rows than it had"))?;
+            let writer = current.as_mut().ok_or_else(|| Error::internal("a table with more rows than it had"))?;
             writer.append(piece, &mut out)
         })
     })?;
@@ -129,7 +132,7 @@ fn measure(piece: &RecordBatch, most: usize, sizes: &mut Vec<BatchSize>) -> Resu
     if !sizes.last().is_some_and(|size| size.rows == 0 || fits(size)) {
         sizes.push(empty(piece.num_columns()));
     }
-    let Some(size) = sizes.last_mut() else { return Err(Error::internal("a stratum without a batch")) };
+    let Some(size) = sizes.last_mut() else { return Err(Error::internal("a table without a batch")) };
     size.rows += piece.num_rows();
     for ((column, array), bytes) in size.columns.iter_mut().zip(piece.columns()).zip(texts) {
         column.nulls += array.null_count();
@@ -149,7 +152,7 @@ impl Output {
         let Some(whole) = &mut self.whole else { return self.file.write_at(bytes, at) };
         let start = usize::try_from(at).unwrap_or(usize::MAX);
         let room = whole.get_mut(start..start.saturating_add(bytes.len()));
-        room.ok_or_else(|| Error::internal("a stratum with more bytes than it had"))?.copy_from_slice(bytes);
+        room.ok_or_else(|| Error::internal("a table with more bytes than it had"))?.copy_from_slice(bytes);
         Ok(())
     }
 }
@@ -283,7 +286,7 @@ fn fixed_bytes(array: &ArrayRef) -> Result<&[u8]> {
         DataType::Float64 => array.as_primitive::<Float64Type>().values().inner().as_slice(),
         DataType::Date32 => array.as_primitive::<Date32Type>().values().inner().as_slice(),
         DataType::Timestamp(..) => array.as_primitive::<TimestampMicrosecondType>().values().inner().as_slice(),
-        other => return Err(Error::internal(format!("a column of a stratum of type {other}"))),
+        other => return Err(Error::internal(format!("a column of a shared table of type {other}"))),
     })
 }
 
