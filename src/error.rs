@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Cancelled,
     /// A valid wish that this version does not fulfil.
     Unsupported,
+    /// A function or a program of the user's failed.
+    Task,
     /// An invariant of ours is broken: a bug.
     Internal,
 }

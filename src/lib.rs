@@ -26,13 +26,13 @@ pub mod panics;
 
 pub mod types;
 
-pub mod parallel;
+pub mod cancel;
 
 pub mod batch;
 
-pub mod cancel;
-
 pub mod memory;
+
+pub mod parallel;
 
 pub mod atomic;
 
@@ -48,6 +48,8 @@ pub mod plan;
 
 pub mod exec;
 
+pub mod strata;
+
 pub mod write;
 
 pub mod frame;
@@ -60,6 +62,7 @@ pub mod cli;
 pub use error::{Error, Result};
 pub use expr::{col, lit};
 pub use frame::{DataFrame, LazyFrame, Runner, compute, scan, scan_csv, scan_parquet};
+pub use parallel::init;
 
 /// The Arrow version whose types stand in this crate's interface.
 pub use arrow;

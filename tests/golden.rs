@@ -79,7 +79,7 @@ fn several_answers_as_tables() {
 
 #[test]
 fn help_is_the_manual() {
-    for command in ["ask", "schema", "head", "count", "explain"] {
+    for command in ["ask", "strata", "schema", "head", "count", "explain"] {
         insta::assert_snapshot!(format!("help_{command}"), outcrop(&[command, "--help"]));
     }
 }

@@ -13,5 +13,6 @@ pub(crate) mod progress;
 pub(crate) mod render;
 mod run;
 mod stats;
+mod strata;
 
 pub use run::main;

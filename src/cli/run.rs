@@ -10,6 +10,7 @@ use super::open::{open_any, tables};
 use super::progress::Progress;
 use super::render::{Answer, Format, Layout, Renderer, write_answers};
 use super::stats;
+use super::strata::strata;
 use crate::atomic::{Partial, remove_unfinished};
 use crate::error::{Error, ErrorKind};
 use crate::exec::{RunOptions, RunStatistics, flows_through, stream};
@@ -54,6 +55,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Ask(command) => ask(&command, &cancel),
         Command::Convert(command) => convert(&command, &cancel),
+        Command::Strata(command) => strata(&command, &cancel),
         Command::Schema(command) => schema(&command),
         Command::Head(command) => head(&command, &cancel),
         Command::Count(command) => count(&command, &cancel),
@@ -279,6 +281,16 @@ fn answer(
     run: &Run,
     cancel: &CancelToken,
 ) -> Result<(), Stop> {
+    let form = checked_form(input, frames, output, run)?;
+    let progress = progress_of(run);
+    let options = options(run, cancel, &progress)?;
+    let statistics = deliver(frames, titles, &form, output, run, options, &progress)?;
+    statistics.iter().for_each(|statistics| report(statistics, run));
+    Ok(())
+}
+
+/// How answers to these frames are written, once it is clear that they would overwrite nothing that is read.
+pub(super) fn checked_form(input: &Input, frames: &[LazyFrame], output: &Output, run: &Run) -> Result<Form, Error> {
     if output.output.is_some() {
         let mut inputs = expand(&input.files.as_slice().into_paths())?;
         for frame in frames {
@@ -290,29 +302,38 @@ fn answer(
     for target in targets(output, frames.len()) {
         refuse_rejects(&target, run.rejects.as_deref())?;
     }
-    let form = output.form(io::stdout().is_terminal(), frames.len())?;
-    let progress = progress_of(run);
-    let options = options(run, cancel, &progress)?;
-    match &form {
+    output.form(io::stdout().is_terminal(), frames.len())
+}
+
+/// Computes the frames and writes their answers; the statistics, unless rows went out as they came.
+pub(super) fn deliver(
+    frames: &[LazyFrame],
+    titles: &[String],
+    form: &Form,
+    output: &Output,
+    run: &Run,
+    options: RunOptions,
+    progress: &Progress,
+) -> Result<Option<RunStatistics>, Stop> {
+    match form {
         Form::File(how) => {
             let done = write_all(&Runner::with_options(options), &file_writes(frames, how, output));
             progress.finish();
-            report(&done?.statistics, run);
+            Ok(Some(done?.statistics))
         }
         Form::Text(format, _) if frames.len() == 1 && streams(&frames[0], *format, output, run)? => {
             let outcome = write_stream(&frames[0], options, *format);
             progress.finish();
-            return outcome;
+            outcome.map(|()| None)
         }
         Form::Text(format, codec) => {
             let done = Runner::with_options(options).run::<_, Vec<DataFrame>>(frames);
             progress.finish();
             let done = done?;
             write(&done.value, titles, *format, *codec, output)?;
-            report(&done.statistics, run);
+            Ok(Some(done.statistics))
         }
     }
-    Ok(())
 }
 
 /// Every frame to the file of its number.

@@ -1,36 +1,11 @@
 //! How to run: chosen apart from what is asked.
 
-use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Budget, Spill};
+pub use crate::parallel::Scheduler;
 use crate::source::CancelToken;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Where the work of a pass is done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scheduler {
-    /// On worker threads, as many as [`RunOptions::threads`].
-    #[default]
-    Threads,
-    /// On the calling thread, one partition after the other: for debugging. The answers are the same.
-    Synchronous,
-}
-
-impl Scheduler {
-    /// The scheduler called `name`: `threads` or `synchronous`.
-    ///
-    /// # Errors
-    /// `Name` for any other.
-    pub fn parse(name: &str) -> Result<Self> {
-        match name {
-            "threads" => Ok(Scheduler::Threads),
-            "synchronous" | "sync" => Ok(Scheduler::Synchronous),
-            _ => Err(Error::new(ErrorKind::Name, format!("no scheduler `{name}`"))
-                .hint("schedulers are threads and synchronous")),
-        }
-    }
-}
 
 /// Something the user should know, though the answer stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +38,7 @@ pub type ProgressCallback = Arc<dyn Fn(Progress) + Send + Sync>;
 /// How to run.
 #[derive(Clone)]
 pub struct RunOptions {
-    /// Worker threads. Default: the cores available to the process.
+    /// Worker threads. Default: the cores available to the process; in a [task](crate::parallel::Tasks), 1.
     pub threads: usize,
     /// Where the work is done. Default: `OUTCROP_SCHEDULER`, else threads.
     pub scheduler: Scheduler,
@@ -89,10 +64,9 @@ pub struct RunOptions {
 
 impl Default for RunOptions {
     fn default() -> Self {
-        let scheduler = std::env::var("OUTCROP_SCHEDULER").ok().and_then(|name| Scheduler::parse(&name).ok());
         RunOptions {
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
-            scheduler: scheduler.unwrap_or_default(),
+            threads: crate::parallel::threads_here(),
+            scheduler: Scheduler::of_environment(),
             piece_bytes: 1 << 20,
             batch_bytes: 1 << 18,
             cancel: CancelToken::new(),
@@ -120,7 +94,7 @@ impl RunOptions {
     /// How many workers a pass has.
     pub(crate) fn workers(&self) -> usize {
         match self.scheduler {
-            Scheduler::Threads => self.threads.max(1),
+            Scheduler::Threads | Scheduler::Processes => self.threads.max(1),
             Scheduler::Synchronous => 1,
         }
     }

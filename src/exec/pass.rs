@@ -203,7 +203,7 @@ fn work(shared: &Shared<'_>, needs: ReadNeeds, statistics: &mut RunStatistics) -
                 loud(|| worker.run())?;
             }
         }
-        Scheduler::Threads => run_on_threads(shared, &mut workers)?,
+        Scheduler::Threads | Scheduler::Processes => run_on_threads(shared, &mut workers)?,
     }
     drop(of_reading);
     let start = Instant::now();

@@ -16,6 +16,11 @@ impl GroupBy {
         GroupBy { frame, keys }
     }
 
+    /// The table and the keys.
+    pub(super) fn parts(&self) -> (LazyFrame, Vec<Expr>) {
+        (self.frame.clone(), self.keys.clone())
+    }
+
     /// One row a group: the keys, then these aggregates and expressions over them. Rows ascend by key; nulls last.
     #[must_use]
     pub fn agg(&self, aggregates: impl IntoExprs) -> LazyFrame {

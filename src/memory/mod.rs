@@ -12,8 +12,10 @@ mod disk;
 mod held;
 mod machine;
 mod rows;
+mod segment;
 mod size;
 mod spill;
+pub(crate) mod table;
 mod temporary;
 
 pub use budget::{Budget, Reservation};
@@ -23,6 +25,7 @@ pub(crate) use held::{HeldBuffers, held_bytes, used_bytes, without_unused_text};
 pub use machine::MEMORY_VARIABLE;
 pub(crate) use rows::RowStore;
 pub use rows::StoredRows;
+pub(crate) use segment::{Segment, SegmentFile, handle_path, map_handle};
 pub use size::ByteSize;
 pub(crate) use spill::{Part, SpillFile, compact};
 pub use spill::{SPILL_LIMIT_VARIABLE, Spill};

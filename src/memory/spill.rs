@@ -15,8 +15,9 @@ use arrow::datatypes::DataType;
 use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use twox_hash::XxHash3_64;
@@ -97,6 +98,22 @@ impl Spill {
         SpillFile { spill: self.clone(), opened: Mutex::default() }
     }
 
+    /// The directory that was asked for.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.account.directory.as_deref()
+    }
+
+    /// A file of its own that is to hold `what`, with room for so many bytes on the account.
+    ///
+    /// # Errors
+    /// `Limit` beyond the cap, `Io` when the disk refuses.
+    pub(crate) fn whole_file(&self, bytes: u64, what: &str) -> Result<(Unlinked, DiskShare)> {
+        self.check()?;
+        let file = Unlinked::create(self.account.directory.as_deref(), what)?;
+        self.take(bytes, self.limit()?, &file)?;
+        Ok((file, DiskShare { account: Arc::clone(&self.account), bytes }))
+    }
+
     /// The limit that was asked for.
     fn limit(&self) -> Result<u64> {
         match self.account.limit_bytes {
@@ -123,6 +140,29 @@ impl Spill {
         self.account.peak_bytes.fetch_max(held, Ordering::Relaxed);
         self.account.written_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// What a file takes on disk; given back on drop.
+#[derive(Debug)]
+pub(crate) struct DiskShare {
+    account: Arc<Account>,
+    bytes: u64,
+}
+
+impl DiskShare {
+    /// Puts bytes in their place in the file.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub(crate) fn write_at(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+        write_all(&*self.account.disk, file, bytes, at)
+    }
+}
+
+impl Drop for DiskShare {
+    fn drop(&mut self) {
+        self.account.held_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

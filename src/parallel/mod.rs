@@ -1,3 +1,15 @@
-//! Many tasks at once. So far: random streams that are the same wherever a task runs.
+//! Many tasks at once: on threads, in worker processes, and random streams that are the same wherever a task runs.
 
+mod allocation;
+pub(crate) mod process;
 pub mod random;
+mod scheduler;
+mod tasks;
+
+pub use allocation::Allocation;
+pub(crate) use allocation::Deal;
+pub use process::init;
+pub(crate) use scheduler::SCHEDULER_VARIABLE;
+pub use scheduler::Scheduler;
+pub use tasks::{Computed, Delayed, Handle, Inputs, Message, NamedTask, TaskProgress, Tasks, delayed, map, submit};
+pub(crate) use tasks::{alone, threads_here};

@@ -5,6 +5,7 @@
 
 mod convert;
 mod output;
+mod strata;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -19,6 +20,7 @@ pub(crate) use convert::{Convert, Rows, WriteFlags, WriteFormat};
 pub(crate) use output::{Form, Output};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+pub(crate) use strata::Strata;
 pub(crate) use values::{NamedTable, Part, TypeOverride};
 
 /// Where `--scheduler` is looked for when it is not given.
@@ -87,6 +89,12 @@ pub(crate) enum Command {
         override_usage = "outcrop convert [OPTIONS] FILES… --to TARGET [--to TARGET]…"
     )]
     Convert(Convert),
+    /// Give all rows of each group to a program of yours, in any language, and gather what it prints
+    #[command(
+        after_help = strata::STRATA_HELP,
+        override_usage = "outcrop strata [OPTIONS] FILES… --by KEYS --exec COMMAND"
+    )]
+    Strata(Box<Strata>),
     /// Show the columns and the types found in samples of every file
     #[command(
         after_help = "Examples:\n  outcrop schema 'data/*.csv.bz2' --types TailNum=utf8\n  outcrop schema report.csv --explain"

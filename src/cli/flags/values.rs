@@ -2,11 +2,14 @@
 
 use crate::error::Error;
 use crate::exec::Scheduler;
+use crate::parallel::Allocation;
 use crate::source::csv::{self, ColumnPolicy, DateFormats, FileRule, InvalidBytes, LineEnd, MalformedPolicy};
 use crate::source::detect::InputFormat;
+use crate::strata::OnError;
 use crate::types::ColumnType;
 use crate::write::Compression;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// A column and the type the user gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,4 +145,24 @@ pub(super) fn input_format(name: &str) -> Result<InputFormat, String> {
 /// A scheduler by its name.
 pub(super) fn scheduler(name: &str) -> Result<Scheduler, String> {
     Scheduler::parse(name).map_err(|error| error.to_string())
+}
+
+/// What becomes of a task that fails, by its name.
+pub(super) fn on_error(name: &str) -> Result<OnError, String> {
+    OnError::parse(name).map_err(told)
+}
+
+/// An allocation by its name.
+pub(super) fn allocation(name: &str) -> Result<Allocation, String> {
+    Allocation::parse(name).map_err(told)
+}
+
+/// A length of time: a number of seconds, or of another unit that stands behind it.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let unit = UNITS.iter().find_map(|(name, seconds)| Some((text.strip_suffix(name)?, *seconds)));
+    let (number, seconds) = unit.unwrap_or((text, 1.0));
+    let number: Option<f64> = number.trim().parse().ok().filter(|number| *number > 0.0);
+    let duration = number.and_then(|number| Duration::try_from_secs_f64(number * seconds).ok());
+    duration.ok_or_else(|| "expected a length of time, such as 90s, 5m or 500ms".to_string())
 }

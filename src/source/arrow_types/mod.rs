@@ -12,3 +12,20 @@ pub(in crate::source) mod columns;
 pub(in crate::source) mod convert;
 pub(in crate::source) mod guard;
 pub(in crate::source) mod unify;
+
+use crate::error::{Error, ErrorKind, Result};
+use arrow::array::ArrayRef;
+
+/// An array of a user's, as the engine takes it.
+///
+/// # Errors
+/// `Unsupported` for types that columns do not have, `Value` for a value that its column's type does not hold.
+pub(crate) fn taken(array: &ArrayRef) -> Result<ArrayRef> {
+    let refused = |what: String| Error::new(ErrorKind::Unsupported, format!("it is {what}, which is not supported"));
+    let wanted = columns::column_type(array.data_type()).map_err(refused)?;
+    let converted = convert::convert(array, columns::Meaning::Values, wanted)?;
+    match converted.misfits.first() {
+        None => Ok(converted.array),
+        Some((_, value)) => Err(Error::new(ErrorKind::Value, format!("the value {value} is no {wanted}"))),
+    }
+}

@@ -1,0 +1,72 @@
+//! `strata`: each group, whole, to a program.
+
+use super::flags::Strata;
+use super::messages::Stop;
+use super::run::{checked_form, deliver, open, options, progress_of, report};
+use crate::error::{Error, ErrorKind};
+use crate::exec::RunOptions;
+use crate::expr::Expr;
+use crate::source::CancelToken;
+use crate::sql::{parse_expr, parse_question, underline};
+
+/// Runs the programs and writes what they printed.
+pub(super) fn strata(command: &Strata, cancel: &CancelToken) -> Result<(), Stop> {
+    let flags = &command.strata;
+    let keys = list(&flags.by, "--by")?;
+    let columns = flags.columns.as_deref().map(|text| list(text, "--columns")).transpose()?;
+    let mut frame = open(&command.input, &command.run)?;
+    if let Some(text) = &flags.condition {
+        frame = frame.filter(parse_expr(text)?);
+        frame.plan().map_err(|error| underline(error, text, 0..text.len()))?;
+    }
+    for (exprs, text) in [(Some(&keys), Some(&flags.by)), (columns.as_ref(), flags.columns.as_ref())] {
+        if let (Some(exprs), Some(text)) = (exprs, text) {
+            frame.select(exprs.clone()).plan().map_err(|error| underline(error, text, 0..text.len()))?;
+        }
+    }
+    let form = checked_form(&command.input, std::slice::from_ref(&frame), &command.output, &command.run)?;
+    let progress = progress_of(&command.run);
+    let options = options(&command.run, cancel, &progress)?;
+    let mut strata = frame.group_by(keys).strata().with_options(options.clone());
+    strata = strata.retries(flags.retries).on_error(flags.on_error).allocation(flags.allocation);
+    if let Some(columns) = columns {
+        strata = strata.columns(columns);
+    }
+    if let Some(workers) = flags.workers {
+        strata = strata.workers(workers.get());
+    }
+    if let Some(timeout) = flags.task_timeout {
+        strata = strata.timeout(timeout);
+    }
+    let done = strata.exec(&flags.exec);
+    progress.finish();
+    let done = done?;
+    // What was set aside has been told of; the results are in memory or on disk.
+    let options = RunOptions { rejects: None, on_progress: None, ..options };
+    deliver(&[done.frame], &[String::new()], &form, &command.output, &command.run, options, &progress)?;
+    report(&done.statistics, &command.run);
+    Ok(())
+}
+
+/// A list of columns and expressions, and nothing else.
+fn list(text: &str, flag: &str) -> Result<Vec<Expr>, Error> {
+    let question = parse_question(text)?;
+    let only_list = question.by.is_empty()
+        && question.joins.is_empty()
+        && question.filter.is_none()
+        && question.having.is_none()
+        && question.sort.is_empty()
+        && question.limit.is_none()
+        && !question.distinct;
+    match question.select.iter().find(|expr| expr.contains_aggregate()) {
+        _ if !only_list => {
+            let message = format!("{flag} takes columns and expressions, no other clauses");
+            Err(Error::new(ErrorKind::Syntax, message).underline(text, 0..text.len()))
+        }
+        Some(_) => {
+            let message = format!("{flag} takes columns and expressions, no aggregates");
+            Err(Error::new(ErrorKind::Syntax, message).underline(text, 0..text.len()))
+        }
+        None => Ok(question.select),
+    }
+}

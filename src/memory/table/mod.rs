@@ -1,0 +1,8 @@
+//! Tables in segments: Arrow IPC files that processes and programs read in place.
+
+mod layout;
+mod read;
+mod write;
+
+pub(crate) use read::batches;
+pub(crate) use write::{Place, Slices, stored, write};

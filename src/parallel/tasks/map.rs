@@ -1,0 +1,342 @@
+//! A function of many inputs.
+
+use super::crew::{Crew, cores};
+use crate::cancel::CancelToken;
+use crate::error::{Error, ErrorKind, Result};
+use crate::parallel::process::said;
+use crate::parallel::{Allocation, Deal, Scheduler};
+use arrow::array::RecordBatch;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Scope;
+use std::time::Duration;
+
+/// How far tasks have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskProgress {
+    /// Tasks that are done.
+    pub done: usize,
+    /// All tasks.
+    pub total: usize,
+}
+
+pub(super) type Callback = Arc<dyn Fn(TaskProgress) + Send + Sync>;
+
+/// How tasks are done. In a task, the threads of the tasks that it is one of are shared: [`Tasks::workers`] then says nothing.
+#[derive(Clone)]
+pub struct Tasks {
+    pub(super) workers: usize,
+    pub(super) allocation: Allocation,
+    pub(super) scheduler: Scheduler,
+    pub(super) timeout: Option<Duration>,
+    pub(super) data: Option<RecordBatch>,
+    pub(super) cancel: CancelToken,
+    pub(super) on_progress: Option<Callback>,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Tasks {
+            workers: cores(),
+            allocation: Allocation::Dynamic,
+            scheduler: Scheduler::of_environment(),
+            timeout: None,
+            data: None,
+            cancel: CancelToken::new(),
+            on_progress: None,
+        }
+    }
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tasks")
+            .field("workers", &self.workers)
+            .field("allocation", &self.allocation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The results of `function` for all inputs, in their order, with the defaults of [`Tasks`].
+///
+/// ```
+/// use outcrop::parallel::{map, random::{Pcg64, Random, SeedSequence}};
+///
+/// let seeds = SeedSequence::new(1).spawn(100);
+/// let means = map(&seeds, |seed| {
+///     let mut random = Random::new(Pcg64::from_seed(seed));
+///     Ok((0..1000).map(|_| random.standard_normal()).sum::<f64>() / 1000.0)
+/// })?;
+/// assert!(means.iter().all(|mean| mean.abs() < 0.2));
+/// # Ok::<(), outcrop::Error>(())
+/// ```
+///
+/// # Errors
+/// That of the first input, in their order, for which the function fails; a panic is an error too.
+pub fn map<T: Sync, R: Send>(inputs: &[T], function: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+    Tasks::default().map(inputs, function).into_iter().collect()
+}
+
+/// What a worker leaves behind: the results of the tasks that it did.
+type Done<R> = Vec<(usize, Result<R>)>;
+
+/// What all workers of one call share.
+struct Shared<'a, T, R, F> {
+    inputs: &'a [T],
+    function: F,
+    deal: Deal,
+    tasks: &'a Tasks,
+    crew: Crew,
+    /// Hands that nobody has taken, numbered from 1.
+    hands: AtomicUsize,
+    count: AtomicUsize,
+    done: Mutex<Vec<Done<R>>>,
+}
+
+impl Tasks {
+    /// Tasks with the defaults: a worker for each core, the largest task first.
+    pub fn new() -> Self {
+        Tasks::default()
+    }
+
+    /// How many threads are busy at most. Default: the cores available to the process.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers.max(1);
+        self
+    }
+
+    /// Which worker does which task; of [`Tasks::map`] and [`Tasks::map_by_size`]. Default: whoever is free takes the next.
+    #[must_use]
+    pub fn allocation(mut self, allocation: Allocation) -> Self {
+        self.allocation = allocation;
+        self
+    }
+
+    /// Where named functions are called, see [`Tasks::map_named`]; closures always are on threads. Default:
+    /// `$OUTCROP_SCHEDULER`, else threads.
+    #[must_use]
+    pub fn scheduler(mut self, scheduler: Scheduler) -> Self {
+        self.scheduler = scheduler;
+        self
+    }
+
+    /// What named functions are given with each input: shared by all workers, not copied for each. Its columns are Boolean,
+    /// Int64, Float64, Date32, microseconds or text. Default: nothing.
+    #[must_use]
+    pub fn with(mut self, data: RecordBatch) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    /// A task in a worker process that takes longer is ended with it. Default: none.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Stops the tasks from outside: those that have not begun end with an error of kind `Cancelled`. Default: nobody does.
+    #[must_use]
+    pub fn cancel(mut self, token: CancelToken) -> Self {
+        self.cancel = token;
+        self
+    }
+
+    /// Told after each task, from any thread. Default: nobody.
+    #[must_use]
+    pub fn on_progress(mut self, callback: impl Fn(TaskProgress) + Send + Sync + 'static) -> Self {
+        self.on_progress = Some(Arc::new(callback));
+        self
+    }
+
+    /// The result of `function` for each input, or its error, in the order of the inputs. All are done, whichever fail; a
+    /// panic is an error of kind `Task`.
+    pub fn map<T: Sync, R: Send>(&self, inputs: &[T], function: impl Fn(&T) -> Result<R> + Sync) -> Vec<Result<R>> {
+        self.map_by_size(inputs, |_| 0, function)
+    }
+
+    /// [`Tasks::map`]; of the inputs, the largest by `size` come first, if the allocation is dynamic.
+    pub fn map_by_size<T: Sync, R: Send>(
+        &self,
+        inputs: &[T],
+        size: impl Fn(&T) -> u64,
+        function: impl Fn(&T) -> Result<R> + Sync,
+    ) -> Vec<Result<R>> {
+        let crew = Crew::here(self.workers);
+        let shared = Shared {
+            deal: Deal::new(self.allocation, inputs.len(), self.workers, |task| size(&inputs[task])),
+            inputs,
+            function,
+            tasks: self,
+            crew: crew.clone(),
+            hands: AtomicUsize::new(self.workers.min(inputs.len()).saturating_sub(1)),
+            count: AtomicUsize::new(0),
+            done: Mutex::default(),
+        };
+        std::thread::scope(|scope| {
+            crew.busy(|| {
+                shared.serve(0, scope);
+                if matches!(self.allocation, Allocation::Static(_)) {
+                    // What was dealt to hands that nobody has taken.
+                    std::iter::from_fn(|| shared.hand()).for_each(|hand| shared.serve(hand, scope));
+                }
+            });
+        });
+        let mut results: Vec<Option<Result<R>>> = inputs.iter().map(|_| None).collect();
+        for (task, result) in shared.done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten() {
+            results[task] = Some(result);
+        }
+        let never = || Err(Error::internal("a task that nobody did"));
+        results.into_iter().map(|result| result.unwrap_or_else(never)).collect()
+    }
+}
+
+impl<T: Sync, R: Send, F: Fn(&T) -> Result<R> + Sync> Shared<'_, T, R, F> {
+    /// Does the tasks of a hand, with others as long as there are permits.
+    fn serve<'scope>(&'scope self, hand: usize, scope: &'scope Scope<'scope, '_>) {
+        let mut done: Done<R> = Vec::new();
+        while let Some(task) = self.deal.next(hand) {
+            if self.crew.has_permit() {
+                self.recruit(scope);
+            }
+            let result = self.tasks.cancel.check().and_then(|()| attempt(|| (self.function)(&self.inputs[task])));
+            done.push((task, result));
+            self.tasks.tell(&self.count, self.inputs.len());
+        }
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).push(done);
+    }
+
+    /// A hand that nobody has taken.
+    fn hand(&self) -> Option<usize> {
+        self.hands.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |hands| hands.checked_sub(1)).ok()
+    }
+
+    fn recruit<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+        while let Some(hand) = self.hand() {
+            if !self.crew.help(scope, move || self.serve(hand, scope)) {
+                // Hands are taken from the last on, so this one is the last again.
+                self.hands.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+        }
+    }
+}
+
+impl Tasks {
+    /// One more task of `total` is done.
+    pub(super) fn tell(&self, count: &AtomicUsize, total: usize) {
+        if let Some(callback) = &self.on_progress {
+            callback(TaskProgress { done: count.fetch_add(1, Ordering::Relaxed) + 1, total });
+        }
+    }
+}
+
+/// Calls a function of the user's; a panic is an error.
+pub(super) fn attempt<R>(call: impl FnOnce() -> Result<R>) -> Result<R> {
+    let panicked = |panic: Box<dyn std::any::Any + Send>| {
+        Err(Error::new(ErrorKind::Task, format!("the function panicked: {}", said(&*panic))))
+    };
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(panicked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn results_are_in_the_order_of_the_inputs_and_errors_are_of_their_task() {
+        let inputs: Vec<u64> = (0..1000).collect();
+        let square = |input: &u64| match input {
+            77 => Err(Error::new(ErrorKind::Value, "unlucky")),
+            78 => std::panic::resume_unwind(Box::new("unluckier")),
+            input => Ok(input * input),
+        };
+        for allocation in ["dynamic", "static", "static(3)"] {
+            for workers in [1, 3, 16] {
+                let tasks = Tasks::new().workers(workers).allocation(Allocation::parse(allocation).unwrap());
+                let results = tasks.map_by_size(&inputs, |input| input * 100, square);
+                let values: Vec<u64> = results.iter().filter_map(|result| result.as_ref().ok().copied()).collect();
+                let expected: Vec<u64> =
+                    (0..1000).filter(|input| ![77, 78].contains(input)).map(|input| input * input).collect();
+                assert_eq!(values, expected, "{allocation} {workers}");
+                let said = |task: usize| results[task].as_ref().unwrap_err().message().to_owned();
+                assert_eq!((said(77), said(78)), ("unlucky".into(), "the function panicked: unluckier".into()));
+            }
+        }
+        assert_eq!(map(&inputs, square).unwrap_err().message(), "unlucky");
+        assert!(map(&[], square).unwrap().is_empty());
+    }
+
+    #[test]
+    fn nested_tasks_are_never_busier_than_the_crew() {
+        for (workers, allocation) in [(1, "dynamic"), (3, "dynamic"), (3, "static")] {
+            let (busy, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let leaf = |_: &u32| {
+                let now = busy.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(1));
+                busy.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            };
+            let inner: Vec<u32> = (0..6).collect();
+            let outer: Vec<u32> = (0..5).collect();
+            let tasks = Tasks::new().workers(workers).allocation(Allocation::parse(allocation).unwrap());
+            // The inner ones ask for far more.
+            let results = tasks.map(&outer, |_| {
+                assert_eq!(crate::exec::RunOptions::default().threads, 1, "passes in tasks are no different");
+                Tasks::new()
+                    .workers(64)
+                    .map(&inner, |input| map(&inner, leaf).and_then(|_| leaf(input)))
+                    .into_iter()
+                    .collect::<Result<Vec<()>>>()
+            });
+            assert!(results.iter().all(Result::is_ok));
+            assert!(most.load(Ordering::SeqCst) <= workers, "{} of {workers}", most.load(Ordering::SeqCst));
+            assert!(workers == 1 || most.load(Ordering::SeqCst) > 1);
+        }
+    }
+
+    #[test]
+    fn tasks_that_have_not_begun_are_cancelled_and_progress_is_told() {
+        let token = CancelToken::new();
+        let told = Arc::new(AtomicUsize::new(0));
+        let all_told = Arc::clone(&told);
+        let tasks = Tasks::new().workers(2).cancel(token.clone()).on_progress(move |progress| {
+            assert_eq!(progress.total, 100);
+            all_told.fetch_max(progress.done, Ordering::SeqCst);
+        });
+        let inputs: Vec<usize> = (0..100).collect();
+        let results = tasks.map(&inputs, |input| {
+            if *input == 10 {
+                token.cancel();
+            }
+            Ok(*input)
+        });
+        assert!(results[10].is_ok());
+        assert_eq!(results[99].as_ref().unwrap_err().kind(), ErrorKind::Cancelled);
+        assert_eq!(told.load(Ordering::SeqCst), 100);
+    }
+
+    #[test]
+    fn helpers_come_when_permits_become_free() {
+        // One task of the outer call is long over; the other then has two threads.
+        let both = AtomicBool::new(false);
+        let (inside, inner) = (AtomicUsize::new(0), (0..2000).collect::<Vec<u32>>());
+        let results = Tasks::new().workers(2).map(&[1, 2000], |length: &usize| {
+            Tasks::new().map(&inner[..*length], |_| {
+                if inside.fetch_add(1, Ordering::SeqCst) > 0 && *length > 1 {
+                    both.store(true, Ordering::SeqCst);
+                }
+                std::thread::sleep(Duration::from_micros(100));
+                inside.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            });
+            Ok(())
+        });
+        assert!(results.len() == 2 && both.load(Ordering::SeqCst));
+    }
+}

@@ -1,0 +1,151 @@
+//! A named function of many inputs, under any scheduler.
+
+use super::map::Tasks;
+use super::message::Message;
+use crate::error::{Error, Result};
+use crate::memory::table::{Place, batches, stored, write};
+use crate::memory::{Budget, Segment, Spill};
+use crate::parallel::process::{Call, Payload, Worker, address, check, place};
+use crate::parallel::{Deal, Scheduler};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A function of an input and of what all tasks are given: one batch, or none.
+pub type NamedTask<T, R> = fn(&T, &[RecordBatch]) -> Result<R>;
+
+impl Tasks {
+    /// [`Tasks::map`] with a function that captures nothing, so that every scheduler can run it: under
+    /// [`Scheduler::Processes`] in worker processes, which are this program, executed again; the program must call
+    /// [`init`](crate::init) first in `main`. The function is also given what is in [`Tasks::with`], which all workers share.
+    ///
+    /// A worker that crashes, or takes longer than [`Tasks::timeout`], costs its task.
+    pub fn map_named<T, R>(&self, inputs: &[T], function: NamedTask<T, R>) -> Vec<Result<R>>
+    where
+        T: Message + Sync,
+        R: Message + Send,
+    {
+        let all = |error: Error| inputs.iter().map(|_| Err(error.clone())).collect();
+        let budget = Budget::of_environment().unwrap_or_else(|_| Budget::unlimited());
+        let shared = self.data.as_ref().map(|data| shared(data, &budget)).transpose();
+        let data = match shared {
+            Ok(data) => data,
+            Err(error) => return all(error),
+        };
+        match self.scheduler {
+            Scheduler::Processes => match check(function as usize) {
+                Ok(()) => self.in_processes(inputs, function, data.as_ref(), &budget),
+                Err(error) => all(error),
+            },
+            scheduler => match data.as_ref().map(views).transpose() {
+                Ok(data) => {
+                    let workers = if scheduler == Scheduler::Synchronous { 1 } else { self.workers };
+                    let data = data.unwrap_or_default();
+                    self.clone().workers(workers).map(inputs, |input| function(input, &data))
+                }
+                Err(error) => all(error),
+            },
+        }
+    }
+
+    fn in_processes<T, R>(
+        &self,
+        inputs: &[T],
+        function: NamedTask<T, R>,
+        data: Option<&Segment>,
+        budget: &Budget,
+    ) -> Vec<Result<R>>
+    where
+        T: Message + Sync,
+        R: Message + Send,
+    {
+        let workers = self.workers.min(inputs.len());
+        let done = AtomicUsize::new(0);
+        let deal = Deal::new(self.allocation, inputs.len(), workers, |_| 0);
+        let results: Mutex<Vec<Option<Result<R>>>> = Mutex::new(inputs.iter().map(|_| None).collect());
+        let serve = |hand: usize| {
+            // A worker ends with the thread that starts it, so each thread has its own.
+            let mut worker = Worker::new(data.cloned(), &Spill::default());
+            while let Some(task) = deal.next(hand) {
+                let result = self.call(&mut worker, &inputs[task], function, budget);
+                let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                results[task] = Some(result);
+                drop(results);
+                self.tell(&done, inputs.len());
+            }
+        };
+        std::thread::scope(|scope| {
+            let serve = &serve;
+            for hand in 1..workers {
+                let builder = std::thread::Builder::new().name("outcrop-task".into());
+                // What is dealt to a thread that cannot be started is done by this one.
+                if builder.spawn_scoped(scope, move || serve(hand)).is_err() {
+                    serve(hand);
+                }
+            }
+            serve(0);
+        });
+        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        results
+            .into_iter()
+            .map(|result| result.unwrap_or_else(|| Err(Error::internal("a task that nobody did"))))
+            .collect()
+    }
+
+    fn call<T: Message, R: Message>(
+        &self,
+        worker: &mut Worker,
+        input: &T,
+        function: NamedTask<T, R>,
+        budget: &Budget,
+    ) -> Result<R> {
+        self.cancel.check()?;
+        let mut bytes = place(function as usize)?.to_le_bytes().to_vec();
+        input.send(&mut bytes)?;
+        let call = Call {
+            function: in_worker::<T, R>,
+            bytes: &bytes,
+            segment: None,
+            timeout: self.timeout,
+            cancel: &self.cancel,
+        };
+        let result = worker.call(&call, &mut budget.reservation("the result of a task"))?;
+        R::receive(&mut result.as_slice())
+    }
+}
+
+/// What a worker does with an input.
+fn in_worker<T: Message, R: Message>(payload: Payload) -> Result<Vec<u8>> {
+    let (function, mut input) =
+        payload.bytes.split_first_chunk().ok_or_else(|| Error::internal("a task without a function"))?;
+    let address = address(u64::from_le_bytes(*function))?;
+    // SAFETY: the process that sent the place runs the same program, and has taken it from a function of this type.
+    let function: NamedTask<T, R> = unsafe { std::mem::transmute::<usize, NamedTask<T, R>>(address) };
+    let data = payload.data.as_ref().map(batches).transpose()?.map(|(_, batches)| batches).unwrap_or_default();
+    let mut bytes = Vec::new();
+    function(&T::receive(&mut input)?, &data)?.send(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A batch as a segment.
+fn shared(data: &RecordBatch, budget: &Budget) -> Result<Segment> {
+    let views = |column: &ArrayRef| match column.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => cast(column, &DataType::Utf8View),
+        _ => Ok(Arc::clone(column)),
+    };
+    let columns = data.columns().iter().map(views).collect::<Result<Vec<_>, _>>()?;
+    let fields = data.schema_ref().fields().iter().zip(&columns);
+    let fields = fields.map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let options = RecordBatchOptions::new().with_row_count(Some(data.num_rows()));
+    let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?;
+    let most_in_memory = (budget.limit_bytes() / 2) as u64;
+    let place = Place { budget: budget.clone(), spill: Spill::default(), most_in_memory };
+    write(&mut vec![batch], &*stored(&schema)?, &place)
+}
+
+fn views(segment: &Segment) -> Result<Vec<RecordBatch>> {
+    Ok(batches(&segment.map()?)?.1)
+}

@@ -1,0 +1,155 @@
+//! The result of a stratum, and how that of a program is read.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::{RunOptions, Scheduler, run};
+use crate::memory::{Budget, SegmentFile, Spill, handle_path};
+use crate::plan::LogicalPlan;
+use crate::source::Source;
+use crate::source::arrow_types::taken;
+use crate::source::csv::{CsvOptions, CsvSource};
+use crate::source::ipc::{IpcOptions, IpcSource};
+use crate::types::ColumnType;
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{Field, Schema};
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What a program has printed.
+#[derive(Clone, Debug)]
+pub(super) struct Printed(pub(super) Vec<u8>);
+
+/// The result of a stratum, in the types of the engine.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    pub(super) batch: RecordBatch,
+    /// The text that it was read from, if it was text.
+    pub(super) printed: Option<Printed>,
+}
+
+impl Outcome {
+    /// What a function has returned.
+    ///
+    /// # Errors
+    /// `Unsupported` for a type that columns do not have.
+    pub(super) fn returned(batch: &RecordBatch) -> Result<Self> {
+        let (mut fields, mut columns) = (Vec::new(), Vec::new());
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            let array = taken(column).map_err(|error| {
+                Error::new(error.kind(), format!("the column `{}` of the result: {}", field.name(), error.message()))
+            })?;
+            fields.push(Field::new(field.name(), array.data_type().clone(), true));
+            columns.push(array);
+        }
+        if let Some(twice) =
+            fields.iter().enumerate().find(|(at, field)| fields[..*at].iter().any(|f| f.name() == field.name()))
+        {
+            return Err(Error::new(ErrorKind::Name, format!("the result has two columns `{}`", twice.1.name())));
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?;
+        Ok(Outcome { batch, printed: None })
+    }
+
+    /// What a program has printed: an Arrow file or stream, or CSV with a header. Nothing is a result without rows.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub(super) fn read(printed: Printed, budget: &Budget, spill: &Spill) -> Result<Self> {
+        let is_arrow = printed.0.starts_with(b"ARROW1") || printed.0.starts_with(&[0xff; 4]);
+        if printed.0.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Outcome { batch: RecordBatch::new_empty(Arc::new(Schema::empty())), printed: None });
+        }
+        if is_arrow {
+            return Ok(Outcome { batch: rows_of(&printed, budget, spill, arrow)?, printed: None });
+        }
+        let batch = read_text(&printed, &[], budget, spill)?;
+        Ok(Outcome { batch, printed: Some(printed) })
+    }
+}
+
+/// Reads CSV with a header, of which these columns are text.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub(super) fn read_text(printed: &Printed, texts: &[String], budget: &Budget, spill: &Spill) -> Result<RecordBatch> {
+    rows_of(printed, budget, spill, |path| {
+        let types = texts.iter().map(|name| (name.clone(), ColumnType::Utf8)).collect();
+        let options =
+            CsvOptions { sniff: false, has_header: Some(true), types, sample_threads: 1, ..CsvOptions::default() };
+        Ok(Arc::new(CsvSource::open(&[path], options)?))
+    })
+}
+
+fn arrow(path: PathBuf) -> Result<Arc<dyn Source>> {
+    Ok(Arc::new(IpcSource::open(&[path], IpcOptions { threads: 1, ..IpcOptions::default() })?))
+}
+
+/// The rows of what was printed, by a source over a file that holds it.
+fn rows_of(
+    printed: &Printed,
+    budget: &Budget,
+    spill: &Spill,
+    source: impl Fn(PathBuf) -> Result<Arc<dyn Source>>,
+) -> Result<RecordBatch> {
+    let file = SegmentFile::create(printed.0.len() as u64, u64::MAX, budget, spill)?;
+    file.write_at(&printed.0, 0)?;
+    let handle = file.seal()?.handle()?;
+    let path = PathBuf::from(handle_path(handle.as_raw_fd()));
+    let read = || -> Result<RecordBatch> {
+        let options = RunOptions {
+            threads: 1,
+            scheduler: Scheduler::Synchronous,
+            budget: budget.clone(),
+            spill: spill.clone(),
+            ..RunOptions::default()
+        };
+        let plan = LogicalPlan::Scan(source(path.clone())?);
+        let answer = run(&[plan], &options)?.answers.pop().ok_or_else(|| Error::internal("no answer"))?;
+        let batches = answer.rows.batches().collect::<Result<Vec<_>>>()?;
+        Ok(concat_batches(&answer.schema, &batches)?)
+    };
+    // The file has no name that anybody knows.
+    read().map_err(|error| error.with_place(|place| place.file = place.file.take().map(|_| Arc::from("its output"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Array, AsArray, Int32Array, StringArray};
+    use arrow::datatypes::{DataType, Int64Type};
+    use arrow::ipc::writer::{FileWriter, StreamWriter};
+
+    fn read(bytes: &[u8]) -> Result<RecordBatch> {
+        Ok(Outcome::read(Printed(bytes.to_vec()), &Budget::unlimited(), &Spill::default())?.batch)
+    }
+
+    #[test]
+    fn csv_is_read_as_files_are() {
+        let batch = read(b"term,estimate,n\n\"NA\",1.5,7\nx,,8\n").unwrap();
+        let types: Vec<_> = batch.schema().fields().iter().map(|field| field.data_type().clone()).collect();
+        assert_eq!(types, [DataType::Utf8View, DataType::Float64, DataType::Int64]);
+        assert_eq!((batch.column(0).as_string_view().value(0), batch.column(1).null_count()), ("NA", 1));
+        assert_eq!(read(b" \n").unwrap().num_columns(), 0);
+        assert_eq!(read(b"a,b\n").unwrap().num_rows(), 0);
+        let error = read(b"a,b\n1,2\n3\n").unwrap_err();
+        assert!(error.to_string().contains("its output") && error.to_string().contains("line 3"), "{error}");
+    }
+
+    #[test]
+    fn arrow_files_and_streams_are_told_by_their_first_bytes() {
+        let columns: [(&str, arrow::array::ArrayRef); 2] =
+            [("n", Arc::new(Int32Array::from(vec![1, 2]))), ("t", Arc::new(StringArray::from(vec!["a", "b"])))];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let mut file = FileWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        file.write(&batch).unwrap();
+        let mut stream = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        stream.write(&batch).unwrap();
+        for bytes in [file.into_inner().unwrap(), stream.into_inner().unwrap()] {
+            let read = read(&bytes).unwrap();
+            assert_eq!(read.column(0).as_primitive::<Int64Type>().values(), &[1, 2]);
+            assert_eq!(read.column(1).as_string_view().value(1), "b");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! One process, from its start to its end.
+
+use super::guard::{Guard, announce};
+use crate::error::{Error, ErrorKind, Result};
+use crate::memory::Reservation;
+use crate::source::CancelToken;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How often is looked whether the time is up, or the run has been stopped.
+const TICK: Duration = Duration::from_millis(20);
+/// Bytes read at once.
+const PIECE_BYTES: usize = 64 << 10;
+/// So much of the end of stderr is kept.
+const STDERR_BYTES: usize = 4 << 10;
+
+/// How a program gets its stratum.
+#[derive(Debug)]
+pub(super) enum Stdin {
+    /// As its standard input.
+    From(OwnedFd),
+    /// As a handle of the same number.
+    Inherited(OwnedFd),
+}
+
+/// How a program ended, and what it wrote.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// Its status, or why it was ended.
+    pub(super) status: Result<ExitStatus, String>,
+    pub(super) stdout: Vec<u8>,
+    /// The end of it.
+    pub(super) stderr: String,
+}
+
+/// A program that runs; killed with all that it has started when it is dropped.
+#[derive(Debug)]
+pub(super) struct Running<'a> {
+    child: Child,
+    guard: &'a Guard,
+    reaped: bool,
+}
+
+/// What runs between `fork` and `exec`, where only system calls are allowed.
+fn prepare(guard: BorrowedFd<'_>, inherited: Option<BorrowedFd<'_>>, parent: Pid) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    if rustix::process::getppid() != Some(parent) {
+        // The parent has been killed meanwhile.
+        return Err(io::ErrorKind::BrokenPipe.into());
+    }
+    announce(guard, rustix::process::getpid().as_raw_nonzero().get().unsigned_abs())?;
+    if let Some(handle) = inherited {
+        rustix::io::fcntl_setfd(handle, rustix::io::FdFlags::empty())?;
+    }
+    Ok(())
+}
+
+impl<'a> Running<'a> {
+    /// Starts a shell command in a process group of its own.
+    ///
+    /// # Errors
+    /// `Io` when no process can be started.
+    pub(super) fn start(command: &str, stdin: Stdin, variable: (&str, &str), guard: &'a Guard) -> Result<Self> {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", command]).env(variable.0, variable.1.replace('\0', " "));
+        shell.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let inherited = match stdin {
+            Stdin::From(handle) => {
+                shell.stdin(Stdio::from(handle));
+                None
+            }
+            Stdin::Inherited(handle) => {
+                shell.stdin(Stdio::null());
+                Some(handle)
+            }
+        };
+        let parent = rustix::process::getpid();
+        let cannot = |error: io::Error| Error::new(ErrorKind::Io, format!("cannot start a program: {error}"));
+        let pipe = guard.pipe().map_err(cannot)?.as_raw_fd();
+        let handle = inherited.as_ref().map(AsRawFd::as_raw_fd);
+        // SAFETY: both handles are open until the process has been started, and what is done with them are system calls
+        // only, without locks or allocation.
+        unsafe {
+            shell.pre_exec(move || {
+                let handle = handle.map(|handle| BorrowedFd::borrow_raw(handle));
+                prepare(BorrowedFd::borrow_raw(pipe), handle, parent)
+            });
+        }
+        let child = shell.spawn().map_err(cannot)?;
+        Ok(Running { child, guard, reaped: false })
+    }
+
+    /// Takes what the program writes, until it ends, or until its time is up or it writes more than there is room for.
+    ///
+    /// # Errors
+    /// `Cancelled` when the run is stopped.
+    pub(super) fn wait(
+        mut self,
+        timeout: Option<Duration>,
+        mut room: Reservation,
+        cancel: &CancelToken,
+    ) -> Result<Ended> {
+        let until = timeout.map(|timeout| (Instant::now() + timeout, timeout));
+        let mut pipes = Pipes::new(&mut self.child);
+        let stopped = loop {
+            cancel.check()?;
+            if let Some((end, timeout)) = until
+                && Instant::now() >= end
+            {
+                break Some(format!("the program did not end within {} s", timeout.as_secs_f64()));
+            }
+            // What a program has written before it ended is there by now.
+            let ended = self.has_ended();
+            let came = pipes.take(&mut room).map_err(|error| {
+                Error::new(ErrorKind::Io, format!("the output of a program cannot be read: {error}"))
+            })?;
+            match came {
+                Came::TooMuch(refused) => break Some(format!("the program printed too much: {}", refused.message())),
+                // What it has started may hold its pipes open; what it wrote itself has come.
+                Came::Nothing if ended => break None,
+                _ => {}
+            }
+        };
+        let Pipes { stdout_bytes, stderr_bytes, .. } = pipes;
+        let status = self.end();
+        let status = match (stopped, status) {
+            (Some(stopped), _) => Err(stopped),
+            (None, Ok(status)) => Ok(status),
+            (None, Err(error)) => Err(format!("the program is gone: {error}")),
+        };
+        Ok(Ended { status, stdout: stdout_bytes, stderr: String::from_utf8_lossy(&stderr_bytes).into_owned() })
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(i32::try_from(self.child.id()).ok()?)
+    }
+
+    /// Whether the program has ended; it stays there to be reaped, so that nobody else gets its number.
+    fn has_ended(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let ended = |pid| !matches!(waitid(WaitId::Pid(pid), options), Ok(None));
+        self.pid().is_none_or(ended)
+    }
+
+    /// Kills what is left of the group, and then lets go of its number.
+    fn end(&mut self) -> io::Result<ExitStatus> {
+        self.reaped = true;
+        if let Some(pid) = self.pid() {
+            // There may be nothing left.
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+        let status = self.child.wait();
+        self.guard.forget(self.child.id());
+        status
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if !self.reaped {
+            let _ = self.end();
+        }
+    }
+}
+
+/// What a look at the pipes brought.
+enum Came {
+    Something,
+    Nothing,
+    /// There is no room for it.
+    TooMuch(Error),
+}
+
+/// The pipes of a program, and what has come out of them.
+struct Pipes {
+    stdout: Option<std::process::ChildStdout>,
+    stderr: Option<std::process::ChildStderr>,
+    stdout_bytes: Vec<u8>,
+    stderr_bytes: Vec<u8>,
+    piece: Vec<u8>,
+}
+
+impl Pipes {
+    fn new(child: &mut Child) -> Self {
+        Pipes {
+            stdout: child.stdout.take(),
+            stderr: child.stderr.take(),
+            stdout_bytes: Vec::new(),
+            stderr_bytes: Vec::new(),
+            piece: vec![0; PIECE_BYTES],
+        }
+    }
+
+    /// Waits for a moment for something to come.
+    fn take(&mut self, room: &mut Reservation) -> io::Result<Came> {
+        let handles = [self.stdout.as_ref().map(AsFd::as_fd), self.stderr.as_ref().map(AsFd::as_fd)];
+        let mut polled: Vec<PollFd<'_>> =
+            handles.iter().flatten().map(|handle| PollFd::from_borrowed_fd(*handle, PollFlags::IN)).collect();
+        if polled.is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+            return Ok(Came::Nothing);
+        }
+        let tick = Timespec { tv_sec: 0, tv_nsec: TICK.as_nanos() as _ };
+        match poll(&mut polled, Some(&tick)) {
+            Err(rustix::io::Errno::INTR) => return Ok(Came::Something),
+            other => other?,
+        };
+        let mut ready = polled.iter().map(|handle| !handle.revents().is_empty());
+        let stdout = handles[0].is_some() && ready.next() == Some(true);
+        let stderr = handles[1].is_some() && ready.next() == Some(true);
+        if stdout && let Some(pipe) = &mut self.stdout {
+            let count = pipe.read(&mut self.piece)?;
+            if count == 0 {
+                self.stdout = None;
+            }
+            if self.stdout_bytes.len() + count > self.stdout_bytes.capacity() {
+                let wanted = (self.stdout_bytes.len() + count).max(2 * self.stdout_bytes.capacity());
+                if let Err(refused) = room.resize(wanted) {
+                    return Ok(Came::TooMuch(refused));
+                }
+                self.stdout_bytes.reserve_exact(wanted - self.stdout_bytes.len());
+            }
+            self.stdout_bytes.extend_from_slice(&self.piece[..count]);
+        }
+        if stderr && let Some(pipe) = &mut self.stderr {
+            let count = pipe.read(&mut self.piece)?;
+            if count == 0 {
+                self.stderr = None;
+            }
+            self.stderr_bytes.extend_from_slice(&self.piece[..count]);
+            let surplus = self.stderr_bytes.len().saturating_sub(STDERR_BYTES);
+            self.stderr_bytes.drain(..surplus);
+        }
+        Ok(if stdout || stderr { Came::Something } else { Came::Nothing })
+    }
+}

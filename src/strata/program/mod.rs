@@ -1,0 +1,110 @@
+//! Strata given to a program of the user's, in any language.
+//!
+//! **Problem.** Programs crash, hang, start others and leave them behind; and whoever started them may be killed.
+//! **Idea.** Each stratum gets a process of its own, the leader of a process group, which is killed as a whole when the
+//! program has ended, when its time is up, or when the run ends. A [`Guard`] does the same should this process be killed.
+//! **Invariants.** No process that was started here is left, however this one ends; what a program prints is on the account.
+
+mod child;
+mod guard;
+
+use super::options::StrataOptions;
+use super::output::{Outcome, Printed};
+use super::run::{Calls, StrataAnswer, StrataQuestion, Task, Work, answer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::RunOptions;
+use crate::memory::handle_path;
+use child::{Ended, Running, Stdin};
+use guard::Guard;
+use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What stands in a command for the path of a stratum.
+pub const PATH_PLACEHOLDER: &str = "{}";
+/// The environment variable that tells a program the keys of its stratum.
+pub const STRATUM_VARIABLE: &str = "OUTCROP_STRATUM";
+/// How a shell says that there is no such program.
+const NOT_FOUND: i32 = 127;
+
+struct Program<'a> {
+    command: &'a str,
+    guard: Guard,
+    how: &'a StrataOptions,
+    options: &'a RunOptions,
+    /// It has run at least once.
+    known: AtomicBool,
+}
+
+impl Work for Program<'_> {
+    fn begin(&self) -> Calls<'_> {
+        Box::new(|task| self.run(task))
+    }
+}
+
+impl Program<'_> {
+    fn run(&self, task: &Task<'_>) -> Result<Outcome> {
+        let handle = task.segment.handle()?;
+        let (command, stdin) = match self.command.contains(PATH_PLACEHOLDER) {
+            true => {
+                let path = handle_path(handle.as_raw_fd());
+                (self.command.replace(PATH_PLACEHOLDER, &path), Stdin::Inherited(handle))
+            }
+            false => (self.command.to_owned(), Stdin::From(handle)),
+        };
+        let running = Running::start(&command, stdin, (STRATUM_VARIABLE, &task.label), &self.guard)?;
+        let printed = self.options.budget.reservation("what a program prints");
+        let Ended { status, stdout, stderr } = running.wait(self.how.timeout, printed, task.cancel)?;
+        let failed = |what: String| Err(Error::new(ErrorKind::Task, with_stderr(what, &stderr)));
+        let status = match status {
+            Ok(status) => status,
+            Err(stopped) => return failed(stopped),
+        };
+        if status.code() == Some(NOT_FOUND) && !self.known.load(Ordering::Relaxed) {
+            // It would be no different for any other stratum.
+            let message = with_stderr(format!("the program was not found: {}", self.command), &stderr);
+            return Err(Error::new(ErrorKind::Io, message).hint("is it installed, and on the PATH?"));
+        }
+        if !status.success() {
+            return failed(format!("the program {}", told(status)));
+        }
+        self.known.store(true, Ordering::Relaxed);
+        Outcome::read(Printed(stdout), &self.options.budget, &self.options.spill).map_err(|error| {
+            let message = format!("the program printed what is no table: {error}");
+            Error::new(ErrorKind::Task, with_stderr(message, &stderr))
+        })
+    }
+}
+
+/// How a program ended that did not end well.
+fn told(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with exit status {code}"),
+        (None, Some(9)) => "was killed (signal 9), perhaps because memory ran out".to_owned(),
+        (None, signal) => format!("was ended by signal {}", signal.unwrap_or(0)),
+    }
+}
+
+fn with_stderr(what: String, stderr: &str) -> String {
+    let said = stderr.trim_end();
+    if said.is_empty() { what } else { format!("{what}; it said:\n{said}") }
+}
+
+/// Gives each stratum to a shell command: where `{}` stands in it, as the path of an Arrow IPC file that can be mapped, else
+/// on its standard input. The command prints CSV or Arrow, with a header.
+///
+/// # Errors
+/// As [`answer`].
+pub fn exec(
+    question: &StrataQuestion,
+    command: &str,
+    how: &StrataOptions,
+    options: &RunOptions,
+) -> Result<StrataAnswer> {
+    if command.trim().is_empty() {
+        return Err(Error::new(ErrorKind::Syntax, "the command for strata is empty"));
+    }
+    let program = Program { command, guard: Guard::start()?, how, options, known: AtomicBool::new(false) };
+    answer(question, &program, how, options)
+}

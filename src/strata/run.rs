@@ -1,0 +1,283 @@
+//! A run over strata: scatter, work, gather.
+
+use super::gather::Gather;
+use super::index::{Reader, StrataIndex};
+use super::options::{OnError, StrataOptions};
+use super::output::{Outcome, read_text};
+use super::stratum::label;
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::{Progress, RunOptions, RunStatistics, Warning, run};
+use crate::memory::table::{Place, stored, write};
+use crate::memory::{Reservation, Segment, StoredRows};
+use crate::parallel::Deal;
+use crate::plan::LogicalPlan;
+use crate::source::CancelToken;
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// So many strata that were left out are told of one by one.
+const TOLD: usize = 10;
+
+/// What is asked: rows sorted by their keys, which are the first columns.
+#[derive(Clone, Debug)]
+pub struct StrataQuestion {
+    /// The keys and then the other columns, sorted by the keys.
+    pub plan: LogicalPlan,
+    /// What the keys are called.
+    pub keys: Vec<String>,
+    /// What the other columns are called.
+    pub columns: Vec<String>,
+}
+
+/// The results of all strata.
+#[derive(Clone, Debug)]
+pub struct StrataAnswer {
+    /// The keys, then the columns of the results.
+    pub schema: SchemaRef,
+    /// The rows, in the order of the keys.
+    pub rows: StoredRows,
+    /// Of the pass that scattered the rows.
+    pub statistics: RunStatistics,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// One stratum to be worked on.
+pub(super) struct Task<'a> {
+    /// One row.
+    pub(super) keys: RecordBatch,
+    pub(super) label: String,
+    pub(super) segment: Segment,
+    pub(super) cancel: &'a CancelToken,
+}
+
+/// Gives the result of a stratum. Of its errors, `Cancelled`, `Limit` and `Io` end the run; any other costs the stratum.
+pub(super) type Calls<'a> = Box<dyn FnMut(&Task<'_>) -> Result<Outcome> + 'a>;
+
+/// Works on strata.
+pub(super) trait Work: Sync {
+    /// What one thread does with strata, one after the other, and drops before it ends.
+    fn begin(&self) -> Calls<'_>;
+}
+
+/// Whether an error is the run's and not a stratum's.
+fn ends_the_run(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Limit | ErrorKind::Io)
+}
+
+/// What all workers share.
+struct Shared<'a> {
+    index: &'a StrataIndex,
+    deal: Deal,
+    work: &'a dyn Work,
+    keys: SchemaRef,
+    /// Of segments.
+    stored: SchemaRef,
+    place: Place,
+    gather: Gather,
+    how: &'a StrataOptions,
+    options: &'a RunOptions,
+    cancel: CancelToken,
+    /// By stratum.
+    failures: Mutex<BTreeMap<usize, Error>>,
+    /// What ended the run.
+    fatal: Mutex<Option<Error>>,
+    passes: u64,
+    done: AtomicU64,
+    total: u64,
+    last_progress: Mutex<Instant>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Answers a question.
+///
+/// # Errors
+/// Those of the pass; the first stratum in the order of keys that failed, if that is not to be skipped; results that do
+/// not go together.
+pub(super) fn answer(
+    question: &StrataQuestion,
+    work: &dyn Work,
+    how: &StrataOptions,
+    options: &RunOptions,
+) -> Result<StrataAnswer> {
+    let mut scattered = run(std::slice::from_ref(&question.plan), options)?;
+    let rows = scattered.answers.pop().ok_or_else(|| Error::internal("no answer"))?;
+    let names = question.keys.iter().chain(&question.columns);
+    let named = names.zip(rows.schema.fields()).map(|(name, field)| Field::new(name, field.data_type().clone(), true));
+    let (keys, values) = {
+        let mut fields: Vec<Field> = named.collect();
+        let values = fields.split_off(question.keys.len());
+        (Schema::new(fields), Schema::new(values))
+    };
+    let keys = SchemaRef::new(keys);
+    let cancel = options.cancel.child();
+    let spill = options.spill.until(&cancel);
+    let index = StrataIndex::new(rows.rows, question.keys.len(), &options.budget)?;
+    let wanted = how.workers.unwrap_or_else(|| options.workers()).clamp(1, index.len().max(1));
+    let hands = hands(wanted, &index, options)?;
+    let place = Place {
+        budget: options.budget.clone(),
+        spill: spill.clone(),
+        most_in_memory: (options.budget.limit_bytes() / 2 / hands.len()) as u64,
+    };
+    let shared = Shared {
+        deal: Deal::new(how.allocation, index.len(), hands.len(), |stratum| index.rows_of(stratum)),
+        index: &index,
+        work,
+        stored: stored(&values)?,
+        place,
+        gather: Gather::new(SchemaRef::clone(&keys), &options.budget, &spill),
+        keys,
+        how,
+        options,
+        cancel,
+        failures: Mutex::default(),
+        fatal: Mutex::default(),
+        passes: scattered.statistics.passes,
+        done: AtomicU64::new(0),
+        total: (0..index.len()).map(|stratum| index.rows_of(stratum)).sum(),
+        last_progress: Mutex::new(Instant::now()),
+    };
+    work_on(&shared, hands.len());
+    let Shared { fatal, failures, gather, .. } = shared;
+    options.cancel.check()?;
+    if let Some(error) = fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    drop(hands);
+    let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut warnings = scattered.warnings;
+    for warning in settle(failures, how.on_error)? {
+        if let Some(callback) = &options.on_warning {
+            callback(&warning);
+        }
+        warnings.push(warning);
+    }
+    let (schema, rows) = gather.finish(&|printed, texts| read_text(&printed, texts, &options.budget, &spill))?;
+    let mut statistics = scattered.statistics;
+    statistics.peak_held_bytes = statistics.peak_held_bytes.max(options.budget.peak_bytes() as u64);
+    Ok(StrataAnswer { schema, rows, statistics, warnings })
+}
+
+/// Room for what each worker reads back, for as many workers as there is room for.
+fn hands(wanted: usize, index: &StrataIndex, options: &RunOptions) -> Result<Vec<Reservation>> {
+    let bytes = index.part_bytes();
+    let mut hands = vec![options.budget.reservation_of_at_least(bytes, "reading strata")?];
+    while hands.len() < wanted
+        && let Ok(more) = options.budget.reservation_of_at_least(bytes, "reading strata")
+    {
+        hands.push(more);
+    }
+    Ok(hands)
+}
+
+/// All strata that are dealt out, on so many threads.
+fn work_on(shared: &Shared<'_>, workers: usize) {
+    if workers == 1 {
+        return shared.serve(0);
+    }
+    std::thread::scope(|scope| {
+        for worker in 0..workers {
+            let builder = std::thread::Builder::new().name(format!("outcrop-stratum-{worker}"));
+            if let Err(error) = builder.spawn_scoped(scope, move || shared.serve(worker)) {
+                shared.end(Error::new(ErrorKind::Io, format!("cannot start a worker thread: {error}")));
+            }
+        }
+    });
+}
+
+/// What the strata that failed mean for the run.
+fn settle(failures: BTreeMap<usize, Error>, on_error: OnError) -> Result<Vec<Warning>> {
+    let count = failures.len();
+    let more = |told: usize| if count == told + 1 { "stratum" } else { "strata" };
+    match on_error {
+        OnError::Fail => match failures.into_values().next() {
+            None => Ok(Vec::new()),
+            Some(error) if count == 1 => Err(error),
+            Some(first) => {
+                let message = format!("{}\n({} more {} failed)", first.message(), count - 1, more(1));
+                let error = Error::new(first.kind(), message);
+                Err(match first.hint_text() {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                })
+            }
+        },
+        OnError::Skip => {
+            let told = failures.into_values().take(TOLD).map(|error| Warning(format!("left out: {error}")));
+            let rest = (count > TOLD).then(|| Warning(format!("left out: {} more {}", count - TOLD, more(TOLD))));
+            Ok(told.chain(rest).collect())
+        }
+    }
+}
+
+impl Shared<'_> {
+    /// Works on all strata that a worker is dealt.
+    fn serve(&self, worker: usize) {
+        let (mut reader, mut calls) = (Reader::new(self.index), self.work.begin());
+        while let Some(stratum) = self.deal.next(worker).filter(|_| !self.cancel.is_cancelled()) {
+            if let Err(error) = self.stratum(stratum, &mut reader, &mut calls) {
+                return self.end(error);
+            }
+            self.note_done(self.index.rows_of(stratum));
+        }
+    }
+
+    /// Ends the run with an error, unless another has ended it.
+    fn end(&self, error: Error) {
+        lock(&self.fatal).get_or_insert(error);
+        self.cancel.cancel();
+    }
+
+    fn stratum(&self, stratum: usize, reader: &mut Reader<'_>, calls: &mut Calls<'_>) -> Result<()> {
+        let keys = reader.keys(stratum, &self.keys)?;
+        let segment = write(&mut reader.slices(stratum), &self.stored, &self.place)?;
+        let label = label(&keys);
+        let task = Task { keys, label, segment, cancel: &self.cancel };
+        let attempts = self.how.retries + 1;
+        for attempt in 1..=attempts {
+            self.cancel.check()?;
+            let result = calls(&task);
+            let taken = result.and_then(|outcome| self.gather.take(stratum, &task.label, &task.keys, outcome));
+            match taken {
+                Ok(()) => return Ok(()),
+                Err(error) if ends_the_run(&error) => return Err(error),
+                Err(error) if attempt == attempts => {
+                    lock(&self.failures).insert(stratum, of_stratum(&task.label, attempts, &error));
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn note_done(&self, rows: u64) {
+        let done = self.done.fetch_add(rows, Ordering::Relaxed) + rows;
+        let Some(callback) = &self.options.on_progress else { return };
+        let mut last = lock(&self.last_progress);
+        if last.elapsed().as_millis() < 100 && done < self.total {
+            return;
+        }
+        *last = Instant::now();
+        drop(last);
+        callback(Progress { pass: self.passes + 1, bytes_done: done, bytes_total: self.total, records: done });
+    }
+}
+
+fn of_stratum(label: &str, attempts: usize, error: &Error) -> Error {
+    let tried = if attempts > 1 { format!(" ({attempts} attempts)") } else { String::new() };
+    let place = error.place().to_string();
+    let place = if place.is_empty() { place } else { format!("{place}: ") };
+    let of_stratum = Error::new(ErrorKind::Task, format!("stratum {label}{tried}: {place}{}", error.message()));
+    match error.hint_text() {
+        Some(hint) => of_stratum.hint(hint),
+        None => of_stratum,
+    }
+}
