@@ -24,7 +24,7 @@ pub use machine::MEMORY_VARIABLE;
 pub(crate) use rows::RowStore;
 pub use rows::StoredRows;
 pub use size::ByteSize;
-pub(crate) use spill::{Part, SpillFile, compact};
+pub(crate) use spill::{MadeRows, Part, SpillFile, compact};
 pub use spill::{SPILL_LIMIT_VARIABLE, Spill};
 pub use temporary::DIRECTORY_VARIABLE;
 pub(crate) use temporary::{Unlinked, limit_of};

@@ -139,6 +139,10 @@ pub struct JoinSide {
     pub shape: Arc<JoinShape>,
     /// The right rows.
     pub right: StoredRows,
+    /// Their columns.
+    pub right_schema: SchemaRef,
+    /// So many rows of the result are wanted, the first ones.
+    pub limit: Option<usize>,
 }
 
 /// Those of the expressions that merely name a column of texts.

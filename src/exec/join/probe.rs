@@ -1,6 +1,6 @@
 //! Left rows, batch by batch, to rows of the result.
 
-use super::keys::{as_keys, complete, of_both};
+use super::keys::{as_keys, of_both};
 use super::table::Table;
 use crate::batch::{Batch, coded};
 use crate::error::Result;
@@ -61,12 +61,7 @@ impl TableProbe {
             as_keys(&key.evaluate_as_is(&batch.records)?, *domain)
         };
         let keys = self.shape.left_keys.iter().zip(&self.shape.domains).map(key).collect::<Result<Vec<_>>>()?;
-        let mut ids = self.table.find(&keys, batch.rows())?;
-        // Several keys are looked up one by one, and what stands for a null may be among them.
-        if let Some(valid) = complete(&keys) {
-            (!valid.inner()).set_indices().for_each(|row| ids[row] = ABSENT);
-        }
-        Ok(ids)
+        self.table.find(&keys, batch.rows())
     }
 
     /// The left rows that have a match, or have none.
@@ -99,7 +94,7 @@ impl TableProbe {
             if *id != ABSENT {
                 let rows = self.table.rows_of(*id);
                 left.resize(left.len() + rows.len(), row as u32);
-                right.extend_from_slice(rows);
+                right.extend(rows);
                 has_right.resize(right.len(), true);
             } else if keeps {
                 left.push(row as u32);
