@@ -1,6 +1,6 @@
 //! The stages that answer a question, bound to their input.
 
-use super::{BatchFunction, JoinColumn, JoinShape, Probe};
+use super::{BatchFunction, JoinColumn, JoinShape, Probe, Reserve};
 use crate::aggregate::Aggregate;
 use crate::batch::{Batch, coded};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,8 +41,8 @@ pub enum Step {
 }
 
 impl Step {
-    /// Applies the step to a batch.
-    pub(crate) fn apply(&self, batch: Batch) -> Result<Batch> {
+    /// Applies the step to a batch. Where it makes more rows than came, it asks `reserve` for their bytes first.
+    pub(crate) fn apply(&self, batch: Batch, reserve: Reserve<'_>) -> Result<Batch> {
         match self {
             Step::Filter(predicate) => {
                 let mask = predicate.evaluate_mask(&batch.records)?;
@@ -57,11 +57,11 @@ impl Step {
                 let before = batch.rows();
                 let records = (function.0)(coded::plain_from(0, batch.records)?)?;
                 check_mapped(&records, schema)?;
-                // Made rows are numbered on from the first row they were made of.
-                let origin = if records.num_rows() == before { batch.origin } else { batch.origin.renumbered() };
+                let rows = records.num_rows();
+                let origin = if rows == before { batch.origin } else { batch.origin.copies_of_first(rows) };
                 Ok(Batch { records, origin })
             }
-            Step::Join(_, Some(probe)) => probe.probe(batch),
+            Step::Join(_, Some(probe)) => probe.probe(batch, reserve),
             Step::Join(_, None) => Err(Error::internal("a join whose right side was not read")),
         }
     }
@@ -179,7 +179,11 @@ impl Stage {
 
     /// Whether several of its rows may have come of one row of its input.
     pub(crate) fn multiplies(&self) -> bool {
-        let multiplies = |step: &Step| matches!(step, Step::Join(_, Some(probe)) if probe.multiplies());
+        let multiplies = |step: &Step| match step {
+            Step::Join(_, probe) => probe.as_ref().is_some_and(|probe| probe.multiplies()),
+            Step::Map(..) => true,
+            Step::Filter(_) | Step::Project(..) => false,
+        };
         self.steps.iter().any(multiplies)
     }
 

@@ -17,6 +17,7 @@ mod ask;
 mod convert;
 mod join;
 mod question;
+mod sides;
 mod tables;
 mod words;
 

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::exec::sink::Materialised;
 use crate::expr::BoundExpr;
 use crate::plan::{
-    AggregateColumn, JoinColumn, JoinKind, JoinShape, JoinSide, Probe, SinkSpec, Stage, StageInput, Step,
+    AggregateColumn, JoinColumn, JoinKind, JoinShape, JoinSide, MOST_COPIES, Probe, SinkSpec, Stage, StageInput, Step,
 };
 use crate::source::CancelToken;
 use crate::types::ColumnType;
@@ -27,9 +27,6 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::sync::Arc;
 use table::TableRows;
 pub(super) use table::{Table, TableRoom, Tables, rows_bytes};
-
-/// A row may come to so many in a step. More are kept on disk before they are worked on.
-const MOST_COPIES: usize = 16;
 
 /// A table by key columns and types, for joins that may make several rows of one or not; `None` where it did not fit.
 struct Tried {

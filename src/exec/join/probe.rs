@@ -2,10 +2,10 @@
 
 use super::keys::{as_keys, of_both};
 use super::table::Table;
-use crate::batch::{Batch, coded};
+use crate::batch::{Batch, RowId, coded};
 use crate::error::Result;
 use crate::groupby::ABSENT;
-use crate::plan::{JoinColumn, JoinKind, JoinShape, Probe};
+use crate::plan::{JoinColumn, JoinKind, JoinShape, Probe, Reserve};
 use arrow::array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, UInt32Array, new_null_array,
 };
@@ -106,6 +106,18 @@ impl TableProbe {
         Matches { left: Some(left.into()), right, has_right }
     }
 
+    /// At most how many rows come of these.
+    fn rows_made(&self, ids: &[u32]) -> usize {
+        ids.iter().map(|id| if *id == ABSENT { 1 } else { self.table.rows_of(*id).len() }).sum()
+    }
+
+    /// What a row of the result takes, and what says which it is; texts stand elsewhere.
+    fn bytes_made(&self) -> usize {
+        let bytes = |field: &Arc<Field>| field.data_type().primitive_width().unwrap_or(size_of::<u128>());
+        let (columns, matches): (usize, usize) = (self.schema.fields().iter().map(bytes).sum(), 2 * size_of::<u32>());
+        columns + matches + size_of::<RowId>()
+    }
+
     /// A column of the table, by rows of the result.
     fn right_column(&self, at: usize, matches: &Matches, rows: &UInt32Array) -> Result<ArrayRef> {
         let column = self.table.records.column(at);
@@ -126,9 +138,12 @@ impl TableProbe {
 }
 
 impl Probe for TableProbe {
-    fn probe(&self, batch: Batch) -> Result<Batch> {
+    fn probe(&self, batch: Batch, reserve: Reserve<'_>) -> Result<Batch> {
         let ids = self.find(&batch)?;
         let kind = self.shape.kind;
+        if self.several() {
+            reserve(self.rows_made(&ids) * self.bytes_made())?;
+        }
         let (batch, matches) = match kind {
             JoinKind::Semi | JoinKind::Anti => {
                 let mask = self.semi(&ids);

@@ -4,7 +4,7 @@ use super::keys::{as_keys, complete};
 use crate::error::Result;
 use crate::groupby::{ABSENT, GroupKeys, keys_for};
 use crate::memory::{Budget, Part, Reservation, StoredRows, compact, held_bytes, used_bytes};
-use crate::plan::{JoinKind, JoinShape};
+use crate::plan::{JoinKind, JoinShape, TABLE_SHARE};
 use crate::source::CancelToken;
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter};
@@ -17,9 +17,6 @@ const CHUNK_ROWS: usize = 1 << 16;
 const SLICE_ROWS: usize = 4096;
 /// What an index takes for each key at most, while it grows.
 const KEY_BYTES: usize = 80;
-/// The share of the limit that all tables of a run may have. Results may have half of it, and each sink of a pass has its
-/// own from the last quarter.
-const SHARE: usize = 4;
 
 /// The memory of all tables of a run. They live as long as it does.
 pub(in crate::exec) struct TableRoom {
@@ -29,7 +26,7 @@ pub(in crate::exec) struct TableRoom {
 
 impl TableRoom {
     pub(in crate::exec) fn new(budget: &Budget) -> Self {
-        TableRoom { held: budget.reservation("joining"), most_bytes: budget.limit_bytes() / SHARE }
+        TableRoom { held: budget.reservation("joining"), most_bytes: budget.limit_bytes() / TABLE_SHARE }
     }
 
     /// Holds so much, if there is room for it.
@@ -316,7 +313,7 @@ impl<'a> Tables<'a> {
         shape: &'a JoinShape,
         held: Reservation,
     ) -> Self {
-        let most_bytes = held.limit_bytes() / SHARE;
+        let most_bytes = held.limit_bytes() / TABLE_SHARE;
         let rows = Slices { parts: right.parts().iter(), left: Vec::new() };
         Tables { shape, schema, rows, room: TableRoom { held, most_bytes } }
     }
@@ -365,7 +362,7 @@ impl<'a> Tables<'a> {
     /// by row and by key.
     fn bytes_of(&self, slice: &RecordBatch) -> usize {
         let keys = || self.shape.right_keys.iter().map(|key| slice.column(*key));
-        let texts: usize = keys().map(|key| text_bytes(key)).sum();
+        let texts: usize = keys().map(text_bytes).sum();
         let of_row = KEY_BYTES * keys().count() + 4 * size_of::<u32>();
         2 * rows_bytes(slice) + 2 * texts + slice.num_rows() * of_row
     }
