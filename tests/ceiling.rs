@@ -24,10 +24,10 @@ const QUESTIONS: [&str; 10] = [
     "median(i), quantile(x, 0.9), n_unique(t), mode(t), string_agg(t, ';') by i % 3000 as a",
     "approx_n_unique(t), approx_quantile(i, 0.9) by i % 50000 as a",
     "i, x, i_right, x_right, t join 'in.csv' on t = t",
-    "count(*) as n, sum(i_right), count(t_right) full join 'in.csv' on i = i",
+    "count(*) as n, sum(x_right), count(t_right) full join 'in.csv' on i = i",
     "i, x anti join 'in.csv' on i + 1000 = i and t = t",
     // A key that has three hundred rows on both sides.
-    "count(*) as n, sum(i_right) by x join 'in.csv' on x = x where i < 3000",
+    "count(*) as n, sum(i_right), first(t_right) by x join 'in.csv' on x = x where i < 3000",
 ];
 
 fn peak_bytes() -> u64 {

@@ -493,13 +493,20 @@ fn conditions_on_one_side_decide_which_rows_match() {
         ("v join others on i = i and t = 'a'", "`t = 'a'` may be about either table"),
         ("v join others on i = i and 1 = 1", "`1 = 1` is about neither table"),
         ("v join others on i = i and w + 1", "`w + 1` is Int64, not true or false"),
-        ("v join others on i = vv", "did you mean `v` of the table before the join?"),
-        ("v join others on i = ww", "did you mean `w` of others?"),
         ("v join others using (w)", "no column `w` in the table before the join, and `using` takes names of both"),
         ("v join others using (v)", "no column `v` in others, and `using` takes names of both"),
         ("v join others using (nobody)", "no column `nobody` on either side of the join"),
     ] {
         let text = error(question);
+        assert!(text.contains(says), "{question}: {text}");
+    }
+    let air = scan_csv("testdata/airline/1987.csv.bz2").unwrap();
+    for (question, says) in [
+        ("UniqueCarrier = Coed", "did you mean `Code` of testdata/airline/carriers.csv?"),
+        ("UniqeCarrier = Code", "did you mean `UniqueCarrier` of the table before the join?"),
+    ] {
+        let question = format!("count(*) join 'testdata/airline/carriers.csv' on {question}");
+        let text = air.ask(&question).unwrap_err().to_string();
         assert!(text.contains(says), "{question}: {text}");
     }
 }

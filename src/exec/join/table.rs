@@ -324,12 +324,13 @@ impl<'a> Tables<'a> {
     /// `Limit` where there is no room for any, those of reading what was spilled, and `Cancelled`.
     pub(in crate::exec) fn next(&mut self, cancel: &CancelToken) -> Result<Option<Table>> {
         self.room.held.resize(0)?;
-        let (mut chunk, mut bytes) = (Vec::new(), 0);
+        let (mut chunk, mut made_bytes, mut bytes) = (Vec::new(), 0, 0);
         let mut numbering = Numbering::new(self.shape)?;
         while let Some(slice) = self.rows.next()? {
             cancel.check()?;
-            bytes += self.bytes_of(&slice);
-            if !self.room.resize(bytes) {
+            let [made, making] = self.bytes_of(&slice);
+            (made_bytes, bytes) = (made_bytes + made, bytes + making);
+            if made_bytes > self.room.most_bytes || self.room.held.resize(bytes).is_err() {
                 if !chunk.is_empty() {
                     self.rows.put_back(slice);
                     break;
@@ -338,7 +339,7 @@ impl<'a> Tables<'a> {
                     let half = slice.num_rows() / 2;
                     self.rows.put_back(slice.slice(half, slice.num_rows() - half));
                     self.rows.put_back(slice.slice(0, half));
-                    bytes = 0;
+                    (made_bytes, bytes) = (0, 0);
                     continue;
                 }
                 // A row that is too large for its share is tried all the same.
@@ -358,13 +359,14 @@ impl<'a> Tables<'a> {
         Ok(Some(Table { records, index, lists }))
     }
 
-    /// What a table takes for these rows at most, while it is made: the rows twice, an index that may just have grown, lists
-    /// by row and by key.
-    fn bytes_of(&self, slice: &RecordBatch) -> usize {
+    /// What a table takes for these rows, and at most, while it is made: the rows twice, an index that has just grown, lists by
+    /// row and by key.
+    fn bytes_of(&self, slice: &RecordBatch) -> [usize; 2] {
         let keys = || self.shape.right_keys.iter().map(|key| slice.column(*key));
-        let texts: usize = keys().map(text_bytes).sum();
-        let of_row = KEY_BYTES * keys().count() + 4 * size_of::<u32>();
-        2 * rows_bytes(slice) + 2 * texts + slice.num_rows() * of_row
+        let (rows, texts): (usize, usize) = (rows_bytes(slice), keys().map(text_bytes).sum());
+        let of_index = slice.num_rows() * KEY_BYTES * keys().count();
+        let of_lists = slice.num_rows() * 4 * size_of::<u32>();
+        [rows + texts + (of_index + of_lists) / 2, 2 * (rows + texts) + of_index + of_lists]
     }
 }
 

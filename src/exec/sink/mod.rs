@@ -120,7 +120,7 @@ pub(crate) fn make(stage: &Stage, room: &Room) -> Result<Box<dyn Sink>> {
             Box::new(sort::SortSink::new(schema, &stage.input_types(), keys.clone(), wanted, room, reservation)?)
         }
         SinkSpec::Join(side) => Box::new(join::JoinSink::new(side.clone(), schema, &stage.input_types(), room)?),
-        SinkSpec::Rest(probe) => Box::new(rest::RestSink::new(schema, Arc::clone(probe), stage.multiplies(), room)?),
-        SinkSpec::Collect { limit } => Box::new(collect::CollectSink::new(schema, *limit, stage.multiplies(), room)?),
+        SinkSpec::Rest(probe) => Box::new(rest::RestSink::new(schema, Arc::clone(probe), room)?),
+        SinkSpec::Collect { limit } => Box::new(collect::CollectSink::new(schema, *limit, room)?),
     })
 }

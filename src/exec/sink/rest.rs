@@ -25,9 +25,8 @@ pub(super) struct RestSink {
 }
 
 impl RestSink {
-    /// `copies`: rows may be copies of each other.
-    pub(super) fn new(schema: SchemaRef, probe: Arc<dyn Probe>, copies: bool, room: &Room) -> Result<Self> {
-        let rows = CollectSink::new(Arc::clone(&schema), None, copies, room)?;
+    pub(super) fn new(schema: SchemaRef, probe: Arc<dyn Probe>, room: &Room) -> Result<Self> {
+        let rows = CollectSink::new(Arc::clone(&schema), None, room)?;
         let mut held = room.budget.reservation("joining");
         held.resize(probe.right_rows() / 8)?;
         let mut matched = BooleanBufferBuilder::new(probe.right_rows());

@@ -15,7 +15,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// Of a block that comes to more rows, or takes more memory to put together, the rows are put together piece by piece and kept.
-const MOST_ROWS: usize = 4 * BLOCK_ROWS;
+const MOST_ROWS: usize = 1 << 17;
 const MOST_BYTES: RangeInclusive<usize> = 64 << 10..=8 << 20;
 /// The share of the limit that it may take.
 const MOST_SHARE: usize = 32;

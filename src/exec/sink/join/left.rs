@@ -4,7 +4,6 @@ use crate::batch::{RowId, RowOrigin};
 use crate::error::Result;
 use crate::exec::join::rows_bytes;
 use crate::exec::parallel::Hands;
-use crate::exec::runs::BLOCK_ROWS;
 use crate::exec::sink::Room;
 use crate::memory::{HeldBuffers, Part, Reservation, RowStore, SpillFile, without_unused_text};
 use arrow::array::RecordBatch;
@@ -29,9 +28,13 @@ impl Block {
     }
 }
 
+/// Rows of a block. Rounds find something for each block, so there are not too many of them; and a block is put together in
+/// memory, so it is not too large.
+const MOST_ROWS: usize = 1 << 16;
+
 /// What rows may take that are worked on together.
 pub(super) fn block_bytes(room: &Room) -> usize {
-    (room.budget.limit_bytes() / 64).clamp(32 << 10, 512 << 10)
+    (room.budget.limit_bytes() / 128).clamp(32 << 10, 2 << 20)
 }
 
 pub(super) struct LeftRows {
@@ -65,7 +68,7 @@ impl LeftRows {
     /// Those of the disk.
     pub(super) fn push(&mut self, keys: &RecordBatch, shown: &RecordBatch, origin: &RowOrigin) -> Result<()> {
         let (rows, bytes) = (keys.num_rows(), rows_bytes(keys) + rows_bytes(shown));
-        let of_block = (self.block_bytes.saturating_mul(rows) / bytes.max(1)).clamp(1, BLOCK_ROWS);
+        let of_block = (self.block_bytes.saturating_mul(rows) / bytes.max(1)).clamp(1, MOST_ROWS);
         for start in (0..rows).step_by(of_block) {
             let part =
                 |batch: &RecordBatch| Part::Memory(without_unused_text(batch.slice(start, of_block.min(rows - start))));
