@@ -16,13 +16,14 @@ const ROWS: usize = 300_000;
 const LIMIT: ByteSize = ByteSize(24 << 20);
 
 /// Each wants more than the limit for its groups, its sorted rows, all rows, or the table that it joins, which is the same.
-const QUESTIONS: [&str; 10] = [
+const QUESTIONS: [&str; 11] = [
     "count(*) as n, mean(x), min(t), last(i), var(x) by t",
     "sum(x), count(t) by i % 100000 as a, i % 7 as b",
     "i, t, x sort x desc",
     "i, t where x >= 0",
     "median(i), quantile(x, 0.9), n_unique(t), mode(t), string_agg(t, ';') by i % 3000 as a",
     "approx_n_unique(t), approx_quantile(i, 0.9) by i % 50000 as a",
+    "list(i), list(t) as ts by i % 3000 as a",
     "i, x, i_right, x_right, t join 'in.csv' on t = t",
     "count(*) as n, sum(x_right), count(t_right) full join 'in.csv' on i = i",
     "i, x anti join 'in.csv' on i + 1000 = i and t = t",

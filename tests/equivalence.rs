@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Questions that touch every sink and every kind of state.
-const QUESTIONS: [&str; 24] = [
+const QUESTIONS: [&str; 26] = [
     "count(*) as n, count(x), sum(i), mean(i), min(i), max(i), var(i), std(i), first(i), last(i)",
     "sum(x), mean(x), min(x), max(x), var(x), std_pop(x), first(x), last(x)",
     "min(t), max(t), first(t), last(t), count(t)",
@@ -33,6 +33,8 @@ const QUESTIONS: [&str; 24] = [
     "approx_n_unique(x), approx_quantile(i, 0.9), approx_n_unique(t) by k",
     "distinct k, b",
     "distinct * where i < 0 sort t desc, x",
+    "list(i) as all, list(x), list(d), list(b), count(*) as n by k",
+    "list(t), string_agg(t, '')",
     "k, i, t, j, u join 'other.csv' on k = k where i > 0",
     "count(*) as n, sum(j), first(u), last(i) by b full join 'other.csv' on i = j",
     "t, x, j left join 'other.csv' on i % 50 = j and k = k sort x, j limit 40",

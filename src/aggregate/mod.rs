@@ -41,7 +41,7 @@ pub use approximate::{ApproxDistinctCount, ApproxQuantile};
 pub use count::Count;
 pub use edge::Edge;
 pub use extreme::Extreme;
-pub use holistic::{DistinctCount, Fold, Mode, Quantile, StringAgg};
+pub use holistic::{DistinctCount, Fold, List, Mode, Quantile, StringAgg};
 pub use mean::Mean;
 pub use registry::{all, constants_of, find, find_with};
 pub use spread::Spread;

@@ -146,6 +146,7 @@ pub enum JoinColumn {
 pub(super) fn key_domain(left: ColumnType, right: ColumnType) -> Option<ColumnType> {
     use ColumnType::{Date, Int64, Null, Timestamp};
     match (left, right) {
+        (a, b) if a.is_list() || b.is_list() => None,
         (a, b) if a == b => Some(a),
         (Null, other) | (other, Null) => Some(other),
         // A double equals an integer only if it is that integer.
