@@ -3,13 +3,14 @@
 use super::keys::{as_keys, complete};
 use crate::error::Result;
 use crate::groupby::{ABSENT, GroupKeys, keys_for};
-use crate::memory::{Budget, Part, Reservation, StoredRows, compact, held_bytes, used_bytes};
+use crate::memory::{Budget, Part, Reservation, StoredRows, compact, held_bytes, used_bytes, without_unused_text};
 use crate::plan::{JoinKind, JoinShape, TABLE_SHARE};
 use crate::source::CancelToken;
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{concat_batches, filter};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::{concat, concat_batches, filter};
+use arrow::datatypes::{DataType, SchemaRef};
 use std::fmt;
+use std::sync::Arc;
 
 /// Rows numbered at once.
 const CHUNK_ROWS: usize = 1 << 16;
@@ -324,14 +325,15 @@ impl<'a> Tables<'a> {
     /// `Limit` where there is no room for any, those of reading what was spilled, and `Cancelled`.
     pub(in crate::exec) fn next(&mut self, cancel: &CancelToken) -> Result<Option<Table>> {
         self.room.held.resize(0)?;
-        let (mut chunk, mut made_bytes, mut bytes) = (Vec::new(), 0, 0);
+        let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::new(); self.schema.fields().len()];
+        let (mut rows, mut made_bytes, mut bytes) = (0, 0, 0);
         let mut numbering = Numbering::new(self.shape)?;
         while let Some(slice) = self.rows.next()? {
             cancel.check()?;
             let [made, making] = self.bytes_of(&slice);
             (made_bytes, bytes) = (made_bytes + made, bytes + making);
             if made_bytes > self.room.most_bytes || self.room.held.resize(bytes).is_err() {
-                if !chunk.is_empty() {
+                if rows > 0 {
                     self.rows.put_back(slice);
                     break;
                 }
@@ -346,28 +348,44 @@ impl<'a> Tables<'a> {
                 self.room.held.resize(bytes)?;
             }
             numbering.add(&slice, self.shape)?;
-            chunk.push(slice);
+            rows += slice.num_rows();
+            columns.iter_mut().zip(slice.columns()).for_each(|(column, part)| column.push(Arc::clone(part)));
         }
-        if chunk.is_empty() {
+        if rows == 0 {
             return Ok(None);
         }
-        let records = compact(&concat_batches(&self.schema, &chunk)?)?;
-        drop(chunk);
+        let records = in_one_piece(&self.schema, columns, rows)?;
         let (index, lists) = numbering.finish();
         let index_bytes = index.as_ref().map_or(0, |index| index.bytes_held());
         self.room.held.resize((index_bytes + lists.bytes() + held_bytes(&records)).min(bytes))?;
         Ok(Some(Table { records, index, lists }))
     }
 
-    /// What a table takes for these rows, and at most, while it is made: the rows twice, an index that has just grown, lists by
-    /// row and by key.
+    /// What a table takes for these rows, and at most, while it is made: some column twice, an index that has just grown, lists
+    /// by row and by key.
     fn bytes_of(&self, slice: &RecordBatch) -> [usize; 2] {
         let keys = || self.shape.right_keys.iter().map(|key| slice.column(*key));
         let (rows, texts): (usize, usize) = (rows_bytes(slice), keys().map(text_bytes).sum());
+        let column = |column: &ArrayRef| text_bytes(column) + column.len() * width(column.data_type());
+        let widest = slice.columns().iter().map(column).max().unwrap_or(0);
         let of_index = slice.num_rows() * KEY_BYTES * keys().count();
         let of_lists = slice.num_rows() * 4 * size_of::<u32>();
-        [rows + texts + (of_index + of_lists) / 2, 2 * (rows + texts) + of_index + of_lists]
+        [rows + texts + (of_index + of_lists) / 2, rows + widest + 2 * texts + of_index + of_lists]
     }
+}
+
+/// Rows in one batch, put together column by column, so that no more than one column is there twice.
+fn in_one_piece(schema: &SchemaRef, columns: Vec<Vec<ArrayRef>>, rows: usize) -> Result<RecordBatch> {
+    let whole = |parts: Vec<ArrayRef>| -> Result<ArrayRef> {
+        Ok(concat(&parts.iter().map(|part| part.as_ref()).collect::<Vec<_>>())?)
+    };
+    let columns = columns.into_iter().map(whole).collect::<Result<_>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(without_unused_text(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?))
+}
+
+fn width(data_type: &DataType) -> usize {
+    data_type.primitive_width().unwrap_or(size_of::<u128>())
 }
 
 /// Rows of parts, a slice at a time.
