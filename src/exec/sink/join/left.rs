@@ -32,6 +32,10 @@ impl Block {
 /// memory, so it is not too large.
 const MOST_ROWS: usize = 1 << 16;
 
+/// The share of the limit that the blocks in memory of all workers have. A block is written by itself, so there is nothing to
+/// gain from gathering more before they are, and what one thread frees is of little use to the next.
+const MEMORY_SHARE: usize = 4;
+
 /// What rows may take that are worked on together.
 pub(super) fn block_bytes(room: &Room) -> usize {
     (room.budget.limit_bytes() / 128).clamp(32 << 10, 2 << 20)
@@ -47,6 +51,7 @@ pub(super) struct LeftRows {
     /// What it has held from the beginning.
     floor_bytes: usize,
     block_bytes: usize,
+    most_bytes: usize,
 }
 
 impl LeftRows {
@@ -59,6 +64,7 @@ impl LeftRows {
             floor_bytes: reservation.bytes(),
             reservation,
             block_bytes: block_bytes(room),
+            most_bytes: room.budget.limit_bytes() / MEMORY_SHARE / room.hands.workers.max(1),
         })
     }
 
@@ -74,10 +80,12 @@ impl LeftRows {
                 |batch: &RecordBatch| Part::Memory(without_unused_text(batch.slice(start, of_block.min(rows - start))));
             self.insert(origin.row_id(start), Block { keys: part(keys), shown: part(shown) });
         }
-        if self.reservation.resize(self.bytes()).is_err() {
-            self.spill()?;
-        }
-        Ok(())
+        if self.buffers.bytes() > self.most_bytes { self.spill() } else { self.settle() }
+    }
+
+    /// Asks for the memory of what is held; without it, that goes to disk.
+    fn settle(&mut self) -> Result<()> {
+        if self.reservation.resize(self.bytes()).is_err() { self.spill() } else { Ok(()) }
     }
 
     fn insert(&mut self, first: RowId, mut block: Block) {
@@ -102,10 +110,7 @@ impl LeftRows {
         self.floor_bytes += other.floor_bytes;
         self.reservation.absorb(other.reservation);
         other.blocks.into_iter().for_each(|((first, _), block)| self.insert(first, block));
-        if self.reservation.resize(self.bytes()).is_err() {
-            self.spill()?;
-        }
-        Ok(())
+        self.settle()
     }
 
     /// Writes what is in memory to disk.
