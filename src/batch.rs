@@ -92,10 +92,17 @@ impl RowOrigin {
         }
     }
 
-    /// Identities for rows that were made of the rows of this batch: consecutive from the first one's on.
-    pub(crate) fn renumbered(&self) -> Self {
-        let first = self.row_id_checked(0).map_or(0, |row| row.position);
-        RowOrigin { file: self.file, positions: Positions::Consecutive(first) }
+    /// Identities for `rows` rows that were made of this batch as a whole, as copies of its first row: they stand before
+    /// those of the next batch, however many they are.
+    pub(crate) fn copies_of_first(&self, rows: usize) -> Self {
+        RowOrigin::copies_of(self.row_id_checked(0).unwrap_or(RowId::new(self.file, 0)), rows)
+    }
+
+    /// The row `first` and copies of it, so many rows in all.
+    pub(crate) fn copies_of(first: RowId, rows: usize) -> Self {
+        let positions = std::iter::repeat_n(first.position, rows).collect();
+        let copies = (first.copy..).take(rows).collect();
+        RowOrigin { file: first.file, positions: Positions::Repeated { positions, copies } }
     }
 
     fn pick(&self, rows: impl Iterator<Item = usize>) -> Self {

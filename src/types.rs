@@ -21,6 +21,52 @@ pub enum ColumnType {
     Timestamp,
     /// Text (Arrow `Utf8View`, so that short codes lie inline).
     Utf8,
+    /// Lists of values, which the aggregate `list` makes: they are shown and kept, and not computed with.
+    List(ItemType),
+}
+
+/// The type of the values of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ItemType {
+    /// As [`ColumnType::Boolean`].
+    Boolean,
+    /// As [`ColumnType::Int64`].
+    Int64,
+    /// As [`ColumnType::Float64`].
+    Float64,
+    /// As [`ColumnType::Date`].
+    Date,
+    /// As [`ColumnType::Timestamp`].
+    Timestamp,
+    /// As [`ColumnType::Utf8`].
+    Utf8,
+}
+
+impl ItemType {
+    /// The type for values of a column, if there are lists of such.
+    pub fn of(column_type: ColumnType) -> Option<Self> {
+        Some(match column_type {
+            ColumnType::Boolean => ItemType::Boolean,
+            ColumnType::Int64 => ItemType::Int64,
+            ColumnType::Float64 => ItemType::Float64,
+            ColumnType::Date => ItemType::Date,
+            ColumnType::Timestamp => ItemType::Timestamp,
+            ColumnType::Utf8 => ItemType::Utf8,
+            ColumnType::Null | ColumnType::List(_) => return None,
+        })
+    }
+
+    /// The type of a column of such values.
+    pub fn column(self) -> ColumnType {
+        match self {
+            ItemType::Boolean => ColumnType::Boolean,
+            ItemType::Int64 => ColumnType::Int64,
+            ItemType::Float64 => ColumnType::Float64,
+            ItemType::Date => ColumnType::Date,
+            ItemType::Timestamp => ColumnType::Timestamp,
+            ItemType::Utf8 => ColumnType::Utf8,
+        }
+    }
 }
 
 /// Every type, narrowest first, with the names users may write; the first name is the one shown.
@@ -45,6 +91,7 @@ impl ColumnType {
             ColumnType::Date => DataType::Date32,
             ColumnType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             ColumnType::Utf8 => DataType::Utf8View,
+            ColumnType::List(item) => DataType::new_list(item.column().arrow(), true),
         }
     }
 
@@ -53,6 +100,11 @@ impl ColumnType {
     /// # Errors
     /// `Unsupported` for any other Arrow type.
     pub fn from_arrow(data_type: &DataType) -> Result<Self> {
+        if let DataType::List(field) = data_type
+            && let Some(item) = ColumnType::from_arrow(field.data_type()).ok().and_then(ItemType::of)
+        {
+            return Ok(ColumnType::List(item));
+        }
         NAMES
             .iter()
             .map(|(column_type, _)| *column_type)
@@ -74,6 +126,11 @@ impl ColumnType {
             (Date, Timestamp) | (Timestamp, Date) => Timestamp,
             _ => Utf8,
         }
+    }
+
+    /// Whether its values are lists.
+    pub fn is_list(self) -> bool {
+        matches!(self, ColumnType::List(_))
     }
 
     /// Whether sums and means exist: integers, doubles, and Booleans counted as 0 and 1.
@@ -109,6 +166,7 @@ impl fmt::Display for ColumnType {
             ColumnType::Date => "Date",
             ColumnType::Timestamp => "Timestamp",
             ColumnType::Utf8 => "Utf8",
+            ColumnType::List(item) => return write!(f, "List({})", item.column()),
         })
     }
 }

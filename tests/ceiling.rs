@@ -15,14 +15,20 @@ use std::path::Path;
 const ROWS: usize = 300_000;
 const LIMIT: ByteSize = ByteSize(24 << 20);
 
-/// Each wants more than the limit for its groups, its sorted rows, or all rows.
-const QUESTIONS: [&str; 6] = [
+/// Each wants more than the limit for its groups, its sorted rows, all rows, or the table that it joins, which is the same.
+const QUESTIONS: [&str; 11] = [
     "count(*) as n, mean(x), min(t), last(i), var(x) by t",
     "sum(x), count(t) by i % 100000 as a, i % 7 as b",
     "i, t, x sort x desc",
     "i, t where x >= 0",
     "median(i), quantile(x, 0.9), n_unique(t), mode(t), string_agg(t, ';') by i % 3000 as a",
     "approx_n_unique(t), approx_quantile(i, 0.9) by i % 50000 as a",
+    "list(i), list(t) as ts by i % 3000 as a",
+    "i, x, i_right, x_right, t join 'in.csv' on t = t",
+    "count(*) as n, sum(x_right), count(t_right) full join 'in.csv' on i = i",
+    "i, x anti join 'in.csv' on i + 1000 = i and t = t",
+    // A key that has three hundred rows on both sides.
+    "count(*) as n, sum(i_right), first(t_right) by x join 'in.csv' on x = x where i < 3000",
 ];
 
 fn peak_bytes() -> u64 {
@@ -39,6 +45,11 @@ fn table(folder: &Path) -> LazyFrame {
     }
     std::fs::write(folder.join("in.csv"), &text).unwrap();
     scan_csv(folder.join("in.csv")).unwrap()
+}
+
+/// A question, which may join the table itself.
+fn asked(table: &LazyFrame, folder: &Path, question: &str) -> LazyFrame {
+    table.ask(&question.replace("in.csv", &folder.join("in.csv").display().to_string())).unwrap()
 }
 
 fn summary(answer: &DataFrame) -> (usize, u64) {
@@ -60,7 +71,7 @@ fn the_memory_limit_holds_and_changes_no_answer() {
     let mut scarce = Vec::new();
     for question in QUESTIONS {
         let runner = Runner::new().threads(2).memory(LIMIT);
-        let run = runner.run::<_, DataFrame>(table.ask(question).unwrap()).unwrap();
+        let run = runner.run::<_, DataFrame>(asked(&table, folder.path(), question)).unwrap();
         assert!(run.statistics.bytes_spilled > 1 << 20, "{question}: {}", run.statistics.bytes_spilled);
         assert!(run.statistics.peak_held_bytes <= LIMIT.0);
         scarce.push(summary(&run.value));
@@ -69,7 +80,7 @@ fn the_memory_limit_holds_and_changes_no_answer() {
     assert!(grown <= LIMIT.0 + LIMIT.0 / 10 + (64 << 20), "memory grew by {}", ByteSize(grown));
     for (question, scarce) in QUESTIONS.iter().zip(scarce) {
         let runner = Runner::new().threads(2).memory(ByteSize(4 << 30));
-        let run = runner.run::<_, DataFrame>(table.ask(question).unwrap()).unwrap();
+        let run = runner.run::<_, DataFrame>(asked(&table, folder.path(), question)).unwrap();
         assert_eq!(run.statistics.bytes_spilled, 0);
         assert_eq!(scarce, summary(&run.value), "{question}");
     }

@@ -7,10 +7,11 @@ use common::{Random, answers_to, compress, random_csv, shown};
 use outcrop::exec::Scheduler;
 use outcrop::frame::{DataFrame, Runner, scan_csv};
 use outcrop::memory::Budget;
+use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Questions that touch every sink and every kind of state.
-const QUESTIONS: [&str; 24] = [
+const QUESTIONS: [&str; 29] = [
     "count(*) as n, count(x), sum(i), mean(i), min(i), max(i), var(i), std(i), first(i), last(i)",
     "sum(x), mean(x), min(x), max(x), var(x), std_pop(x), first(x), last(x)",
     "min(t), max(t), first(t), last(t), count(t)",
@@ -35,7 +36,24 @@ const QUESTIONS: [&str; 24] = [
     "largest(x, 3) as y by t having y > 0",
     "distinct k, b",
     "distinct * where i < 0 sort t desc, x",
+    "list(i) as all, list(x), list(d), list(b), count(*) as n by k",
+    "list(t), string_agg(t, '')",
+    "k, i, t, j, u join 'other.csv' on k = k where i > 0",
+    "count(*) as n, sum(j), first(u), last(i) by b full join 'other.csv' on i = j",
+    "t, x, j left join 'other.csv' on i % 50 = j and k = k sort x, j limit 40",
 ];
+
+/// Writes a table to join: a third of its rows has one key.
+fn write_other(folder: &std::path::Path, random: &mut Random, records: usize) -> String {
+    let mut text = String::from("k,j,u\nWN,1,text\n");
+    for row in 0..records {
+        let key = if random.one_in(3) { "AA" } else { ["WN", "UA", "nobody", "\"NA\"", "", "NA"][random.below(6)] };
+        writeln!(text, "{key},{},\"the text of row {row}, of some length\"", random.below(120) as i64 - 60).unwrap();
+    }
+    let path = folder.join("other.csv");
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
 
 fn write_set(folder: &std::path::Path, random: &mut Random, files: usize, records: usize) -> Vec<PathBuf> {
     let mut paths = Vec::new();
@@ -60,15 +78,19 @@ fn answers_do_not_depend_on_threads_partitions_batches_memory_or_company() {
         let files = 1 + random.below(3);
         let records = [3, 40, 400, 1500][random.below(4)];
         let paths = write_set(folder.path(), &mut random, files, records);
+        let other_records = 1 + random.below(records);
+        let other = write_other(folder.path(), &mut random, other_records);
+        let questions = QUESTIONS.map(|question| question.replace("other.csv", &other));
+        let questions: Vec<&str> = questions.iter().map(String::as_str).collect();
         let frame = scan_csv(paths).unwrap();
         let baseline = Runner::new().scheduler(Scheduler::Synchronous).piece_bytes(1 << 28).batch_bytes(1 << 28);
-        let expected = answers_to(&QUESTIONS, &frame, &baseline);
+        let expected = answers_to(&questions, &frame, &baseline);
         let expected_text: Vec<String> = expected.value.iter().map(shown).collect();
         for _ in 0..3 {
             let (threads, piece, batch) = (1 + random.below(5), 1 + random.below(5000), 1 + random.below(5000));
             let runner = Runner::new().threads(threads).piece_bytes(piece).batch_bytes(batch);
-            let found = answers_to(&QUESTIONS, &frame, &runner);
-            for (question, (expected, found)) in QUESTIONS.iter().zip(expected_text.iter().zip(&found.value)) {
+            let found = answers_to(&questions, &frame, &runner);
+            for (question, (expected, found)) in questions.iter().zip(expected_text.iter().zip(&found.value)) {
                 let how = format!("seed {seed} round {round} threads {threads} piece {piece} batch {batch}");
                 assert_eq!(*expected, shown(found), "{question}\n{how}");
             }
@@ -76,8 +98,8 @@ fn answers_do_not_depend_on_threads_partitions_batches_memory_or_company() {
             assert_eq!(expected.statistics.rows_kept, found.statistics.rows_kept);
             let least = found.statistics.least_memory_bytes as usize;
             let scarce = Budget::new(least + (300 << 10) + random.below(1200 << 10));
-            let found = answers_to(&QUESTIONS, &frame, &runner.budget(scarce.clone()));
-            for (question, (expected, found)) in QUESTIONS.iter().zip(expected_text.iter().zip(&found.value)) {
+            let found = answers_to(&questions, &frame, &runner.budget(scarce.clone()));
+            for (question, (expected, found)) in questions.iter().zip(expected_text.iter().zip(&found.value)) {
                 let how = format!("seed {seed} round {round} threads {threads} piece {piece} batch {batch}");
                 assert_eq!(*expected, shown(found), "{question}\n{how}, with {} bytes", scarce.limit_bytes());
             }
@@ -87,7 +109,7 @@ fn answers_do_not_depend_on_threads_partitions_batches_memory_or_company() {
             drop(found);
             assert_eq!(scarce.held_bytes(), 0, "all that was reserved is given back");
         }
-        for (question, expected) in QUESTIONS.iter().zip(&expected_text) {
+        for (question, expected) in questions.iter().zip(&expected_text) {
             let alone: DataFrame = Runner::new().piece_bytes(700).compute(frame.ask(question).unwrap()).unwrap();
             assert_eq!(*expected, shown(&alone), "{question} alone, seed {seed} round {round}");
         }

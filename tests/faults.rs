@@ -58,44 +58,80 @@ fn expected(frame: &LazyFrame, question: &str) -> (String, usize) {
     (shown(&run.value), run.statistics.least_memory_bytes as usize)
 }
 
+/// Refuses each request for memory of a question, one after the other; adds how many runs gave the answer, and how many an
+/// error.
+fn refuse_each(frame: &LazyFrame, question: &str, counts: &mut [usize; 2]) {
+    let (expected, least) = expected(frame, question);
+    for lasting in [false, true] {
+        for at in 1.. {
+            // Scarce, so that what is refused has been asked for where there are runs on disk already.
+            let budget = Budget::refusing(least + (96 << 10), at, lasting);
+            let spill = Spill::default();
+            let how = format!("{question}, refused at {at}, lasting {lasting}");
+            let run = runner(1).budget(budget.clone()).spill(spill.clone());
+            match run.compute::<_, DataFrame>(frame.ask(question).unwrap()) {
+                Ok(answer) => {
+                    assert_eq!(expected, shown(&answer), "{how}");
+                    counts[0] += 1;
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Limit, "{how}: {error}");
+                    assert!(error.to_string().contains("memory limit"), "{how}: {error}");
+                    counts[1] += 1;
+                }
+            }
+            assert_eq!((budget.held_bytes(), spill.held_bytes()), (0, 0), "{how}");
+            if budget.requests() < at {
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn a_refusal_at_any_reservation_ends_in_the_answer_or_one_clear_error() {
     let folder = tempfile::tempdir().unwrap();
     let csv = table(folder.path(), "csv", 120);
     let gz = table(folder.path(), "csv.gz", 120);
     let files = [converted(&csv, "parquet"), converted(&csv, "arrow"), converted(&csv, "ndjson"), gz, csv];
-    let (mut answered, mut refused) = (0, 0);
+    let mut counts = [0, 0];
     for file in &files {
+        println!("{}", file.display());
         let frame = scan(file).unwrap();
-        for question in QUESTIONS {
-            let (expected, least) = expected(&frame, question);
-            for lasting in [false, true] {
-                for at in 1.. {
-                    // Scarce, so that what is refused has been asked for where there are runs on disk already.
-                    let budget = Budget::refusing(least + (96 << 10), at, lasting);
-                    let spill = Spill::default();
-                    let how = format!("{} {question}, refused at {at}, lasting {lasting}", file.display());
-                    let run = runner(1).budget(budget.clone()).spill(spill.clone());
-                    match run.compute::<_, DataFrame>(frame.ask(question).unwrap()) {
-                        Ok(answer) => {
-                            assert_eq!(expected, shown(&answer), "{how}");
-                            answered += 1;
-                        }
-                        Err(error) => {
-                            assert_eq!(error.kind(), ErrorKind::Limit, "{how}: {error}");
-                            assert!(error.to_string().contains("memory limit"), "{how}: {error}");
-                            refused += 1;
-                        }
-                    }
-                    assert_eq!((budget.held_bytes(), spill.held_bytes()), (0, 0), "{how}");
-                    if budget.requests() < at {
-                        break;
-                    }
-                }
-            }
-        }
+        QUESTIONS.iter().for_each(|question| refuse_each(&frame, question, &mut counts));
     }
-    assert!(answered > 100 && refused > 100, "{answered} answered, {refused} refused");
+    assert!(counts.iter().all(|count| *count > 100), "answered and refused: {counts:?}");
+}
+
+/// A table of which each key has so many rows.
+fn right_table(folder: &Path, name: &str, rows_of_key: usize) -> String {
+    let path = folder.join(name);
+    let mut text = String::from("k,j,u\n");
+    for row in 0..9 * rows_of_key {
+        writeln!(text, "{},{row},\"another text of some length {row}\"", row % 9).unwrap();
+    }
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn a_refusal_in_a_join_ends_in_the_answer_or_one_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let frame = scan(table(folder.path(), "csv", 120)).unwrap();
+    // Few rows of a key are looked up within the pass, many behind it.
+    let [few, many] = [("few.csv", 2), ("many.csv", 20)].map(|(name, rows)| right_table(folder.path(), name, rows));
+    let mut counts = [0, 0];
+    for question in [
+        format!("k, i, j, u join '{few}' on k = k"),
+        format!("k, i, j full join '{few}' on i = j"),
+        format!("count(*) as n, sum(j) as s by t join '{many}' on k = k"),
+        format!("k, i, u left join '{many}' on k = k"),
+        format!("k, i, t, j full join '{many}' on k = k"),
+        format!("k, t anti join '{many}' on k = k"),
+    ] {
+        refuse_each(&frame, &question, &mut counts);
+    }
+    assert!(counts.iter().all(|count| *count > 50), "answered and refused: {counts:?}");
 }
 
 /// All files below a folder, by their paths within it.

@@ -42,7 +42,7 @@ const JOINS: [&str; 9] = [
 fn joined_tables() {
     let with = |command, format: &[&'static str]| outcrop(&[&[command], &JOINS[..], format].concat());
     insta::assert_snapshot!("joins", with("ask", &["--format", "table"]));
-    insta::assert_snapshot!("explain_joins", with("explain", &[]));
+    insta::assert_snapshot!("explain_joins", with("explain", &["--memory", "1GiB"]));
 }
 
 #[test]
@@ -54,6 +54,15 @@ fn schema_as_a_table() {
 fn answers_in_every_format() {
     for format in ["table", "csv", "json", "ndjson", "markdown"] {
         insta::assert_snapshot!(format, outcrop(&["ask", YEAR, "-q", QUESTION, "--format", format]));
+    }
+}
+
+#[test]
+fn lists_in_every_format() {
+    let question = "list(Dest) as Dests, list(ArrDelay) as delays, list(Distance < 400) as near by DayofMonth \
+                    where Origin = 'SFO' and DayofMonth < 5";
+    for format in ["table", "csv", "json", "ndjson", "markdown"] {
+        insta::assert_snapshot!(format!("lists_{format}"), outcrop(&["ask", YEAR, "-q", question, "--format", format]));
     }
 }
 

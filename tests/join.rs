@@ -98,7 +98,12 @@ fn open(paths: &[PathBuf], number: &str) -> LazyFrame {
 }
 
 /// Pairs of row numbers by nested loops.
-fn expected(left: &[Row], right: &[Row], kind: JoinKind, go_together: fn(&Row, &Row) -> bool) -> Vec<(Value, Value)> {
+fn expected(
+    left: &[Row],
+    right: &[Row],
+    kind: JoinKind,
+    go_together: impl Fn(&Row, &Row) -> bool,
+) -> Vec<(Value, Value)> {
     let number = |at: usize| Value::Int64(at as i64);
     let mut pairs = Vec::new();
     let mut matched = vec![false; right.len()];
@@ -421,5 +426,180 @@ fn rows_made_of_one_row_keep_their_order_in_sorts_and_among_the_first() {
         assert_eq!(found(&answers[3]), pairs[..999]);
         let ws = pairs.iter().map(|pair| if let Value::Int64(w) = pair.1 { w.to_string() } else { String::new() });
         assert_eq!(answers[4].value(0, "ws").unwrap(), Value::Utf8(ws.collect::<Vec<_>>().join(",")));
+    }
+}
+
+#[test]
+fn a_full_join_behind_a_multiplying_one_keeps_the_order_of_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |i: usize| Row { i: Some(i as i64), x: None, t: None };
+    let mut random = Random::new(3);
+    let left: Vec<Row> = (0..500).map(|_| row(random.below(50))).collect();
+    // Five rows of each key, and then a table in which half of the pairs find one row, and that has rows of its own.
+    let right: Vec<Row> = (0..250).map(|at| row(at % 50)).collect();
+    let third: Vec<Row> = (0..400).rev().map(|at| row(2 * at)).collect();
+    let left_frame = open(&write(folder.path(), "left", &left, "v", 2), "v");
+    let right_frame = open(&write(folder.path(), "right", &right, "w", 1), "w");
+    let third_frame = open(&write(folder.path(), "third", &third, "z", 1), "z").select(["i", "z"]);
+    let pairs = left_frame.join(&right_frame, "i", JoinKind::Inner).select(["v", "w"]);
+    let frame = pairs.join(&third_frame, ("w", "i"), JoinKind::Full).select(["v", "w", "z"]);
+    let mut rows: Vec<[Option<i64>; 3]> = Vec::new();
+    let mut matched = vec![false; third.len()];
+    for (v, w) in expected(&left, &right, JoinKind::Inner, ONS[0].1) {
+        let (Value::Int64(v), Value::Int64(w)) = (v, w) else { panic!("a pair without a row") };
+        let z = third.iter().position(|row| row.i == Some(w));
+        z.iter().for_each(|z| matched[*z] = true);
+        rows.push([Some(v), Some(w), z.map(|z| z as i64)]);
+    }
+    rows.extend((0..third.len()).filter(|z| !matched[*z]).map(|z| [None, None, Some(z as i64)]));
+    let shown = |value: Option<i64>| value.map_or(Value::Null, Value::Int64);
+    for (budget, threads, piece) in [(usize::MAX, 1, 1 << 20), (usize::MAX, 3, 300), (900 << 10, 3, 300)] {
+        let runner = Runner::new().threads(threads).piece_bytes(piece).budget(Budget::new(budget));
+        let run: Run<DataFrame> = runner.run(frame.clone()).unwrap();
+        assert_eq!(run.value.rows(), rows.len());
+        for (at, row) in rows.iter().enumerate() {
+            let found = ["v", "w", "z"].map(|name| run.value.value(at, name).unwrap());
+            assert_eq!(found, row.map(shown), "row {at} with {budget} bytes on {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn conditions_on_one_side_decide_which_rows_match() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = Random::new(11);
+    let (left, right) = (rows(&mut random, 120, 20, 10), rows(&mut random, 90, 20, 10));
+    let left_frame = open(&write(folder.path(), "left", &left, "v", 2), "v");
+    let right_frame = open(&write(folder.path(), "right", &right, "w", 1), "w");
+    let tables = outcrop::sql::Tables::new().with("others", right_frame.clone());
+    let number = |rows: &[Row], row: &Row| rows.iter().position(|other| std::ptr::eq(other, row)).unwrap();
+    for kind in &KINDS[..6] {
+        let shown = if kind.shows_right() { "v, w" } else { "v" };
+        let question = format!("{shown} {kind} join others on i = i and v % 3 > 0 and w < 60 and v < 100");
+        let go_together = |a: &Row, b: &Row| {
+            let (v, w) = (number(&left, a), number(&right, b));
+            same(a.i, b.i) && v % 3 > 0 && w < 60 && v < 100
+        };
+        let pairs = expected(&left, &right, *kind, go_together);
+        let answer = left_frame.ask_with(&question, &tables).unwrap().collect().unwrap();
+        assert_eq!(found(&answer), pairs, "{question}");
+    }
+    let error = |question: &str| left_frame.ask_with(question, &tables).unwrap_err().to_string();
+    for (question, says) in [
+        ("v join others on v > w", "a join is on `=` between the two tables"),
+        ("v join others on i = i and v > w", "other conditions on both tables stand behind `where`"),
+        ("v left join others on i = i and v > w", "other conditions may be about one of the tables, not about both"),
+        ("v join others on w > 3", "a join says what of both tables must be equal"),
+        ("v join others on i = i and t = 'a'", "`t = 'a'` may be about either table"),
+        ("v join others on i = i and 1 = 1", "`1 = 1` is about neither table"),
+        ("v join others on i = i and w + 1", "`w + 1` is Int64, not true or false"),
+        ("v join others using (w)", "no column `w` in the table before the join, and `using` takes names of both"),
+        ("v join others using (v)", "no column `v` in others, and `using` takes names of both"),
+        ("v join others using (nobody)", "no column `nobody` on either side of the join"),
+    ] {
+        let text = error(question);
+        assert!(text.contains(says), "{question}: {text}");
+    }
+    let air = scan_csv("testdata/airline/1987.csv.bz2").unwrap();
+    for (question, says) in [
+        ("UniqueCarrier = Coed", "did you mean `Code` of testdata/airline/carriers.csv?"),
+        ("UniqeCarrier = Code", "did you mean `UniqueCarrier` of the table before the join?"),
+    ] {
+        let question = format!("count(*) join 'testdata/airline/carriers.csv' on {question}");
+        let text = air.ask(&question).unwrap_err().to_string();
+        assert!(text.contains(says), "{question}: {text}");
+    }
+}
+
+#[test]
+fn a_limit_ends_a_join_that_makes_very_many_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |i: usize| Row { i: Some(i as i64), x: None, t: None };
+    // Four billion pairs.
+    let left: Vec<Row> = (0..60_000).map(|_| row(7)).collect();
+    let left_frame = open(&write(folder.path(), "left", &left, "v", 2), "v");
+    let right_frame = open(&write(folder.path(), "right", &left, "w", 1), "w");
+    for (kind, limit) in [(JoinKind::Inner, 70_000), (JoinKind::Full, 5), (JoinKind::Cross, 70_000)] {
+        let frame = joined(&left_frame, &right_frame, ONS[0], kind).select(["v", "w"]).limit(limit);
+        for budget in [Budget::unlimited(), Budget::new(8 << 20)] {
+            let run: Run<DataFrame> = Runner::new().threads(2).budget(budget).run(frame.clone()).unwrap();
+            assert_eq!(run.value.rows(), limit, "{kind}");
+            assert!(run.statistics.bytes_spilled < 32 << 20, "{kind}: {}", run.statistics.bytes_spilled);
+            let last = limit - 1;
+            let pair = ["v", "w"].map(|name| run.value.value(last, name).unwrap());
+            assert_eq!(pair, [Value::Int64(last as i64 / 60_000), Value::Int64(last as i64 % 60_000)], "{kind}");
+        }
+    }
+}
+
+/// A worker needs memory for rows that a join makes of the piece in its hands, while all others wait for that piece and have
+/// the memory in their sinks.
+#[test]
+fn workers_that_wait_for_a_piece_let_go_of_the_memory_that_it_takes() {
+    use outcrop::arrow::array::RecordBatch;
+    let folder = tempfile::tempdir().unwrap();
+    // Some rows in the middle find sixteen matches each, the others none.
+    let is_heavy = |at: usize| (12_000..12_400).contains(&at);
+    let row =
+        |at: usize, key: usize| Row { i: Some(key as i64), x: None, t: Some(format!("a text of some length {at}")) };
+    let left: Vec<Row> = (0..40_000).map(|at| row(at, if is_heavy(at) { 1 } else { 2 })).collect();
+    let right: Vec<Row> = (0..16).map(|at| row(at, 1)).collect();
+    let left_frame = open(&write(folder.path(), "left", &left, "v", 1), "v");
+    let right_frame = open(&write(folder.path(), "right", &right, "w", 1), "w");
+    // Meanwhile the others read as far ahead as they may.
+    let slow = left_frame.map_partitions(left_frame.schema().unwrap(), |batch: RecordBatch| {
+        let has_heavy = (0..batch.num_rows()).any(|at| Value::of(batch.column(0), at).unwrap() == Value::Int64(1));
+        std::thread::sleep(std::time::Duration::from_millis(if has_heavy { 300 } else { 0 }));
+        Ok(batch)
+    });
+    let made = slow.join(&right_frame, "i", JoinKind::Inner).ask("count(*) as n, sum(w) as s by t, t_right").unwrap();
+    let frames = vec![made, left_frame.ask("v, t, i sort t desc, v").unwrap(), left_frame.clone()];
+    let ample: Run<Vec<DataFrame>> = Runner::new().run(frames.clone()).unwrap();
+    let expected: Vec<String> = ample.value.iter().map(shown).collect();
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runner = Runner::new().threads(4).piece_bytes(20_000).batch_bytes(20_000);
+        let run: Run<Vec<DataFrame>> = runner.run(frames.clone()).unwrap();
+        for beside in [100, 300, 600, 1000] {
+            let budget = Budget::new(run.statistics.least_memory_bytes as usize + (beside << 10));
+            match runner.clone().budget(budget).compute::<_, Vec<DataFrame>>(frames.clone()) {
+                Ok(found) => found.iter().zip(&expected).for_each(|(found, text)| assert_eq!(shown(found), *text)),
+                Err(error) => assert_eq!(error.kind(), outcrop::error::ErrorKind::Limit, "{beside}: {error}"),
+            }
+            done.send(()).unwrap();
+        }
+    });
+    for _ in 0..4 {
+        ended.recv_timeout(std::time::Duration::from_secs(100)).expect("the run ends in time");
+    }
+}
+
+#[test]
+fn rows_that_a_function_makes_behind_a_multiplying_join_keep_their_order() {
+    use outcrop::arrow::array::RecordBatch;
+    let folder = tempfile::tempdir().unwrap();
+    let row = |i: usize| Row { i: Some(i as i64), x: None, t: None };
+    let left: Vec<Row> = (0..900).map(|at| row(at % 40)).collect();
+    let right: Vec<Row> = (0..400).map(|at| row(at % 40)).collect();
+    let left_frame = open(&write(folder.path(), "left", &left, "v", 2), "v");
+    let right_frame = open(&write(folder.path(), "right", &right, "w", 1), "w");
+    let pairs = joined(&left_frame, &right_frame, ONS[0], JoinKind::Inner).select(["v", "w"]);
+    let schema = pairs.schema().unwrap();
+    let thrice = pairs.map_partitions(schema, |batch: RecordBatch| {
+        let rows =
+            outcrop::arrow::array::UInt32Array::from_iter_values((0..3 * batch.num_rows() as u32).map(|row| row / 3));
+        Ok(outcrop::arrow::compute::take_record_batch(&batch, &rows)?)
+    });
+    let all: Vec<(Value, Value)> = expected(&left, &right, JoinKind::Inner, ONS[0].1)
+        .into_iter()
+        .flat_map(|pair| std::iter::repeat_n(pair, 3))
+        .collect();
+    for (budget, piece) in [(Budget::unlimited(), 700), (Budget::new(1200 << 10), 300)] {
+        let runner = Runner::new().threads(3).piece_bytes(piece).batch_bytes(piece).budget(budget);
+        let all_alike = thrice.sort(col("v") % lit(1));
+        let answers: Vec<DataFrame> = runner.compute(vec![thrice.clone(), thrice.limit(1500), all_alike]).unwrap();
+        assert_eq!(found(&answers[0]), all);
+        assert_eq!(found(&answers[1]), all[..1500]);
+        assert_eq!(found(&answers[2]), all);
     }
 }

@@ -33,7 +33,7 @@ fn usual(kind: ColumnType, row: usize) -> String {
         Date => format!("{}-0{}-1{}", 1990 + row % 20, 1 + row % 9, row % 10),
         Timestamp => format!("{}-0{}-1{} 0{}:30:00", 1990 + row % 20, 1 + row % 9, row % 10, row % 7),
         Boolean => (row.is_multiple_of(3)).to_string(),
-        Null | Utf8 => "NA".to_owned(),
+        Null | Utf8 | ColumnType::List(_) => "NA".to_owned(),
     }
 }
 

@@ -6,7 +6,7 @@ use outcrop::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use outcrop::error::ErrorKind;
 use outcrop::exec::RunOptions;
 use outcrop::expr::{coalesce, col, lit, when};
-use outcrop::frame::{Run, Value};
+use outcrop::frame::{FromValue, JoinKind, Run, Value};
 use outcrop::memory::Budget;
 use outcrop::source::CancelToken;
 use outcrop::{DataFrame, LazyFrame, Runner, compute, scan_csv};
@@ -176,4 +176,59 @@ fn values_at_once_are_those_of_r_and_sql() {
     assert_eq!((median, distinct), (Some(35.0), 4));
     let once = frame.select(["g"]).distinct().collect().unwrap();
     assert_eq!(once.rows(), 3);
+}
+
+#[test]
+fn lists_are_kept_shown_and_written_and_nothing_is_computed_of_them() {
+    use outcrop::types::{ColumnType, ItemType};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("in.csv");
+    std::fs::write(&path, "g,x,t\na,3,p\nb,,q\na,1,\na,,\"r, s\"\nb,,\na,2,u\n").unwrap();
+    let frame = scan_csv(&path).unwrap();
+    let lists = frame.ask("list(x) as xs, array_agg(t) as ts, count(*) as n by g").unwrap();
+    let types: Vec<ColumnType> = lists
+        .schema()
+        .unwrap()
+        .fields()
+        .iter()
+        .map(|field| ColumnType::from_arrow(field.data_type()).unwrap())
+        .collect();
+    assert_eq!(types[1..3], [ColumnType::List(ItemType::Int64), ColumnType::List(ItemType::Utf8)]);
+    let check = |answer: &DataFrame| {
+        let integers = |row: usize| Option::<Vec<i64>>::from_value(answer.value(row, "xs").unwrap()).unwrap();
+        let texts = |row: usize| Option::<Vec<String>>::from_value(answer.value(row, "ts").unwrap()).unwrap();
+        assert_eq!((integers(0), integers(1)), (Some(vec![3, 1, 2]), None));
+        assert_eq!(texts(0).unwrap(), ["p", "r, s", "u"]);
+        assert_eq!(texts(1).unwrap(), ["q"]);
+    };
+    check(&lists.collect().unwrap());
+    // Through another question, a join, a spilled sort, and memory.
+    let kept = lists.persist().unwrap();
+    check(&kept.select(["g", "xs", "ts"]).sort("g").collect().unwrap());
+    check(&frame.select(["g"]).ask("distinct g").unwrap().join(&kept, "g", JoinKind::Left).collect().unwrap());
+    let by_function = frame.group_by("g").agg([col("x").list().alias("xs"), col("t").list().alias("ts")]);
+    check(&by_function.collect().unwrap());
+    for name in ["out.parquet", "out.arrow"] {
+        let out = folder.path().join(name);
+        Runner::new().write(&lists, &out, outcrop::write::WriteOptions::of_file_name(&out).unwrap()).unwrap();
+        let lengths = outcrop::scan(out.display().to_string()).unwrap().ask("sum(`ts.length`) as n").unwrap();
+        assert_eq!(lengths.collect().unwrap().value(0, "n").unwrap(), Value::Int64(4), "{name}");
+    }
+    let refused = |question: &str| kept.ask(question).and_then(|frame| frame.collect()).unwrap_err().to_string();
+    for (question, what) in [
+        ("xs sort xs", "a sort key"),
+        ("count(*) by xs", "a key"),
+        ("distinct xs", "a key"),
+        ("max(xs)", "what is aggregated"),
+        ("g where xs = 3", "an operand"),
+        ("g where xs is not null", "an operand"),
+        ("upper(ts)", "an operand"),
+    ] {
+        let text = refused(question);
+        assert!(text.contains("is a list") && text.contains(what), "{question}: {text}");
+    }
+    let joined = kept.join(&kept, "xs", JoinKind::Inner).collect().unwrap_err().to_string();
+    assert!(joined.contains("cannot join List(Int64) with List(Int64)"), "{joined}");
+    let wrong = frame.ask("list(x, t)").unwrap_err().to_string();
+    assert!(wrong.contains("`list` takes one argument"), "{wrong}");
 }

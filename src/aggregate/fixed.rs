@@ -10,14 +10,15 @@ use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use std::sync::Arc;
 
-/// A column type whose values fit 64 bits: all but Null and Utf8.
+/// A column type whose values fit 64 bits: all but Null, Utf8 and lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fixed(ColumnType);
 
 impl Fixed {
-    /// `None` for text and Null.
+    /// `None` for text, lists and Null.
     pub(crate) fn new(column_type: ColumnType) -> Option<Self> {
-        (!matches!(column_type, ColumnType::Null | ColumnType::Utf8)).then_some(Fixed(column_type))
+        (!matches!(column_type, ColumnType::Null | ColumnType::Utf8 | ColumnType::List(_)))
+            .then_some(Fixed(column_type))
     }
 
     /// One integer a row, in the order of the values; of doubles, NaN is above all and one, −0.0 is 0.0. What stands
@@ -37,7 +38,7 @@ impl Fixed {
             ColumnType::Boolean => {
                 column.as_boolean_opt().map(|column| column.values().iter().map(i64::from).collect())
             }
-            ColumnType::Null | ColumnType::Utf8 => None,
+            ColumnType::Null | ColumnType::Utf8 | ColumnType::List(_) => None,
         };
         encoded.ok_or_else(|| Error::internal(format!("expected {} values, got {}", self.0, column.data_type())))
     }
@@ -63,7 +64,9 @@ impl Fixed {
                 let bits = BooleanBuffer::collect_bool(values.len(), |row| values[row] != 0);
                 Arc::new(BooleanArray::new(bits, nulls))
             }
-            ColumnType::Int64 | ColumnType::Null | ColumnType::Utf8 => Arc::new(Int64Array::new(values.into(), nulls)),
+            ColumnType::Int64 | ColumnType::Null | ColumnType::Utf8 | ColumnType::List(_) => {
+                Arc::new(Int64Array::new(values.into(), nulls))
+            }
         }
     }
 }

@@ -44,7 +44,7 @@ pub use count::Count;
 pub use cross::{Comoment, Measure, Ols};
 pub use edge::Edge;
 pub use extreme::Extreme;
-pub use holistic::{DistinctCount, Fold, Mode, Quantile, StringAgg};
+pub use holistic::{DistinctCount, Fold, List, Mode, Quantile, StringAgg};
 pub use mean::Mean;
 pub use ranked::Ranked;
 pub use registry::{all, constants_of, find, find_with};

@@ -3,14 +3,14 @@
 
 use super::holistic::Share;
 use super::{
-    Aggregate, ApproxDistinctCount, ApproxQuantile, Comoment, Constant, Count, DistinctCount, Edge, Extreme, Mean,
-    Mode, Quantile, Ranked, Spread, StringAgg, Sum,
+    Aggregate, ApproxDistinctCount, ApproxQuantile, Comoment, Constant, Count, DistinctCount, Edge, Extreme, List,
+    Mean, Mode, Quantile, Ranked, Spread, StringAgg, Sum,
 };
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use std::sync::Arc;
 
 /// Names that users write, and the name each stands for.
-const SYNONYMS: [(&str, &str); 25] = [
+const SYNONYMS: [(&str, &str); 27] = [
     ("avg", "mean"),
     ("average", "mean"),
     ("total", "sum"),
@@ -31,6 +31,8 @@ const SYNONYMS: [(&str, &str); 25] = [
     ("quantile_cont", "quantile"),
     ("group_concat", "string_agg"),
     ("listagg", "string_agg"),
+    ("array_agg", "list"),
+    ("collect_list", "list"),
     ("covar", "cov"),
     ("covar_samp", "cov"),
     ("cov_samp", "cov"),
@@ -58,6 +60,7 @@ pub fn all() -> Vec<Arc<dyn Aggregate>> {
         Arc::new(DistinctCount),
         Arc::new(Mode),
         Arc::new(StringAgg::new(",")),
+        Arc::new(List),
         Arc::new(ApproxDistinctCount),
         Arc::new(ApproxQuantile::new(Share::HALF)),
     ];

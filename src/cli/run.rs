@@ -479,7 +479,7 @@ fn explain_questions(command: &Explain) -> Result<(), Stop> {
     let texts = texts(&command.questions)?;
     let frames = frames(&command.input, &command.run, &command.tables, &texts)?;
     let plans = frames.iter().map(|frame| Ok(LogicalPlan::clone(frame.plan()?))).collect::<Result<Vec<_>, Error>>()?;
-    let piece_bytes = command.run.piece_bytes.map_or(RunOptions::default().piece_bytes, usize::from);
-    let text = explain(&plans, piece_bytes)?;
+    let options = options(&command.run, &CancelToken::new(), &progress_of(&command.run))?;
+    let text = explain(&plans, options.piece_bytes, options.budget.limit_bytes())?;
     io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error))
 }

@@ -5,7 +5,7 @@ use super::rejects::RejectedValue;
 use crate::batch::{Batch, Mask, RowId, coded, compact};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Reservation, used_bytes};
-use crate::plan::{Stage, Step};
+use crate::plan::{Reserve, Stage, Step};
 use crate::source::{Misfit, Remedy, SourceBatch};
 use arrow::array::{BooleanArray, RecordBatch};
 use std::sync::Arc;
@@ -36,10 +36,12 @@ pub(super) struct RecodedField {
 }
 
 impl PartitionWork {
-    /// Evaluates the steps of every stage on the batches of a partition.
-    pub(super) fn of(stages: &[PassStage], batches: &[SourceBatch]) -> Self {
+    /// Evaluates the steps of every stage on the batches of a partition. Where more rows are made than came, `hold` is asked
+    /// before for the bytes of all that is made by then.
+    pub(super) fn of(stages: &[PassStage], batches: &[SourceBatch], hold: Reserve<'_>) -> Self {
         let recoded = recoded(stages, batches);
-        let stages = stages.iter().map(|stage| evaluate(stage, batches)).collect();
+        let mut making = Making { hold, kept_bytes: 0 };
+        let stages = stages.iter().map(|stage| evaluate(stage, batches, &mut making)).collect();
         PartitionWork { stages, recoded, reservation: None }
     }
 
@@ -48,6 +50,24 @@ impl PartitionWork {
         let batches = || self.stages.iter().flat_map(|stage| &stage.batches);
         used_bytes(batches().map(|batch| &batch.records), with_texts)
             + batches().map(|batch| batch.origin.held_bytes()).sum::<usize>()
+    }
+}
+
+/// Asks for the memory of what is made of a partition.
+struct Making<'a> {
+    hold: Reserve<'a>,
+    /// Of what has been made.
+    kept_bytes: usize,
+}
+
+impl Making<'_> {
+    /// The batch after all steps, in the form that the sink takes.
+    fn apply(&mut self, stage: &Stage, batch: &Batch) -> Result<Option<Batch>> {
+        apply(stage, batch, &mut |bytes| (self.hold)(self.kept_bytes.saturating_add(bytes)))
+    }
+
+    fn keep(&mut self, batch: &Batch) {
+        self.kept_bytes += used_bytes([&batch.records].into_iter(), false) + batch.origin.held_bytes();
     }
 }
 
@@ -96,7 +116,7 @@ pub(super) struct StageMisfit {
 }
 
 /// Evaluates the steps of a stage on the batches of a partition.
-fn evaluate(stage: &PassStage, batches: &[SourceBatch]) -> StageWork {
+fn evaluate(stage: &PassStage, batches: &[SourceBatch], making: &mut Making<'_>) -> StageWork {
     let mut work = StageWork::default();
     for source in batches {
         let records = match source.batch.records.project(&stage.map) {
@@ -116,14 +136,15 @@ fn evaluate(stage: &PassStage, batches: &[SourceBatch]) -> StageWork {
                 }
             };
         }
-        match apply(&stage.stage, &batch) {
+        match making.apply(&stage.stage, &batch) {
             Ok(None) => {}
             Ok(Some(batch)) => {
+                making.keep(&batch);
                 work.kept += batch.rows();
                 work.batches.push(batch);
             }
             Err(error) => {
-                work.failure = Some(locate(&stage.stage, &batch, error, &mut work.batches));
+                work.failure = Some(locate(&stage.stage, &batch, error, &mut work.batches, making));
                 work.kept = work.batches.iter().map(Batch::rows).sum();
                 return work;
             }
@@ -133,14 +154,14 @@ fn evaluate(stage: &PassStage, batches: &[SourceBatch]) -> StageWork {
 }
 
 /// The batch after all steps, in the form that the sink takes; `None` when no row is left, so that a constant which fails does so only for a row.
-fn apply(stage: &Stage, batch: &Batch) -> Result<Option<Batch>> {
+fn apply(stage: &Stage, batch: &Batch, reserve: Reserve<'_>) -> Result<Option<Batch>> {
     let rows = batch.rows();
     let mut batch = batch.clone();
     for step in &stage.steps {
         if batch.rows() == 0 {
             return Ok(None);
         }
-        batch = step.apply(batch)?;
+        batch = step.apply(batch, reserve)?;
     }
     if batch.rows() == 0 {
         return Ok(None);
@@ -153,16 +174,23 @@ fn apply(stage: &Stage, batch: &Batch) -> Result<Option<Batch>> {
 }
 
 /// Finds the first row at which the steps fail, by halving; keeps the rows before it.
-fn locate(stage: &Stage, batch: &Batch, error: Error, kept: &mut Vec<Batch>) -> (Option<RowId>, Error) {
+fn locate(
+    stage: &Stage,
+    batch: &Batch,
+    error: Error,
+    kept: &mut Vec<Batch>,
+    making: &mut Making<'_>,
+) -> (Option<RowId>, Error) {
     let row_by_row = stage.steps.iter().all(|step| !matches!(step, Step::Map(..)));
-    if !row_by_row || matches!(error.kind(), ErrorKind::Internal | ErrorKind::Cancelled) || batch.rows() == 0 {
+    let of_a_row = !matches!(error.kind(), ErrorKind::Internal | ErrorKind::Cancelled | ErrorKind::Limit);
+    if !row_by_row || !of_a_row || batch.rows() == 0 {
         return (batch.origin.row_id_checked(0), error);
     }
     let (mut good, mut bad) = (0, batch.rows());
     let mut error = error;
     while bad - good > 1 {
         let middle = good + (bad - good) / 2;
-        match apply(stage, &batch.head(middle)) {
+        match making.apply(stage, &batch.head(middle)) {
             Ok(_) => good = middle,
             Err(earlier) => {
                 bad = middle;
@@ -170,7 +198,7 @@ fn locate(stage: &Stage, batch: &Batch, error: Error, kept: &mut Vec<Batch>) -> 
             }
         }
     }
-    if let Ok(Some(before)) = apply(stage, &batch.head(good)) {
+    if let Ok(Some(before)) = making.apply(stage, &batch.head(good)) {
         kept.push(before);
     }
     (Some(batch.origin.row_id(good)), error)

@@ -129,7 +129,7 @@ impl<'a> Worker<'a> {
                     self.hold(
                         beside + used_bytes(batches.iter().map(|batch| &batch.batch.records), shared.holds_texts),
                     )?;
-                    let work = self.evaluate_all(&batches);
+                    let work = self.evaluate_all(&batches)?;
                     drop(batches);
                     let held = ticket.held_bytes + work.held_bytes(shared.holds_texts);
                     self.hold(shared.beside_bytes + held)?;
@@ -227,11 +227,13 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn evaluate_all(&mut self, batches: &[SourceBatch]) -> PartitionWork {
+    /// What a partition means to all stages. Rows that a join makes of it are held beside all else.
+    fn evaluate_all(&mut self, batches: &[SourceBatch]) -> Result<PartitionWork> {
         let start = Instant::now();
-        let work = PartitionWork::of(self.shared.stages, batches);
+        let (stages, before) = (self.shared.stages, self.hands.bytes());
+        let work = PartitionWork::of(stages, batches, &mut |bytes| self.hold(before.saturating_add(bytes)));
         self.seconds.evaluate += start.elapsed().as_secs_f64();
-        work
+        Ok(work)
     }
 
     fn absorb_all(&mut self, committed: Vec<Committed>, scratch: &mut ScanScratch) -> Result<()> {
@@ -252,7 +254,7 @@ impl<'a> Worker<'a> {
     }
 
     fn absorb(&mut self, mut item: Committed, locate: Option<&dyn Locate>) -> Result<()> {
-        let shared = self.shared;
+        let (shared, held) = (self.shared, self.hands.bytes());
         let pending = || {
             let work = lock(&shared.pending).remove(&item.id);
             shared.settled.notify_all();
@@ -267,9 +269,9 @@ impl<'a> Worker<'a> {
             CommittedRows::Instead(batches) => {
                 shared.partitions.fetch_add(1, Ordering::Relaxed);
                 drop(pending());
-                self.evaluate_all(&batches)
+                self.evaluate_all(&batches)?
             }
-            CommittedRows::Between(batches) => self.evaluate_all(&batches),
+            CommittedRows::Between(batches) => self.evaluate_all(&batches)?,
         };
         shared.records.fetch_add(item.records, Ordering::Relaxed);
         if let Some(warning) = item.warning.take() {
@@ -301,7 +303,7 @@ impl<'a> Worker<'a> {
             }
         }
         self.seconds.absorb += start.elapsed().as_secs_f64();
-        Ok(())
+        self.hands.resize(held)
     }
 
     /// Notes failures and misfits; tells which stages still want rows.

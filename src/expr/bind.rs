@@ -19,7 +19,24 @@ impl Expr {
     /// `Name` for a column that does not exist, with the name that was probably meant; `Type` for operands that do
     /// not fit, and for an aggregate, which has no value in one row.
     pub fn bind(&self, schema: &Schema) -> Result<BoundExpr> {
-        Binder { schema }.bind(self)
+        let binder = Binder { schema };
+        match self.unaliased() {
+            // A list is a value that nothing is computed of.
+            Expr::Column(name) => binder.column(name),
+            whole => binder.bind(whole),
+        }
+    }
+
+    /// As [`Expr::bind`], for `what` cannot be a list, such as a key.
+    ///
+    /// # Errors
+    /// As [`Expr::bind`]; `Type` for a list.
+    pub fn bind_single(&self, schema: &Schema, what: &str) -> Result<BoundExpr> {
+        let bound = self.bind(schema)?;
+        match bound.column_type {
+            ColumnType::List(_) => Err(list_where_there_can_be_none(self, what)),
+            _ => Ok(bound),
+        }
     }
 
     /// As [`Expr::bind`], for a condition that rows must pass.
@@ -81,6 +98,11 @@ impl BoundExpr {
     }
 }
 
+fn list_where_there_can_be_none(expr: &Expr, what: &str) -> Error {
+    Error::new(ErrorKind::Type, format!("`{expr}` is a list, and {what} cannot be one"))
+        .hint("lists are shown and written as they are; string_agg makes a text of values")
+}
+
 /// An entry for the metadata of a source's schema: a question that names the column `name` is told that it is `what`.
 pub(crate) fn refuse_name(name: &str, what: &str) -> (String, String) {
     (refused_key(name), what.to_owned())
@@ -109,7 +131,10 @@ pub(super) struct Binder<'a> {
 impl Binder<'_> {
     pub(super) fn bind(&self, expr: &Expr) -> Result<BoundExpr> {
         match expr {
-            Expr::Column(name) => self.column(name),
+            Expr::Column(name) => match self.column(name)? {
+                list if list.column_type.is_list() => Err(list_where_there_can_be_none(expr, "an operand")),
+                bound => Ok(bound),
+            },
             Expr::Wildcard => Err(Error::new(ErrorKind::Type, "`*` stands for all columns, not for a value")
                 .hint("`*` can only be a whole item of a select list")),
             Expr::Literal(literal) => Ok(bind_literal(literal)),

@@ -3,7 +3,7 @@
 use super::function::Function;
 use super::tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
 use crate::aggregate::holistic::Share;
-use crate::aggregate::{self, Aggregate, ApproxQuantile, Quantile, StringAgg};
+use crate::aggregate::{self, Aggregate, ApproxQuantile, List, Quantile, StringAgg};
 use crate::error::Result;
 use crate::types::ColumnType;
 use std::ops;
@@ -399,6 +399,11 @@ impl Expr {
     /// The texts in input order, joined by `separator`.
     pub fn string_agg(self, separator: &str) -> Expr {
         self.aggregate(Arc::new(StringAgg::new(separator)))
+    }
+
+    /// The values in input order, as a list; missing ones are left out.
+    pub fn list(self) -> Expr {
+        self.aggregate(Arc::new(List))
     }
 
     /// `aggregate` of this, for aggregates without a method of their own.

@@ -207,7 +207,9 @@ fn format(array: &ArrayRef, from: ColumnType) -> Result<ArrayRef> {
         ColumnType::Timestamp => shown(array.as_primitive::<TimestampMicrosecondType>().iter(), |value, text| {
             text.push_str(&civil::Timestamp(value).to_string());
         }),
-        ColumnType::Null | ColumnType::Utf8 => return Err(Error::internal(format!("{from} needs no formatting"))),
+        ColumnType::Null | ColumnType::Utf8 | ColumnType::List(_) => {
+            return Err(Error::internal(format!("{from} needs no formatting")));
+        }
     };
     Ok(Arc::new(texts))
 }

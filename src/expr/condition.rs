@@ -61,7 +61,7 @@ impl BoundExpr {
             return None;
         }
         Some(match self.column_type {
-            ColumnType::Null => return None,
+            ColumnType::Null | ColumnType::List(_) => return None,
             ColumnType::Boolean => Literal::Boolean(array.as_boolean_opt()?.value(0)),
             ColumnType::Int64 => Literal::Int64(array.as_primitive_opt::<Int64Type>()?.value(0)),
             ColumnType::Float64 => Literal::Float64(array.as_primitive_opt::<Float64Type>()?.value(0)),

@@ -223,7 +223,8 @@ impl LazyFrame {
     /// # Errors
     /// The first wrong name or type of the verbs so far.
     pub fn explain(&self) -> Result<String> {
-        explain(&[LogicalPlan::clone(self.plan()?)], RunOptions::default().piece_bytes)
+        let options = RunOptions::default();
+        explain(&[LogicalPlan::clone(self.plan()?)], options.piece_bytes, options.budget.limit_bytes())
     }
 
     /// The answer in memory.

@@ -21,6 +21,8 @@ pub enum Value {
     Timestamp(i64),
     /// Text.
     Utf8(String),
+    /// A list.
+    List(Vec<Value>),
 }
 
 impl Value {
@@ -43,6 +45,10 @@ impl Value {
             }
             DataType::Utf8View => Value::Utf8(array.as_string_view().value(row).to_owned()),
             DataType::Utf8 => Value::Utf8(array.as_string::<i32>().value(row).to_owned()),
+            DataType::List(_) => {
+                let items = array.as_list::<i32>().value(row);
+                Value::List((0..items.len()).map(|item| Value::of(&items, item)).collect::<Result<_>>()?)
+            }
             other => return Err(Error::new(ErrorKind::Unsupported, format!("values of Arrow type {other}"))),
         })
     }
@@ -57,6 +63,7 @@ impl Value {
             Value::Date(_) => "Date",
             Value::Timestamp(_) => "Timestamp",
             Value::Utf8(_) => "Utf8",
+            Value::List(_) => "List",
         }
     }
 }
@@ -96,6 +103,15 @@ from_value!(String, Value::Utf8(text) => text);
 impl FromValue for Value {
     fn from_value(value: Value) -> Result<Self> {
         Ok(value)
+    }
+}
+
+impl<T: FromValue> FromValue for Vec<T> {
+    fn from_value(value: Value) -> Result<Self> {
+        match value {
+            Value::List(items) => items.into_iter().map(T::from_value).collect(),
+            other => Err(mismatch(&other, "Vec")),
+        }
     }
 }
 

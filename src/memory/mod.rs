@@ -27,7 +27,7 @@ pub(crate) use rows::RowStore;
 pub use rows::StoredRows;
 pub(crate) use segment::{Segment, SegmentFile, handle_path, map_handle};
 pub use size::ByteSize;
-pub(crate) use spill::{Part, SpillFile, compact};
+pub(crate) use spill::{MadeRows, Part, SpillFile, compact};
 pub use spill::{SPILL_LIMIT_VARIABLE, Spill};
 pub use temporary::DIRECTORY_VARIABLE;
 pub(crate) use temporary::{Unlinked, limit_of};

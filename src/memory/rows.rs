@@ -26,7 +26,12 @@ impl StoredRows {
         self.parts.iter().map(Part::load)
     }
 
-    /// Whether none of the rows is on disk.
+    /// Rows that stand in these parts, and what keeps their memory on the account.
+    pub(crate) fn of_parts(parts: Vec<Part>, held: Vec<Arc<Reservation>>) -> Self {
+        StoredRows { parts: parts.into(), held }
+    }
+
+    /// Whether all rows stand in memory.
     pub fn is_in_memory(&self) -> bool {
         self.parts.iter().all(|part| matches!(part, Part::Memory(_)))
     }
@@ -130,6 +135,11 @@ impl RowStore {
     pub(crate) fn finish_with(mut self, mut kept: Vec<Part>) -> StoredRows {
         self.parts.append(&mut kept);
         self.finish()
+    }
+
+    /// What keeps the memory of the rows that were kept on the account.
+    pub(crate) fn into_held(self) -> Arc<Reservation> {
+        Arc::new(self.held.into_inner().unwrap_or_else(PoisonError::into_inner).reservation)
     }
 
     pub(crate) fn finish(self) -> StoredRows {

@@ -16,10 +16,10 @@ use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::{fmt, io};
 use twox_hash::XxHash3_64;
 
 /// Environment variable: how many bytes may be spilled.
@@ -282,13 +282,30 @@ pub(crate) fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
 }
 
-/// Rows that stand in memory or on disk.
+/// Rows that are made of others whenever they are asked for.
+pub(crate) trait MadeRows: fmt::Debug + Send + Sync {
+    /// How many.
+    fn rows(&self) -> usize;
+
+    /// Bytes of memory that they take while they are made.
+    fn loaded_bytes(&self) -> usize;
+
+    /// Makes them.
+    ///
+    /// # Errors
+    /// Those of reading what was spilled.
+    fn make(&self) -> Result<RecordBatch>;
+}
+
+/// Rows that stand in memory or on disk, or are yet to be made.
 #[derive(Clone, Debug)]
 pub(crate) enum Part {
     /// In memory.
     Memory(RecordBatch),
     /// On disk.
     Spilled(Arc<SpillFile>, Block),
+    /// To be made.
+    Made(Arc<dyn MadeRows>),
 }
 
 impl Part {
@@ -296,6 +313,7 @@ impl Part {
         match self {
             Part::Memory(batch) => batch.num_rows(),
             Part::Spilled(_, block) => block.rows(),
+            Part::Made(made) => made.rows(),
         }
     }
 
@@ -304,6 +322,7 @@ impl Part {
         match self {
             Part::Memory(batch) => used_bytes([batch].into_iter(), true),
             Part::Spilled(_, block) => block.loaded_bytes + block.bytes,
+            Part::Made(made) => made.loaded_bytes(),
         }
     }
 
@@ -315,6 +334,7 @@ impl Part {
         match self {
             Part::Memory(batch) => Ok(batch.clone()),
             Part::Spilled(file, block) => file.read(block),
+            Part::Made(made) => made.make(),
         }
     }
 }

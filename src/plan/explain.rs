@@ -1,16 +1,19 @@
 //! The plan in words.
 
-use super::{BuildUse, Builds, LogicalPlan, SinkSpec, Stage, StageInput, Step, next_together};
+use super::join::{MOST_COPIES, TABLE_SHARE};
+use super::{BuildUse, Builds, JoinKind, JoinShape, LogicalPlan, SinkSpec, Stage, StageInput, Step, next_together};
 use crate::error::Result;
 use crate::expr::Expr;
+use crate::memory::ByteSize;
 use crate::source::constants::visible_columns;
 use std::fmt::Write;
 
-/// Logical plans, then passes: which stages share a scan of which columns, in how many partitions.
+/// Logical plans, then passes: which stages share a scan of which columns, in how many partitions of `piece_bytes`; and how
+/// rows are joined within `limit_bytes` of memory.
 ///
 /// # Errors
 /// The `Name` and `Type` errors of the plans.
-pub fn explain(plans: &[LogicalPlan], piece_bytes: usize) -> Result<String> {
+pub fn explain(plans: &[LogicalPlan], piece_bytes: usize, limit_bytes: usize) -> Result<String> {
     let mut text = String::new();
     let builds = Builds::of(plans)?;
     let mut members: Vec<Member> = Vec::new();
@@ -30,12 +33,14 @@ pub fn explain(plans: &[LogicalPlan], piece_bytes: usize) -> Result<String> {
         if together.is_empty() {
             break;
         }
-        write_pass(&mut text, pass, &together.iter().map(|&at| &members[at]).collect::<Vec<_>>(), piece_bytes);
+        let of_pass: Vec<&Member> = together.iter().map(|&at| &members[at]).collect();
+        write_pass(&mut text, pass, &of_pass, piece_bytes, limit_bytes);
         together.into_iter().for_each(|at| done[at] = true);
     }
     for member in &members {
         for stage in member.stages.iter().skip(1) {
             let _ = writeln!(text, "then, for {}, in memory: {}", member.name, words(stage, &member.uses));
+            write_joins(&mut text, stage, &member.uses, limit_bytes);
         }
     }
     Ok(text)
@@ -55,7 +60,7 @@ impl Member {
     }
 }
 
-fn write_pass(text: &mut String, number: usize, members: &[&Member], piece_bytes: usize) {
+fn write_pass(text: &mut String, number: usize, members: &[&Member], piece_bytes: usize, limit_bytes: usize) {
     let mut names: Vec<String> = Vec::new();
     let first = members.first().and_then(|member| member.stages.first());
     let Some(Stage { input: StageInput::Scan { source, .. }, .. }) = first else { return };
@@ -74,7 +79,36 @@ fn write_pass(text: &mut String, number: usize, members: &[&Member], piece_bytes
     let _ = writeln!(text, "  columns: {} of {all}: {}", union.len(), names.join(", "));
     for (member, stage) in members.iter().zip(stages()) {
         let _ = writeln!(text, "  {}: {}", member.name, words(stage, &member.uses));
+        write_joins(text, stage, &member.uses, limit_bytes);
     }
+}
+
+/// How each join of a stage will be done, as far as that can be told before its right side has been read.
+fn write_joins(text: &mut String, stage: &Stage, uses: &[BuildUse], limit_bytes: usize) {
+    for step in &stage.steps {
+        if let Step::Join(shape, _) = step {
+            let room = ByteSize((limit_bytes / TABLE_SHARE) as u64);
+            let _ = writeln!(text, "    right side {}: {}", side(shape, uses), strategy(shape.kind, room));
+        }
+    }
+}
+
+fn strategy(kind: JoinKind, room: ByteSize) -> String {
+    let copies = match kind {
+        JoinKind::Semi | JoinKind::Anti => String::new(),
+        JoinKind::Cross => format!(" and has at most {MOST_COPIES} rows"),
+        _ => format!(" and no key has more than {MOST_COPIES} rows"),
+    };
+    let behind = if kind.keeps_right() { ", those without a match behind it" } else { "" };
+    format!(
+        "one table within the pass{behind}, if it takes at most {room} (a quarter of the memory limit){copies}; else table \
+         after table behind the pass"
+    )
+}
+
+/// The number of the right side of a join.
+fn side(shape: &JoinShape, uses: &[BuildUse]) -> usize {
+    uses.get(shape.number).map_or(0, |used| used.build + 1)
 }
 
 fn scanned(stage: &Stage) -> &[usize] {
@@ -95,10 +129,7 @@ fn words(stage: &Stage, uses: &[BuildUse]) -> String {
             Step::Project(columns, _) => format!("{} columns", columns.len()),
             Step::Map(..) => "map".to_owned(),
             Step::Unnest(_) => "one row a term".to_owned(),
-            Step::Join(shape, _) => {
-                let side = uses.get(shape.number).map_or(0, |used| used.build + 1);
-                format!("{} join with right side {side}", shape.kind)
-            }
+            Step::Join(shape, _) => format!("{} join with right side {}", shape.kind, side(shape, uses)),
         })
         .collect();
     parts.push(match &stage.sink {
@@ -108,7 +139,7 @@ fn words(stage: &Stage, uses: &[BuildUse]) -> String {
         SinkSpec::Sort { limit: Some(rows), .. } => format!("first {rows} in order"),
         SinkSpec::Sort { limit: None, .. } => "sort".to_owned(),
         SinkSpec::Rest(_) => "collect, and right rows without a match".to_owned(),
-        SinkSpec::Join(side) => format!("{} join by sorting", side.shape.kind),
+        SinkSpec::Join(side) => format!("{} join, table after table", side.shape.kind),
         SinkSpec::Collect { limit: Some(rows) } => format!("first {rows} rows"),
         SinkSpec::Collect { limit: None } => "collect".to_owned(),
     });

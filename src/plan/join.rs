@@ -4,6 +4,7 @@
 //! the left, then those of the right; a key that has one name on both sides is one column.
 
 use super::LogicalPlan;
+use crate::batch::Batch;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::expr::{BoundExpr, Expr};
 use crate::source::constants::visible_schema;
@@ -16,6 +17,12 @@ use std::sync::Arc;
 
 /// What a column of the right table is called behind its name, where the left one has a column of that name.
 pub const SUFFIX: &str = "_right";
+
+/// The share of the memory limit that all tables of a run may have which rows are looked up in. Results may have half of it,
+/// and each sink of a pass has its own from the last quarter.
+pub(crate) const TABLE_SHARE: usize = 4;
+/// A row may come to so many within a pass. More are made behind it: rows of a pass wait in memory for their commit.
+pub(crate) const MOST_COPIES: usize = 16;
 
 /// Which rows a join gives. Rows keep the order of the left table, and those of one left row the order of the right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,6 +146,7 @@ pub enum JoinColumn {
 pub(super) fn key_domain(left: ColumnType, right: ColumnType) -> Option<ColumnType> {
     use ColumnType::{Date, Int64, Null, Timestamp};
     match (left, right) {
+        (a, b) if a.is_list() || b.is_list() => None,
         (a, b) if a == b => Some(a),
         (Null, other) | (other, Null) => Some(other),
         // A double equals an integer only if it is that integer.
@@ -310,13 +318,17 @@ pub struct JoinShape {
     pub schema: SchemaRef,
 }
 
+/// Asks for so many bytes, for what is about to be made.
+pub type Reserve<'a> = &'a mut dyn FnMut(usize) -> Result<()>;
+
 /// Finds the matches of rows as they come.
 pub trait Probe: fmt::Debug + Send + Sync {
-    /// The rows of the result that come of a batch of left rows, in order.
+    /// The rows of the result that come of a batch of left rows, in order; where they may be more than these, `reserve` is
+    /// asked for their bytes before.
     ///
     /// # Errors
-    /// Those of evaluating the keys.
-    fn probe(&self, batch: crate::batch::Batch) -> Result<crate::batch::Batch>;
+    /// Those of evaluating the keys, and that of `reserve`.
+    fn probe(&self, batch: Batch, reserve: Reserve<'_>) -> Result<Batch>;
 
     /// Whether one row may come to several.
     fn multiplies(&self) -> bool;

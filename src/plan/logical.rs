@@ -119,7 +119,7 @@ impl LogicalPlan {
                 let schema = input.schema()?;
                 let mut fields = Vec::with_capacity(keys.len() + aggregates.len());
                 for key in keys {
-                    fields.push(Field::new(&*key.output_name(), key.bind(&schema)?.data_type(), true));
+                    fields.push(Field::new(&*key.output_name(), key.bind_single(&schema, "a key")?.data_type(), true));
                 }
                 for (call, name) in aggregates {
                     fields.push(Field::new(name, call_type(call, &schema)?, true));
@@ -130,7 +130,7 @@ impl LogicalPlan {
             LogicalPlan::Sort { input, keys } => {
                 let schema = input.schema()?;
                 for key in keys {
-                    key.expr.bind(&schema)?;
+                    key.expr.bind_single(&schema, "a sort key")?;
                 }
                 Ok(schema)
             }
@@ -220,7 +220,8 @@ impl LogicalPlan {
 
 /// The type of an aggregate's result.
 pub(super) fn call_type(call: &AggregateCall, schema: &Schema) -> Result<DataType> {
-    let types = call.args.iter().map(|argument| Ok(argument.bind(schema)?.data_type())).collect::<Result<Vec<_>>>()?;
+    let data_type = |argument: &Expr| Ok(argument.bind_single(schema, "what is aggregated")?.data_type());
+    let types = call.args.iter().map(data_type).collect::<Result<Vec<_>>>()?;
     call.aggregate.output_type(&types)
 }
 

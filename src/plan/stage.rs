@@ -1,7 +1,7 @@
 //! The stages that answer a question, bound to their input.
 
 use super::unnest::unnest;
-use super::{BatchFunction, JoinColumn, JoinShape, Probe};
+use super::{BatchFunction, JoinColumn, JoinShape, Probe, Reserve};
 use crate::aggregate::Aggregate;
 use crate::batch::{Batch, coded};
 use crate::error::{Error, ErrorKind, Result};
@@ -44,8 +44,8 @@ pub enum Step {
 }
 
 impl Step {
-    /// Applies the step to a batch.
-    pub(crate) fn apply(&self, batch: Batch) -> Result<Batch> {
+    /// Applies the step to a batch. Where it makes more rows than came, it asks `reserve` for their bytes first.
+    pub(crate) fn apply(&self, batch: Batch, reserve: Reserve<'_>) -> Result<Batch> {
         match self {
             Step::Filter(predicate) => {
                 let mask = predicate.evaluate_mask(&batch.records)?;
@@ -60,12 +60,12 @@ impl Step {
                 let before = batch.rows();
                 let records = (function.0)(coded::plain_from(0, batch.records)?)?;
                 check_mapped(&records, schema)?;
-                // Made rows are numbered on from the first row they were made of.
-                let origin = if records.num_rows() == before { batch.origin } else { batch.origin.renumbered() };
+                let rows = records.num_rows();
+                let origin = if rows == before { batch.origin } else { batch.origin.copies_of_first(rows) };
                 Ok(Batch { records, origin })
             }
             Step::Unnest(schema) => unnest(batch, schema),
-            Step::Join(_, Some(probe)) => probe.probe(batch),
+            Step::Join(_, Some(probe)) => probe.probe(batch, reserve),
             Step::Join(_, None) => Err(Error::internal("a join whose right side was not read")),
         }
     }
@@ -143,6 +143,10 @@ pub struct JoinSide {
     pub shape: Arc<JoinShape>,
     /// The right rows.
     pub right: StoredRows,
+    /// Their columns.
+    pub right_schema: SchemaRef,
+    /// So many rows of the result are wanted, the first ones.
+    pub limit: Option<usize>,
 }
 
 /// Those of the expressions that merely name a column of texts.
@@ -179,7 +183,11 @@ impl Stage {
 
     /// Whether several of its rows may have come of one row of its input.
     pub(crate) fn multiplies(&self) -> bool {
-        let multiplies = |step: &Step| matches!(step, Step::Join(_, Some(probe)) if probe.multiplies());
+        let multiplies = |step: &Step| match step {
+            Step::Join(_, probe) => probe.as_ref().is_some_and(|probe| probe.multiplies()),
+            Step::Map(..) | Step::Unnest(_) => true,
+            Step::Filter(_) | Step::Project(..) => false,
+        };
         self.steps.iter().any(multiplies)
     }
 

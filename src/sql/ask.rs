@@ -1,13 +1,14 @@
 //! A question in words about a frame.
 
-use super::join::{JoinClause, no_sides};
+use super::join::{JoinClause, JoinCondition};
 use super::question::{Question, parse_question};
+use super::sides::Sides;
 use super::tables::Tables;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BinaryOp, Expr, Literal};
 use crate::frame::LazyFrame;
 use crate::frame::{expand_wildcards, visible_names};
-use crate::plan::{AggregateSelect, Join, LogicalPlan, SortKey, aliased, replace_names};
+use crate::plan::{AggregateSelect, LogicalPlan, SortKey, aliased, replace_names};
 use crate::source::Source;
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -111,23 +112,14 @@ fn joined(
 ) -> Result<Arc<LogicalPlan>> {
     let right = tables.of(clause).and_then(|right| right.plan().cloned());
     let right = right.map_err(|error| error.underline(&question.text, clause.table_span.clone()))?;
-    let (ours, theirs) = (left.schema()?, right.schema()?);
-    let all_in = |schema: &SchemaRef, expr: &Expr| expr.columns().iter().all(|name| schema.index_of(name).is_ok());
-    let (on_left, on_right) = (|expr: &Expr| all_in(&ours, expr), |expr: &Expr| all_in(&theirs, expr));
-    let mut on = Vec::with_capacity(clause.on.len());
-    for condition in &clause.on {
-        let sides = condition.sides(&on_left, &on_right).ok_or_else(|| {
-            let names = ours.fields().iter().chain(theirs.fields()).map(|field| field.name().as_str());
-            no_sides(condition, &names.collect::<Vec<_>>(), &clause.table)
-        });
-        on.push(sides.map_err(|error| question.underline(error, &condition.span))?);
-    }
+    let at_place = |error: Error, condition: &JoinCondition| question.underline(error, &condition.span);
+    let join = Sides::new(left, right, clause)?.joined(at_place)?;
     let span = match clause.on.as_slice() {
         [first, .., last] => first.span.start..last.span.end,
         [only] => only.span.clone(),
         [] => clause.span.clone(),
     };
-    let plan = LogicalPlan::Join(Join::new(left, right, on, clause.kind));
+    let plan = LogicalPlan::Join(join);
     plan.schema().map_err(|error| error.underline(&question.text, span))?;
     Ok(Arc::new(plan))
 }

@@ -2,8 +2,8 @@
 
 use super::convert::expression;
 use super::words::Words;
-use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{BinaryOp, Expr};
+use crate::error::{ErrorKind, Result};
+use crate::expr::Expr;
 use crate::plan::JoinKind;
 use sqlparser::tokenizer::Token;
 use std::ops::Range;
@@ -18,7 +18,7 @@ pub struct JoinClause {
     pub table: Arc<str>,
     /// It is a name, and not a file.
     pub is_name: bool,
-    /// What must be equal.
+    /// What rows that belong together fulfil.
     pub on: Vec<JoinCondition>,
     /// The bytes of the table in the question.
     pub table_span: Range<usize>,
@@ -26,13 +26,13 @@ pub struct JoinClause {
     pub span: Range<usize>,
 }
 
-/// Two expressions that must be equal, one of each side.
+/// What rows that belong together fulfil: an equation between the two sides, or a condition on one of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JoinCondition {
-    /// What stands before `=`.
-    pub first: Expr,
-    /// What stands behind `=`.
-    pub second: Expr,
+    /// The condition; of a name behind `using`, that it equals itself.
+    pub condition: Expr,
+    /// It stands behind `using`.
+    pub is_using: bool,
     /// The bytes of the condition in the question.
     pub span: Range<usize>,
 }
@@ -49,6 +49,64 @@ pub(super) fn opening(words: &Words, at: usize) -> Option<usize> {
         () if is(1, "outer") && is(2, "join") => Some(3),
         () => None,
     }
+}
+
+/// A word before `join` that ends no expression must mean a kind; which one is not known.
+///
+/// # Errors
+/// `Name` for such a word.
+pub(super) fn refuse_unknown_kind(words: &Words, body: Range<usize>) -> Result<()> {
+    let Some(last) = body.clone().next_back().filter(|last| *last > body.start) else { return Ok(()) };
+    let Some(Token::Word(word)) = words.token(last) else { return Ok(()) };
+    let ends_before = match words.token(last - 1) {
+        Some(Token::RParen | Token::Number(..) | Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)) => true,
+        Some(Token::Word(before)) => before.quote_style.is_some() || !opens_word(&before.value),
+        _ => false,
+    };
+    if word.quote_style.is_some() || !ends_before || closes_expression(&word.value) {
+        return Ok(());
+    }
+    let Err(error) = JoinKind::parse(&word.value) else { return Ok(()) };
+    let error = match word.value.to_lowercase().as_str() {
+        "outer" => error.hint("an outer join is a `left`, `right` or `full` one"),
+        "natural" => error.hint("`using (a, b)` joins on columns of the same names"),
+        _ => error,
+    };
+    Err(error.underline(&words.text, words.bytes(last..last + 1)))
+}
+
+/// Words behind which an expression or a name goes on.
+fn opens_word(word: &str) -> bool {
+    const OPENING: [&str; 22] = [
+        "and",
+        "or",
+        "not",
+        "is",
+        "in",
+        "between",
+        "like",
+        "ilike",
+        "as",
+        "by",
+        "on",
+        "case",
+        "when",
+        "then",
+        "else",
+        "where",
+        "having",
+        "sort",
+        "limit",
+        "distinct",
+        "date",
+        "timestamp",
+    ];
+    OPENING.iter().any(|opening| opening.eq_ignore_ascii_case(word))
+}
+
+/// Words that may follow an expression.
+fn closes_expression(word: &str) -> bool {
+    ["end", "asc", "desc", "null", "first", "last"].iter().any(|closing| closing.eq_ignore_ascii_case(word))
 }
 
 fn is_kind(words: &Words, at: usize) -> bool {
@@ -123,17 +181,12 @@ fn opens_keys(words: &Words, at: usize) -> bool {
     words.is_word(at, "on") || words.is_word(at, "using")
 }
 
-/// `a = b and c = d`.
+/// `a = b and c > 5`.
 fn conditions(words: &Words, range: Range<usize>) -> Result<Vec<JoinCondition>> {
     let mut found = Vec::new();
     for item in split(words, range, &|at| words.is_word(at, "and")) {
         let span = words.bytes(item.clone());
-        let Expr::Binary { left, op: BinaryOp::Eq, right } = expression(words, item.clone())? else {
-            return Err(words
-                .error(ErrorKind::Syntax, "a join is on `=` between the two tables", item)
-                .hint("other conditions stand behind `where`"));
-        };
-        found.push(JoinCondition { first: *left, second: *right, span });
+        found.push(JoinCondition { condition: expression(words, item)?, is_using: false, span });
     }
     Ok(found)
 }
@@ -157,7 +210,7 @@ fn same_names(words: &Words, range: Range<usize>) -> Result<Vec<JoinCondition>> 
         if !matches!(name, Expr::Column(_)) {
             return Err(words.error(ErrorKind::Syntax, "`using` takes names of columns", item));
         }
-        found.push(JoinCondition { first: name.clone(), second: name, span });
+        found.push(JoinCondition { condition: name.clone().eq(name), is_using: true, span });
     }
     Ok(found)
 }
@@ -181,33 +234,4 @@ fn split(words: &Words, range: Range<usize>, separates: &dyn Fn(usize) -> bool) 
     }
     items.push(start..range.end);
     items
-}
-
-impl JoinCondition {
-    /// The expression over the left table and that over the right one, as far as their names tell; where both ways fit, the
-    /// first is of the left table. `None` where neither fits.
-    pub(super) fn sides(
-        &self,
-        on_left: &dyn Fn(&Expr) -> bool,
-        on_right: &dyn Fn(&Expr) -> bool,
-    ) -> Option<(Expr, Expr)> {
-        let fits =
-            |left: &Expr, right: &Expr| (on_left(left) && on_right(right)).then(|| (left.clone(), right.clone()));
-        fits(&self.first, &self.second).or_else(|| fits(&self.second, &self.first))
-    }
-}
-
-/// A name that is on neither side, or what is on the wrong one.
-pub(super) fn no_sides(condition: &JoinCondition, names: &[&str], table: &str) -> Error {
-    let mentioned = condition.first.columns().into_iter().chain(condition.second.columns());
-    if let Some(unknown) = mentioned.into_iter().find(|name| !names.contains(&&**name)) {
-        let error = Error::new(ErrorKind::Name, format!("no column `{unknown}` on either side of the join"));
-        return match crate::error::did_you_mean(&unknown, names.iter().copied()) {
-            Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None => error.hint("texts stand in quotes, names with odd characters in backticks"),
-        };
-    }
-    let message = format!("`{} = {}` is not between the two tables", condition.first, condition.second);
-    Error::new(ErrorKind::Name, message)
-        .hint(format!("one side is about columns of {table}, the other about those before the join"))
 }

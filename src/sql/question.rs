@@ -201,6 +201,9 @@ fn parts(words: &Words) -> Result<Vec<Part>> {
                 if let Some((clause, length)) = clause_at(words, at)? {
                     if let Some(last) = parts.last_mut() {
                         last.body.end = at;
+                        if clause == Clause::Join && length == 1 {
+                            join::refuse_unknown_kind(words, last.body.clone())?;
+                        }
                     }
                     parts.push(Part { clause, opening: at..at + length, body: at + length..end });
                     at += length;

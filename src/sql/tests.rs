@@ -364,7 +364,7 @@ proptest! {
 fn joins(text: &str) -> Vec<String> {
     let question = parse_question(text).unwrap_or_else(|error| panic!("{text}: {error}"));
     let shown = |clause: &JoinClause| {
-        let on: Vec<String> = clause.on.iter().map(|on| format!("{} = {}", on.first, on.second)).collect();
+        let on: Vec<String> = clause.on.iter().map(|on| on.condition.to_string()).collect();
         let name = if clause.is_name { "table" } else { "file" };
         format!("{} {name} {} on {}", clause.kind, clause.table, on.join(" and "))
     };
@@ -394,6 +394,19 @@ fn joins_take_their_kind_before_them_after_them_or_behind_the_condition() {
     assert_eq!(joins("a join b on x = y left join c on u = v"), ["inner table b on x = y", "left table c on u = v"]);
     assert_eq!(joins("left, right where anti = 1"), Vec::<String>::new(), "the kinds are names elsewhere");
     assert_eq!(joins("a join left on x = left"), ["inner table left on x = left"]);
+    assert_eq!(joins("a join b on x = y and z > 5 and w"), ["inner table b on x = y and z > 5 and w"]);
+    for text in [
+        "count(*) as n join b on x = y",
+        "a, b join b on x = y",
+        "a by a join b on x = y",
+        "case when a then b end join b on x = y",
+        "a where a is null join b on x = y",
+        "a sort a desc join b on x = y",
+        "a limit 3 join b on x = y",
+        "a where x and y join b on x = y",
+    ] {
+        assert_eq!(joins(text), ["inner table b on x = y"], "{text}");
+    }
 }
 
 #[test]
@@ -403,8 +416,9 @@ fn wrong_joins_are_underlined() {
         ("a join 'b'", "a join says what must be equal", "join 'b'"),
         ("a join on x = y", "a join needs a table", "on"),
         ("a join b.csv on x = y", "expected `on` or `using` after the table", "."),
-        ("a join b on x > y", "a join is on `=` between the two tables", "x > y"),
-        ("a join b on x = y and z", "a join is on `=` between the two tables", "z"),
+        ("count(*) lft join b on x = y", "no kind of join is called `lft`", "lft"),
+        ("a natural join b", "no kind of join is called `natural`", "natural"),
+        ("a join b on x = y outer join c on u = v", "no kind of join is called `outer`", "outer"),
         ("a join b on x = y and", "an expression is missing", ""),
         ("a left join b on x = y semi", "a second kind of join", "semi"),
         ("a cross join b on x = y", "a cross join has no keys", "on x = y"),

@@ -5,7 +5,7 @@
 
 use crate::error::Result;
 use crate::memory::Reservation;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{ArrowNativeType, BinaryViewType, StringViewType};
 use arrow::datatypes::{BinaryType, ByteArrayType, ByteViewType, DataType, LargeBinaryType, LargeUtf8Type, Utf8Type};
@@ -216,6 +216,7 @@ fn add_bytes(array: &ArrayRef, per_row: &mut [u64]) {
         DataType::LargeUtf8 => add_text_bytes::<LargeUtf8Type>(array, per_row),
         DataType::Binary => add_text_bytes::<BinaryType>(array, per_row),
         DataType::LargeBinary => add_text_bytes::<LargeBinaryType>(array, per_row),
+        DataType::List(_) => add_list_bytes(array.as_list(), per_row),
         other => {
             let width = fixed_bytes(other);
             per_row.iter_mut().for_each(|row| *row += width);
@@ -240,6 +241,14 @@ fn add_text_bytes<T: ByteArrayType>(array: &ArrayRef, per_row: &mut [u64]) {
     for (at, (row, ends)) in per_row.iter_mut().zip(texts.value_offsets().windows(2)).enumerate() {
         let length = if texts.is_valid(at) { ends[1].as_usize() - ends[0].as_usize() } else { 0 };
         *row += ENTRY_BYTES + length as u64;
+    }
+}
+
+fn add_list_bytes(lists: &ListArray, per_row: &mut [u64]) {
+    let mut of_items = vec![0; lists.values().len()];
+    add_bytes(lists.values(), &mut of_items);
+    for (row, ends) in per_row.iter_mut().zip(lists.value_offsets().windows(2)) {
+        *row += ENTRY_BYTES + of_items[ends[0] as usize..ends[1] as usize].iter().sum::<u64>();
     }
 }
 

@@ -344,8 +344,9 @@ impl WriteOptions {
         }
         let text = matches!(self.format, FileFormat::Csv | FileFormat::Ndjson);
         for field in schema.fields() {
-            let in_text = text || self.partition_by.contains(field.name());
-            if in_text && !is_textual(field.data_type()) {
+            let in_folder = self.partition_by.contains(field.name());
+            let is_textual = is_textual(field.data_type()) && !(in_folder && field.data_type().is_nested());
+            if (text || in_folder) && !is_textual {
                 let message = format!("the column `{}` of type {} cannot be text", field.name(), field.data_type());
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }

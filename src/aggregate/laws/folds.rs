@@ -9,10 +9,12 @@ use crate::aggregate::rounding::NAN;
 use crate::aggregate::{Aggregate, Constant, Fold, Over, Quantile, StringAgg, all};
 use crate::batch::Mask;
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, StringViewArray, UInt32Array, make_comparator, new_null_array,
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringViewArray, UInt32Array, make_comparator,
+    new_null_array,
 };
+use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::{SortOptions, concat, take};
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
 use num_bigint::BigInt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -158,6 +160,13 @@ fn naive(aggregate: &dyn Aggregate, values: &ArrayRef, over: &Sorted, group: usi
                 _ => panic!("a separator"),
             };
             Arc::new(StringViewArray::from(vec![(!texts.is_empty()).then(|| texts.join(&separator))]))
+        }
+        "list" if values.data_type().is_null() => new_null_array(&DataType::Null, 1),
+        "list" => {
+            let items = take(values, &UInt32Array::from(all.clone()), None).unwrap();
+            let valid = all.is_empty().then(|| NullBuffer::new_null(1));
+            let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+            Arc::new(ListArray::new(field, OffsetBuffer::from_lengths([all.len()]), items, valid))
         }
         other => panic!("no twin of `{other}`"),
     }

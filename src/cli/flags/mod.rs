@@ -40,7 +40,8 @@ A question:
   WHAT [[KIND] join TABLE on A = B] [by KEYS] [where CONDITION] [having CONDITION] [sort KEY [asc|desc], …] [limit N]
 
 WHAT is a list of aggregates (count(*), count, sum, mean, min, max, var, std, first, last, median, quantile(x, 0.95), \
-quantile_disc, n_unique, mode, string_agg(t, ', '), approx_n_unique, approx_quantile, cov(x, y), corr(x, y)) or, for a question about rows, of \
+quantile_disc, n_unique, mode, list, string_agg(t, ', '), approx_n_unique, approx_quantile, largest(x, 3), cov(x, y), \
+corr(x, y), ols(y, x)) or, for a question about rows, of \
 columns and expressions; `as` names them, `*` is all columns, `distinct` before them leaves out repeated rows. Clauses \
 may come in any order.
 'SFO' and \"SFO\" are both text; a column with an odd name takes `backticks`.

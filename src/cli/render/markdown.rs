@@ -32,6 +32,11 @@ impl Writer for Markdown {
                 match column.value(row) {
                     Value::Null => out.extend_from_slice(b"null"),
                     Value::Text(text) => append_text(text, out),
+                    value @ Value::List(..) => {
+                        let mut text = Vec::new();
+                        value.append(&mut text);
+                        append_text(&String::from_utf8_lossy(&text), out);
+                    }
                     value => value.append(out),
                 }
                 out.push(b' ');

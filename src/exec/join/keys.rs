@@ -3,11 +3,9 @@
 use crate::batch::coded::Coded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, TimestampMicrosecondArray, new_null_array};
 use arrow::buffer::NullBuffer;
-use arrow::compute::{cast, filter_record_batch};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type};
 use std::sync::Arc;
 
@@ -71,18 +69,6 @@ pub(in crate::exec) fn complete(keys: &[ArrayRef]) -> Option<NullBuffer> {
     let nulls = keys.iter().map(|key| key.logical_nulls());
     let all = nulls.fold(None, |all, nulls| NullBuffer::union(all.as_ref(), nulls.as_ref()));
     all.filter(|nulls| nulls.null_count() > 0)
-}
-
-/// The rows whose keys, the first `keys` columns, are complete, and the others.
-pub(in crate::exec) fn divide(records: RecordBatch, keys: usize) -> Result<(RecordBatch, Option<RecordBatch>)> {
-    match complete(&records.columns()[..keys]) {
-        None => Ok((records, None)),
-        Some(valid) => {
-            let some = BooleanArray::new(valid.inner().clone(), None);
-            let none = BooleanArray::new(!valid.inner(), None);
-            Ok((filter_record_batch(&records, &some)?, Some(filter_record_batch(&records, &none)?)))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,33 +5,28 @@
 //! **Idea.** The right side is read to its end first, as a question of its own. If its rows fit in memory and no key has
 //! many of them, they become a [`table`] that batches are looked up in as they come ([`probe`]): the join is a step of its
 //! stage, and the left side stays in the pass that it shares with other questions; where right rows without a match are
-//! wanted, too, a sink marks those that have one and gives the others at the end. Otherwise the stage ends in a sink that
-//! sorts its rows by key, goes through both sides side by side, and sorts what comes of it by the order of the left rows:
-//! sorted runs on disk bound the memory, and a key that is everywhere is gone through block by block.
+//! wanted, too, a sink marks those that have one and gives the others at the end. Otherwise the stage ends in a
+//! [sink](super::sink) that keeps its rows, on disk if need be, and looks all of them up in one table after the other, each of
+//! as many right rows as there is room for.
 //! **Invariant.** The rows and their order are the same either way.
 
 pub(super) mod keys;
 mod probe;
-pub(super) mod sorter;
 mod table;
 
 use self::probe::TableProbe;
-use self::table::Table;
 use crate::error::{Error, Result};
 use crate::exec::sink::Materialised;
 use crate::expr::BoundExpr;
 use crate::plan::{
-    AggregateColumn, JoinColumn, JoinKind, JoinShape, JoinSide, Probe, SinkSpec, Stage, StageInput, Step,
+    AggregateColumn, JoinColumn, JoinKind, JoinShape, JoinSide, MOST_COPIES, Probe, SinkSpec, Stage, StageInput, Step,
 };
 use crate::source::CancelToken;
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::sync::Arc;
-pub(super) use table::TableRoom;
 use table::TableRows;
-
-/// A row may come to so many in a step. More are kept on disk before they are worked on.
-const MOST_COPIES: usize = 16;
+pub(super) use table::{Table, TableRoom, Tables, rows_bytes};
 
 /// A table by key columns and types, for joins that may make several rows of one or not; `None` where it did not fit.
 struct Tried {
@@ -126,7 +121,9 @@ pub(super) fn decide(
                 None => {
                     let (project, shape) = keys_first(&shape, &schema_before(&before, &input, decided.last())?)?;
                     before.push(project);
-                    SinkSpec::Join(JoinSide { shape: Arc::new(shape), right: right.rows.stored() })
+                    let limit = limit_behind(steps.clone(), &sink);
+                    let (right, right_schema) = (right.rows.stored(), Arc::clone(&right.schema));
+                    SinkSpec::Join(JoinSide { shape: Arc::new(shape), right, right_schema, limit })
                 }
             };
             // Where nothing follows, the join gives the answer itself.
@@ -143,11 +140,25 @@ pub(super) fn decide(
     Ok(decided)
 }
 
-/// A step that puts the keys of left rows first and behind them the columns that the join shows, and the shape over
+/// How many rows of a join are wanted, if only columns are chosen between it and a limit.
+fn limit_behind(mut steps: impl Iterator<Item = Step>, sink: &SinkSpec) -> Option<usize> {
+    match sink {
+        SinkSpec::Collect { limit } => limit.filter(|_| steps.all(|step| matches!(step, Step::Project(..)))),
+        _ => None,
+    }
+}
+
+/// A step that puts the keys of left rows first and behind them the other columns that the join shows, and the shape over
 /// those.
 fn keys_first(shape: &JoinShape, schema: &SchemaRef) -> Result<(Step, JoinShape)> {
     let mut bound: Vec<BoundExpr> = shape.left_keys.clone();
+    let is_key =
+        |at: usize, key: &BoundExpr, domain: &ColumnType| key.as_column() == Some(at) && key.column_type() == *domain;
     let mut place = |at: usize| -> Result<usize> {
+        let mut keys = shape.left_keys.iter().zip(&shape.domains);
+        if let Some(key) = keys.position(|(key, domain)| is_key(at, key, domain)) {
+            return Ok(key);
+        }
         let name = schema.field(at).name().as_str();
         bound.push(crate::expr::col(name).bind(schema)?);
         Ok(bound.len() - 1)

@@ -1,11 +1,11 @@
 //! Left rows, batch by batch, to rows of the result.
 
-use super::keys::{as_keys, complete, of_both};
+use super::keys::{as_keys, of_both};
 use super::table::Table;
-use crate::batch::{Batch, coded};
+use crate::batch::{Batch, RowId, coded};
 use crate::error::Result;
 use crate::groupby::ABSENT;
-use crate::plan::{JoinColumn, JoinKind, JoinShape, Probe};
+use crate::plan::{JoinColumn, JoinKind, JoinShape, Probe, Reserve};
 use arrow::array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, UInt32Array, new_null_array,
 };
@@ -61,12 +61,7 @@ impl TableProbe {
             as_keys(&key.evaluate_as_is(&batch.records)?, *domain)
         };
         let keys = self.shape.left_keys.iter().zip(&self.shape.domains).map(key).collect::<Result<Vec<_>>>()?;
-        let mut ids = self.table.find(&keys, batch.rows())?;
-        // Several keys are looked up one by one, and what stands for a null may be among them.
-        if let Some(valid) = complete(&keys) {
-            (!valid.inner()).set_indices().for_each(|row| ids[row] = ABSENT);
-        }
-        Ok(ids)
+        self.table.find(&keys, batch.rows())
     }
 
     /// The left rows that have a match, or have none.
@@ -99,7 +94,7 @@ impl TableProbe {
             if *id != ABSENT {
                 let rows = self.table.rows_of(*id);
                 left.resize(left.len() + rows.len(), row as u32);
-                right.extend_from_slice(rows);
+                right.extend(rows);
                 has_right.resize(right.len(), true);
             } else if keeps {
                 left.push(row as u32);
@@ -109,6 +104,18 @@ impl TableProbe {
         }
         let has_right = has_right.contains(&false).then(|| NullBuffer::from(has_right));
         Matches { left: Some(left.into()), right, has_right }
+    }
+
+    /// At most how many rows come of these.
+    fn rows_made(&self, ids: &[u32]) -> usize {
+        ids.iter().map(|id| if *id == ABSENT { 1 } else { self.table.rows_of(*id).len() }).sum()
+    }
+
+    /// What a row of the result takes, and what says which it is; texts stand elsewhere.
+    fn bytes_made(&self) -> usize {
+        let bytes = |field: &Arc<Field>| field.data_type().primitive_width().unwrap_or(size_of::<u128>());
+        let (columns, matches): (usize, usize) = (self.schema.fields().iter().map(bytes).sum(), 2 * size_of::<u32>());
+        columns + matches + size_of::<RowId>()
     }
 
     /// A column of the table, by rows of the result.
@@ -131,9 +138,12 @@ impl TableProbe {
 }
 
 impl Probe for TableProbe {
-    fn probe(&self, batch: Batch) -> Result<Batch> {
+    fn probe(&self, batch: Batch, reserve: Reserve<'_>) -> Result<Batch> {
         let ids = self.find(&batch)?;
         let kind = self.shape.kind;
+        if self.several() {
+            reserve(self.rows_made(&ids) * self.bytes_made())?;
+        }
         let (batch, matches) = match kind {
             JoinKind::Semi | JoinKind::Anti => {
                 let mask = self.semi(&ids);

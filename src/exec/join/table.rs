@@ -1,21 +1,23 @@
 //! The right rows of a join in memory, by key.
 
 use super::keys::{as_keys, complete};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::groupby::{ABSENT, GroupKeys, keys_for};
-use crate::memory::{Budget, Part, Reservation, StoredRows, compact, held_bytes};
-use crate::plan::{JoinKind, JoinShape};
+use crate::memory::{Budget, Part, Reservation, StoredRows, compact, held_bytes, used_bytes, without_unused_text};
+use crate::plan::{JoinKind, JoinShape, TABLE_SHARE};
 use crate::source::CancelToken;
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
-use arrow::compute::{concat_batches, filter};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::{concat, concat_batches, filter};
+use arrow::datatypes::{DataType, SchemaRef};
 use std::fmt;
+use std::sync::Arc;
 
 /// Rows numbered at once.
 const CHUNK_ROWS: usize = 1 << 16;
-/// The share of the limit that all tables of a run may have. Results may have half of it, and each sink of a pass has its
-/// own from the last quarter.
-const SHARE: usize = 4;
+/// Rows that are taken or left together where one table does not hold all.
+const SLICE_ROWS: usize = 4096;
+/// What an index takes for each key at most, while it grows.
+const KEY_BYTES: usize = 80;
 
 /// The memory of all tables of a run. They live as long as it does.
 pub(in crate::exec) struct TableRoom {
@@ -25,7 +27,7 @@ pub(in crate::exec) struct TableRoom {
 
 impl TableRoom {
     pub(in crate::exec) fn new(budget: &Budget) -> Self {
-        TableRoom { held: budget.reservation("joining"), most_bytes: budget.limit_bytes() / SHARE }
+        TableRoom { held: budget.reservation("joining"), most_bytes: budget.limit_bytes() / TABLE_SHARE }
     }
 
     /// Holds so much, if there is room for it.
@@ -80,16 +82,11 @@ fn bytes_in_memory(part: &Part) -> usize {
 }
 
 /// Right rows by key. Rows of which a key is null are in no list.
-pub(super) struct Table {
-    pub(super) records: RecordBatch,
+pub(in crate::exec) struct Table {
+    pub(in crate::exec) records: RecordBatch,
     /// `None` without keys: then every row matches.
     index: Option<Box<dyn GroupKeys>>,
-    /// The rows of each key, one key after the other, in the order of the table.
-    rows: Vec<u32>,
-    /// Where the rows of each key begin in `rows`; `None` when each has one.
-    starts: Option<Vec<u32>>,
-    /// The most rows of a key.
-    most: usize,
+    lists: Lists,
 }
 
 impl fmt::Debug for Table {
@@ -110,31 +107,40 @@ impl Table {
         cancel: &CancelToken,
     ) -> Result<Option<Self>> {
         let stored = rows.stored();
-        if !stored.is_in_memory() || stored.rows() >= ABSENT as usize {
+        let on_disk = stored.parts().iter().any(|part| matches!(part, Part::Spilled(..)));
+        if on_disk || rows.bytes() > room.most_bytes || stored.rows() >= ABSENT as usize {
             return Ok(None);
         }
         let before = room.held.bytes();
-        let lists = if shape.domains.is_empty() {
-            Some(Lists { index: None, rows: (0..stored.rows() as u32).collect(), starts: None, most: stored.rows() })
-        } else {
-            Lists::build(&stored, shape, room, cancel)?
-        };
+        let mut numbering = Numbering::new(shape)?;
+        for chunk in stored.cut(CHUNK_ROWS).batches() {
+            cancel.check()?;
+            numbering.add(&chunk?, shape)?;
+            if !room.resize(before + numbering.bytes()) {
+                room.held.resize(before)?;
+                return Ok(None);
+            }
+        }
         drop(stored);
-        let fitting =
-            lists.filter(|lists| lists.most <= most_rows && room.resize(before + lists.bytes() + rows.bytes()));
-        let Some(Lists { index, rows: by_key, starts, most }) = fitting else {
+        let (index, lists) = numbering.finish();
+        let bytes = index.as_ref().map_or(0, |index| index.bytes_held()) + lists.bytes();
+        if lists.most() > most_rows || !room.resize(before + bytes + rows.bytes()) {
             room.held.resize(before)?;
             return Ok(None);
-        };
-        Ok(Some(Table { records: rows.whole(schema)?, index, rows: by_key, starts, most }))
+        }
+        Ok(Some(Table { records: rows.whole(schema)?, index, lists }))
     }
 
     /// The key of each row, [`ABSENT`] where the table has none like it.
-    pub(super) fn find(&self, keys: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
+    pub(in crate::exec) fn find(&self, keys: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
         let mut ids = Vec::new();
         match &self.index {
             Some(index) => index.find(keys, &mut ids)?,
-            None => ids.resize(rows, if self.rows.is_empty() { ABSENT } else { 0 }),
+            None => ids.resize(rows, if self.records.num_rows() == 0 { ABSENT } else { 0 }),
+        }
+        // Several keys are looked up one by one, and what stands for a null may be among them.
+        if let Some(valid) = complete(keys) {
+            (!valid.inner()).set_indices().for_each(|row| ids[row] = ABSENT);
         }
         Ok(ids)
     }
@@ -142,88 +148,139 @@ impl Table {
     /// The one row of a key, where no key has several.
     #[inline(always)]
     pub(super) fn only_row(&self, id: u32) -> u32 {
-        self.rows[id as usize]
+        match &self.lists {
+            Lists::One(rows) => rows[id as usize],
+            _ => id,
+        }
     }
 
     /// The rows of a key.
-    pub(super) fn rows_of(&self, id: u32) -> &[u32] {
+    #[inline]
+    pub(in crate::exec) fn rows_of(&self, id: u32) -> impl ExactSizeIterator<Item = u32> + '_ {
         let id = id as usize;
-        match (&self.starts, &self.index) {
-            (_, None) => &self.rows,
-            (None, _) => &self.rows[id..=id],
-            (Some(starts), _) => &self.rows[starts[id] as usize..starts[id + 1] as usize],
-        }
+        let (rows, range): (&[u32], _) = match &self.lists {
+            Lists::Same(_) => (&[], id as u32..id as u32 + 1),
+            Lists::All(rows) => (&[], 0..*rows),
+            Lists::One(rows) => (rows, id as u32..id as u32 + 1),
+            Lists::Several { rows, starts, .. } => (rows, starts[id]..starts[id + 1]),
+        };
+        range.map(move |at| rows.get(at as usize).copied().unwrap_or(at))
+    }
+
+    /// How many keys there are.
+    pub(in crate::exec) fn keys(&self) -> usize {
+        self.index.as_ref().map_or(1, |index| index.len())
     }
 
     /// How many rows a join of this kind makes of one.
     pub(super) fn copies(&self, kind: JoinKind) -> usize {
-        if super::multiplies(kind) { self.most.max(1) } else { 1 }
+        if super::multiplies(kind) { self.lists.most().max(1) } else { 1 }
     }
 }
 
-/// The rows of each key.
-struct Lists {
-    index: Option<Box<dyn GroupKeys>>,
-    rows: Vec<u32>,
-    starts: Option<Vec<u32>>,
-    most: usize,
+/// The rows of each key, in the order of the table.
+enum Lists {
+    /// So many keys of one row each, which has the number of its key.
+    Same(usize),
+    /// No keys: all of so many rows.
+    All(u32),
+    /// Each key has one row.
+    One(Vec<u32>),
+    /// One key after the other; where the rows of each begin, and the most that one has.
+    Several { rows: Vec<u32>, starts: Vec<u32>, most: usize },
 }
 
 impl Lists {
-    /// `None` where they do not fit.
-    fn build(
-        stored: &StoredRows,
-        shape: &JoinShape,
-        room: &mut TableRoom,
-        cancel: &CancelToken,
-    ) -> Result<Option<Self>> {
-        let before = room.held.bytes();
-        let types: Vec<_> = shape.domains.iter().map(|domain| domain.arrow()).collect();
-        let mut index = keys_for(&types)?;
-        // The key and the row of each row that has a key.
-        let (mut ids, mut numbers) = (Vec::new(), Vec::new());
-        let (mut chunk_ids, mut start) = (Vec::new(), 0);
-        for chunk in stored.cut(CHUNK_ROWS).batches() {
-            if cancel.is_cancelled() {
-                return Err(Error::new(ErrorKind::Cancelled, "the run was cancelled"));
-            }
-            let chunk = chunk?;
-            let keys = shape.right_keys.iter().zip(&shape.domains);
-            let columns = keys.map(|(key, domain)| as_keys(chunk.column(*key), *domain));
-            let mut columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
-            let row = |row: usize| (start + row) as u32;
-            match complete(&columns) {
-                None => numbers.extend((0..chunk.num_rows()).map(row)),
-                Some(valid) => {
-                    let mask = BooleanArray::new(valid.inner().clone(), None);
-                    columns = columns.iter().map(|column| Ok(filter(column, &mask)?)).collect::<Result<_>>()?;
-                    numbers.extend(valid.valid_indices().map(row));
-                }
-            }
-            index.intern(&columns, &mut chunk_ids)?;
-            ids.extend_from_slice(&chunk_ids);
-            start += chunk.num_rows();
-            // Those by row and those by key.
-            let lists = (2 * ids.capacity() + 2 * numbers.capacity()) * size_of::<u32>();
-            if !room.resize(before + index.bytes_held() + lists) {
-                return Ok(None);
-            }
+    /// The most rows of a key.
+    fn most(&self) -> usize {
+        match self {
+            Lists::Same(keys) => 1.min(*keys),
+            Lists::All(rows) => *rows as usize,
+            Lists::One(rows) => 1.min(rows.len()),
+            Lists::Several { most, .. } => *most,
         }
-        let (rows, starts, most) = by_key(&ids, numbers, index.len());
-        Ok(Some(Lists { index: Some(index), rows, starts, most }))
     }
 
     fn bytes(&self) -> usize {
-        let lists = self.rows.capacity() + self.starts.as_ref().map_or(0, Vec::capacity);
-        self.index.as_ref().map_or(0, |index| index.bytes_held()) + lists * size_of::<u32>()
+        let entries = match self {
+            Lists::Same(_) | Lists::All(_) => 0,
+            Lists::One(rows) => rows.capacity(),
+            Lists::Several { rows, starts, .. } => rows.capacity() + starts.capacity(),
+        };
+        entries * size_of::<u32>()
     }
 }
 
-/// The rows of each of so many keys, where they begin, and the most that one has.
-fn by_key(ids: &[u32], numbers: Vec<u32>, keys: usize) -> (Vec<u32>, Option<Vec<u32>>, usize) {
-    if ids.len() == keys {
+/// Numbers the keys of rows.
+struct Numbering {
+    /// `None` without keys.
+    index: Option<Box<dyn GroupKeys>>,
+    /// The key and the row of each row that has a key; nothing while every row has one that no row before it has.
+    listed: Option<(Vec<u32>, Vec<u32>)>,
+    rows: usize,
+    /// Scratch.
+    ids: Vec<u32>,
+}
+
+impl Numbering {
+    fn new(shape: &JoinShape) -> Result<Self> {
+        let types: Vec<_> = shape.domains.iter().map(|domain| domain.arrow()).collect();
+        let index = if types.is_empty() { None } else { Some(keys_for(&types)?) };
+        Ok(Numbering { index, listed: None, rows: 0, ids: Vec::new() })
+    }
+
+    /// Takes the next rows.
+    fn add(&mut self, records: &RecordBatch, shape: &JoinShape) -> Result<()> {
+        let start = self.rows;
+        self.rows += records.num_rows();
+        let Some(index) = &mut self.index else { return Ok(()) };
+        let keys = shape.right_keys.iter().zip(&shape.domains);
+        let columns = keys.map(|(key, domain)| as_keys(records.column(*key), *domain));
+        let mut columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
+        let valid = complete(&columns);
+        if let Some(valid) = &valid {
+            let mask = BooleanArray::new(valid.inner().clone(), None);
+            columns = columns.iter().map(|column| Ok(filter(column, &mask)?)).collect::<Result<_>>()?;
+        }
+        index.intern(&columns, &mut self.ids)?;
         // Keys are numbered as they appear.
-        return (numbers, None, 1.min(keys));
+        if self.listed.is_none() && valid.is_none() && index.len() == self.rows {
+            return Ok(());
+        }
+        let (ids, rows) = self.listed.get_or_insert_with(|| {
+            let before: Vec<u32> = (0..start as u32).collect();
+            (before.clone(), before)
+        });
+        ids.extend_from_slice(&self.ids);
+        let row = |row: usize| (start + row) as u32;
+        match &valid {
+            None => rows.extend((0..records.num_rows()).map(row)),
+            Some(valid) => rows.extend(valid.valid_indices().map(row)),
+        }
+        Ok(())
+    }
+
+    /// Bytes held, and those that lists by key take beside those by row.
+    fn bytes(&self) -> usize {
+        let lists = self.listed.as_ref().map_or(0, |(ids, rows)| 2 * ids.capacity() + 2 * rows.capacity());
+        self.index.as_ref().map_or(0, |index| index.bytes_held()) + (lists + self.ids.capacity()) * size_of::<u32>()
+    }
+
+    fn finish(self) -> (Option<Box<dyn GroupKeys>>, Lists) {
+        let Numbering { index, listed, rows, .. } = self;
+        let lists = match (&index, listed) {
+            (None, _) => Lists::All(rows as u32),
+            (Some(index), None) => Lists::Same(index.len()),
+            (Some(index), Some((ids, rows))) => by_key(&ids, rows, index.len()),
+        };
+        (index, lists)
+    }
+}
+
+/// The rows of each of so many keys.
+fn by_key(ids: &[u32], numbers: Vec<u32>, keys: usize) -> Lists {
+    if ids.len() == keys {
+        return Lists::One(numbers);
     }
     let mut starts = vec![0_u32; keys + 1];
     ids.iter().for_each(|id| starts[*id as usize + 1] += 1);
@@ -238,5 +295,127 @@ fn by_key(ids: &[u32], numbers: Vec<u32>, keys: usize) -> (Vec<u32>, Option<Vec<
         rows[*place as usize] = row;
         *place += 1;
     }
-    (rows, Some(starts), most)
+    Lists::Several { rows, starts, most }
+}
+
+/// Right rows that are too many for one table, as one table after the other.
+pub(in crate::exec) struct Tables<'a> {
+    shape: &'a JoinShape,
+    schema: SchemaRef,
+    rows: Slices<'a>,
+    room: TableRoom,
+}
+
+impl<'a> Tables<'a> {
+    /// Tables that may each take what `held` can grow to, a quarter of the limit at most.
+    pub(in crate::exec) fn new(
+        right: &'a StoredRows,
+        schema: SchemaRef,
+        shape: &'a JoinShape,
+        held: Reservation,
+    ) -> Self {
+        let most_bytes = held.limit_bytes() / TABLE_SHARE;
+        let rows = Slices { parts: right.parts().iter(), left: Vec::new() };
+        Tables { shape, schema, rows, room: TableRoom { held, most_bytes } }
+    }
+
+    /// The table of the next rows, as many as there is room for; the one before is gone. `None` at the end.
+    ///
+    /// # Errors
+    /// `Limit` where there is no room for any, those of reading what was spilled, and `Cancelled`.
+    pub(in crate::exec) fn next(&mut self, cancel: &CancelToken) -> Result<Option<Table>> {
+        self.room.held.resize(0)?;
+        let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::new(); self.schema.fields().len()];
+        let (mut rows, mut made_bytes, mut bytes) = (0, 0, 0);
+        let mut numbering = Numbering::new(self.shape)?;
+        while let Some(slice) = self.rows.next()? {
+            cancel.check()?;
+            let [made, making] = self.bytes_of(&slice);
+            (made_bytes, bytes) = (made_bytes + made, bytes + making);
+            if made_bytes > self.room.most_bytes || self.room.held.resize(bytes).is_err() {
+                if rows > 0 {
+                    self.rows.put_back(slice);
+                    break;
+                }
+                if slice.num_rows() > 1 {
+                    let half = slice.num_rows() / 2;
+                    self.rows.put_back(slice.slice(half, slice.num_rows() - half));
+                    self.rows.put_back(slice.slice(0, half));
+                    (made_bytes, bytes) = (0, 0);
+                    continue;
+                }
+                // A row that is too large for its share is tried all the same.
+                self.room.held.resize(bytes)?;
+            }
+            numbering.add(&slice, self.shape)?;
+            rows += slice.num_rows();
+            columns.iter_mut().zip(slice.columns()).for_each(|(column, part)| column.push(Arc::clone(part)));
+        }
+        if rows == 0 {
+            return Ok(None);
+        }
+        let records = in_one_piece(&self.schema, columns, rows)?;
+        let (index, lists) = numbering.finish();
+        let index_bytes = index.as_ref().map_or(0, |index| index.bytes_held());
+        self.room.held.resize((index_bytes + lists.bytes() + held_bytes(&records)).min(bytes))?;
+        Ok(Some(Table { records, index, lists }))
+    }
+
+    /// What a table takes for these rows, and at most, while it is made: some column twice, an index that has just grown, lists
+    /// by row and by key.
+    fn bytes_of(&self, slice: &RecordBatch) -> [usize; 2] {
+        let keys = || self.shape.right_keys.iter().map(|key| slice.column(*key));
+        let (rows, texts): (usize, usize) = (rows_bytes(slice), keys().map(text_bytes).sum());
+        let column = |column: &ArrayRef| text_bytes(column) + column.len() * width(column.data_type());
+        let widest = slice.columns().iter().map(column).max().unwrap_or(0);
+        let of_index = slice.num_rows() * KEY_BYTES * keys().count();
+        let of_lists = slice.num_rows() * 4 * size_of::<u32>();
+        [rows + texts + (of_index + of_lists) / 2, rows + widest + 2 * texts + of_index + of_lists]
+    }
+}
+
+/// Rows in one batch, put together column by column, so that no more than one column is there twice.
+fn in_one_piece(schema: &SchemaRef, columns: Vec<Vec<ArrayRef>>, rows: usize) -> Result<RecordBatch> {
+    let whole = |parts: Vec<ArrayRef>| -> Result<ArrayRef> {
+        Ok(concat(&parts.iter().map(|part| part.as_ref()).collect::<Vec<_>>())?)
+    };
+    let columns = columns.into_iter().map(whole).collect::<Result<_>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(without_unused_text(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?))
+}
+
+fn width(data_type: &DataType) -> usize {
+    data_type.primitive_width().unwrap_or(size_of::<u128>())
+}
+
+/// Rows of parts, a slice at a time.
+struct Slices<'a> {
+    parts: std::slice::Iter<'a, Part>,
+    /// Slices of the current part that are still to come, the last one first.
+    left: Vec<RecordBatch>,
+}
+
+impl Slices<'_> {
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        while self.left.is_empty() {
+            let Some(part) = self.parts.next() else { return Ok(None) };
+            let batch = part.load()?;
+            let starts = (0..batch.num_rows()).step_by(SLICE_ROWS).rev();
+            self.left = starts.map(|start| batch.slice(start, SLICE_ROWS.min(batch.num_rows() - start))).collect();
+        }
+        Ok(self.left.pop())
+    }
+
+    fn put_back(&mut self, slice: RecordBatch) {
+        self.left.push(slice);
+    }
+}
+
+/// What rows take that stand for themselves: of texts, only those of these rows.
+pub(in crate::exec) fn rows_bytes(batch: &RecordBatch) -> usize {
+    used_bytes([batch].into_iter(), false) + batch.columns().iter().map(text_bytes).sum::<usize>()
+}
+
+fn text_bytes(column: &ArrayRef) -> usize {
+    column.as_string_view_opt().map_or(0, |texts| texts.total_buffer_bytes_used())
 }

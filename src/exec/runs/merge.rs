@@ -15,7 +15,7 @@ const MERGED_BYTES: usize = 4 << 20;
 fn row_bytes(part: &Part, batch: &RecordBatch) -> usize {
     match part {
         Part::Memory(_) => 0,
-        Part::Spilled(..) => held_bytes(batch) / batch.num_rows().max(1),
+        Part::Spilled(..) | Part::Made(_) => held_bytes(batch) / batch.num_rows().max(1),
     }
 }
 

@@ -53,15 +53,6 @@ impl Run {
         Ok(())
     }
 
-    /// A run of rows in order that stay in memory.
-    ///
-    /// # Errors
-    /// `Internal` for columns other than agreed.
-    pub(super) fn in_memory(order: &Order, batch: RecordBatch) -> Result<Self> {
-        let first = order.keys(&batch.slice(0, 1))?.bound(0);
-        Ok(Run { firsts: vec![first], parts: vec![Part::Memory(batch)] })
-    }
-
     /// Puts another run, whose rows come behind, behind this one.
     pub(super) fn extend(&mut self, mut other: Run) {
         self.parts.append(&mut other.parts);

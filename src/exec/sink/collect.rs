@@ -1,7 +1,7 @@
 //! Rows as they come, put back in input order; or only the first of them.
 //!
-//! When all rows are wanted and they do not fit in memory, they are sorted by their identities, in runs on disk. Of the
-//! first rows, which need not be many, only the batches go there.
+//! Batches that do not fit in memory go to disk as they are, for they only have to be put in order. Where all rows are wanted and
+//! batches are short, as behind a filter that few rows pass, rows are sorted by their identities instead, in runs on disk.
 
 use super::sort::{SortSink, Wanted};
 use super::{Materialised, Room, Sink};
@@ -12,6 +12,9 @@ use arrow::datatypes::SchemaRef;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Batches are short whose rows take less than this.
+const SHORT_BYTES: usize = 16 << 10;
 
 pub(super) struct CollectSink {
     schema: SchemaRef,
@@ -25,28 +28,35 @@ pub(super) struct CollectSink {
     beside_bytes: usize,
     /// Takes the rows instead, once they do not fit.
     sorted: Option<SortSink>,
-    /// Rows may be copies of each other.
-    copies: bool,
+    /// Some are on disk.
+    spilled: bool,
     file: Arc<SpillFile>,
     room: Room,
     reservation: Reservation,
 }
 
-/// Rows held, and where they came from.
+/// Rows held, and where they came from. Of rows on disk that are all wanted, it is enough to know the first.
 struct Held {
     part: Part,
-    origin: RowOrigin,
+    origin: Option<RowOrigin>,
 }
 
 impl Held {
     /// Beside the buffers of its rows.
     fn bytes_beside(&self) -> usize {
-        self.origin.held_bytes() + size_of::<((RowId, usize), Held)>()
+        self.origin.as_ref().map_or(0, RowOrigin::held_bytes) + size_of::<((RowId, usize), Held)>()
+    }
+
+    /// Where its rows came from, of which the first is known; or identities that order them alike.
+    fn into_batch(self, first: RowId) -> Result<Batch> {
+        let records = self.part.load()?;
+        let origin = self.origin.unwrap_or_else(|| RowOrigin::copies_of(first, records.num_rows()));
+        Ok(Batch { records, origin })
     }
 }
 
 impl CollectSink {
-    pub(super) fn new(schema: SchemaRef, limit: Option<usize>, copies: bool, room: &Room) -> Result<Self> {
+    pub(super) fn new(schema: SchemaRef, limit: Option<usize>, room: &Room) -> Result<Self> {
         Ok(CollectSink {
             schema,
             limit,
@@ -55,45 +65,45 @@ impl CollectSink {
             buffers: HeldBuffers::default(),
             beside_bytes: 0,
             sorted: None,
-            copies,
+            spilled: false,
             file: Arc::new(room.spill.file()),
             room: room.clone(),
             reservation: room.reservation("collecting rows")?,
         })
     }
 
-    fn push(&mut self, part: Part, origin: RowOrigin) -> Result<()> {
-        if part.rows() == 0 {
-            return Ok(());
+    fn push(&mut self, first: RowId, held: Held) -> Result<()> {
+        self.rows += held.part.rows();
+        match &held.part {
+            Part::Memory(batch) => self.buffers.add(batch),
+            _ => self.spilled = true,
         }
-        let first = origin.row_id(0);
-        self.rows += part.rows();
-        if let Part::Memory(batch) = &part {
-            self.buffers.add(batch);
-        }
-        let held = Held { part, origin };
         self.beside_bytes += held.bytes_beside();
         let number = self.batches.range((first, 0)..=(first, usize::MAX)).count();
         self.batches.insert((first, number), held);
         self.drop_beyond_limit();
-        match (self.reservation.resize(self.bytes()), self.limit) {
-            (Err(_), None) => self.sort(),
-            (Err(_), Some(_)) => self.spill(),
-            (settled, _) => settled,
+        match self.reservation.resize(self.bytes()) {
+            Err(_) if self.limit.is_none() && !self.spilled && self.is_of_short_batches() => self.sort(),
+            Err(_) => self.spill(),
+            settled => settled,
         }
+    }
+
+    fn is_of_short_batches(&self) -> bool {
+        self.buffers.bytes() / self.batches.len().max(1) < SHORT_BYTES
     }
 
     /// Hands all rows on to be sorted.
     fn sort(&mut self) -> Result<()> {
         let types: Vec<_> = self.schema.fields().iter().map(|field| field.data_type().clone()).collect();
-        let wanted = Wanted { limit: None, width: types.len(), copies: self.copies };
+        let wanted = Wanted { limit: None, width: types.len(), copies: true };
         let nothing = self.room.budget.reservation("collecting rows");
         let own = std::mem::replace(&mut self.reservation, nothing);
         let mut sorted = SortSink::new(Arc::clone(&self.schema), &types, Vec::new(), wanted, &self.room, own)?;
         self.buffers.clear();
         self.beside_bytes = 0;
-        for held in std::mem::take(&mut self.batches).into_values() {
-            sorted.absorb(Batch { records: held.part.load()?, origin: held.origin })?;
+        for ((first, _), held) in std::mem::take(&mut self.batches) {
+            sorted.absorb(held.into_batch(first)?)?;
         }
         self.sorted = Some(sorted);
         Ok(())
@@ -105,8 +115,12 @@ impl CollectSink {
             if let Part::Memory(batch) = &held.part {
                 let block = self.file.append(batch)?;
                 held.part = Part::Spilled(Arc::clone(&self.file), block);
+                if self.limit.is_none() {
+                    self.beside_bytes -= held.origin.take().as_ref().map_or(0, RowOrigin::held_bytes);
+                }
             }
         }
+        self.spilled |= !self.batches.is_empty();
         self.buffers.clear();
         self.reservation.resize(self.bytes())
     }
@@ -144,7 +158,11 @@ impl Sink for CollectSink {
     fn absorb(&mut self, batch: Batch) -> Result<()> {
         match &mut self.sorted {
             Some(sorted) => sorted.absorb(batch),
-            None => self.push(Part::Memory(without_unused_text(batch.records)), batch.origin),
+            None if batch.rows() == 0 => Ok(()),
+            None => {
+                let part = Part::Memory(without_unused_text(batch.records));
+                self.push(batch.origin.row_id(0), Held { part, origin: Some(batch.origin) })
+            }
         }
     }
 
@@ -155,10 +173,10 @@ impl Sink for CollectSink {
         if other.sorted.is_some() && self.sorted.is_none() {
             self.sort()?;
         }
-        for (_, held) in std::mem::take(&mut other.batches) {
+        for ((first, _), held) in std::mem::take(&mut other.batches) {
             match &mut self.sorted {
-                Some(sorted) => sorted.absorb(Batch { records: held.part.load()?, origin: held.origin })?,
-                None => self.push(held.part, held.origin)?,
+                Some(sorted) => sorted.absorb(held.into_batch(first)?)?,
+                None => self.push(first, held)?,
             }
         }
         match (&mut self.sorted, other.sorted) {
@@ -178,7 +196,7 @@ impl Sink for CollectSink {
         let mut left = self.limit?.checked_sub(1)?;
         for held in self.batches.values() {
             if left < held.part.rows() {
-                return Some(held.origin.row_id(left));
+                return held.origin.as_ref().map(|origin| origin.row_id(left));
             }
             left -= held.part.rows();
         }

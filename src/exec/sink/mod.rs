@@ -119,8 +119,8 @@ pub(crate) fn make(stage: &Stage, room: &Room) -> Result<Box<dyn Sink>> {
             let wanted = sort::Wanted { limit: *limit, width: *width, copies: stage.multiplies() };
             Box::new(sort::SortSink::new(schema, &stage.input_types(), keys.clone(), wanted, room, reservation)?)
         }
-        SinkSpec::Join(side) => Box::new(join::JoinSink::new(side.clone(), schema, room)?),
-        SinkSpec::Rest(probe) => Box::new(rest::RestSink::new(schema, Arc::clone(probe), stage.multiplies(), room)?),
-        SinkSpec::Collect { limit } => Box::new(collect::CollectSink::new(schema, *limit, stage.multiplies(), room)?),
+        SinkSpec::Join(side) => Box::new(join::JoinSink::new(side.clone(), schema, &stage.input_types(), room)?),
+        SinkSpec::Rest(probe) => Box::new(rest::RestSink::new(schema, Arc::clone(probe), room)?),
+        SinkSpec::Collect { limit } => Box::new(collect::CollectSink::new(schema, *limit, room)?),
     })
 }

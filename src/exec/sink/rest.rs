@@ -25,13 +25,12 @@ pub(super) struct RestSink {
 }
 
 impl RestSink {
-    /// `copies`: rows may be copies of each other.
-    pub(super) fn new(schema: SchemaRef, probe: Arc<dyn Probe>, copies: bool, room: &Room) -> Result<Self> {
-        let rows = CollectSink::new(Arc::clone(&schema), None, copies, room)?;
-        let mut matched = BooleanBufferBuilder::new(probe.right_rows());
-        matched.append_n(probe.right_rows(), false);
+    pub(super) fn new(schema: SchemaRef, probe: Arc<dyn Probe>, room: &Room) -> Result<Self> {
+        let rows = CollectSink::new(Arc::clone(&schema), None, room)?;
         let mut held = room.budget.reservation("joining");
         held.resize(probe.right_rows() / 8)?;
+        let mut matched = BooleanBufferBuilder::new(probe.right_rows());
+        matched.append_n(probe.right_rows(), false);
         Ok(RestSink { schema, rows, matched, probe, room: room.clone(), _held: held })
     }
 }
@@ -65,14 +64,16 @@ impl Sink for RestSink {
         let RestSink { schema, rows, mut matched, probe, room, .. } = *self;
         let rows = Box::new(rows).finish()?.rows;
         let matched = matched.finish();
-        let mut rest = room.results();
+        let rest = room.results();
         let unmatched: Vec<u32> = (!&matched).set_indices().map(|row| row as u32).collect();
-        for chunk in unmatched.chunks(BLOCK_ROWS) {
-            let records = probe.unmatched(chunk)?;
-            let options = RecordBatchOptions::new().with_row_count(Some(chunk.len()));
-            rest.push(RecordBatch::try_new_with_options(Arc::clone(&schema), records.columns().to_vec(), &options)?)?;
-        }
-        Ok(Materialised { schema, rows: rows.then(rest.finish()) })
+        let chunks: Vec<&[u32]> = unmatched.chunks(BLOCK_ROWS).collect();
+        let kept = |at: usize| {
+            let records = probe.unmatched(chunks[at])?;
+            let options = RecordBatchOptions::new().with_row_count(Some(chunks[at].len()));
+            rest.keep(RecordBatch::try_new_with_options(Arc::clone(&schema), records.columns().to_vec(), &options)?)
+        };
+        let kept = room.hands.each(chunks.len(), kept)?;
+        Ok(Materialised { schema, rows: rows.then(rest.finish_with(kept)) })
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

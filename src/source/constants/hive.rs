@@ -139,6 +139,6 @@ fn array(values: &[Option<&str>], column_type: ColumnType) -> Result<ArrayRef, u
         ColumnType::Float64 => Arc::new(Float64Array::from(parsed(values, parse_float)?)),
         ColumnType::Date => Arc::new(Date32Array::from(parsed(values, parse_date)?)),
         ColumnType::Timestamp => Arc::new(TimestampMicrosecondArray::from(parsed(values, parse_timestamp)?)),
-        ColumnType::Utf8 => Arc::new(StringViewArray::from(values.to_vec())),
+        ColumnType::Utf8 | ColumnType::List(_) => Arc::new(StringViewArray::from(values.to_vec())),
     })
 }

@@ -137,7 +137,8 @@ pub fn parse_column(
         ColumnType::Date => column.primitives::<Date32Type>(|start, end| parse_date(&text[start..end]), parse_date),
         ColumnType::Timestamp => column
             .primitives::<TimestampMicrosecondType>(|start, end| parse_timestamp(&text[start..end]), parse_timestamp),
-        ColumnType::Utf8 => column.strings(),
+        // No text is read as a list.
+        ColumnType::Utf8 | ColumnType::List(_) => column.strings(),
     };
     let parsed = Parsed { array, misfits: column.misfits, recoded: column.recoded };
     // An empty field of the text means the same as one that is missing, unless only the latter is null.

@@ -69,7 +69,8 @@ pub(super) fn column(
             Kind::Text => parse_timestamp(value.raw(text)),
             _ => None,
         }),
-        ColumnType::Utf8 => (strings(values, text), Vec::new()),
+        // No text is read as a list.
+        ColumnType::Utf8 | ColumnType::List(_) => (strings(values, text), Vec::new()),
     }
 }
 

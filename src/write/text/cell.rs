@@ -1,7 +1,9 @@
 //! One value as text.
 
+use super::json::append_list;
+use crate::types::ColumnType;
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringViewArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, ListArray, StringViewArray,
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
@@ -16,6 +18,7 @@ pub(crate) enum Column<'a> {
     Date(&'a Date32Array),
     Timestamp(&'a TimestampMicrosecondArray),
     Text(&'a StringViewArray),
+    List(&'a ListArray),
 }
 
 /// One value.
@@ -30,6 +33,8 @@ pub(crate) enum Value<'a> {
     /// Microseconds since 1970-01-01.
     Timestamp(i64),
     Text(&'a str),
+    /// The list in a row.
+    List(&'a ListArray, usize),
 }
 
 impl<'a> Column<'a> {
@@ -45,6 +50,7 @@ impl<'a> Column<'a> {
                 Column::Timestamp(array.as_primitive::<TimestampMicrosecondType>())
             }
             DataType::Utf8View => Column::Text(array.as_string_view()),
+            DataType::List(item) if ColumnType::from_arrow(item.data_type()).is_ok() => Column::List(array.as_list()),
             other => {
                 let message = format!("an answer has a column of Arrow type {other}, which has no text form");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
@@ -62,13 +68,14 @@ impl<'a> Column<'a> {
             Column::Date(array) if array.is_valid(row) => Value::Date(array.value(row)),
             Column::Timestamp(array) if array.is_valid(row) => Value::Timestamp(array.value(row)),
             Column::Text(array) if array.is_valid(row) => Value::Text(array.value(row)),
+            Column::List(array) if array.is_valid(row) => Value::List(array, row),
             _ => Value::Null,
         }
     }
 }
 
 impl Value<'_> {
-    /// Appends the value; nothing for null, text as it is.
+    /// Appends the value; nothing for null, text as it is, a list as JSON has it.
     pub(crate) fn append(self, out: &mut Vec<u8>) {
         match self {
             Value::Null => {}
@@ -78,13 +85,14 @@ impl Value<'_> {
             Value::Date(days) => append_date(i64::from(days), out),
             Value::Timestamp(microseconds) => append_timestamp(microseconds, out),
             Value::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Value::List(list, row) => append_list(list, row, out),
         }
     }
 
     /// Whether the value is a finite number, so that JSON needs no quotes.
     pub(crate) fn is_json_literal(self) -> bool {
         match self {
-            Value::Boolean(_) | Value::Int64(_) => true,
+            Value::Boolean(_) | Value::Int64(_) | Value::List(..) => true,
             Value::Float64(value) => value.is_finite(),
             Value::Null | Value::Date(_) | Value::Timestamp(_) | Value::Text(_) => false,
         }

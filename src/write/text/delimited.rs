@@ -69,6 +69,11 @@ impl Csv {
                 match column.value(row) {
                     Value::Null => out.extend_from_slice(&self.null),
                     Value::Text(text) => self.text(text, out),
+                    Value::List(..) => {
+                        let mut text = Vec::new();
+                        column.value(row).append(&mut text);
+                        self.text(&String::from_utf8_lossy(&text), out);
+                    }
                     value => value.append(out),
                 }
             }

@@ -1,6 +1,7 @@
 //! JSON (RFC 8259): an array of row objects, one row a line, or the objects alone.
 
 use super::cell::{Column, Value};
+use arrow::array::{Array, ListArray};
 use arrow::datatypes::Schema;
 
 /// Writes row objects with their keys in select order. What JSON has no number for, NaN and the infinities, is text.
@@ -76,6 +77,22 @@ fn append_value(value: Value<'_>, out: &mut Vec<u8>) {
             out.push(b'"');
         }
     }
+}
+
+/// Appends the list in a row.
+pub(super) fn append_list(list: &ListArray, row: usize, out: &mut Vec<u8>) {
+    let items = list.value(row);
+    out.push(b'[');
+    // Whoever has a view of a list has looked at the type of its items.
+    if let Ok(column) = Column::of(&items) {
+        for item in 0..items.len() {
+            if item > 0 {
+                out.push(b',');
+            }
+            append_value(column.value(item), out);
+        }
+    }
+    out.push(b']');
 }
 
 /// Appends `text` in quotes, copying runs that need no escape whole.

@@ -10,6 +10,7 @@ use crate::exec::runs::{BLOCK_ROWS, Order, Run};
 use crate::exec::sink::aggregate::of_columns;
 use crate::groupby::{GroupKeys, keys_for};
 use crate::memory::{Reservation, SpillFile};
+use crate::source::CancelToken;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
@@ -29,6 +30,7 @@ pub(super) struct Appended {
     runs: Vec<Run>,
     file: Arc<SpillFile>,
     reservation: Reservation,
+    cancel: CancelToken,
     /// Scratch: the groups of a batch.
     ids: Vec<u32>,
 }
@@ -39,6 +41,7 @@ impl Appended {
         fixed: Fixed,
         file: Arc<SpillFile>,
         reservation: Reservation,
+        cancel: &CancelToken,
     ) -> Result<Self> {
         Ok(Appended {
             key_types: key_types.to_vec(),
@@ -49,6 +52,7 @@ impl Appended {
             runs: Vec::new(),
             file,
             reservation,
+            cancel: cancel.clone(),
             ids: Vec::new(),
         })
     }
@@ -100,8 +104,8 @@ impl Appended {
     /// Writes what is held as a run and begins anew.
     fn spill(&mut self) -> Result<()> {
         let keys = std::mem::replace(&mut self.keys, new_keys(&self.key_types)?);
-        let sorted =
-            Groups::sorted(&self.key_types, keys, std::mem::take(&mut self.groups), std::mem::take(&mut self.values))?;
+        let (groups, values) = (std::mem::take(&mut self.groups), std::mem::take(&mut self.values));
+        let sorted = Groups::sorted(&self.key_types, keys, groups, values, &self.cancel)?;
         self.ids = Vec::new();
         let value_type = self.fixed.decode(Vec::new(), None).data_type().clone();
         let types = self.key_types.iter().cloned().chain([value_type]);
@@ -140,7 +144,7 @@ impl Appended {
 
     /// Batches of values and counts, in the order of keys and values. There must be no runs.
     pub(super) fn into_batches(self) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
-        let sorted = Groups::sorted(&self.key_types, self.keys, self.groups, self.values)?;
+        let sorted = Groups::sorted(&self.key_types, self.keys, self.groups, self.values, &self.cancel)?;
         let (fixed, held, mut place) = (self.fixed, self.reservation, Place::default());
         Ok(std::iter::from_fn(move || {
             // The memory is held until the last batch has gone.
@@ -159,6 +163,21 @@ fn all_of(index: &dyn GroupKeys) -> Vec<u32> {
 
 fn new_keys(types: &[DataType]) -> Result<Option<Box<dyn GroupKeys>>> {
     if types.is_empty() { Ok(None) } else { keys_for(types).map(Some) }
+}
+
+/// Values sorted without asking whether the run is cancelled.
+const SORTED_AT_ONCE: usize = 1 << 22;
+
+/// Sorts values, many of them half by half, so that a run that is cancelled ends soon.
+fn sort(values: &mut [i64], cancel: &CancelToken) -> Result<()> {
+    cancel.check()?;
+    if values.len() <= SORTED_AT_ONCE {
+        values.sort_unstable();
+        return Ok(());
+    }
+    let (before, _, behind) = values.select_nth_unstable(values.len() / 2);
+    sort(before, cancel)?;
+    sort(behind, cancel)
 }
 
 /// Values sorted within their groups, and the groups by key.
@@ -183,9 +202,10 @@ impl Groups {
         index: Option<Box<dyn GroupKeys>>,
         groups: Vec<u32>,
         mut values: Vec<i64>,
+        cancel: &CancelToken,
     ) -> Result<Self> {
         let Some(index) = index else {
-            values.sort_unstable();
+            sort(&mut values, cancel)?;
             return Ok(Groups { keys: Vec::new(), ends: vec![values.len()], values });
         };
         let keys = of_columns(index.emit(&all_of(&*index))?, index.len())?;
@@ -211,7 +231,7 @@ impl Groups {
         drop((groups, values));
         let mut start = 0;
         for end in &ends {
-            scattered[start..*end].sort_unstable();
+            sort(&mut scattered[start..*end], cancel)?;
             start = *end;
         }
         Ok(Groups { keys, values: scattered, ends })
@@ -233,5 +253,22 @@ impl Groups {
             place.value += count;
         }
         if values.is_empty() { None } else { Some((groups, values, counts)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn many_values_are_sorted_and_a_cancelled_run_sorts_none() {
+        let mut values: Vec<i64> =
+            (0..3 * SORTED_AT_ONCE as i64).map(|at| at.wrapping_mul(-7_046_029_254) >> 7).collect();
+        let cancel = CancelToken::new();
+        sort(&mut values, &cancel).unwrap();
+        assert!(values.is_sorted());
+        cancel.cancel();
+        assert_eq!(sort(&mut values, &cancel).unwrap_err().kind(), ErrorKind::Cancelled);
     }
 }

@@ -59,7 +59,8 @@ impl Values {
         };
         let purpose = "values of groups";
         let reservation = self.room.reservation(purpose).unwrap_or_else(|_| self.room.budget.reservation(purpose));
-        let appended = Appended::new(keys, fixed, Arc::new(self.room.spill.file()), reservation)?;
+        let (file, cancel) = (Arc::new(self.room.spill.file()), &self.room.hands.cancel);
+        let appended = Appended::new(keys, fixed, file, reservation, cancel)?;
         let counted = std::mem::replace(&mut self.counting, Box::new(empty));
         self.counted_rows = 0;
         append_counted(self.appended.insert(appended), counted, self.types.len())

@@ -35,7 +35,7 @@ pub(super) fn kind(raw: &[u8], format: &Format) -> Kind {
         ColumnType::Date | ColumnType::Timestamp => Kind::Time,
         // Which of its numbers is the month does not matter here.
         ColumnType::Utf8 if !guess.ambiguous_dates().is_empty() => Kind::Time,
-        ColumnType::Utf8 => Kind::Text,
+        ColumnType::Utf8 | ColumnType::List(_) => Kind::Text,
     }
 }
 

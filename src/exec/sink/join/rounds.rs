@@ -1,0 +1,192 @@
+//! Left keys against one table of right rows after the other.
+
+use super::assembly::Assembly;
+use super::left::{Block, block_bytes};
+use crate::error::Result;
+use crate::exec::join::{Table, Tables, rows_bytes};
+use crate::exec::runs::BLOCK_ROWS;
+use crate::exec::sink::Room;
+use crate::groupby::ABSENT;
+use crate::memory::{Part, Reservation, RowStore};
+use crate::plan::{JoinKind, JoinSide};
+use arrow::array::{BooleanBufferBuilder, RecordBatch, UInt32Array};
+use arrow::buffer::BooleanBuffer;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// What the left rows of a block come to.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Of each round that found any, pairs: the left row, and columns of the right one. Left rows ascend.
+    pub(super) rounds: Vec<Vec<Part>>,
+    /// How many pairs.
+    pub(super) pairs: usize,
+    /// Which left rows have a match, where that is asked for.
+    pub(super) matched: Option<BooleanBuffer>,
+}
+
+/// What one round finds for a block.
+struct Pairs {
+    parts: Vec<Part>,
+    matched: Option<BooleanBuffer>,
+}
+
+pub(super) struct Rounds<'a> {
+    side: &'a JoinSide,
+    assembly: &'a Assembly,
+    blocks: &'a [Block],
+    store: &'a RowStore,
+    room: &'a Room,
+    found: Vec<Found>,
+    /// So many blocks are enough for the rows that are wanted.
+    enough: AtomicUsize,
+}
+
+impl<'a> Rounds<'a> {
+    pub(super) fn new(
+        side: &'a JoinSide,
+        assembly: &'a Assembly,
+        blocks: &'a [Block],
+        store: &'a RowStore,
+        room: &'a Room,
+    ) -> Self {
+        let found = blocks.iter().map(|_| Found::default()).collect();
+        Rounds { side, assembly, blocks, store, room, found, enough: AtomicUsize::new(blocks.len()) }
+    }
+
+    /// What each block comes to, and rows of the result for right rows without a match, if these are wanted. Tables take what
+    /// `held` can grow to.
+    ///
+    /// # Errors
+    /// `Limit` without room for a table of a few rows, those of the disk, and `Cancelled`.
+    pub(super) fn run(mut self, held: Reservation) -> Result<(Vec<Found>, Vec<Part>)> {
+        let (hands, mut rest) = (&self.room.hands, Vec::new());
+        let JoinSide { shape, right, right_schema, .. } = self.side;
+        let mut tables = Tables::new(right, Arc::clone(right_schema), shape, held);
+        while let Some(table) = tables.next(&hands.cancel)? {
+            let marks = Marks::new(if shape.kind.keeps_right() { table.keys() } else { 0 });
+            let rows = self.rows_at_once(&table.records);
+            let blocks = self.enough.load(Ordering::Relaxed);
+            let mut found = std::mem::take(&mut self.found);
+            let (mut at, mut before) = (0, 0);
+            hands.in_order(
+                blocks,
+                |block| self.look_up(block, &table, &marks, rows),
+                |pairs: Pairs| {
+                    found[at].add(pairs);
+                    before += found[at].pairs;
+                    at += 1;
+                    if self.side.limit.is_some_and(|limit| before >= limit) {
+                        self.enough.fetch_min(at, Ordering::Relaxed);
+                    }
+                    Ok(())
+                },
+            )?;
+            self.found = found;
+            if shape.kind.keeps_right() {
+                self.keep_unmatched(&table, &marks, rows, &mut rest)?;
+            }
+        }
+        Ok((self.found, rest))
+    }
+
+    /// Pairs that are kept together, of rows like these.
+    fn rows_at_once(&self, right: &RecordBatch) -> usize {
+        let row_bytes = rows_bytes(right) / right.num_rows().max(1);
+        (block_bytes(self.room) / row_bytes.max(1)).clamp(1, BLOCK_ROWS)
+    }
+
+    /// What a round finds for a block.
+    fn look_up(&self, block: usize, table: &Table, marks: &Marks, rows_at_once: usize) -> Result<Pairs> {
+        let mut pairs = Pairs { parts: Vec::new(), matched: None };
+        if block >= self.enough.load(Ordering::Relaxed) {
+            return Ok(pairs);
+        }
+        let keys = self.blocks[block].keys.load()?;
+        let ids = table.find(keys.columns(), keys.num_rows())?;
+        drop(keys);
+        let kind = self.side.shape.kind;
+        if kind.keeps_left() || kind == JoinKind::Semi {
+            pairs.matched = Some(BooleanBuffer::collect_bool(ids.len(), |row| ids[row] != ABSENT));
+        }
+        if kind.keeps_right() {
+            ids.iter().filter(|id| **id != ABSENT).for_each(|id| marks.set(*id));
+        }
+        if !kind.shows_right() {
+            return Ok(pairs);
+        }
+        let mut left_to_find = self.side.limit.unwrap_or(usize::MAX);
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        'rows: for (row, id) in ids.iter().enumerate().filter(|(_, id)| **id != ABSENT) {
+            for other in table.rows_of(*id) {
+                if left_to_find == 0 {
+                    break 'rows;
+                }
+                left_to_find -= 1;
+                left.push(row as u32);
+                right.push(other);
+                if left.len() == rows_at_once {
+                    pairs.parts.push(self.keep(table, &mut left, &mut right)?);
+                }
+            }
+        }
+        if !left.is_empty() {
+            pairs.parts.push(self.keep(table, &mut left, &mut right)?);
+        }
+        Ok(pairs)
+    }
+
+    fn keep(&self, table: &Table, left: &mut Vec<u32>, right: &mut Vec<u32>) -> Result<Part> {
+        let (left, right) = (std::mem::take(left), std::mem::take(right));
+        self.store.keep(self.assembly.pairs(left.into(), &right.into(), &table.records)?)
+    }
+
+    /// Right rows of a table without a match, in order.
+    fn keep_unmatched(&self, table: &Table, marks: &Marks, rows_at_once: usize, rest: &mut Vec<Part>) -> Result<()> {
+        let mut matched = BooleanBufferBuilder::new(table.records.num_rows());
+        matched.append_n(table.records.num_rows(), false);
+        for id in (0..table.keys() as u32).filter(|id| marks.has(*id)) {
+            table.rows_of(id).for_each(|row| matched.set_bit(row as usize, true));
+        }
+        let unmatched: Vec<u32> = (!&matched.finish()).set_indices().map(|row| row as u32).collect();
+        let chunks: Vec<&[u32]> = unmatched.chunks(rows_at_once).collect();
+        let kept = |at: usize| {
+            self.store.keep(self.assembly.unmatched_right(&table.records, &UInt32Array::from(chunks[at].to_vec()))?)
+        };
+        rest.append(&mut self.room.hands.each(chunks.len(), kept)?);
+        Ok(())
+    }
+}
+
+impl Found {
+    fn add(&mut self, pairs: Pairs) {
+        self.pairs += pairs.parts.iter().map(Part::rows).sum::<usize>();
+        if !pairs.parts.is_empty() {
+            self.rounds.push(pairs.parts);
+        }
+        self.matched = match (self.matched.take(), pairs.matched) {
+            (Some(before), Some(now)) => Some(&before | &now),
+            (before, now) => before.or(now),
+        };
+    }
+}
+
+/// Keys of a table that have a match.
+struct Marks(Vec<AtomicU64>);
+
+impl Marks {
+    fn new(keys: usize) -> Self {
+        Marks((0..keys.div_ceil(64)).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    fn set(&self, id: u32) {
+        let (word, bit) = (&self.0[id as usize / 64], 1 << (id % 64));
+        if word.load(Ordering::Relaxed) & bit == 0 {
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    fn has(&self, id: u32) -> bool {
+        self.0[id as usize / 64].load(Ordering::Relaxed) & (1 << (id % 64)) != 0
+    }
+}
