@@ -160,6 +160,7 @@ pub(super) fn answer(
         }
         warnings.push(warning);
     }
+    drop(index);
     let (schema, rows) = gather.finish(&|printed, texts| read_text(&printed, texts, &options.budget, &spill))?;
     let mut statistics = scattered.statistics;
     statistics.peak_held_bytes = statistics.peak_held_bytes.max(options.budget.peak_bytes() as u64);

@@ -95,7 +95,7 @@ fn with_stderr(what: String, stderr: &str) -> String {
 /// on its standard input. The command prints CSV or Arrow, with a header.
 ///
 /// # Errors
-/// As [`answer`].
+/// As [`map`](super::map); `Io` when the program is not found.
 pub fn exec(
     question: &StrataQuestion,
     command: &str,
