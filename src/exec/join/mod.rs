@@ -31,7 +31,7 @@ pub(super) use table::TableRoom;
 use table::TableRows;
 
 /// A row may come to so many in a step. More are kept on disk before they are worked on.
-const MOST_COPIES: usize = 16;
+pub(super) const MOST_COPIES: usize = 16;
 
 /// A table by key columns and types, for joins that may make several rows of one or not; `None` where it did not fit.
 struct Tried {
