@@ -11,7 +11,8 @@ use outcrop::memory::Budget;
 use outcrop::write::WriteOptions;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt::Write;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Counts the bytes that are allocated.
 struct Counting;
@@ -86,6 +87,43 @@ fn checked(frame: &LazyFrame, question: &str, limit: usize, threads: usize) -> (
     (allocated, on_account)
 }
 
+/// Each wants more than [`SCARCE`] for its groups or rows, and merges what it wrote.
+const LARGE: [&str; 5] = [
+    "count(*) as n, mean(x), min(t), last(i), var(x) by t",
+    "sum(x) as s, count(t) as n by i % 50000 as a, i % 7 as b, t",
+    "median(x), n_unique(t), mode(i), string_agg(t) by i % 20000 as k",
+    "i, t, x sort x desc, i",
+    "i, t where x >= 0",
+];
+const SCARCE: usize = 12 << 20;
+
+/// What is allocated more than is on the account, at most, as far as that is seen by looking again and again.
+fn most_beside_the_account(frame: &LazyFrame, question: &str) -> usize {
+    let budget = Budget::new(SCARCE);
+    let runner = Runner::new().threads(2).budget(budget.clone()).piece_bytes(64 << 10).batch_bytes(32 << 10);
+    let asked = frame.ask(question).unwrap();
+    let before = NOW.load(Ordering::Relaxed);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut most = 0;
+            while !done.load(Ordering::Relaxed) {
+                let held = budget.held_bytes();
+                let allocated = NOW.load(Ordering::Relaxed).saturating_sub(before);
+                // What was reserved or given back meanwhile is not held against it.
+                let held = held.max(budget.held_bytes());
+                most = most.max(allocated.saturating_sub(held + held / 10));
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            most
+        });
+        let run = runner.run::<_, DataFrame>(asked).unwrap();
+        assert!(run.statistics.bytes_spilled > 0, "{question} has room");
+        done.store(true, Ordering::Relaxed);
+        watch.join().unwrap()
+    })
+}
+
 /// One test: the counts are those of the process.
 #[test]
 fn what_is_allocated_is_on_the_account() {
@@ -131,6 +169,12 @@ fn what_is_allocated_is_on_the_account() {
                     .unwrap();
             }
         }
+    }
+    let frame = scan(&files[0]).unwrap();
+    for question in LARGE {
+        let beside = most_beside_the_account(&frame, question);
+        failed |= beside > BESIDE;
+        writeln!(report, "{:>8} KiB beside the account while it is scarce: {question}", beside >> 10).unwrap();
     }
     assert!(!failed, "\n{report}");
     println!("{report}");

@@ -16,13 +16,15 @@ const ROWS: usize = 300_000;
 const LIMIT: ByteSize = ByteSize(24 << 20);
 
 /// Each wants more than the limit for its groups, its sorted rows, all rows, or the table that it joins, which is the same.
-const QUESTIONS: [&str; 11] = [
+const QUESTIONS: [&str; 13] = [
     "count(*) as n, mean(x), min(t), last(i), var(x) by t",
     "sum(x), count(t) by i % 100000 as a, i % 7 as b",
     "i, t, x sort x desc",
     "i, t where x >= 0",
     "median(i), quantile(x, 0.9), n_unique(t), mode(t), string_agg(t, ';') by i % 3000 as a",
     "approx_n_unique(t), approx_quantile(i, 0.9) by i % 50000 as a",
+    "median(x), n_unique(t), mode(i), string_agg(t) by i % 50000 as k",
+    "sum(x) as s, count(*) as n by i, t",
     "list(i), list(t) as ts by i % 3000 as a",
     "i, x, i_right, x_right, t join 'in.csv' on t = t",
     "count(*) as n, sum(x_right), count(t_right) full join 'in.csv' on i = i",
@@ -106,7 +108,15 @@ fn spilling_beyond_its_cap_or_nowhere_is_one_clear_error(table: &LazyFrame, fold
     };
     let capped = asked(Spill::new(Some(place.clone()), Some(1 << 20)));
     assert_eq!(capped.kind(), ErrorKind::Limit);
-    assert!(capped.to_string().contains("the limit on spilling, 1 MiB, is too little"), "{capped}");
+    assert!(capped.to_string().contains("the limit on spilling, 1 MiB, is too little: at least"), "{capped}");
+    // What has been read when it comes to that tells what all of it would take.
+    let about = capped.message().split("about ").nth(1).unwrap().split(" if").next().unwrap();
+    let about: f64 = about.trim_end_matches(" MiB").parse().unwrap();
+    let peak = Spill::new(Some(place.clone()), None);
+    let runner = Runner::new().threads(2).memory(LIMIT).spill(peak.clone());
+    drop(runner.compute::<_, DataFrame>(table.ask(QUESTIONS[0]).unwrap()).unwrap());
+    let needed = peak.peak_bytes() as f64 / f64::from(1 << 20);
+    assert!((needed / 3.0..needed * 3.0).contains(&about), "about {about} MiB, and {needed} were needed");
     assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0);
     let nowhere = asked(Spill::new(Some(folder.join("absent")), None));
     assert_eq!(nowhere.kind(), ErrorKind::Io);

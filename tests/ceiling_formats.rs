@@ -108,6 +108,66 @@ fn a_limit_below_the_floor_is_refused_at_once_with_what_is_needed() {
     assert!(refused(&["ask", file, "-q", "sum(x)", "--memory", &less]).contains("too little"));
 }
 
+/// The smallest limit that an error names, and a little more: it is rounded there.
+fn needed(told: &str) -> String {
+    let needed =
+        told.split("at least ").nth(1).unwrap_or_else(|| panic!("{told}")).split(" are needed").next().unwrap();
+    let (number, unit) = needed.split_once(' ').unwrap();
+    let kib = number.parse::<f64>().unwrap() * if unit == "MiB" { 1024.0 } else { 1.0 };
+    format!("{}KiB", kib as u64 + if unit == "MiB" { 128 } else { 1 })
+}
+
+#[test]
+fn what_writing_needs_is_known_before_anything_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("in.csv");
+    std::fs::write(&source, text_of(200_000)).unwrap();
+    for ending in ["parquet", "arrow", "csv", "ndjson.gz"] {
+        let [ample, scarce] = ["ample", "scarce"].map(|name| folder.path().join(format!("{name}.{ending}")));
+        let [from, ample_name, scarce_name] = [&source, &ample, &scarce].map(|path| path.to_str().unwrap());
+        well(outcrop(&["convert", from, "--to", ample_name]), ending);
+        let told = refused(&["convert", from, "--to", scarce_name, "--memory", "6MiB", "--stats=json"]);
+        assert!(told.contains("6 MiB is too little") && told.contains("to write"), "{ending}: {told}");
+        assert!(!scarce.exists());
+        for threads in ["1", "4"] {
+            let memory = needed(&told);
+            let arguments = ["convert", from, "--to", scarce_name, "--threads", threads, "--memory", &memory];
+            let (_, statistics) =
+                well(outcrop(&[&arguments[..], &["--stats=json"]].concat()), &format!("{ending} {memory}"));
+            assert!(std::fs::read(&ample).unwrap() == std::fs::read(&scarce).unwrap(), "{ending} on {threads}");
+            assert!(statistics["peak_resident_bytes"].as_u64().unwrap() < 64 << 20, "{statistics}");
+            std::fs::remove_file(&scarce).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_run_at_the_least_limit_completes_and_reports_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let questions = [
+        "count(*) as n, sum(x), max(i) by t",
+        "i, t, x sort x desc, i",
+        "median(x), n_unique(t), string_agg(t) by i % 5000 as k having k > 7",
+        "approx_quantile(x, 0.5), approx_n_unique(t)",
+        "i, t where x > 400",
+    ];
+    for (at, file) in files(folder.path()).iter().enumerate() {
+        let question = questions[at % questions.len()];
+        let answer = |memory: &str| {
+            let arguments = ["ask", file.to_str().unwrap(), "-q", question, "--format", "csv", "--threads", "2"];
+            let arguments = [&arguments[..], &["--stats=json", "--memory", memory]].concat();
+            let (answer, statistics) = well(outcrop(&arguments), &format!("{file:?} {question} within {memory}"));
+            (answer, statistics["least_memory_bytes"].as_u64().unwrap())
+        };
+        let (ample, least) = answer("2GiB");
+        let (scarce, again) = answer(&least.to_string());
+        assert!(ample == scarce, "{file:?} {question}");
+        assert!(again <= least, "{file:?} {question}: {least}, and then {again}");
+        let fewer = (least / 3).to_string();
+        assert!(refused(&["ask", file.to_str().unwrap(), "-q", question, "--memory", &fewer]).contains("too little"));
+    }
+}
+
 #[test]
 fn decoders_that_want_more_than_there_is_are_refused_before_they_have_it() {
     let folder = tempfile::tempdir().unwrap();

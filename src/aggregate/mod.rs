@@ -154,6 +154,11 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
         Over::Rows
     }
 
+    /// Bytes of the state of one group, at most, apart from the length of a text that it keeps.
+    fn most_state_bytes(&self) -> usize {
+        1 << 10
+    }
+
     /// States of no group yet, for arguments of types `arguments` (already accepted by [`Aggregate::output_type`]).
     /// Every aggregate over [`Over::Rows`] has them.
     ///

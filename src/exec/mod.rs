@@ -31,7 +31,7 @@ mod work;
 mod worker;
 
 pub use options::{Progress, ProgressCallback, RunOptions, Scheduler, Warning, WarningCallback};
-pub use output::{Prepared, RowOutput};
+pub use output::{Prepared, RowOutput, RowsToCome};
 pub use run::{Answer, RunOutput, run, run_into};
 pub use sink::Materialised;
 pub use statistics::{InputStatistics, RunStatistics, StageSeconds};

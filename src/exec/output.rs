@@ -7,9 +7,11 @@
 //! - Whoever holds the earliest commit never waits for another worker, only for the output itself.
 //! - A stand-in for a value that does not fit its column never passes; nothing passes behind it or behind an error.
 
+use super::pressure::Pressure;
 use super::worker::lock;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
+use crate::memory::Reservation;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use std::any::Any;
@@ -27,6 +29,14 @@ pub trait RowOutput: Send + Sync {
 
     /// Whether [`RowOutput::begin`] can undo what has been done so far.
     fn can_begin_again(&self) -> bool;
+
+    /// Memory that it needs, once begun, to go on whatever others take.
+    fn needs_bytes(&self, _rows: RowsToCome) -> usize {
+        0
+    }
+
+    /// Gets that memory, before any row.
+    fn set_aside(&self, _rows: RowsToCome, _reservation: Reservation) {}
 
     /// Gets a batch ready to be taken; called by all workers, in any order.
     ///
@@ -52,6 +62,15 @@ pub trait RowOutput: Send + Sync {
     }
 }
 
+/// What is known of the rows that an output will be handed.
+#[derive(Clone, Copy, Debug)]
+pub struct RowsToCome {
+    /// Bytes of all of them, at most.
+    pub all_bytes: usize,
+    /// Bytes of one, on average, where that is known.
+    pub row_bytes: Option<usize>,
+}
+
 /// A batch ready to be taken.
 pub struct Prepared {
     /// The rows.
@@ -59,6 +78,9 @@ pub struct Prepared {
     /// The output's own notes on them.
     pub notes: Option<Box<dyn Any + Send>>,
 }
+
+/// How long a worker waits for its turn before it looks what else there is to do.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Lets the batches of a stage through to its output in input order.
 pub(super) struct Gate<'a> {
@@ -109,21 +131,35 @@ impl<'a> Gate<'a> {
         file
     }
 
-    /// Waits for the turn of a commit, helping the output meanwhile, and hands its batches on.
-    pub(super) fn pass(&self, passage: Passage, stopped: &dyn Fn() -> bool) -> Result<()> {
+    /// Waits for the turn of a commit, helping the output meanwhile, and hands its batches on. A worker that waits lets go
+    /// of memory that others ask for.
+    pub(super) fn pass(
+        &self,
+        passage: Passage,
+        stopped: &dyn Fn() -> bool,
+        pressure: &Pressure,
+        relieve: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
         let prepared: Vec<Prepared> =
             passage.batches.into_iter().map(|batch| self.output.prepare(batch.records)).collect::<Result<_>>()?;
         let mut turn = lock(&self.turn);
         let waits = |turn: &Turn| (turn.file, turn.sequence) != (passage.file, passage.sequence) && !turn.closed;
+        let mut relieved = false;
         while waits(&turn) {
             if stopped() {
                 return Ok(());
             }
             drop(turn);
+            if pressure.is_on() && !relieved {
+                relieve()?;
+                relieved = true;
+            }
             let helped = self.output.help(stopped)?;
             turn = lock(&self.turn);
             if !helped && waits(&turn) {
-                let waited = self.moved.wait_timeout(turn, Duration::from_millis(50));
+                // Idle only while it waits: helping takes memory.
+                let _idle = relieved.then(|| pressure.idle());
+                let waited = self.moved.wait_timeout(turn, PATIENCE);
                 turn = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
         }
@@ -147,6 +183,11 @@ impl<'a> Gate<'a> {
         Ok(())
     }
 
+    /// Where the rows go.
+    pub(super) fn output(&self) -> &'a dyn RowOutput {
+        self.output
+    }
+
     /// Does what taking rows has left to do.
     pub(super) fn help(&self, stopped: &dyn Fn() -> bool) -> Result<()> {
         while !stopped() && self.output.help(stopped)? {}
@@ -162,4 +203,55 @@ pub(super) fn gate_of<'a, 'b>(gates: &'b [Option<Gate<'a>>], stage: usize) -> Op
 /// Rows of an output, once handed out, cannot be taken back.
 pub(super) fn cannot_begin_again() -> Error {
     Error::internal("rows that were handed out had to be taken back")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::PartitionId;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Counts(AtomicUsize);
+
+    impl RowOutput for Counts {
+        fn begin(&self, _schema: &SchemaRef) -> Result<()> {
+            Ok(())
+        }
+
+        fn can_begin_again(&self) -> bool {
+            true
+        }
+
+        fn take(&self, prepared: Prepared, _stopped: &dyn Fn() -> bool) -> Result<()> {
+            self.0.fetch_add(prepared.records.num_rows(), Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_worker_that_waits_for_its_turn_lets_go_of_memory_that_others_ask_for() {
+        let output = Counts(AtomicUsize::new(0));
+        let (gate, pressure, relieved) = (Gate::new(&output), Pressure::default(), AtomicUsize::new(0));
+        pressure.of(2);
+        let pass = |sequence: u64| {
+            let passage = Passage { file: 0, sequence, ends_file: false, closes: false, batches: Vec::new() };
+            let relieve = &mut || {
+                relieved.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            };
+            gate.pass(passage, &|| false, &pressure, relieve).unwrap();
+        };
+        std::thread::scope(|scope| {
+            let asking = pressure.ask(PartitionId { file: 0, ordinal: 7 });
+            let waits = scope.spawn(|| pass(1));
+            while !asking.is_last_hope() {
+                std::thread::yield_now();
+            }
+            assert_eq!(relieved.load(Ordering::SeqCst), 1);
+            assert!(!waits.is_finished());
+            pass(0);
+            waits.join().unwrap();
+            assert!(!asking.is_last_hope(), "it is idle only while it waits");
+        });
+    }
 }

@@ -29,7 +29,12 @@ struct State<T, F> {
 impl Hands {
     /// The caller's thread only.
     pub(super) fn alone(&self) -> Self {
-        Hands { workers: 1, cancel: self.cancel.clone() }
+        self.of(1)
+    }
+
+    /// So many threads.
+    pub(super) fn of(&self, workers: usize) -> Self {
+        Hands { workers, cancel: self.cancel.clone() }
     }
 
     fn check(&self) -> Result<()> {

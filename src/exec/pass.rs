@@ -1,10 +1,10 @@
 //! One pass: a scan of one source for the stages of many questions.
 
-use super::allotment::{Allotment, LEAST_PIECE_BYTES, least_bytes, shorter};
+use super::allotment::{Allotment, Beside, LEAST_PIECE_BYTES, least_bytes, shorter};
 use super::filter::any_stage;
 use super::options::{RunOptions, Scheduler, Warning};
 use super::outcome::{FirstMisfit, PassOutcome, Verdict};
-use super::output::Gate;
+use super::output::{Gate, RowsToCome};
 use super::pressure::Pressure;
 use super::rejects::{Keeping, Rejects, Wants};
 use super::run::tell;
@@ -14,10 +14,12 @@ use super::work::PassStage;
 use super::worker::{Shared, Worker, lock};
 use crate::batch::RowId;
 use crate::error::{Error, Place, Result};
-use crate::plan::{SinkSpec, Stage, StageInput};
+use crate::memory::Budget;
+use crate::plan::MOST_COPIES;
+use crate::plan::{SinkSpec, Stage, StageInput, Step};
 use crate::source::{ReadNeeds, ScanRequest, Source};
 use crate::types::ColumnType;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -95,22 +97,28 @@ pub(super) fn run_pass(
     for gate in gates.iter_mut().flatten() {
         gate.skip_files(request.skip.clone());
     }
+    let beside = |needs: ReadNeeds| Beside {
+        stages: stages.len(),
+        made_rows: stages.iter().map(|stage| if stage.multiplies() { MOST_COPIES } else { 1 }).sum(),
+        undivided_bytes: stages.iter().map(Stage::undivided_bytes).sum(),
+        writing_bytes: writing_bytes(needs, &stages, gates),
+    };
     let (scan, needs) = loop {
         let scan = source.scan(request.clone())?;
         let needs = scan.needs();
-        match shorter(request.piece_bytes, needs, options.workers(), stages.len(), &options.budget) {
+        match shorter(request.piece_bytes, needs, options.workers(), beside(needs), &options.budget) {
             None => break (scan, needs),
             Some(piece_bytes) => request.piece_bytes = piece_bytes,
         }
         request.batch_bytes = request.batch_bytes.min(request.piece_bytes);
     };
-    let least_needs = match request.piece_bytes > LEAST_PIECE_BYTES {
-        true => source.scan(ScanRequest { piece_bytes: LEAST_PIECE_BYTES, ..request })?.needs(),
-        false => needs,
-    };
+    let from_files = scan.progress().1 > 0;
+    let least_needs = if from_files { least_needs(source, &request, &beside)? } else { needs.of_short_parts() };
     // Behind the first pass, results may hold half of the memory.
     let behind = if statistics.least_memory_bytes == 0 { 1 } else { 2 };
-    let least_bytes = least_bytes(least_needs, stages.len()).saturating_mul(behind) as u64;
+    let least_bytes = least_bytes(least_needs, beside(least_needs)).saturating_mul(behind);
+    let least_bytes = least_bytes.saturating_add(beside(least_needs).writing_bytes) as u64;
+    let beside = beside(needs);
     statistics.least_memory_bytes = statistics.least_memory_bytes.max(least_bytes);
     let of_pass = |((stage, map), recodings_told)| PassStage { stage, map, recodings_told };
     let stages: Vec<PassStage> = stages.into_iter().zip(maps).zip(told).map(of_pass).collect();
@@ -127,6 +135,7 @@ pub(super) fn run_pass(
         keeping,
         rejects: Mutex::new(Rejects::new(options, &columns, stages.len(), keeping)),
         pending: Mutex::new(HashMap::new()),
+        waiting_file: Arc::new(options.spill.until(&options.cancel).file()),
         settled: Condvar::new(),
         pressure: Pressure::default(),
         stop: AtomicBool::new(false),
@@ -136,9 +145,8 @@ pub(super) fn run_pass(
         last_progress: Mutex::new(Instant::now()),
         gates,
     };
-    let mut finished = work(&shared, needs, statistics)?;
+    let mut finished = VecDeque::from(work(&shared, needs, beside, statistics)?);
     statistics.partitions += shared.partitions.load(Ordering::Relaxed);
-    let from_files = scan.progress().1 > 0;
     if from_files {
         statistics.note_pass(source.describe(), scan.bytes_read(), shared.records.load(Ordering::Relaxed));
         statistics.seconds.sample += source.untold_sample_seconds();
@@ -153,7 +161,12 @@ pub(super) fn run_pass(
     }
     let mut ends = Vec::with_capacity(stages.len());
     let mut wants = Vec::with_capacity(stages.len());
-    for (at, sink) in finished.drain(..).enumerate() {
+    for at in 0..stages.len() {
+        let Some(sink) = finished.pop_front() else { return Err(Error::internal("a stage without a sink")) };
+        if options.budget.is_scarce() {
+            // Those that wait let go of memory, so that this one has enough to merge what it wrote.
+            finished.iter_mut().try_for_each(|sink| loud(|| sink.relieve()))?;
+        }
         let filled_by = sink.filled_by();
         let end = end(&outcome, at, sink, &columns)?;
         wants.push(match (&end, &stages[at].stage.sink, filled_by) {
@@ -184,13 +197,56 @@ fn end(outcome: &PassOutcome, at: usize, sink: Box<dyn Sink>, columns: &[usize])
     })
 }
 
+/// What a scan needs where memory is as scarce as can be, whatever there is now. A scan may need more where there is more,
+/// but by no means twice as much.
+fn least_needs(
+    source: &Arc<dyn Source>,
+    request: &ScanRequest,
+    beside: &dyn Fn(ReadNeeds) -> Beside,
+) -> Result<ReadNeeds> {
+    let within = |limit: usize| {
+        let (piece_bytes, budget) = (request.piece_bytes.min(LEAST_PIECE_BYTES), Budget::new(limit));
+        let batch_bytes = request.batch_bytes.min(piece_bytes);
+        Ok(source.scan(ScanRequest { piece_bytes, batch_bytes, budget, ..request.clone() })?.needs())
+    };
+    let least: ReadNeeds = within(LEAST_PIECE_BYTES)?;
+    within(least_bytes(least, beside(least)).saturating_mul(2))
+}
+
+/// What the rows of a stage take at most that go out as they come, unless expressions make more of a row than it was.
+fn rows_to_write(needs: ReadNeeds, stage: &Stage) -> RowsToCome {
+    let as_they_are = stage.steps.iter().all(|step| matches!(step, Step::Filter(_) | Step::Project(..)));
+    RowsToCome {
+        all_bytes: if as_they_are { needs.all_rows_bytes } else { usize::MAX },
+        row_bytes: needs.row_bytes.filter(|_| stage.steps.is_empty()),
+    }
+}
+
+/// Bytes that the outputs of a pass need to go on whatever others take.
+fn writing_bytes(needs: ReadNeeds, stages: &[Stage], gates: &[Option<Gate<'_>>]) -> usize {
+    let of_stage = |(stage, gate): (&Stage, &Option<Gate<'_>>)| {
+        gate.as_ref().map_or(0, |gate| gate.output().needs_bytes(rows_to_write(needs, stage)))
+    };
+    stages.iter().zip(gates).map(of_stage).fold(0, usize::saturating_add)
+}
+
 /// Lets the workers work and joins their sinks: one a stage.
-fn work(shared: &Shared<'_>, needs: ReadNeeds, statistics: &mut RunStatistics) -> Result<Vec<Box<dyn Sink>>> {
+fn work(
+    shared: &Shared<'_>,
+    needs: ReadNeeds,
+    beside: Beside,
+    statistics: &mut RunStatistics,
+) -> Result<Vec<Box<dyn Sink>>> {
     let options = shared.options;
     let spill = options.spill.until(&options.cancel);
-    let allotment =
-        Allotment::of_pass(needs, options.workers(), shared.stages.len(), &options.budget, &spill, &options.cancel)?;
-    let Allotment { shared: of_reading, hands, room } = allotment;
+    let allotment = Allotment::of_pass(needs, options.workers(), beside, &options.budget, &spill, &options.cancel)?;
+    let Allotment { shared: of_reading, hands, mut writing, room } = allotment;
+    for (stage, gate) in shared.stages.iter().zip(shared.gates) {
+        if let Some(gate) = gate {
+            let rows = rows_to_write(needs, &stage.stage);
+            gate.output().set_aside(rows, writing.part(gate.output().needs_bytes(rows)));
+        }
+    }
     let make = || -> Result<Vec<Box<dyn Sink>>> {
         shared.stages.iter().map(|stage| sink::make(&stage.stage, &room)).collect()
     };

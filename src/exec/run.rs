@@ -3,7 +3,7 @@
 use super::join::{RightSide, TableRoom, decide};
 use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
-use super::output::{Gate, RowOutput, cannot_begin_again};
+use super::output::{Gate, RowOutput, RowsToCome, cannot_begin_again};
 use super::pass::{PassEnd, Reading, StageEnd, StageToRun, run_pass};
 use super::rejects::{self, PassRejects};
 use super::sink::Materialised;
@@ -11,7 +11,7 @@ use super::statistics::RunStatistics;
 use super::stream::flow;
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory::StoredRows;
+use crate::memory::{Part, StoredRows};
 use crate::plan::{BuildUse, Builds, LogicalPlan, SinkSpec, Stage, StageInput, lower, next_together};
 use crate::source::Source;
 use crate::source::memory::MemorySource;
@@ -251,7 +251,8 @@ fn scan_pass(
     };
     let stages = members.iter().map(first_stage).collect();
     let bytes_before = statistics.bytes_read;
-    let mut gates = members.iter().map(|&at| gate(&questions[at])).collect::<Result<Vec<_>>>()?;
+    let mut gates =
+        members.iter().map(|&at| gate(&questions[at], &questions[at].stages)).collect::<Result<Vec<_>>>()?;
     let PassEnd { stages: ends, rejects, wants } =
         run_pass(&source, stages, options, statistics, warnings, &mut gates)?;
     if members.iter().any(|&at| questions[at].repeated) {
@@ -345,15 +346,23 @@ fn finish(
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
 ) -> Result<()> {
-    for mut stage in std::mem::take(&mut question.stages) {
+    let stages = std::mem::take(&mut question.stages);
+    for at in 0..stages.len() {
+        let mut stage = stages[at].clone();
         let Some(before) = question.result.take() else {
             return Err(Error::internal("a stage without an input"));
         };
         let columns = (0..before.schema.fields().len()).collect();
         // A batch is a partition: short ones take little while they are evaluated, and there are some for everybody.
-        let source: Arc<dyn Source> = Arc::new(MemorySource::of_rows(before.schema, before.rows.cut(STAGE_ROWS)));
+        let mut gates = [gate(question, &stages[at..])?];
+        question.poured = gates[0].is_some();
+        let rows = match &gates[0] {
+            Some(gate) => with_room_for(gate, before.rows.cut(POURED_ROWS), options)?,
+            None => before.rows.cut(STAGE_ROWS),
+        };
+        let source: Arc<dyn Source> = Arc::new(MemorySource::of_rows(before.schema, rows));
         stage.input = StageInput::Scan { source: Arc::clone(&source), columns };
-        for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut [])?.stages {
+        for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut gates)?.stages {
             match end {
                 StageEnd::Done(result, _) => question.result = Some(result),
                 StageEnd::Failed(_, error) => return Err(error),
@@ -369,12 +378,12 @@ fn alone(stage: Stage) -> StageToRun {
 }
 
 /// The gate to the output of a question whose rows leave in input order.
-fn gate<'a>(question: &Question<'a>) -> Result<Option<Gate<'a>>> {
-    let Some(output) = question.output.filter(|_| flow(&question.stages)) else { return Ok(None) };
+fn gate<'a>(question: &Question<'a>, stages: &[Stage]) -> Result<Option<Gate<'a>>> {
+    let Some(output) = question.output.filter(|_| flow(stages)) else { return Ok(None) };
     if !output.can_begin_again() {
         return Err(cannot_begin_again());
     }
-    output.begin(&question.stages[0].schema)?;
+    output.begin(&stages[0].schema)?;
     Ok(Some(Gate::new(output)))
 }
 
@@ -383,6 +392,20 @@ const STAGE_ROWS: usize = 1 << 16;
 
 /// Rows handed to an output at once, of an answer that had to be whole first.
 const POURED_ROWS: usize = 8192;
+
+/// Rows that are to go through a gate: on disk, if they would not leave enough memory for writing.
+fn with_room_for(gate: &Gate<'_>, rows: StoredRows, options: &RunOptions) -> Result<StoredRows> {
+    let parts = || rows.parts().iter().map(Part::loaded_bytes);
+    let all_bytes: usize = parts().sum();
+    let row_bytes = Some(all_bytes / rows.rows().max(1));
+    let writing = gate.output().needs_bytes(RowsToCome { all_bytes, row_bytes });
+    let reading = parts().max().unwrap_or(0).saturating_mul(2 * options.workers());
+    if options.budget.free_bytes() >= writing.saturating_add(reading) {
+        Ok(rows)
+    } else {
+        rows.on_disk(&options.spill.until(&options.cancel))
+    }
+}
 
 /// Hands an answer that had to be whole first to its output.
 fn pour(
@@ -394,12 +417,14 @@ fn pour(
     let Some(output) = question.output.filter(|_| !question.poured) else { return Ok(()) };
     let Some(whole) = question.result.take() else { return Err(Error::internal("an output without an answer")) };
     let schema = whole.schema;
-    let source: Arc<dyn Source> = Arc::new(MemorySource::of_rows(Arc::clone(&schema), whole.rows.cut(POURED_ROWS)));
+    output.begin(&schema)?;
+    let gate = Gate::new(output);
+    let rows = with_room_for(&gate, whole.rows.cut(POURED_ROWS), options)?;
+    let source: Arc<dyn Source> = Arc::new(MemorySource::of_rows(Arc::clone(&schema), rows));
     let input = StageInput::Scan { source: Arc::clone(&source), columns: (0..schema.fields().len()).collect() };
     let sink = SinkSpec::Collect { limit: None };
     let stage = Stage { input, steps: Vec::new(), sink, schema: Arc::clone(&schema) };
-    output.begin(&schema)?;
-    let mut gates = [Some(Gate::new(output))];
+    let mut gates = [Some(gate)];
     for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut gates)?.stages {
         match end {
             StageEnd::Done(result, _) => question.result = Some(result),

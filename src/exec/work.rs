@@ -2,9 +2,9 @@
 
 use super::filter::leading_filters;
 use super::rejects::RejectedValue;
-use crate::batch::{Batch, Mask, RowId, coded, compact};
+use crate::batch::{Batch, Mask, RowId, RowOrigin, coded, compact};
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory::{Reservation, used_bytes};
+use crate::memory::{Part, Reservation, SpillFile, used_bytes};
 use crate::plan::{Reserve, Stage, Step};
 use crate::source::{Misfit, Remedy, SourceBatch};
 use arrow::array::{BooleanArray, RecordBatch};
@@ -25,6 +25,8 @@ pub(super) struct PartitionWork {
     pub(super) recoded: Vec<RecodedField>,
     /// Its memory while nobody has it in hands.
     pub(super) reservation: Option<Reservation>,
+    /// Of this, what is not of its rows.
+    pub(super) beside_bytes: usize,
 }
 
 /// A field that was read as windows-1252, and the stages that read it.
@@ -42,7 +44,21 @@ impl PartitionWork {
         let recoded = recoded(stages, batches);
         let mut making = Making { hold, kept_bytes: 0 };
         let stages = stages.iter().map(|stage| evaluate(stage, batches, &mut making)).collect();
-        PartitionWork { stages, recoded, reservation: None }
+        PartitionWork { stages, recoded, reservation: None, beside_bytes: 0 }
+    }
+
+    /// Lets its rows wait on disk, and gives back what is reserved for them.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn put_on_disk(&mut self, file: &Arc<SpillFile>) -> Result<()> {
+        self.stages.iter_mut().try_for_each(|stage| stage.put_on_disk(file))?;
+        let origins = self.stages.iter().flat_map(|stage| &stage.on_disk).map(|(_, origin)| origin.held_bytes());
+        let left = self.beside_bytes + origins.sum::<usize>();
+        match &mut self.reservation {
+            Some(reservation) if left < reservation.bytes() => reservation.resize(left),
+            _ => Ok(()),
+        }
     }
 
     /// Bytes that the rows of all stages take; with the texts behind them, or without.
@@ -96,7 +112,9 @@ fn recoded(stages: &[PassStage], batches: &[SourceBatch]) -> Vec<RecodedField> {
 #[derive(Default)]
 pub(super) struct StageWork {
     pub(super) batches: Vec<Batch>,
-    /// Rows in `batches`.
+    /// Those that wait on disk, which stand before the others.
+    on_disk: Vec<(Part, RowOrigin)>,
+    /// Rows in all of them.
     pub(super) kept: usize,
     /// The first error of an expression; `batches` holds the rows before it.
     pub(super) failure: Option<(Option<RowId>, Error)>,
@@ -104,6 +122,22 @@ pub(super) struct StageWork {
     pub(super) misfits: Vec<StageMisfit>,
     /// Values for which the stage does without a row, in row order.
     pub(super) rejected: Vec<RejectedValue>,
+}
+
+impl StageWork {
+    fn put_on_disk(&mut self, file: &Arc<SpillFile>) -> Result<()> {
+        for batch in std::mem::take(&mut self.batches) {
+            let part = Part::Spilled(Arc::clone(file), file.append(&batch.records)?);
+            self.on_disk.push((part, batch.origin));
+        }
+        Ok(())
+    }
+
+    /// Its batches, one by one; those on disk are read back when they are due.
+    pub(super) fn into_batches(self) -> impl Iterator<Item = Result<Batch>> {
+        let read_back = |(part, origin): (Part, RowOrigin)| Ok(Batch { records: part.load()?, origin });
+        self.on_disk.into_iter().map(read_back).chain(self.batches.into_iter().map(Ok))
+    }
 }
 
 /// A value that a stage reads and that does not fit its column.
@@ -261,5 +295,35 @@ impl<'a> Concern<'a> {
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{Budget, Spill};
+    use arrow::array::{ArrayRef, Int64Array};
+
+    fn batch(values: std::ops::Range<i64>) -> Batch {
+        let origin = RowOrigin::consecutive(values.start.unsigned_abs());
+        let column: ArrayRef = Arc::new(values.collect::<Int64Array>());
+        Batch { records: RecordBatch::try_from_iter([("n", column)]).unwrap(), origin }
+    }
+
+    #[test]
+    fn rows_that_wait_on_disk_come_back_in_order_and_leave_their_memory() {
+        let (budget, spill) = (Budget::new(10_000), Spill::default());
+        let file = Arc::new(spill.file());
+        let stage = StageWork { batches: vec![batch(0..50), batch(50..70)], ..StageWork::default() };
+        let mut reservation = budget.reservation("test");
+        reservation.resize(5000).unwrap();
+        let (stages, recoded) = (vec![stage], Vec::new());
+        let mut work = PartitionWork { stages, recoded, reservation: Some(reservation), beside_bytes: 300 };
+        work.put_on_disk(&file).unwrap();
+        assert_eq!(budget.held_bytes(), 300);
+        work.put_on_disk(&file).unwrap();
+        let back = work.stages.remove(0).into_batches().map(Result::unwrap);
+        let rows = back.flat_map(|batch| (0..batch.rows()).map(move |row| batch.origin.row_id(row).position));
+        assert_eq!(rows.collect::<Vec<_>>(), (0..70).collect::<Vec<_>>());
     }
 }

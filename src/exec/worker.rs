@@ -10,11 +10,11 @@ use super::statistics::StageSeconds;
 
 use super::work::{PartitionWork, PassStage, RecodedField, StageWork};
 use crate::error::{Error, Result};
-use crate::memory::{Reservation, used_bytes};
+use crate::memory::{Reservation, SpillFile, used_bytes};
 use crate::source::{Committed, CommittedRows, Locate, PartitionId, Read, Scan, ScanScratch, SourceBatch};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Spent text buffers that a worker keeps where memory is limited.
@@ -24,8 +24,6 @@ const SPARE_TEXTS: usize = 2;
 const PATIENCE: Duration = Duration::from_millis(20);
 /// So long all others must have been idle before a refusal is final.
 const QUIET: Duration = Duration::from_millis(10);
-/// So long a worker waits for others at most.
-const LONGEST: Duration = Duration::from_secs(3);
 /// How long a worker sleeps that has nothing to do at the moment.
 const A_MOMENT: Duration = Duration::from_micros(200);
 
@@ -44,6 +42,8 @@ pub(super) struct Shared<'a> {
     pub(super) rejects: Mutex<Rejects>,
     /// Evaluated partitions that wait for their commit.
     pub(super) pending: Mutex<HashMap<PartitionId, PartitionWork>>,
+    /// Where their rows go when memory is scarce.
+    pub(super) waiting_file: Arc<SpillFile>,
     /// One of them was absorbed.
     pub(super) settled: Condvar,
     pub(super) pressure: Pressure,
@@ -61,6 +61,13 @@ impl Shared<'_> {
     pub(super) fn stop_all(&self) {
         self.stop.store(true, Ordering::Relaxed);
         self.scan.stop_from(0);
+    }
+
+    /// Lets partitions that wait, and are on their own account, wait on disk.
+    fn put_waiting_on_disk(&self) -> Result<()> {
+        let mut pending = lock(&self.pending);
+        let mut waiting = pending.values_mut().filter(|work| work.reservation.is_some());
+        waiting.try_for_each(|work| work.put_on_disk(&self.waiting_file))
     }
 
     /// Whether the pass ends before its time.
@@ -126,13 +133,13 @@ impl<'a> Worker<'a> {
             match read {
                 Read::Partition(ticket, batches) => {
                     let (id, beside) = (ticket.id, shared.beside_bytes + ticket.held_bytes);
-                    self.hold(
-                        beside + used_bytes(batches.iter().map(|batch| &batch.batch.records), shared.holds_texts),
-                    )?;
-                    let work = self.evaluate_all(&batches)?;
+                    let read = used_bytes(batches.iter().map(|batch| &batch.batch.records), shared.holds_texts);
+                    self.hold(id, beside + read)?;
+                    let mut work = self.evaluate_all(id, &batches)?;
                     drop(batches);
+                    work.beside_bytes = ticket.held_bytes;
                     let held = ticket.held_bytes + work.held_bytes(shared.holds_texts);
-                    self.hold(shared.beside_bytes + held)?;
+                    self.hold(id, shared.beside_bytes + held)?;
                     lock(&shared.pending).insert(id, work);
                     let start = Instant::now();
                     let committed = shared.scan.commit(ticket);
@@ -153,20 +160,20 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Has so many bytes in its hands; what its sinks have may go to disk for it.
-    fn hold(&mut self, bytes: usize) -> Result<()> {
+    /// Has so many bytes of a partition in its hands; what sinks have, and what waits, may go to disk for it.
+    fn hold(&mut self, id: PartitionId, bytes: usize) -> Result<()> {
         if self.hands.resize(bytes).is_ok() {
             return Ok(());
         }
         self.relieve()?;
-        let asking = self.shared.pressure.ask();
-        let (start, mut since) = (Instant::now(), None);
+        let asking = self.shared.pressure.ask(id);
+        let mut since = None;
         loop {
-            // Whoever is idle now has let go of its memory before: only a refusal after that is final. What others wait for
-            // may be what this worker has in its hands, so it does not wait for ever.
-            let all_idle = asking.others_are_idle();
-            since = if all_idle { since.or(Some(Instant::now())) } else { None };
-            let last = since.is_some_and(|since| since.elapsed() >= QUIET) || start.elapsed() >= LONGEST;
+            // Whoever is idle now has let go of its memory before: only a refusal after that is final.
+            let is_last_hope = asking.is_last_hope();
+            self.shared.put_waiting_on_disk()?;
+            since = if is_last_hope { since.or(Some(Instant::now())) } else { None };
+            let last = since.is_some_and(|since| since.elapsed() >= QUIET);
             match self.hands.resize(bytes) {
                 Err(error) if last => return Err(error),
                 Err(_) if !self.shared.stopped() => std::thread::sleep(A_MOMENT),
@@ -193,6 +200,11 @@ impl<'a> Worker<'a> {
         let mut idle = None;
         // A file that has come to an error commits nothing more.
         while shared.scan.awaits_commit(id) && !shared.stopped() {
+            if idle.is_none() && shared.pressure.is_on() {
+                let waiting = lock(&shared.pending).get_mut(&id).map(|work| work.put_on_disk(&shared.waiting_file));
+                waiting.transpose()?;
+                self.hands.resize(0)?;
+            }
             self.yield_to_others(&mut idle)?;
             let pending = lock(&shared.pending);
             if !pending.contains_key(&id) {
@@ -228,10 +240,10 @@ impl<'a> Worker<'a> {
     }
 
     /// What a partition means to all stages. Rows that a join makes of it are held beside all else.
-    fn evaluate_all(&mut self, batches: &[SourceBatch]) -> Result<PartitionWork> {
+    fn evaluate_all(&mut self, id: PartitionId, batches: &[SourceBatch]) -> Result<PartitionWork> {
         let start = Instant::now();
         let (stages, before) = (self.shared.stages, self.hands.bytes());
-        let work = PartitionWork::of(stages, batches, &mut |bytes| self.hold(before.saturating_add(bytes)));
+        let work = PartitionWork::of(stages, batches, &mut |bytes| self.hold(id, before.saturating_add(bytes)));
         self.seconds.evaluate += start.elapsed().as_secs_f64();
         Ok(work)
     }
@@ -269,9 +281,9 @@ impl<'a> Worker<'a> {
             CommittedRows::Instead(batches) => {
                 shared.partitions.fetch_add(1, Ordering::Relaxed);
                 drop(pending());
-                self.evaluate_all(&batches)?
+                self.evaluate_all(item.id, &batches)?
             }
-            CommittedRows::Between(batches) => self.evaluate_all(&batches)?,
+            CommittedRows::Between(batches) => self.evaluate_all(item.id, &batches)?,
         };
         shared.records.fetch_add(item.records, Ordering::Relaxed);
         if let Some(warning) = item.warning.take() {
@@ -290,16 +302,14 @@ impl<'a> Worker<'a> {
         let start = Instant::now();
         for (at, (work, live)) in stages.into_iter().zip(live).enumerate() {
             if let Some(gate) = gate_of(shared.gates, at) {
-                let batches = if misfit[at] { Vec::new() } else { work.batches };
+                let batches = if misfit[at] { Vec::new() } else { work.into_batches().collect::<Result<_>>()? };
                 let (file, sequence) = (item.id.file, item.sequence);
                 let passage = Passage { file, sequence, ends_file: item.file_done, closes: closes[at], batches };
-                gate.pass(passage, &|| shared.stopped())?;
+                gate.pass(passage, &|| shared.stopped(), &shared.pressure, &mut || self.relieve())?;
                 continue;
             }
-            for batch in work.batches {
-                if live {
-                    self.sinks[at].absorb(batch)?;
-                }
+            if live {
+                work.into_batches().try_for_each(|batch| self.sinks[at].absorb(batch?))?;
             }
         }
         self.seconds.absorb += start.elapsed().as_secs_f64();
@@ -342,6 +352,7 @@ impl<'a> Worker<'a> {
     }
 
     fn report_progress(&self) {
+        self.shared.options.spill.note_progress(self.shared.scan.progress());
         let Some(callback) = &self.shared.options.on_progress else { return };
         let mut last = lock(&self.shared.last_progress);
         if last.elapsed() < Duration::from_millis(100) {

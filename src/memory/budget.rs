@@ -1,5 +1,6 @@
 //! The account of reserved bytes.
 
+use super::allocator::Retention;
 use super::size::ByteSize;
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ struct Account {
     /// Requests for more, and which of them is refused whatever there is, for tests.
     requests: AtomicU64,
     refused: Option<Refused>,
+    retention: Retention,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +37,9 @@ impl Budget {
 
     fn with(limit_bytes: usize, refused: Option<Refused>) -> Self {
         let [held_bytes, results_bytes, peak_bytes] = Default::default();
-        let requests = AtomicU64::new(0);
-        Budget(Arc::new(Account { limit_bytes, held_bytes, results_bytes, peak_bytes, requests, refused }))
+        let (requests, retention) = Default::default();
+        let account = Account { limit_bytes, held_bytes, results_bytes, peak_bytes, requests, refused, retention };
+        Budget(Arc::new(account))
     }
 
     /// An account that refuses its `at`-th request, counted from one, whatever there is, and if `lasting` all behind it.
@@ -69,6 +72,21 @@ impl Budget {
     /// Bytes held now.
     pub fn held_bytes(&self) -> usize {
         self.0.held_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How long a block of rows on disk is at most, so that some of them have room in memory side by side.
+    pub(crate) fn block_bytes(&self) -> usize {
+        (self.limit_bytes() / 256).clamp(4 << 10, 256 << 10)
+    }
+
+    /// Bytes that nobody holds now.
+    pub(crate) fn free_bytes(&self) -> usize {
+        self.limit_bytes().saturating_sub(self.held_bytes())
+    }
+
+    /// Whether so little is free that whoever can let go of memory should do so before a result is made.
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.free_bytes() < self.limit_bytes() / 4
     }
 
     /// The most bytes held at any time.
@@ -118,6 +136,7 @@ impl Budget {
         match book(&account.held_bytes, account.limit_bytes) {
             Ok(before) => {
                 account.peak_bytes.fetch_max(before + bytes, Ordering::Relaxed);
+                account.retention.booked(bytes, before + bytes, account.limit_bytes);
                 Ok(())
             }
             Err(held) => {
@@ -163,10 +182,24 @@ impl Reservation {
         Ok(())
     }
 
-    /// Takes over what another holds of the same account.
+    /// Takes over what another holds of the same account, and the least that it holds.
     pub(crate) fn absorb(&mut self, mut other: Reservation) {
         debug_assert!(Arc::ptr_eq(&self.budget.0, &other.budget.0) && self.of_results == other.of_results);
         self.bytes += std::mem::take(&mut other.bytes);
+        self.floor_bytes += std::mem::take(&mut other.floor_bytes);
+    }
+
+    /// So many of the bytes that it never holds less than, for another holder.
+    pub(crate) fn part(&mut self, bytes: usize) -> Reservation {
+        let bytes = bytes.min(self.floor_bytes);
+        self.bytes -= bytes;
+        self.floor_bytes -= bytes;
+        Reservation { budget: self.budget.clone(), bytes, floor_bytes: bytes, ..*self }
+    }
+
+    /// The account.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// The limit of the account.

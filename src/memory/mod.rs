@@ -7,6 +7,7 @@
 //! **Invariants.** Held never exceeds the limit; held is zero when every reservation is dropped; a spill file has no name,
 //! so nothing is left of it however the process ends; what comes back from disk is what went there.
 
+mod allocator;
 mod budget;
 mod disk;
 mod held;

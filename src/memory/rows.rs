@@ -1,7 +1,7 @@
 //! Rows in order, in memory or on disk: the results of stages.
 
 use super::budget::{Budget, Reservation};
-use super::held::{HeldBuffers, without_unused_text};
+use super::held::{HeldBuffers, used_bytes, without_unused_text};
 use super::spill::{Part, Spill, SpillFile};
 use crate::error::Result;
 use arrow::array::RecordBatch;
@@ -54,6 +54,19 @@ impl StoredRows {
         StoredRows { parts: self.parts.iter().chain(others.parts.iter()).cloned().collect(), held: self.held }
     }
 
+    /// The same rows, of which none stands in memory any more.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(crate) fn on_disk(self, spill: &Spill) -> Result<StoredRows> {
+        let file = Arc::new(spill.file());
+        let stored = |part: &Part| match part {
+            Part::Memory(batch) => Ok(Part::Spilled(Arc::clone(&file), file.append(batch)?)),
+            other => Ok(other.clone()),
+        };
+        Ok(StoredRows { parts: self.parts.iter().map(stored).collect::<Result<_>>()?, held: Vec::new() })
+    }
+
     pub(crate) fn parts(&self) -> &Arc<[Part]> {
         &self.parts
     }
@@ -65,6 +78,9 @@ impl From<Vec<RecordBatch>> for StoredRows {
         StoredRows { parts: batches.into_iter().map(Part::Memory).collect(), held: Vec::new() }
     }
 }
+
+/// A part of a result is of so many blocks at most.
+const PART_BLOCKS: usize = 4;
 
 /// What the parts in memory take.
 #[derive(Debug)]
@@ -78,6 +94,7 @@ struct Held {
 pub(crate) struct RowStore {
     parts: Vec<Part>,
     held: Mutex<Held>,
+    block_bytes: usize,
     spill: Spill,
     file: Arc<SpillFile>,
 }
@@ -85,7 +102,8 @@ pub(crate) struct RowStore {
 impl RowStore {
     pub(crate) fn new(budget: &Budget, spill: &Spill) -> Self {
         let held = Held { buffers: HeldBuffers::default(), reservation: budget.reservation_of_results() };
-        RowStore { parts: Vec::new(), held: Mutex::new(held), spill: spill.clone(), file: Arc::new(spill.file()) }
+        let (block_bytes, file) = (budget.block_bytes(), Arc::new(spill.file()));
+        RowStore { parts: Vec::new(), held: Mutex::new(held), block_bytes, spill: spill.clone(), file }
     }
 
     /// Takes the next rows.
@@ -93,8 +111,11 @@ impl RowStore {
     /// # Errors
     /// Those of the disk, and `Cancelled`.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
-        if batch.num_rows() > 0 {
-            let part = self.keep(batch)?;
+        let row_bytes = used_bytes([&batch].into_iter(), true) / batch.num_rows().max(1);
+        // Whoever reads them back has room for a part.
+        let rows = (PART_BLOCKS * self.block_bytes / row_bytes.max(1)).max(1);
+        for start in (0..batch.num_rows()).step_by(rows) {
+            let part = self.keep(batch.slice(start, rows.min(batch.num_rows() - start)))?;
             self.parts.push(part);
         }
         Ok(())

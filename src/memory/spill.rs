@@ -4,8 +4,9 @@
 //! The file has no name, so nothing is left of it however the run ends. All files of a run share the account of their
 //! [`Spill`], which has a cap.
 
+use super::budget::Budget;
 use super::disk::{Disk, RealDisk, read_all, write_all};
-use super::held::{held_bytes, used_bytes};
+use super::held::used_bytes;
 use super::size::ByteSize;
 use super::temporary::{DIRECTORY_VARIABLE, Unlinked, limit_of};
 use crate::cancel::CancelToken;
@@ -41,12 +42,25 @@ struct Account {
     held_bytes: AtomicU64,
     peak_bytes: AtomicU64,
     written_bytes: AtomicU64,
+    /// How far the input has been read that is spilled, of so many bytes.
+    read_bytes: AtomicU64,
+    input_bytes: AtomicU64,
 }
 
 impl Default for Account {
     fn default() -> Self {
         let (held_bytes, peak_bytes, written_bytes) = Default::default();
-        Account { directory: None, limit_bytes: None, disk: Arc::new(RealDisk), held_bytes, peak_bytes, written_bytes }
+        let (read_bytes, input_bytes) = Default::default();
+        Account {
+            directory: None,
+            limit_bytes: None,
+            disk: Arc::new(RealDisk),
+            held_bytes,
+            peak_bytes,
+            written_bytes,
+            read_bytes,
+            input_bytes,
+        }
     }
 }
 
@@ -95,7 +109,26 @@ impl Spill {
 
     /// A new file; it is made when something is appended.
     pub(crate) fn file(&self) -> SpillFile {
-        SpillFile { spill: self.clone(), opened: Mutex::default() }
+        self.file_of_blocks(Budget::unlimited().block_bytes())
+    }
+
+    /// A new file, whose blocks are to be of so many bytes at most.
+    pub(crate) fn file_of_blocks(&self, block_bytes: usize) -> SpillFile {
+        SpillFile { spill: self.clone(), block_bytes, opened: Mutex::default() }
+    }
+
+    /// So much of the input has been read, whose rows may be spilled.
+    pub(crate) fn note_progress(&self, (read_bytes, input_bytes): (u64, u64)) {
+        self.account.read_bytes.store(read_bytes, Ordering::Relaxed);
+        self.account.input_bytes.store(input_bytes, Ordering::Relaxed);
+    }
+
+    /// What all of the input would take on disk, if so much has been needed so far.
+    fn expected(&self, held_bytes: u64) -> Option<u64> {
+        let read_bytes = self.account.read_bytes.load(Ordering::Relaxed);
+        let input_bytes = self.account.input_bytes.load(Ordering::Relaxed);
+        let share = input_bytes as f64 / read_bytes as f64;
+        (read_bytes > 0 && read_bytes < input_bytes).then_some((held_bytes as f64 * share) as u64)
     }
 
     /// The directory that was asked for.
@@ -128,11 +161,14 @@ impl Spill {
         if held > limit.min(file.room_bytes) {
             self.account.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
             let cap = if limit <= file.room_bytes { "the limit on spilling" } else { "nine tenths of what was free" };
-            let text = format!(
-                "{cap}, {}, is too little: {} are needed",
+            let mut text = format!(
+                "{cap}, {}, is too little: at least {} are needed",
                 ByteSize(limit.min(file.room_bytes)),
                 ByteSize(held)
             );
+            if let Some(bytes) = self.expected(held) {
+                text += &format!(", about {} if the rest of the input is like what has been read", ByteSize(bytes));
+            }
             return Err(Error::new(ErrorKind::Limit, text).in_file(&file.directory.display().to_string()).hint(format!(
                 "raise the memory limit, or spill to a directory with more room ({DIRECTORY_VARIABLE}, --spill-limit)"
             )));
@@ -187,6 +223,7 @@ impl Block {
 #[derive(Debug)]
 pub(crate) struct SpillFile {
     spill: Spill,
+    block_bytes: usize,
     /// The file, once there is one.
     opened: Mutex<Option<Opened>>,
 }
@@ -200,6 +237,12 @@ struct Opened {
 }
 
 impl SpillFile {
+    /// Of how many rows like these a block is.
+    pub(crate) fn block_rows(&self, batch: &RecordBatch) -> usize {
+        let row_bytes = used_bytes([batch].into_iter(), true) / batch.num_rows().max(1);
+        (self.block_bytes / row_bytes.max(1)).max(1)
+    }
+
     /// Appends a batch.
     ///
     /// # Errors
@@ -208,7 +251,8 @@ impl SpillFile {
         self.spill.check()?;
         let batch = compact(batch)?;
         let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
-        let loaded_bytes = held_bytes(&batch);
+        // Of a slice, only its part of the whole goes to disk.
+        let loaded_bytes = used_bytes([&batch].into_iter(), true);
         let mut bytes = Vec::with_capacity(loaded_bytes / 2 + 1024);
         let mut writer = StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options)?;
         writer.write(&batch)?;

@@ -211,8 +211,23 @@ impl Builder {
         Ok(())
     }
 
+    /// Whether what is left to do gives the columns of the last stage, as it makes them, other names.
+    fn only_renames(&self) -> bool {
+        let makes_rows = |stage: &Stage| matches!(stage.sink, SinkSpec::Aggregate { .. } | SinkSpec::Sort { .. });
+        let Some(last) = self.stages.last().filter(|last| makes_rows(last)) else { return false };
+        let [Step::Project(columns, _)] = &*self.steps else { return false };
+        columns.len() == last.schema.fields().len()
+            && columns.iter().enumerate().all(|(at, column)| column.as_column() == Some(at))
+    }
+
     fn finish(mut self, output: SchemaRef) -> Result<Vec<Stage>> {
         self.drop_virtual()?;
+        if self.only_renames()
+            && let Some(last) = self.stages.last_mut()
+        {
+            last.schema = output;
+            return Ok(self.stages);
+        }
         if !self.steps.is_empty() || self.stages.is_empty() {
             self.cut(SinkSpec::Collect { limit: None }, output);
         }

@@ -181,6 +181,16 @@ impl Stage {
         !matches!(self.sink, SinkSpec::Aggregate { .. })
     }
 
+    /// Bytes that its sink cannot do without: states that belong to no group cannot be written and forgotten.
+    pub(crate) fn undivided_bytes(&self) -> usize {
+        match &self.sink {
+            SinkSpec::Aggregate { keys: 0, aggregates } => {
+                aggregates.iter().map(|column| column.aggregate.most_state_bytes()).sum()
+            }
+            _ => 0,
+        }
+    }
+
     /// Whether several of its rows may have come of one row of its input.
     pub(crate) fn multiplies(&self) -> bool {
         let multiplies = |step: &Step| match step {

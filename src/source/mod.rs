@@ -203,7 +203,7 @@ pub enum Test {
 
 /// What a scan takes in memory, as far as that can be told beforehand; it is reserved before the first partition is read.
 /// With it, whoever holds the partition that is to be committed next can always finish it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadNeeds {
     /// Bytes whatever the number of workers.
     pub shared_bytes: usize,
@@ -213,8 +213,30 @@ pub struct ReadNeeds {
     pub text_bytes: usize,
     /// Bytes of the rows of a partition; each worker has one in its hands, and what the questions make of it.
     pub rows_bytes: usize,
+    /// Bytes of texts that these rows refer to, once, whatever is made of the rows.
+    pub row_texts_bytes: usize,
+    /// Bytes of all rows, at most.
+    pub all_rows_bytes: usize,
+    /// Bytes of a row, on average, where that is known.
+    pub row_bytes: Option<usize>,
     /// The texts of rows are views of what is shared, and on its account until they are committed.
     pub texts_are_shared: bool,
+}
+
+impl Default for ReadNeeds {
+    /// Nothing, of any number of rows.
+    fn default() -> Self {
+        ReadNeeds {
+            shared_bytes: 0,
+            worker_bytes: 0,
+            text_bytes: 0,
+            rows_bytes: 0,
+            row_texts_bytes: 0,
+            all_rows_bytes: usize::MAX,
+            row_bytes: None,
+            texts_are_shared: false,
+        }
+    }
 }
 
 /// A running scan, shared by all workers.

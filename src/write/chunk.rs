@@ -8,7 +8,8 @@ use crate::memory::Reservation;
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{ArrowNativeType, BinaryViewType, StringViewType};
-use arrow::datatypes::{BinaryType, ByteArrayType, ByteViewType, DataType, LargeBinaryType, LargeUtf8Type, Utf8Type};
+use arrow::datatypes::{BinaryType, ByteArrayType, ByteViewType, DataType, LargeBinaryType, LargeUtf8Type};
+use arrow::datatypes::{Schema, Utf8Type};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -28,13 +29,13 @@ pub(super) struct ChunkLimits {
 #[derive(Debug)]
 pub(super) struct Held {
     records: RecordBatch,
-    _reservation: Arc<Reservation>,
+    _reservations: Arc<[Reservation]>,
 }
 
 impl Held {
     /// Rows, and what is reserved for them.
-    pub(super) fn new(records: RecordBatch, reservation: Arc<Reservation>) -> Self {
-        Held { records, _reservation: reservation }
+    pub(super) fn new(records: RecordBatch, reservations: Arc<[Reservation]>) -> Self {
+        Held { records, _reservations: reservations }
     }
 }
 
@@ -157,6 +158,39 @@ impl Small {
             1 => Ok(batches.pop()),
             _ => Ok(Some(concat_batches(&batches[0].schema(), &batches)?)),
         }
+    }
+}
+
+/// What a row takes, where its texts are as long as most are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NominalRow {
+    /// What it counts for.
+    pub(super) value_bytes: usize,
+    /// Of this, the widest column.
+    pub(super) widest_bytes: usize,
+    /// What it takes while it waits.
+    pub(super) held_bytes: usize,
+}
+
+impl NominalRow {
+    /// Bytes of a text.
+    const TEXT_BYTES: usize = 32;
+
+    pub(super) fn of(schema: &Schema) -> Self {
+        let mut row = NominalRow { value_bytes: 0, widest_bytes: 1, held_bytes: 0 };
+        for field in schema.fields() {
+            let (value, held) = match field.data_type() {
+                DataType::Utf8View | DataType::BinaryView | DataType::Utf8 | DataType::Binary => {
+                    (ENTRY_BYTES as usize + Self::TEXT_BYTES, size_of::<u128>() + Self::TEXT_BYTES)
+                }
+                other => (fixed_bytes(other) as usize, fixed_bytes(other) as usize),
+            };
+            row.value_bytes += value;
+            row.widest_bytes = row.widest_bytes.max(value);
+            row.held_bytes += held;
+        }
+        row.value_bytes = row.value_bytes.max(row.widest_bytes);
+        row
     }
 }
 
@@ -293,7 +327,7 @@ mod tests {
             let records = batch.slice(start, piece.min(batch.num_rows() - start));
             start += records.num_rows();
             let (rows_of_piece, bytes) = (0..records.num_rows(), value_bytes(&records));
-            let held = Held::new(records, Arc::new(Budget::unlimited().reservation("test")));
+            let held = Held::new(records, Arc::new([Budget::unlimited().reservation("test")]));
             let part = Part { held: Arc::new(held), rows: rows_of_piece };
             cuts.extend(chunker.push(part, bytes, limits).iter().map(rows));
         }

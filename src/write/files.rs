@@ -15,6 +15,11 @@ pub(super) trait Encoder: Send + Sync {
     /// How large its chunks are.
     fn limits(&self) -> ChunkLimits;
 
+    /// Bytes that encoding takes, of a chunk whose values have so many: copies of columns, and what they become.
+    fn encoding_bytes(&self, value_bytes: usize) -> usize {
+        value_bytes.saturating_mul(2)
+    }
+
     /// A chunk encoded, whose values have so many bytes; called by all workers.
     fn encode(&self, chunk: Vec<RecordBatch>, value_bytes: u64) -> Result<Encoded>;
 

@@ -28,6 +28,7 @@ mod options;
 mod output;
 mod parquet;
 mod pipeline;
+mod room;
 pub(crate) mod text;
 
 pub use crate::atomic::remove_unfinished;

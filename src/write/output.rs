@@ -1,5 +1,6 @@
 //! A target to write to, as the output of a question.
 
+use super::chunk::NominalRow;
 use super::files::{Encoder, writing};
 use super::folders::{Routed, Router};
 use super::ipc::IpcEncoder;
@@ -9,7 +10,8 @@ use super::pipeline::{Complete, Pipeline, Place, Settings};
 use super::text::TextEncoder;
 use crate::atomic::Partial;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Prepared, RowOutput, RunOptions};
+use crate::exec::{Prepared, RowOutput, RowsToCome, RunOptions};
+use crate::memory::Reservation;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use std::fs::{self, File};
@@ -145,12 +147,23 @@ impl RowOutput for FileOutput {
         let settings = Settings {
             name: Arc::clone(&self.name),
             workers: self.run.workers(),
+            row: NominalRow::of(schema),
             sync: self.options.syncs(),
             epoch_bytes: self.options.partition_buffer_bytes,
         };
         let new = Pipeline::new(encoder, when_empty, router, self.place()?, settings, &self.run.budget);
         *pipeline = Some(Arc::new(new));
         Ok(())
+    }
+
+    fn needs_bytes(&self, rows: RowsToCome) -> usize {
+        self.current().map_or(0, |pipeline| pipeline.needs(rows).bytes())
+    }
+
+    fn set_aside(&self, rows: RowsToCome, reservation: Reservation) {
+        if let Ok(pipeline) = self.current() {
+            pipeline.set_aside(pipeline.needs(rows), reservation);
+        }
     }
 
     fn can_begin_again(&self) -> bool {

@@ -4,7 +4,7 @@
 //! without a time zone), a column of nothing but nulls under Parquet's null type. Statistics, page index and
 //! dictionaries are the writer's defaults.
 
-use super::chunk::ChunkLimits;
+use super::chunk::{ChunkLimits, NominalRow};
 use super::files::{Appender, Encoded, Encoder, OutFile, parquet_failed};
 use super::options::{Codec, WriteOptions};
 use crate::error::{Error, Result};
@@ -31,6 +31,7 @@ pub(super) struct ParquetEncoder {
     properties: WriterPropertiesPtr,
     factory: ArrowRowGroupWriterFactory,
     rows: usize,
+    row: NominalRow,
 }
 
 impl ParquetEncoder {
@@ -42,7 +43,8 @@ impl ParquetEncoder {
         // Column writers are made by a writer; this one is never written to.
         let model = SerializedFileWriter::new(io::sink(), Arc::clone(&root), Arc::clone(&properties));
         let factory = ArrowRowGroupWriterFactory::new(&model.map_err(unsupported)?, Arc::clone(&stored));
-        Ok(ParquetEncoder { stored, root, properties, factory, rows: options.row_group_rows })
+        let row = NominalRow::of(schema);
+        Ok(ParquetEncoder { stored, root, properties, factory, rows: options.row_group_rows, row })
     }
 }
 
@@ -96,6 +98,12 @@ fn properties(options: &WriteOptions) -> Result<WriterProperties> {
 impl Encoder for ParquetEncoder {
     fn limits(&self) -> ChunkLimits {
         ChunkLimits { rows: self.rows, bytes: ROW_GROUP_BYTES }
+    }
+
+    fn encoding_bytes(&self, value_bytes: usize) -> usize {
+        // One column at a time is put together and cast.
+        let column_bytes = value_bytes / self.row.value_bytes * self.row.widest_bytes;
+        value_bytes.saturating_add(column_bytes.saturating_mul(2))
     }
 
     fn encode(&self, chunk: Vec<RecordBatch>, _value_bytes: u64) -> Result<Encoded> {

@@ -9,12 +9,14 @@
 //! - The queue holds no more than one chunk a worker, and no chunk is appended further ahead than the window.
 
 use super::chunk::{
-    ChunkLimits, Chunker, Cut, Held, Part, ROW_OVERHEAD_BYTES, Small, compacted, rows_until, value_bytes,
+    ChunkLimits, Chunker, Cut, Held, NominalRow, Part, ROW_OVERHEAD_BYTES, Small, compacted, rows_until, value_bytes,
 };
 use super::files::{Appender, Encoded, Encoder, OutFile, writing};
 use super::folders::{Routed, Router};
+use super::room::{ChunkNeeds, WriteRoom};
 use crate::atomic::Partial;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::RowsToCome;
 use crate::memory::{Budget, ByteSize, Reservation, used_bytes};
 use arrow::array::RecordBatch;
 use std::collections::{BTreeMap, VecDeque};
@@ -26,8 +28,8 @@ use std::time::Duration;
 /// appended to it, and other formats begin another file. The number is fixed, because it shows in what files there are.
 const MAX_OPEN: usize = 100;
 
-/// For whom rows are reserved that wait to be encoded, in messages.
-const WRITING: &str = "writing";
+/// Rows come in batches, of which one must have room.
+const LEAST_ROWS_BYTES: usize = 64 << 10;
 
 /// How long a worker waits for others before it looks whether it still has to.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -59,7 +61,7 @@ struct Cutter {
     rows: u64,
     epoch_bytes: u64,
     /// For what is in `small`.
-    reservation: Reservation,
+    reservations: Vec<Reservation>,
 }
 
 /// Appends chunks.
@@ -90,6 +92,8 @@ pub(super) struct Settings {
     pub(super) workers: usize,
     /// Wait until files in folders are on the disk.
     pub(super) sync: bool,
+    /// What a row takes, about.
+    pub(super) row: NominalRow,
     /// When the rows of all folders that are not yet written have so many bytes, they are.
     pub(super) epoch_bytes: u64,
 }
@@ -102,7 +106,7 @@ pub(super) struct Pipeline {
     router: Option<Router>,
     limits: ChunkLimits,
     settings: Settings,
-    budget: Budget,
+    room: WriteRoom,
     cutter: Mutex<Cutter>,
     queue: Mutex<VecDeque<Chunk>>,
     tail: Mutex<Tail>,
@@ -162,7 +166,7 @@ impl Pipeline {
             next_number: 0,
             rows: 0,
             epoch_bytes: 0,
-            reservation: budget.reservation(WRITING),
+            reservations: Vec::new(),
         };
         let tail = Tail {
             next_number: 0,
@@ -180,12 +184,38 @@ impl Pipeline {
             when_empty,
             router,
             settings,
-            budget: budget.clone(),
+            room: WriteRoom::new(budget),
             cutter: Mutex::new(cutter),
             queue: Mutex::default(),
             tail: Mutex::new(tail),
             appended: Condvar::new(),
         }
+    }
+
+    /// Memory that it needs to go on whatever others take.
+    pub(super) fn needs(&self, rows_to_come: RowsToCome) -> ChunkNeeds {
+        let RowsToCome { all_bytes, row_bytes } = rows_to_come;
+        let ChunkLimits { rows, bytes } = self.limits;
+        let NominalRow { value_bytes, held_bytes, .. } = self.settings.row;
+        let (value_bytes, held_bytes) = row_bytes.map_or((value_bytes, held_bytes), |bytes| (bytes.max(1), bytes));
+        // Of rows whose texts are longer than most, fewer fill a chunk.
+        let values = rows.saturating_mul(value_bytes).min(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let values = values.min(all_bytes);
+        let waiting = match &self.router {
+            None => values,
+            Some(_) => usize::try_from(self.settings.epoch_bytes).unwrap_or(usize::MAX),
+        };
+        let held = waiting / value_bytes * held_bytes;
+        // The batch that begins in one chunk and ends in the next.
+        let held = held.saturating_add(held / 4).min(all_bytes).max(LEAST_ROWS_BYTES);
+        // A chunk ends behind the row that fills it.
+        let encoding_bytes = self.encoder.encoding_bytes(values.saturating_add(values / 16));
+        ChunkNeeds { rows_bytes: held, encoding_bytes }
+    }
+
+    /// So much is set aside for that.
+    pub(super) fn set_aside(&self, needs: ChunkNeeds, reservation: Reservation) {
+        self.room.set_aside(needs, reservation);
     }
 
     /// Whether bytes have gone where they cannot be taken back.
@@ -221,12 +251,11 @@ impl Pipeline {
                     if cutter.small.is_full() {
                         self.take_small(&mut cutter, &mut chunks)?;
                     }
-
-                    cutter.reservation.absorb(own);
+                    cutter.reservations.push(own);
                 }
                 Some(routed) => {
                     self.take_small(&mut cutter, &mut chunks)?;
-                    self.take_routed(&mut cutter, records, routed, Arc::new(own), &mut chunks)?;
+                    self.take_routed(&mut cutter, records, routed, Arc::new([own]), &mut chunks)?;
                 }
             }
         }
@@ -240,9 +269,8 @@ impl Pipeline {
             None => Ok(()),
             Some(records) => {
                 let routed = self.route(&records)?;
-                let nothing = self.budget.reservation(WRITING);
-                let own = std::mem::replace(&mut cutter.reservation, nothing);
-                self.take_routed(cutter, records, routed, Arc::new(own), chunks)
+                let own = std::mem::take(&mut cutter.reservations);
+                self.take_routed(cutter, records, routed, own.into(), chunks)
             }
         }
     }
@@ -254,7 +282,7 @@ impl Pipeline {
         cutter: &mut Cutter,
         mut records: RecordBatch,
         mut routed: Routed,
-        own: Arc<Reservation>,
+        own: Arc<[Reservation]>,
         chunks: &mut Vec<Chunk>,
     ) -> Result<()> {
         if self.router.is_none() {
@@ -279,9 +307,11 @@ impl Pipeline {
 
     /// Memory for rows: if there is none, what has been cut is written first.
     fn reserve(&self, bytes: usize, stopped: &dyn Fn() -> bool) -> Result<Reservation> {
-        let mut own = self.budget.reservation(WRITING);
         loop {
-            let Err(refusal) = own.resize(bytes) else { return Ok(own) };
+            let refusal = match self.room.rows(bytes) {
+                Ok(own) => return Ok(own),
+                Err(refusal) => refusal,
+            };
             let cut = lock(&self.cutter).next_number;
             if self.help(stopped)? {
                 continue;
@@ -318,26 +348,27 @@ impl Pipeline {
         let window = 2 * self.settings.workers as u64 + 2;
         let mut tail = lock(&self.tail);
         let bytes = chunk.cut.bytes;
-        // Columns of it are copied, and there is what it becomes.
-        let copies = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(2);
-        let mut own = self.budget.reservation("encoding what is written");
-        let mut refused = Ok(());
-        while chunk.number >= tail.next_number + window || {
-            refused = own.resize(copies);
-            refused.is_err() && chunk.number > tail.next_number
-        } {
+        let copies = self.encoder.encoding_bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let own = loop {
             if tail.failed || stopped() {
-                break;
+                drop(tail);
+                return Ok(false);
+            }
+            if chunk.number < tail.next_number + window {
+                let is_next = chunk.number == tail.next_number;
+                match self.room.encoding(copies, is_next) {
+                    Err(refusal) if is_next => {
+                        drop(tail);
+                        return Err(self.too_little(refusal));
+                    }
+                    Err(_) => {}
+                    Ok(own) => break own,
+                }
             }
             let waited = self.appended.wait_timeout(tail, PATIENCE);
             tail = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if tail.failed || stopped() {
-            drop(tail);
-            return Ok(false);
-        }
+        };
         drop(tail);
-        refused.map_err(|refusal| self.too_little(refusal))?;
         let parts = std::mem::take(&mut chunk.cut.parts);
         let encoded = self.encoder.encode(parts.iter().map(Part::records).collect(), bytes)?;
         drop(parts);
@@ -458,7 +489,7 @@ fn cancelled() -> Error {
 }
 
 impl Cutter {
-    fn push(&mut self, routed: Routed, own: Arc<Reservation>, limits: ChunkLimits, chunks: &mut Vec<Chunk>) {
+    fn push(&mut self, routed: Routed, own: Arc<[Reservation]>, limits: ChunkLimits, chunks: &mut Vec<Chunk>) {
         self.rows += routed.records.num_rows() as u64;
         let held = Arc::new(Held::new(routed.records.clone(), own));
         let mut complete = Vec::new();

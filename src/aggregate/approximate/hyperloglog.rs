@@ -94,6 +94,9 @@ impl Sketch {
         registers * registers / (2.0 * std::f64::consts::LN_2 * z)
     }
 
+    /// Bytes on the heap, at most, the sparse form included that a dense one is made of.
+    pub(super) const MOST_BYTES: usize = 2 * REGISTERS;
+
     /// Bytes on the heap.
     pub(super) fn bytes_held(&self) -> usize {
         match self {

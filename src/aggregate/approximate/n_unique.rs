@@ -25,6 +25,10 @@ impl Aggregate for ApproxDistinctCount {
         "approx_n_unique"
     }
 
+    fn most_state_bytes(&self) -> usize {
+        Sketch::MOST_BYTES
+    }
+
     fn output_type(&self, arguments: &[DataType]) -> Result<DataType> {
         any_argument(self, arguments).map(|_| DataType::Int64)
     }

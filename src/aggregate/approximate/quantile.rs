@@ -40,6 +40,10 @@ impl Aggregate for ApproxQuantile {
         vec![Constant::Number(self.share.value())]
     }
 
+    fn most_state_bytes(&self) -> usize {
+        Sample::MOST_BYTES
+    }
+
     fn output_type(&self, arguments: &[DataType]) -> Result<DataType> {
         numeric_argument(self, arguments).map(|_| DataType::Float64)
     }

@@ -55,6 +55,9 @@ impl Sample {
         copy.entries
     }
 
+    /// Bytes on the heap, at most, two copies included that are made to finish.
+    pub(super) const MOST_BYTES: usize = 3 * MOST * size_of::<Entry>();
+
     /// Bytes on the heap.
     pub(super) fn bytes_held(&self) -> usize {
         self.entries.capacity() * size_of::<Entry>()

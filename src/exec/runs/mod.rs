@@ -9,23 +9,23 @@
 //! **Invariants.** The order is total, so the merged sequence does not depend on how rows were spread over runs; memory is
 //! bounded by the number of runs merged at once times their blocks.
 
+mod headroom;
 mod identity;
 mod merge;
 mod order;
 
 use super::parallel::Hands;
 use crate::error::Result;
-use crate::memory::{Part, SpillFile, held_bytes};
+use crate::memory::{Part, SpillFile};
 use arrow::array::RecordBatch;
+pub(super) use headroom::Headroom;
 pub(super) use identity::Identities;
 pub(super) use merge::Merge;
 pub(super) use order::{Bound, Keys, Order};
 use std::sync::Arc;
 
-/// Rows of a block.
+/// Rows of a block, at most: its file says how many bytes it may have.
 pub(super) const BLOCK_ROWS: usize = 8192;
-/// A block is cut shorter where its rows are long.
-pub(super) const BLOCK_BYTES: usize = 256 << 10;
 /// Ranges for each thread, so that none waits long for the others at the end.
 const RANGES_PER_THREAD: usize = 4;
 /// A range has so many blocks of each run or more, because those at its ends are read twice.
@@ -44,7 +44,7 @@ impl Run {
     /// # Errors
     /// Those of the disk.
     pub(super) fn append(&mut self, order: &Order, file: &Arc<SpillFile>, batch: &RecordBatch) -> Result<()> {
-        let rows = block_rows(batch);
+        let rows = file.block_rows(batch).min(BLOCK_ROWS);
         for start in (0..batch.num_rows()).step_by(rows) {
             let block = batch.slice(start, rows.min(batch.num_rows() - start));
             self.firsts.push(order.keys(&block.slice(0, 1))?.bound(0));
@@ -63,6 +63,13 @@ impl Run {
         self.parts.iter().map(Part::rows).sum()
     }
 
+    /// The most rows, and the most bytes, that one of its parts takes when it is read.
+    fn longest(&self) -> (usize, usize) {
+        let longest =
+            |(rows, bytes): (usize, usize), part: &Part| (rows.max(part.rows()), bytes.max(part.loaded_bytes()));
+        self.parts.iter().fold((0, 0), longest)
+    }
+
     /// The parts that may have rows of a range.
     fn parts_within(&self, range: &Range) -> &[Part] {
         let start = range.from.as_ref().map_or(0, |from| self.firsts.partition_point(|first| first < from));
@@ -78,12 +85,6 @@ impl Run {
 pub(super) struct Range {
     from: Option<Bound>,
     to: Option<Bound>,
-}
-
-/// How many rows of `batch` make a block.
-fn block_rows(batch: &RecordBatch) -> usize {
-    let row_bytes = held_bytes(batch) / batch.num_rows().max(1);
-    (BLOCK_BYTES / row_bytes.max(1)).clamp(1, BLOCK_ROWS)
 }
 
 /// Ranges that part the rows of some runs evenly, in order.

@@ -2,12 +2,12 @@
 
 use super::buckets::{Buckets, Headed};
 use super::tables::{FULL, Shape, Tables};
-use super::{Materialised, Room, Sink};
+use super::{Materialised, PIECE_COPIES, Room, Sink};
 use crate::aggregate::GroupStates;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::exec::parallel::Hands;
-use crate::exec::runs::{BLOCK_ROWS, Merge, Order, Run, in_ranges, reduce};
+use crate::exec::runs::{BLOCK_ROWS, Headroom, Merge, Order, Run, in_ranges, reduce};
 use crate::groupby::{Entry, GroupOrder, GroupTable};
 use crate::memory::{Part, Reservation, RowStore, SpillFile, without_unused_text};
 use crate::plan::AggregateColumn;
@@ -46,6 +46,11 @@ impl AggregateSink {
         };
         let aggregates = columns.iter().map(typed).collect();
         let shape = Shape { key_types: types[..keys].to_vec(), aggregates };
+        // One group without a key cannot be divided.
+        let states = || columns.iter().map(|column| column.aggregate.most_state_bytes());
+        let undivided_bytes = if keys == 0 { states().sum() } else { 0 };
+        let floor_bytes = room.floor_bytes.max(undivided_bytes);
+        let reservation = room.budget.reservation_of_at_least(floor_bytes, "grouping")?;
         Ok(AggregateSink {
             tables: Tables::new(&shape, FULL)?,
             order: Order::ascending(shape.key_types.iter().cloned())?,
@@ -54,9 +59,9 @@ impl AggregateSink {
             shape,
             joined: Vec::new(),
             runs: Vec::new(),
-            file: Arc::new(room.spill.file()),
+            file: Arc::new(room.file()),
             room: room.clone(),
-            reservation: room.reservation("grouping")?,
+            reservation,
         })
     }
 
@@ -70,21 +75,32 @@ impl AggregateSink {
         self.runs.push(run);
     }
 
-    /// Writes the groups of this worker as a sorted run and begins anew.
+    /// Writes all groups as a sorted run and begins anew.
     fn set_aside(&mut self) -> Result<()> {
-        let tables = std::mem::replace(&mut self.tables, Tables::new(&self.shape, FULL)?);
-        self.spill(&tables.into_tables()?, &self.room.hands.alone())?;
+        let hands = if self.joined.is_empty() { self.room.hands.alone() } else { self.room.hands.clone() };
+        let tables = self.take_tables()?;
+        if !tables.is_empty() {
+            self.spill(&tables, &hands)?;
+        }
+        drop(tables);
+        let joined = std::mem::take(&mut self.joined).into_iter();
+        joined.for_each(|(_, reservation)| self.reservation.absorb(reservation));
         self.reservation.resize(0)
+    }
+
+    /// Bytes that the groups take, and what it takes to let a piece of them go.
+    fn bytes(&self) -> usize {
+        let piece_bytes = if self.shape.key_types.is_empty() { 0 } else { self.room.piece_bytes() };
+        self.tables.bytes(&self.shape) + piece_bytes
     }
 
     /// Asks for the memory of the groups as they are now; without it, they go to disk.
     fn settle(&mut self) -> Result<()> {
         if let Some(bytes) = self.tables.bytes_to_group() {
-            let room = self.reservation.resize(self.tables.bytes(&self.shape) + bytes).is_ok();
+            let room = self.reservation.resize(self.bytes() + bytes).is_ok();
             self.tables.group(room)?;
         }
-        match self.reservation.resize(self.tables.bytes(&self.shape)) {
-            // One group without a key cannot be divided.
+        match self.reservation.resize(self.bytes()) {
             Err(_) if self.tables.groups() > 0 && !self.shape.key_types.is_empty() => self.set_aside(),
             settled => settled,
         }
@@ -93,9 +109,10 @@ impl AggregateSink {
     /// Writes groups as a sorted run.
     fn spill(&mut self, tables: &[GroupTable], hands: &Hands) -> Result<()> {
         let mut run = Run::default();
+        let rows = rows_within(tables, self.room.budget.block_bytes());
         let written = |entries: &[_], order: &GroupOrder<'_>| {
             let mut blocks = Run::default();
-            for entries in entries.chunks(BLOCK_ROWS) {
+            for entries in entries.chunks(rows) {
                 let groups = order.gather(entries)?;
                 let rows = groups.groups();
                 blocks.append(&self.order, &self.file, &of_columns(groups.export()?, rows)?)?;
@@ -121,30 +138,26 @@ impl AggregateSink {
 
     /// The groups of all runs, merged.
     fn finish_runs(mut self) -> Result<Materialised> {
-        let tables = self.take_tables()?;
-        if !tables.is_empty() {
-            self.spill(&tables, &self.room.hands.clone())?;
-        }
-        drop(tables);
-        self.joined.clear();
-        self.reservation.resize(0)?;
-        let hands = self.room.hands.clone();
+        self.set_aside()?;
+        let nothing = self.room.budget.reservation("grouping");
+        let own = std::mem::replace(&mut self.reservation, nothing);
         let runs = std::mem::take(&mut self.runs);
-        let runs = reduce(runs, &self.order, &self.file, usize::MAX, self.room.fan_in(), &hands)?;
+        let headroom = Headroom::of(&runs, &self.room.hands, own)?;
+        let runs = reduce(runs, &self.order, &self.file, usize::MAX, headroom.fan_in, &headroom.hands)?;
         let (results, mut parts) = (self.room.results(), Vec::new());
-        let finished = |merge: Merge<'_>| self.finish_range(merge, &results);
-        in_ranges(&hands, &runs, &self.order, finished, |mut finished| {
+        let finished = |merge: Merge<'_>| self.finish_range(merge, headroom.rows, &results);
+        in_ranges(&headroom.hands, &runs, &self.order, finished, |mut finished| {
             parts.append(&mut finished);
             Ok(())
         })?;
         Ok(Materialised { schema: self.schema, rows: results.finish_with(parts) })
     }
 
-    /// The groups of a range of keys.
-    fn finish_range(&self, mut merge: Merge<'_>, results: &RowStore) -> Result<Vec<Part>> {
+    /// The groups of a range of keys, so many rows of the merge at a time.
+    fn finish_range(&self, mut merge: Merge<'_>, rows: usize, results: &RowStore) -> Result<Vec<Part>> {
         let mut parts = Vec::new();
         let mut open: Option<RecordBatch> = None;
-        while let Some(batch) = merge.next(BLOCK_ROWS)? {
+        while let Some(batch) = merge.next(rows)? {
             let batch = match open.take() {
                 Some(open) => concat_batches(&open.schema(), [&open, &batch])?,
                 None => batch,
@@ -186,6 +199,28 @@ fn in_order_of_keys<T: Send>(
     let groups: Vec<usize> = tables.iter().map(GroupTable::groups).collect();
     let buckets = Buckets::fill(hands, &groups, |table, group| order.entry(table, group), compare)?;
     hands.in_order(buckets.len(), |bucket| work(&buckets.sorted(bucket, compare), &order), take)
+}
+
+/// How many groups like those of these tables have room in so many bytes.
+fn rows_within(tables: &[GroupTable], bytes: usize) -> usize {
+    let groups = tables.iter().map(GroupTable::groups).sum::<usize>().max(1);
+    let group_bytes = tables.iter().map(GroupTable::bytes_held).sum::<usize>() / groups;
+    (bytes / group_bytes.max(1)).clamp(1, BLOCK_ROWS)
+}
+
+/// Groups in pieces of so many or a few more: those of one key stay together.
+fn of_whole_keys<'a>(
+    mut entries: &'a [Entry],
+    rows: usize,
+    order: &GroupOrder<'_>,
+) -> impl Iterator<Item = &'a [Entry]> {
+    std::iter::from_fn(move || {
+        let goes_on = |end: usize| end < entries.len() && order.compare(&entries[end - 1], &entries[end]).is_eq();
+        let end = (rows.min(entries.len())..).find(|&end| end == 0 || !goes_on(end))?;
+        let (piece, rest) = entries.split_at(end);
+        entries = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 impl Headed for Entry {
@@ -280,7 +315,8 @@ impl Sink for AggregateSink {
     }
 
     fn relieve(&mut self) -> Result<()> {
-        if self.tables.groups() > 0 && !self.shape.key_types.is_empty() { self.set_aside() } else { Ok(()) }
+        let holds = self.tables.groups() > 0 || !self.joined.is_empty();
+        if holds && !self.shape.key_types.is_empty() { self.set_aside() } else { Ok(()) }
     }
 
     fn finish(mut self: Box<Self>) -> Result<Materialised> {
@@ -293,12 +329,16 @@ impl Sink for AggregateSink {
         let tables = self.take_tables()?;
         let results = self.room.results();
         let mut parts = Vec::new();
+        let rows = rows_within(&tables, self.room.piece_bytes() / PIECE_COPIES);
         let kept = |entries: &[Entry], order: &GroupOrder<'_>| {
-            let columns = order.gather(entries)?.finish()?;
-            results.keep(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+            let keep = |entries| {
+                let columns = order.gather(entries)?.finish()?;
+                results.keep(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+            };
+            of_whole_keys(entries, rows, order).map(keep).collect::<Result<Vec<Part>>>()
         };
-        in_order_of_keys(&tables, &self.room.hands, kept, |part| {
-            parts.push(part);
+        in_order_of_keys(&tables, &self.room.hands, kept, |mut kept| {
+            parts.append(&mut kept);
             Ok(())
         })?;
         drop(tables);

@@ -35,6 +35,24 @@ pub(super) struct CollectSink {
     reservation: Reservation,
 }
 
+/// Rows that leave batch by batch, and the memory of those that are still there.
+struct Leaving {
+    rows: usize,
+    row_bytes: usize,
+}
+
+impl Leaving {
+    fn of(rows: usize, bytes: usize) -> Self {
+        Leaving { rows, row_bytes: bytes / rows.max(1) }
+    }
+
+    /// What is left without so many more.
+    fn bytes_without(&mut self, rows: usize) -> usize {
+        self.rows = self.rows.saturating_sub(rows);
+        self.rows * self.row_bytes
+    }
+}
+
 /// Rows held, and where they came from. Of rows on disk that are all wanted, it is enough to know the first.
 struct Held {
     part: Part,
@@ -73,6 +91,11 @@ impl CollectSink {
     }
 
     fn push(&mut self, first: RowId, held: Held) -> Result<()> {
+        self.hold(first, held);
+        self.settle()
+    }
+
+    fn hold(&mut self, first: RowId, held: Held) {
         self.rows += held.part.rows();
         match &held.part {
             Part::Memory(batch) => self.buffers.add(batch),
@@ -82,6 +105,10 @@ impl CollectSink {
         let number = self.batches.range((first, 0)..=(first, usize::MAX)).count();
         self.batches.insert((first, number), held);
         self.drop_beyond_limit();
+    }
+
+    /// Asks for the memory of the rows as they are now; without it, they go to disk.
+    fn settle(&mut self) -> Result<()> {
         match self.reservation.resize(self.bytes()) {
             Err(_) if self.limit.is_none() && !self.spilled && self.is_of_short_batches() => self.sort(),
             Err(_) => self.spill(),
@@ -97,14 +124,17 @@ impl CollectSink {
     fn sort(&mut self) -> Result<()> {
         let types: Vec<_> = self.schema.fields().iter().map(|field| field.data_type().clone()).collect();
         let wanted = Wanted { limit: None, width: types.len(), copies: true };
-        let nothing = self.room.budget.reservation("collecting rows");
-        let own = std::mem::replace(&mut self.reservation, nothing);
-        let mut sorted = SortSink::new(Arc::clone(&self.schema), &types, Vec::new(), wanted, &self.room, own)?;
+        let nothing = || self.room.budget.reservation("collecting rows");
+        let mut own = std::mem::replace(&mut self.reservation, nothing());
+        let mut sorted = SortSink::new(Arc::clone(&self.schema), &types, Vec::new(), wanted, &self.room, nothing())?;
         self.buffers.clear();
         self.beside_bytes = 0;
+        let mut left = Leaving::of(self.rows, own.bytes());
         for ((first, _), held) in std::mem::take(&mut self.batches) {
+            own.resize(left.bytes_without(held.part.rows()))?;
             sorted.absorb(held.into_batch(first)?)?;
         }
+        sorted.take_reservation(own);
         self.sorted = Some(sorted);
         Ok(())
     }
@@ -168,20 +198,20 @@ impl Sink for CollectSink {
 
     fn join(&mut self, other: Box<dyn Sink>) -> Result<()> {
         let other = other.into_any().downcast::<CollectSink>();
-        let mut other = other.map_err(|_| Error::internal("joined sinks of two kinds"))?;
-        other.reservation.resize(0)?;
-        if other.sorted.is_some() && self.sorted.is_none() {
-            self.sort()?;
+        let mut other = *other.map_err(|_| Error::internal("joined sinks of two kinds"))?;
+        if self.sorted.is_none() && other.sorted.is_none() {
+            self.reservation.absorb(other.reservation);
+            other.batches.into_iter().for_each(|((first, _), held)| self.hold(first, held));
+            return self.settle();
         }
-        for ((first, _), held) in std::mem::take(&mut other.batches) {
-            match &mut self.sorted {
-                Some(sorted) => sorted.absorb(held.into_batch(first)?)?,
-                None => self.push(first, held)?,
+        for sink in [&mut *self, &mut other] {
+            if sink.sorted.is_none() {
+                sink.sort()?;
             }
         }
         match (&mut self.sorted, other.sorted) {
             (Some(sorted), Some(others)) => sorted.join(Box::new(others)),
-            _ => Ok(()),
+            _ => Err(Error::internal("rows that were to be sorted")),
         }
     }
 
@@ -203,15 +233,16 @@ impl Sink for CollectSink {
         None
     }
 
-    fn finish(self: Box<Self>) -> Result<Materialised> {
-        drop(self.reservation);
+    fn finish(mut self: Box<Self>) -> Result<Materialised> {
         if let Some(sorted) = self.sorted {
             return Box::new(sorted).finish();
         }
         let mut left = self.limit.unwrap_or(usize::MAX);
         let mut results = self.room.results();
+        let mut leaving = Leaving::of(self.rows, self.reservation.bytes());
         for held in self.batches.into_values() {
             let rows = held.part.rows();
+            self.reservation.resize(leaving.bytes_without(rows))?;
             if rows > left {
                 results.push(held.part.load()?.slice(0, left))?;
                 break;

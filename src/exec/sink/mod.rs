@@ -17,12 +17,14 @@ mod tables;
 use crate::batch::{Batch, RowId};
 use crate::error::Result;
 use crate::exec::parallel::Hands;
-use crate::exec::runs::BLOCK_BYTES;
-use crate::memory::{Budget, Reservation, RowStore, Spill, StoredRows};
+use crate::memory::{Budget, Reservation, RowStore, Spill, SpillFile, StoredRows};
 use crate::plan::{SinkSpec, Stage};
 use arrow::datatypes::SchemaRef;
 use std::any::Any;
 use std::sync::Arc;
+
+/// How often a piece of what a sink holds is in memory while it leaves it.
+const PIECE_COPIES: usize = 4;
 
 /// The result of a stage.
 #[derive(Clone, Debug)]
@@ -66,9 +68,15 @@ impl Room {
         self.budget.reservation_of_at_least(self.floor_bytes, purpose)
     }
 
-    /// How many runs may be merged at once: a quarter of the memory is for a block of each, and its keys, a thread.
-    pub(crate) fn fan_in(&self) -> usize {
-        (self.budget.limit_bytes() / 4 / (2 * BLOCK_BYTES * self.hands.workers)).clamp(8, 64)
+    /// What a worker takes to let a piece of what its sink holds go, be it to disk or into the result: the piece is
+    /// gathered, exported or finished, and encoded.
+    fn piece_bytes(&self) -> usize {
+        PIECE_COPIES * self.budget.block_bytes()
+    }
+
+    /// A file for runs.
+    fn file(&self) -> SpillFile {
+        self.spill.file_of_blocks(self.budget.block_bytes())
     }
 
     fn results(&self) -> RowStore {

@@ -10,7 +10,7 @@ use super::{Materialised, Room, Sink};
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Result};
 use crate::exec::parallel::Hands;
-use crate::exec::runs::{BLOCK_ROWS, Bound, Identities, Keys, Merge, Order, Run, in_ranges, reduce};
+use crate::exec::runs::{BLOCK_ROWS, Bound, Headroom, Identities, Keys, Merge, Order, Run, in_ranges, reduce};
 use crate::memory::{HeldBuffers, Part, Reservation, SpillFile, compact, without_unused_text};
 use crate::plan::SortColumn;
 use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
@@ -194,12 +194,17 @@ impl SortSink {
             bytes_beside: 0,
             worst: None,
             runs: Vec::new(),
-            file: Arc::new(room.spill.file()),
+            file: Arc::new(room.file()),
             room: room.clone(),
             reservation,
             copies,
             joined: Vec::new(),
         })
+    }
+
+    /// Takes over a reservation, which is for what comes.
+    pub(super) fn take_reservation(&mut self, reservation: Reservation) {
+        self.reservation.absorb(reservation);
     }
 
     fn push(&mut self, mut records: RecordBatch) -> Result<()> {
@@ -218,12 +223,27 @@ impl SortSink {
         let records = without_unused_text(records);
         self.hold(Held { span: keys.span(), records, keys });
         if self.rows >= self.limit.saturating_mul(2).max(1024) {
+            // Those that stay are copied.
+            if self.reservation.resize(self.bytes() + self.buffers.bytes() / 2).is_err() {
+                return self.spill(&self.room.hands.alone());
+            }
             self.compact()?;
         }
-        match self.reservation.resize(self.buffers.bytes() + self.bytes_beside) {
+        match self.reservation.resize(self.bytes()) {
             Err(_) => self.spill(&self.room.hands.alone()),
             settled => settled,
         }
+    }
+
+    /// Bytes that the rows take, and what it takes to let a piece of them go.
+    fn bytes(&self) -> usize {
+        self.buffers.bytes() + self.bytes_beside + self.room.piece_bytes()
+    }
+
+    /// How many of the rows make a piece.
+    fn rows_of_piece(&self) -> usize {
+        let row_bytes = self.buffers.bytes() / self.rows.max(1);
+        (self.room.budget.block_bytes() / row_bytes.max(1)).clamp(1, BLOCK_ROWS)
     }
 
     fn hold(&mut self, held: Held) {
@@ -263,13 +283,14 @@ impl SortSink {
 
     /// Writes the rows that are in memory as a sorted run.
     fn spill(&mut self, hands: &Hands) -> Result<()> {
+        let rows = self.rows_of_piece();
         let mut held = self.take_held();
         let order = HeldOrder::of(&mut held);
         let mut run = Run::default();
         let mut last = None;
         let written = |entries: &[Entry]| {
             let mut blocks = Run::default();
-            for chunk in entries.chunks(BLOCK_ROWS) {
+            for chunk in entries.chunks(rows) {
                 blocks.append(&self.order, &self.file, &order.pick(chunk)?)?;
             }
             Ok((blocks, entries.last().copied()))
@@ -283,8 +304,11 @@ impl SortSink {
             // As many rows as are wanted stand before whatever comes behind the last of these.
             self.worst = Some(order.held[last.batch as usize].keys.bound(last.row as usize));
         }
-        self.runs.push(run);
-        self.joined.clear();
+        if run.rows() > 0 {
+            self.runs.push(run);
+        }
+        drop(held);
+        std::mem::take(&mut self.joined).into_iter().for_each(|joined| self.reservation.absorb(joined));
         self.reservation.resize(0)
     }
 
@@ -317,26 +341,30 @@ impl Sink for SortSink {
     }
 
     fn relieve(&mut self) -> Result<()> {
-        if self.rows > 0 { self.spill(&self.room.hands.alone()) } else { Ok(()) }
+        let hands = if self.joined.is_empty() { self.room.hands.alone() } else { self.room.hands.clone() };
+        if self.rows > 0 || !self.joined.is_empty() { self.spill(&hands) } else { Ok(()) }
     }
 
     fn finish(mut self: Box<Self>) -> Result<Materialised> {
         let hands = self.room.hands.clone();
         if self.runs.is_empty() {
+            let rows = self.rows_of_piece();
             let mut held = self.take_held();
             let (order, results, mut parts) = (HeldOrder::of(&mut held), self.room.results(), Vec::new());
-            let kept = |entries: &[Entry]| results.keep(self.shown(&order.pick(entries)?)?);
-            order.sorted(self.limit, &hands, kept, |part| {
-                parts.push(part);
+            let keep = |entries: &[Entry]| results.keep(self.shown(&order.pick(entries)?)?);
+            let kept = |entries: &[Entry]| entries.chunks(rows).map(keep).collect::<Result<Vec<Part>>>();
+            order.sorted(self.limit, &hands, kept, |mut kept| {
+                parts.append(&mut kept);
                 Ok(())
             })?;
             return Ok(Materialised { schema: self.schema, rows: results.finish_with(parts) });
         }
-        if self.rows > 0 {
-            self.spill(&hands)?;
-        }
+        self.spill(&hands)?;
+        let nothing = self.room.budget.reservation("sorting");
+        let own = std::mem::replace(&mut self.reservation, nothing);
         let runs = std::mem::take(&mut self.runs);
-        let runs = reduce(runs, &self.order, &self.file, self.limit, self.room.fan_in(), &hands)?;
+        let headroom = Headroom::of(&runs, &hands, own)?;
+        let runs = reduce(runs, &self.order, &self.file, self.limit, headroom.fan_in, &headroom.hands)?;
         let (results, mut parts) = (self.room.results(), Vec::new());
         // What is left to place; ranges that are begun when nothing is need not be merged.
         let left = AtomicUsize::new(self.limit);
@@ -344,14 +372,14 @@ impl Sink for SortSink {
             let mut kept = Vec::new();
             let mut wanted = left.load(Relaxed);
             while wanted > 0
-                && let Some(batch) = merge.next(BLOCK_ROWS.min(wanted))?
+                && let Some(batch) = merge.next(headroom.rows.min(wanted))?
             {
                 wanted -= batch.num_rows();
                 kept.push(results.keep(self.shown(&batch)?)?);
             }
             Ok(kept)
         };
-        in_ranges(&hands, &runs, &self.order, kept, |kept| {
+        in_ranges(&headroom.hands, &runs, &self.order, kept, |kept| {
             for part in kept {
                 let rows = part.rows().min(left.load(Relaxed));
                 left.fetch_sub(rows, Relaxed);

@@ -171,6 +171,15 @@ impl TextFile {
         self.open_text(piece_bytes, false, budget)
     }
 
+    /// How many bytes of text there are, at most; `None` where the length of the file is not known.
+    pub(crate) fn text_bytes(&self) -> Option<usize> {
+        /// Text that is more regular hardly occurs.
+        const MOST_PER_STORED: usize = 64;
+        let stored = usize::try_from(self.input.known_length()?).ok()?;
+        let is_plain = self.format == Format::Plain && self.done.is_none();
+        Some(if is_plain { stored } else { stored.saturating_mul(MOST_PER_STORED) })
+    }
+
     /// The longest piece, usually, where `piece_bytes` of text are asked for.
     pub(crate) fn piece_bytes(&self, piece_bytes: usize) -> usize {
         match self.format {

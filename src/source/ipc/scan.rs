@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// Partitions of one file that may wait for their commit, for each worker.
 const PENDING_PER_WORKER: usize = 16;
+/// How long a worker waits for others before it looks what else there is to do.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Rows that a stored byte stands for, if it is not damaged: Booleans, compressed well.
 const MOST_ROWS_PER_BYTE: usize = 512;
@@ -120,6 +122,8 @@ struct Slice {
 enum Next {
     Slice(Slice),
     Committed(Vec<Committed>),
+    /// Others have to commit first.
+    Busy,
     End,
 }
 
@@ -221,16 +225,14 @@ impl IpcScan {
             if chain.pending.len() >= PENDING_PER_WORKER * self.request.workers {
                 // The worker whose partition is to be committed next is still reading it and does not wait here.
                 drop(cursor);
-                let waited = self.committed.wait_timeout(chain, Duration::from_millis(50));
-                drop(waited.unwrap_or_else(PoisonError::into_inner).0);
-                continue;
+                drop(self.committed.wait_timeout(chain, PATIENCE));
+                return Next::Busy;
             }
             if cursor.row == 0 && !self.admit(file, cursor.batch, &mut chain) {
                 // Those before it can be committed without it, and leave their memory.
                 drop(cursor);
-                let waited = self.committed.wait_timeout(chain, Duration::from_millis(50));
-                drop(waited.unwrap_or_else(PoisonError::into_inner).0);
-                continue;
+                drop(self.committed.wait_timeout(chain, PATIENCE));
+                return Next::Busy;
             }
             drop(chain);
             return Next::Slice(self.take_slice(&mut cursor));
@@ -429,7 +431,12 @@ impl Scan for IpcScan {
             .max();
         let rows = usize::try_from(rows.unwrap_or(0)).unwrap_or(usize::MAX);
         let rows_bytes = piece.saturating_add(rows.saturating_mul(ScanRequest::row_bytes(&self.schema)));
-        ReadNeeds { shared_bytes: self.batch_bytes, rows_bytes, texts_are_shared: true, ..ReadNeeds::default() }
+        let read = self.files.iter().enumerate().filter(|(file, _)| !self.request.skips(*file));
+        let batches = read.flat_map(|(_, file)| (0..file.index.batches.len()).map(move |batch| (file, batch)));
+        let bytes = batches.map(|(file, batch)| expected(file, batch, &self.schema).0);
+        let all_rows_bytes = bytes.fold(0, usize::saturating_add);
+        let shared_bytes = self.batch_bytes;
+        ReadNeeds { shared_bytes, rows_bytes, all_rows_bytes, texts_are_shared: true, ..ReadNeeds::default() }
     }
 
     fn awaits_commit(&self, id: PartitionId) -> bool {
@@ -446,6 +453,7 @@ impl Scan for IpcScan {
                 Read::Partition(Ticket { id, notes: Box::new(waiting), held_bytes: 0 }, batches)
             }
             Next::Committed(committed) => Read::Committed(committed),
+            Next::Busy => Read::Busy,
             Next::End => Read::End,
         })
     }

@@ -4,7 +4,7 @@ use super::fragments::{CELL_ROWS, MAX_ROW_BYTES, fixed_width, stored_bytes, want
 use super::open::ParquetFile;
 use crate::source::{ReadNeeds, ScanRequest};
 use arrow::datatypes::Schema;
-use parquet::basic::PageType;
+use parquet::basic::{PageType, Type as PhysicalType};
 use parquet::file::metadata::ColumnChunkMetaData;
 
 /// A page of values, and one of a dictionary, where nothing says otherwise.
@@ -23,7 +23,7 @@ pub(super) fn late_bytes(request: &ScanRequest) -> u64 {
 
 /// What a scan of these files takes, of which rows with this schema are wanted.
 pub(super) fn needs(files: &[ParquetFile], schema: &Schema, request: &ScanRequest) -> ReadNeeds {
-    let mut needs = ReadNeeds::default();
+    let mut needs = ReadNeeds { all_rows_bytes: 0, ..ReadNeeds::default() };
     for (_, file) in files.iter().enumerate().filter(|(at, _)| !request.skips(*at)) {
         let leaves = wanted_leaves(file, request);
         for row_group in 0..file.row_groups() {
@@ -31,6 +31,8 @@ pub(super) fn needs(files: &[ParquetFile], schema: &Schema, request: &ScanReques
             needs.shared_bytes = needs.shared_bytes.max(of_group.shared_bytes);
             needs.worker_bytes = needs.worker_bytes.max(of_group.worker_bytes);
             needs.rows_bytes = needs.rows_bytes.max(of_group.rows_bytes);
+            needs.row_texts_bytes = needs.row_texts_bytes.max(of_group.row_texts_bytes);
+            needs.all_rows_bytes = needs.all_rows_bytes.saturating_add(of_group.all_rows_bytes);
         }
     }
     needs
@@ -46,7 +48,7 @@ fn of_row_group(
     let group = file.metadata.metadata().row_group(row_group);
     let rows = file.rows(row_group);
     let whole_bytes = whole_bytes(request, leaves.len());
-    let (mut kept, mut pages, mut uncompressed, mut windowed) = (0, 0, 0_u64, false);
+    let (mut kept, mut pages, mut texts, mut uncompressed, mut windowed) = (0, 0, 0, 0_u64, false);
     for chunk in leaves.iter().filter_map(|&leaf| group.columns().get(leaf)) {
         // No chunk is longer than its file.
         let stored = chunk.compressed_size().unsigned_abs().min(file.input.length());
@@ -56,6 +58,8 @@ fn of_row_group(
         // Those that are wider are refused.
         let fixed = Some(fixed_width(chunk)).filter(|width| *width <= MAX_ROW_BYTES).unwrap_or_default();
         uncompressed = uncompressed.saturating_add(uncompressed_bytes(chunk).max(fixed.saturating_mul(rows)));
+        // Texts are views of the pages that they stand in.
+        texts += if chunk.column_type() == PhysicalType::BYTE_ARRAY { pages_bytes(chunk) } else { 0 };
     }
     // What lies beyond the end of the file is not read.
     kept = kept.min(stored_bytes(file, leaves, row_group));
@@ -70,6 +74,9 @@ fn of_row_group(
         worker_bytes: bytes((kept / fragments).saturating_add(pages).saturating_add(late)),
         text_bytes: 0,
         rows_bytes: bytes(of_row.saturating_mul(in_piece)),
+        row_texts_bytes: bytes(texts),
+        all_rows_bytes: bytes(of_row.saturating_mul(rows)),
+        row_bytes: None,
         texts_are_shared: false,
     }
 }

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// Partitions of one file that may wait for their commit, for each worker.
 const PENDING_PER_WORKER: usize = 16;
+/// How long a worker waits for others before it looks what else there is to do.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Partitions of one fragment are fewer.
 const PIECES: u64 = 1 << 40;
@@ -134,7 +136,7 @@ impl ParquetScan {
                 continue;
             }
             if !self.wait_for_room(file) {
-                return Next::Stopped;
+                return Next::Busy;
             }
             let mut cursor = self.cursor();
             let (now, fragment) = *cursor;
@@ -157,18 +159,16 @@ impl ParquetScan {
         moved
     }
 
-    /// Waits until not too much waits for its commit; the worker whose fragment is to be committed next is still
-    /// reading it and never waits here. False when the scan was stopped meanwhile.
+    /// Waits a moment, if too much waits for its commit; whether it still does, so that the worker can see to what others
+    /// ask of it. The one whose fragment is to be committed next is still reading it and never waits here.
     fn wait_for_room(&self, file: usize) -> bool {
-        let mut chain = self.chain(file);
-        while chain.pending.len() >= PENDING_PER_WORKER * self.request.workers {
-            if self.request.cancel.is_cancelled() || self.is_stopped(file) {
-                return false;
-            }
-            let waited = self.committed.wait_timeout(chain, Duration::from_millis(50));
-            chain = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let has_room = |chain: &Chain| chain.pending.len() < PENDING_PER_WORKER * self.request.workers;
+        let chain = self.chain(file);
+        if has_room(&chain) || self.request.cancel.is_cancelled() {
+            return has_room(&chain);
         }
-        true
+        let waited = self.committed.wait_timeout(chain, PATIENCE);
+        has_room(&waited.unwrap_or_else(PoisonError::into_inner).0)
     }
 
     /// Tells of the end of a file of which nothing is read.
@@ -240,8 +240,8 @@ impl ParquetScan {
 enum Next {
     Fragment(Box<FragmentReader>),
     Committed(Vec<Committed>),
-    /// The scan was stopped or cancelled; the worker finds out which.
-    Stopped,
+    /// Too much waits for its commit, or the scan was cancelled; the worker finds out which.
+    Busy,
     End,
 }
 
@@ -273,7 +273,7 @@ impl Scan for ParquetScan {
                 Read::Partition(ticket, batches)
             }
             Next::Committed(committed) => Read::Committed(committed),
-            Next::Stopped => Read::Busy,
+            Next::Busy => Read::Busy,
             Next::End => Read::End,
         })
     }

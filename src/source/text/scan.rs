@@ -223,7 +223,9 @@ impl<R: TextReader> Scan for TextScan<R> {
             // A bzip2 block is a piece, whatever is asked for, and no piece is longer than its file where that is plain.
             text_bytes = file.piece_bytes(piece).max(text_bytes);
         }
-        let rows_bytes = self.scans.first().map_or(0, |scan| scan.reader.rows_bytes(text_bytes));
+        let rows_of = |text_bytes: usize| self.scans.first().map_or(0, |scan| scan.reader.rows_bytes(text_bytes));
+        let read = self.files.iter().enumerate().filter(|(at, _)| !self.request.skips(*at));
+        let all_text = read.map(|(_, file)| file.text_bytes()).try_fold(0, |sum: usize, bytes| sum.checked_add(bytes?));
         ReadNeeds {
             shared_bytes: file_bytes.saturating_add(self.counters.cached_bytes()),
             // Where there are several, each worker may have a file of its own.
@@ -231,7 +233,10 @@ impl<R: TextReader> Scan for TextScan<R> {
                 .into_iter()
                 .fold(0, usize::saturating_add),
             text_bytes,
-            rows_bytes,
+            rows_bytes: rows_of(text_bytes),
+            row_texts_bytes: 0,
+            all_rows_bytes: all_text.map_or(usize::MAX, rows_of),
+            row_bytes: None,
             texts_are_shared: false,
         }
     }

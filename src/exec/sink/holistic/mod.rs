@@ -22,9 +22,10 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use cursor::Cursor;
 use std::any::Any;
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use table::{Table, of_types};
+use table::{Sorted, Table, of_types};
 
 pub(super) struct HolisticSink {
     schema: SchemaRef,
@@ -126,8 +127,14 @@ impl Sink for HolisticSink {
 
     fn finish(self: Box<Self>) -> Result<Materialised> {
         let HolisticSink { schema, keys, groups, tables, places, room, reservation } = *self;
+        let mut tables = VecDeque::from(tables);
+        let mut sorted = Vec::with_capacity(tables.len());
+        make_room(&mut tables, &mut sorted, &room)?;
         let groups = groups.finish()?.rows;
-        let mut sorted = tables.into_iter().map(Table::finish).collect::<Result<Vec<_>>>()?;
+        while let Some(table) = tables.pop_front() {
+            make_room(&mut tables, &mut sorted, &room)?;
+            sorted.push(table.finish()?);
+        }
         let cursors = sorted.iter_mut().map(Cursor::new).collect();
         let (results, floor_bytes) = (room.results(), room.floor_bytes);
         let mut walk = Walk { schema, keys, places, cursors, results, reservation, floor_bytes };
@@ -141,6 +148,17 @@ impl Sink for HolisticSink {
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
     }
+}
+
+/// What waits to be finished, or to be folded over, lets go of memory that is scarce.
+fn make_room(waiting: &mut VecDeque<Table>, sorted: &mut [Sorted], room: &Room) -> Result<()> {
+    if room.budget.is_scarce() {
+        waiting.iter_mut().try_for_each(Table::relieve)?;
+    }
+    if room.budget.is_scarce() {
+        sorted.iter_mut().try_for_each(|table| table.relieve(room))?;
+    }
+    Ok(())
 }
 
 /// Groups and tables, side by side.

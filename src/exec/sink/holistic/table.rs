@@ -46,6 +46,18 @@ pub(super) enum Batches {
     Made(Box<dyn Iterator<Item = Result<RecordBatch>>>),
 }
 
+impl Sorted {
+    /// Puts batches that are made of what is in memory into the result, or on disk.
+    pub(super) fn relieve(&mut self, room: &Room) -> Result<()> {
+        if let Batches::Made(made) = &mut self.batches {
+            let mut rows = room.results();
+            made.try_for_each(|batch| rows.push(batch?))?;
+            self.batches = Batches::Stored(rows.finish());
+        }
+        Ok(())
+    }
+}
+
 impl Table {
     /// An empty one. The first `keys` columns of a batch are the keys, column `value` is the argument of `folded`.
     pub(super) fn new(

@@ -51,15 +51,12 @@ impl Values {
 
     fn append_from_now_on(&mut self) -> Result<()> {
         let (value, keys) = self.types.split_last().map_or((&DataType::Null, &[][..]), |split| split);
-        // Where memory is too scarce for a second table, counting goes on.
-        let (Some(fixed), Ok(empty)) =
-            (Fixed::new(ColumnType::from_arrow(value)?), new_counting(&self.types, &self.room))
-        else {
-            return Ok(());
-        };
+        let Some(fixed) = Fixed::new(ColumnType::from_arrow(value)?) else { return Ok(()) };
+        // It counts no more, and takes nothing from those who do.
+        let empty = new_counting(&self.types, &self.room.divided(usize::MAX))?;
         let purpose = "values of groups";
         let reservation = self.room.reservation(purpose).unwrap_or_else(|_| self.room.budget.reservation(purpose));
-        let (file, cancel) = (Arc::new(self.room.spill.file()), &self.room.hands.cancel);
+        let (file, cancel) = (Arc::new(self.room.file()), &self.room.hands.cancel);
         let appended = Appended::new(keys, fixed, file, reservation, cancel)?;
         let counted = std::mem::replace(&mut self.counting, Box::new(empty));
         self.counted_rows = 0;
