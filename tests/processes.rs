@@ -26,6 +26,9 @@ fn main() {
     {
         return endless(log);
     }
+    // Backtraces of panics that are meant take longer than the tasks may.
+    // SAFETY: there is no other thread yet.
+    unsafe { std::env::set_var("RUST_BACKTRACE", "0") };
     let tests: &[(&str, fn())] = &[
         ("a_named_function_gives_the_same_under_every_scheduler", every_scheduler),
         ("columns_are_views_of_the_mapping_and_private_memory_stays_small", views_of_the_mapping),

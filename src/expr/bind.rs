@@ -109,7 +109,6 @@ pub(crate) fn refuse_name(name: &str, what: &str) -> (String, String) {
 }
 
 /// The names that [`refuse_name`] put into the metadata of a schema, in order, and what they are.
-#[cfg(feature = "cli")]
 pub(crate) fn refused_names(schema: &Schema) -> Vec<(&str, &str)> {
     let entries = schema.metadata().iter();
     let mut names: Vec<_> =

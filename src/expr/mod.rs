@@ -31,7 +31,6 @@ mod tree;
 mod value;
 
 pub(crate) use bind::refuse_name;
-#[cfg(feature = "cli")]
 pub(crate) use bind::refused_names;
 pub use bound::BoundExpr;
 pub use build::{Then, When, coalesce, col, count_rows, greatest, least, len, lit, make_date, when};

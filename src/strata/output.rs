@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{RunOptions, Scheduler, run};
+use crate::expr::refused_names;
 use crate::memory::{Budget, SegmentFile, Spill, handle_path};
 use crate::plan::LogicalPlan;
 use crate::source::Source;
@@ -83,7 +84,13 @@ pub(super) fn read_text(printed: &Printed, texts: &[String], budget: &Budget, sp
 }
 
 fn arrow(path: PathBuf) -> Result<Arc<dyn Source>> {
-    Ok(Arc::new(IpcSource::open(&[path], IpcOptions { threads: 1, ..IpcOptions::default() })?))
+    let source = IpcSource::open(&[path], IpcOptions { threads: 1, ..IpcOptions::default() })?;
+    match refused_names(&source.schema()).first() {
+        None => Ok(Arc::new(source)),
+        Some((name, what)) => {
+            Err(Error::new(ErrorKind::Unsupported, format!("the column `{name}` is {what}, which a table cannot have")))
+        }
+    }
 }
 
 /// The rows of what was printed, by a source over a file that holds it.
@@ -121,19 +128,19 @@ mod tests {
     use arrow::datatypes::{DataType, Int64Type};
     use arrow::ipc::writer::{FileWriter, StreamWriter};
 
-    fn read(bytes: &[u8]) -> Result<RecordBatch> {
+    fn read_bytes(bytes: &[u8]) -> Result<RecordBatch> {
         Ok(Outcome::read(Printed(bytes.to_vec()), &Budget::unlimited(), &Spill::default())?.batch)
     }
 
     #[test]
     fn csv_is_read_as_files_are() {
-        let batch = read(b"term,estimate,n\n\"NA\",1.5,7\nx,,8\n").unwrap();
+        let batch = read_bytes(b"term,estimate,n\n\"NA\",1.5,7\nx,,8\n").unwrap();
         let types: Vec<_> = batch.schema().fields().iter().map(|field| field.data_type().clone()).collect();
         assert_eq!(types, [DataType::Utf8View, DataType::Float64, DataType::Int64]);
         assert_eq!((batch.column(0).as_string_view().value(0), batch.column(1).null_count()), ("NA", 1));
-        assert_eq!(read(b" \n").unwrap().num_columns(), 0);
-        assert_eq!(read(b"a,b\n").unwrap().num_rows(), 0);
-        let error = read(b"a,b\n1,2\n3\n").unwrap_err();
+        assert_eq!(read_bytes(b" \n").unwrap().num_columns(), 0);
+        assert_eq!(read_bytes(b"a,b\n").unwrap().num_rows(), 0);
+        let error = read_bytes(b"a,b\n1,2\n3\n").unwrap_err();
         assert!(error.to_string().contains("its output") && error.to_string().contains("line 3"), "{error}");
     }
 
@@ -147,9 +154,16 @@ mod tests {
         let mut stream = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
         stream.write(&batch).unwrap();
         for bytes in [file.into_inner().unwrap(), stream.into_inner().unwrap()] {
-            let read = read(&bytes).unwrap();
+            let read = read_bytes(&bytes).unwrap();
             assert_eq!(read.column(0).as_primitive::<Int64Type>().values(), &[1, 2]);
             assert_eq!(read.column(1).as_string_view().value(1), "b");
         }
+        let lists: arrow::array::ArrayRef =
+            Arc::new(arrow::array::ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(1)])]));
+        let batch = RecordBatch::try_from_iter([("l", lists)]).unwrap();
+        let mut stream = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        stream.write(&batch).unwrap();
+        let error = read_bytes(&stream.into_inner().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("`l` is a list"), "nothing is left out in silence: {error}");
     }
 }

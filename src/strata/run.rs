@@ -107,6 +107,7 @@ pub(super) fn answer(
     how: &StrataOptions,
     options: &RunOptions,
 ) -> Result<StrataAnswer> {
+    let spilled_before = options.spill.written_bytes();
     let mut scattered = run(std::slice::from_ref(&question.plan), options)?;
     let rows = scattered.answers.pop().ok_or_else(|| Error::internal("no answer"))?;
     let names = question.keys.iter().chain(&question.columns);
@@ -163,6 +164,7 @@ pub(super) fn answer(
     drop(index);
     let (schema, rows) = gather.finish(&|printed, texts| read_text(&printed, texts, &options.budget, &spill))?;
     let mut statistics = scattered.statistics;
+    statistics.bytes_spilled = options.spill.written_bytes() - spilled_before;
     statistics.peak_held_bytes = statistics.peak_held_bytes.max(options.budget.peak_bytes() as u64);
     Ok(StrataAnswer { schema, rows, statistics, warnings })
 }
