@@ -13,6 +13,7 @@
 pub(super) mod keys;
 mod probe;
 mod table;
+mod tables;
 
 use self::probe::TableProbe;
 use crate::error::{Error, Result};
@@ -26,7 +27,8 @@ use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::sync::Arc;
 use table::TableRows;
-pub(super) use table::{Table, TableRoom, Tables, rows_bytes};
+pub(super) use table::{Table, TableRoom};
+pub(super) use tables::{Tables, rows_bytes};
 
 /// A table by key columns and types, for joins that may make several rows of one or not; `None` where it did not fit.
 struct Tried {

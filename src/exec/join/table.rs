@@ -3,26 +3,21 @@
 use super::keys::{as_keys, complete};
 use crate::error::Result;
 use crate::groupby::{ABSENT, GroupKeys, keys_for};
-use crate::memory::{Budget, Part, Reservation, StoredRows, compact, held_bytes, used_bytes, without_unused_text};
+use crate::memory::{Budget, Part, Reservation, StoredRows, compact, held_bytes};
 use crate::plan::{JoinKind, JoinShape, TABLE_SHARE};
 use crate::source::CancelToken;
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::{concat, concat_batches, filter};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::compute::{concat_batches, filter};
+use arrow::datatypes::SchemaRef;
 use std::fmt;
-use std::sync::Arc;
 
 /// Rows numbered at once.
 const CHUNK_ROWS: usize = 1 << 16;
-/// Rows that are taken or left together where one table does not hold all.
-const SLICE_ROWS: usize = 4096;
-/// What an index takes for each key at most, while it grows.
-const KEY_BYTES: usize = 80;
 
 /// The memory of all tables of a run. They live as long as it does.
 pub(in crate::exec) struct TableRoom {
-    held: Reservation,
-    most_bytes: usize,
+    pub(super) held: Reservation,
+    pub(super) most_bytes: usize,
 }
 
 impl TableRoom {
@@ -131,6 +126,17 @@ impl Table {
         Ok(Some(Table { records: rows.whole(schema)?, index, lists }))
     }
 
+    /// The table of rows whose keys have been numbered.
+    pub(super) fn of(records: RecordBatch, numbering: Numbering) -> Self {
+        let (index, lists) = numbering.finish();
+        Table { records, index, lists }
+    }
+
+    /// Bytes beside the rows.
+    pub(super) fn index_bytes(&self) -> usize {
+        self.index.as_ref().map_or(0, |index| index.bytes_held()) + self.lists.bytes()
+    }
+
     /// The key of each row, [`ABSENT`] where the table has none like it.
     pub(in crate::exec) fn find(&self, keys: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
         let mut ids = Vec::new();
@@ -212,7 +218,7 @@ impl Lists {
 }
 
 /// Numbers the keys of rows.
-struct Numbering {
+pub(super) struct Numbering {
     /// `None` without keys.
     index: Option<Box<dyn GroupKeys>>,
     /// The key and the row of each row that has a key; nothing while every row has one that no row before it has.
@@ -223,14 +229,14 @@ struct Numbering {
 }
 
 impl Numbering {
-    fn new(shape: &JoinShape) -> Result<Self> {
+    pub(super) fn new(shape: &JoinShape) -> Result<Self> {
         let types: Vec<_> = shape.domains.iter().map(|domain| domain.arrow()).collect();
         let index = if types.is_empty() { None } else { Some(keys_for(&types)?) };
         Ok(Numbering { index, listed: None, rows: 0, ids: Vec::new() })
     }
 
     /// Takes the next rows.
-    fn add(&mut self, records: &RecordBatch, shape: &JoinShape) -> Result<()> {
+    pub(super) fn add(&mut self, records: &RecordBatch, shape: &JoinShape) -> Result<()> {
         let start = self.rows;
         self.rows += records.num_rows();
         let Some(index) = &mut self.index else { return Ok(()) };
@@ -296,126 +302,4 @@ fn by_key(ids: &[u32], numbers: Vec<u32>, keys: usize) -> Lists {
         *place += 1;
     }
     Lists::Several { rows, starts, most }
-}
-
-/// Right rows that are too many for one table, as one table after the other.
-pub(in crate::exec) struct Tables<'a> {
-    shape: &'a JoinShape,
-    schema: SchemaRef,
-    rows: Slices<'a>,
-    room: TableRoom,
-}
-
-impl<'a> Tables<'a> {
-    /// Tables that may each take what `held` can grow to, a quarter of the limit at most.
-    pub(in crate::exec) fn new(
-        right: &'a StoredRows,
-        schema: SchemaRef,
-        shape: &'a JoinShape,
-        held: Reservation,
-    ) -> Self {
-        let most_bytes = held.limit_bytes() / TABLE_SHARE;
-        let rows = Slices { parts: right.parts().iter(), left: Vec::new() };
-        Tables { shape, schema, rows, room: TableRoom { held, most_bytes } }
-    }
-
-    /// The table of the next rows, as many as there is room for; the one before is gone. `None` at the end.
-    ///
-    /// # Errors
-    /// `Limit` where there is no room for any, those of reading what was spilled, and `Cancelled`.
-    pub(in crate::exec) fn next(&mut self, cancel: &CancelToken) -> Result<Option<Table>> {
-        self.room.held.resize(0)?;
-        let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::new(); self.schema.fields().len()];
-        let (mut rows, mut made_bytes, mut bytes) = (0, 0, 0);
-        let mut numbering = Numbering::new(self.shape)?;
-        while let Some(slice) = self.rows.next()? {
-            cancel.check()?;
-            let [made, making] = self.bytes_of(&slice);
-            (made_bytes, bytes) = (made_bytes + made, bytes + making);
-            if made_bytes > self.room.most_bytes || self.room.held.resize(bytes).is_err() {
-                if rows > 0 {
-                    self.rows.put_back(slice);
-                    break;
-                }
-                if slice.num_rows() > 1 {
-                    let half = slice.num_rows() / 2;
-                    self.rows.put_back(slice.slice(half, slice.num_rows() - half));
-                    self.rows.put_back(slice.slice(0, half));
-                    (made_bytes, bytes) = (0, 0);
-                    continue;
-                }
-                // A row that is too large for its share is tried all the same.
-                self.room.held.resize(bytes)?;
-            }
-            numbering.add(&slice, self.shape)?;
-            rows += slice.num_rows();
-            columns.iter_mut().zip(slice.columns()).for_each(|(column, part)| column.push(Arc::clone(part)));
-        }
-        if rows == 0 {
-            return Ok(None);
-        }
-        let records = in_one_piece(&self.schema, columns, rows)?;
-        let (index, lists) = numbering.finish();
-        let index_bytes = index.as_ref().map_or(0, |index| index.bytes_held());
-        self.room.held.resize((index_bytes + lists.bytes() + held_bytes(&records)).min(bytes))?;
-        Ok(Some(Table { records, index, lists }))
-    }
-
-    /// What a table takes for these rows, and at most, while it is made: some column twice, an index that has just grown, lists
-    /// by row and by key.
-    fn bytes_of(&self, slice: &RecordBatch) -> [usize; 2] {
-        let keys = || self.shape.right_keys.iter().map(|key| slice.column(*key));
-        let (rows, texts): (usize, usize) = (rows_bytes(slice), keys().map(text_bytes).sum());
-        let column = |column: &ArrayRef| text_bytes(column) + column.len() * width(column.data_type());
-        let widest = slice.columns().iter().map(column).max().unwrap_or(0);
-        let of_index = slice.num_rows() * KEY_BYTES * keys().count();
-        let of_lists = slice.num_rows() * 4 * size_of::<u32>();
-        [rows + texts + (of_index + of_lists) / 2, rows + widest + 2 * texts + of_index + of_lists]
-    }
-}
-
-/// Rows in one batch, put together column by column, so that no more than one column is there twice.
-fn in_one_piece(schema: &SchemaRef, columns: Vec<Vec<ArrayRef>>, rows: usize) -> Result<RecordBatch> {
-    let whole = |parts: Vec<ArrayRef>| -> Result<ArrayRef> {
-        Ok(concat(&parts.iter().map(|part| part.as_ref()).collect::<Vec<_>>())?)
-    };
-    let columns = columns.into_iter().map(whole).collect::<Result<_>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(without_unused_text(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?))
-}
-
-fn width(data_type: &DataType) -> usize {
-    data_type.primitive_width().unwrap_or(size_of::<u128>())
-}
-
-/// Rows of parts, a slice at a time.
-struct Slices<'a> {
-    parts: std::slice::Iter<'a, Part>,
-    /// Slices of the current part that are still to come, the last one first.
-    left: Vec<RecordBatch>,
-}
-
-impl Slices<'_> {
-    fn next(&mut self) -> Result<Option<RecordBatch>> {
-        while self.left.is_empty() {
-            let Some(part) = self.parts.next() else { return Ok(None) };
-            let batch = part.load()?;
-            let starts = (0..batch.num_rows()).step_by(SLICE_ROWS).rev();
-            self.left = starts.map(|start| batch.slice(start, SLICE_ROWS.min(batch.num_rows() - start))).collect();
-        }
-        Ok(self.left.pop())
-    }
-
-    fn put_back(&mut self, slice: RecordBatch) {
-        self.left.push(slice);
-    }
-}
-
-/// What rows take that stand for themselves: of texts, only those of these rows.
-pub(in crate::exec) fn rows_bytes(batch: &RecordBatch) -> usize {
-    used_bytes([batch].into_iter(), false) + batch.columns().iter().map(text_bytes).sum::<usize>()
-}
-
-fn text_bytes(column: &ArrayRef) -> usize {
-    column.as_string_view_opt().map_or(0, |texts| texts.total_buffer_bytes_used())
 }

@@ -38,6 +38,8 @@ pub(super) struct Rounds<'a> {
     store: &'a RowStore,
     room: &'a Room,
     found: Vec<Found>,
+    /// For the entries of what was found.
+    entries: Reservation,
     /// So many blocks are enough for the rows that are wanted.
     enough: AtomicUsize,
 }
@@ -51,15 +53,16 @@ impl<'a> Rounds<'a> {
         room: &'a Room,
     ) -> Self {
         let found = blocks.iter().map(|_| Found::default()).collect();
-        Rounds { side, assembly, blocks, store, room, found, enough: AtomicUsize::new(blocks.len()) }
+        let (entries, enough) = (room.budget.reservation("joining"), AtomicUsize::new(blocks.len()));
+        Rounds { side, assembly, blocks, store, room, found, entries, enough }
     }
 
-    /// What each block comes to, and rows of the result for right rows without a match, if these are wanted. Tables take what
-    /// `held` can grow to.
+    /// What each block comes to, rows of the result for right rows without a match, if these are wanted, and what keeps the
+    /// memory of the former on the account. Tables take what `held` can grow to.
     ///
     /// # Errors
     /// `Limit` without room for a table of a few rows, those of the disk, and `Cancelled`.
-    pub(super) fn run(mut self, held: Reservation) -> Result<(Vec<Found>, Vec<Part>)> {
+    pub(super) fn run(mut self, held: Reservation) -> Result<(Vec<Found>, Vec<Part>, Reservation)> {
         let (hands, mut rest) = (&self.room.hands, Vec::new());
         let JoinSide { shape, right, right_schema, .. } = self.side;
         let mut tables = Tables::new(right, Arc::clone(right_schema), shape, held);
@@ -68,11 +71,13 @@ impl<'a> Rounds<'a> {
             let rows = self.rows_at_once(&table.records);
             let blocks = self.enough.load(Ordering::Relaxed);
             let mut found = std::mem::take(&mut self.found);
+            let mut entries = std::mem::replace(&mut self.entries, self.room.budget.reservation("joining"));
             let (mut at, mut before) = (0, 0);
             hands.in_order(
                 blocks,
                 |block| self.look_up(block, &table, &marks, rows),
                 |pairs: Pairs| {
+                    entries.resize(entries.bytes() + pairs.bytes())?;
                     found[at].add(pairs);
                     before += found[at].pairs;
                     at += 1;
@@ -82,12 +87,12 @@ impl<'a> Rounds<'a> {
                     Ok(())
                 },
             )?;
-            self.found = found;
+            (self.found, self.entries) = (found, entries);
             if shape.kind.keeps_right() {
                 self.keep_unmatched(&table, &marks, rows, &mut rest)?;
             }
         }
-        Ok((self.found, rest))
+        Ok((self.found, rest, self.entries))
     }
 
     /// Pairs that are kept together, of rows like these.
@@ -155,6 +160,14 @@ impl<'a> Rounds<'a> {
         };
         rest.append(&mut self.room.hands.each(chunks.len(), kept)?);
         Ok(())
+    }
+}
+
+impl Pairs {
+    /// What it takes beside the rows, twice: a block that rows are made of later has it, too.
+    fn bytes(&self) -> usize {
+        let matched = self.matched.as_ref().map_or(0, |matched| matched.len() / 8);
+        2 * (size_of::<Pairs>() + size_of_val(&*self.parts) + matched)
     }
 }
 
