@@ -109,14 +109,6 @@ fn spilling_beyond_its_cap_or_nowhere_is_one_clear_error(table: &LazyFrame, fold
     let capped = asked(Spill::new(Some(place.clone()), Some(1 << 20)));
     assert_eq!(capped.kind(), ErrorKind::Limit);
     assert!(capped.to_string().contains("the limit on spilling, 1 MiB, is too little: at least"), "{capped}");
-    // What has been read when it comes to that tells what all of it would take.
-    let about = capped.message().split("about ").nth(1).unwrap().split(" if").next().unwrap();
-    let about: f64 = about.trim_end_matches(" MiB").parse().unwrap();
-    let peak = Spill::new(Some(place.clone()), None);
-    let runner = Runner::new().threads(2).memory(LIMIT).spill(peak.clone());
-    drop(runner.compute::<_, DataFrame>(table.ask(QUESTIONS[0]).unwrap()).unwrap());
-    let needed = peak.peak_bytes() as f64 / f64::from(1 << 20);
-    assert!((needed / 3.0..needed * 3.0).contains(&about), "about {about} MiB, and {needed} were needed");
     assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0);
     let nowhere = asked(Spill::new(Some(folder.join("absent")), None));
     assert_eq!(nowhere.kind(), ErrorKind::Io);

@@ -1,5 +1,8 @@
 //! Answers beside the certified values of NIST's Statistical Reference Datasets, as a user gets them.
 
+mod common;
+
+use common::shown;
 use outcrop::frame::{DataFrame, Run, Runner, Value};
 use outcrop::memory::Budget;
 use outcrop::{compute, scan_csv};
@@ -117,7 +120,6 @@ fn fits_of_groups_are_the_same_whatever_the_threads_and_memory() {
     let question =
         "ols(ArrDelay, DepDelay, Distance, Origin = 'ORD') by UniqueCarrier having p < 0.5 sort estimate desc";
     let ask = |runner: Runner| -> DataFrame { runner.compute(frame.ask(question).unwrap()).unwrap() };
-    let shown = |found: &DataFrame| format!("{:?}", found.batches().collect::<Result<Vec<_>, _>>().unwrap());
     let once = ask(Runner::new().threads(1));
     assert!(once.rows() > 20);
     for (threads, bytes) in [(2, 1000), (3, 1 << 20), (2, 70_000)] {
@@ -136,7 +138,6 @@ fn fits_of_groups_are_the_same_whatever_the_threads_and_memory() {
 fn a_factor_is_its_indicators() {
     let frame = scan_csv("testdata/airline/200[67].csv.bz2").unwrap();
     let ask = |question: &str| -> DataFrame { compute(frame.ask(question).unwrap()).unwrap() };
-    let shown = |found: &DataFrame| format!("{:?}", found.batches().collect::<Result<Vec<_>, _>>().unwrap());
     // The levels of each factor, in order; the first is what the others are compared with.
     let (days, hours) = ("cast(DayOfWeek as utf8)", "case when CRSDepTime < 1200 then 'am' else 'pm' end");
     let indicators = (2..=7).map(|day| format!("{days} = '{day}'")).collect::<Vec<_>>().join(", ");
@@ -161,7 +162,6 @@ fn a_factor_is_its_indicators() {
 fn models_with_factors_spill_and_merge_to_the_same_bits() {
     let frame = scan_csv("testdata/airline/200[67].csv.bz2").unwrap();
     let question = "ols(ArrDelay, DepDelay, UniqueCarrier) by FlightNum sort estimate limit 200";
-    let shown = |found: &DataFrame| format!("{:?}", found.batches().collect::<Result<Vec<_>, _>>().unwrap());
     let small = |threads| Runner::new().threads(threads).batch_bytes(20_000).piece_bytes(20_000);
     let ample: Run<DataFrame> = small(2).run(frame.ask(question).unwrap()).unwrap();
     let least = ample.statistics.least_memory_bytes as usize + (1 << 20);
@@ -177,12 +177,15 @@ fn models_with_factors_spill_and_merge_to_the_same_bits() {
 #[test]
 fn formulas_are_models_and_slips_are_told() {
     let frame = scan_csv(data("csv/Longley.csv")).unwrap();
-    let shown = |question: &str| {
+    let answer_to = |question: &str| {
         let found: DataFrame = compute(frame.ask(question).unwrap()).unwrap();
-        format!("{:?}", found.batches().collect::<Result<Vec<_>, _>>().unwrap())
+        common::shown(&found)
     };
-    assert_eq!(shown("ols('y ~ x1 * x2 + x6')"), shown("ols(y, x1, x2, x1 * x2, x6)"));
-    assert_eq!(shown("ols('y ~ x1 - 1').r_squared as r"), shown("ols(y, x1, intercept = false).r_squared as r"));
+    assert_eq!(answer_to("ols('y ~ x1 * x2 + x6')"), answer_to("ols(y, x1, x2, x1 * x2, x6)"));
+    assert_eq!(
+        answer_to("ols('y ~ x1 - 1').r_squared as r"),
+        answer_to("ols(y, x1, intercept = false).r_squared as r")
+    );
     for (question, message, hint) in [
         ("ols('y ~ x1 + x9')", "no column `x9`", None),
         ("ols('y ~ x1 + + x2')", "a formula has nothing between two signs", None),

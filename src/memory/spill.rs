@@ -429,6 +429,11 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Limit);
         assert!(error.to_string().contains("KiB are needed"), "{error}");
         assert!(spill.held_bytes() <= 2000);
+        spill.note_progress((25, 100));
+        let block_bytes = Spill::default().file().append(&batch(1000)).unwrap().bytes as u64;
+        let expected = ByteSize(4 * (spill.held_bytes() + block_bytes));
+        let error = file.append(&batch(1000)).unwrap_err();
+        assert!(error.to_string().contains(&format!("needed, about {expected} if the rest")), "{error}");
     }
 
     #[test]

@@ -70,6 +70,11 @@ impl AggregateSink {
         self.tables.groups() + self.runs.iter().map(Run::rows).sum::<usize>()
     }
 
+    /// Whether some of them are on disk.
+    pub(super) fn has_runs(&self) -> bool {
+        !self.runs.is_empty()
+    }
+
     /// Takes a run of keys and exported states, sorted by the keys.
     pub(super) fn add_run(&mut self, run: Run) {
         self.runs.push(run);

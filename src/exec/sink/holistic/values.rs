@@ -52,12 +52,17 @@ impl Values {
     fn append_from_now_on(&mut self) -> Result<()> {
         let (value, keys) = self.types.split_last().map_or((&DataType::Null, &[][..]), |split| split);
         let Some(fixed) = Fixed::new(ColumnType::from_arrow(value)?) else { return Ok(()) };
-        // It counts no more, and takes nothing from those who do.
-        let empty = new_counting(&self.types, &self.room.divided(usize::MAX))?;
         let purpose = "values of groups";
         let reservation = self.room.reservation(purpose).unwrap_or_else(|_| self.room.budget.reservation(purpose));
         let (file, cancel) = (Arc::new(self.room.file()), &self.room.hands.cancel);
         let appended = Appended::new(keys, fixed, file, reservation, cancel)?;
+        if self.counting.has_runs() {
+            // They are merged with those that come.
+            self.appended = Some(appended);
+            return self.counting.relieve();
+        }
+        // It counts no more, and takes nothing from those who do.
+        let empty = new_counting(&self.types, &self.room.divided(usize::MAX))?;
         let counted = std::mem::replace(&mut self.counting, Box::new(empty));
         self.counted_rows = 0;
         append_counted(self.appended.insert(appended), counted, self.types.len())
@@ -88,7 +93,8 @@ impl Values {
         let Some(mut appended) = self.appended else { return Ok(Batches::Stored(self.counting.finish()?.rows)) };
         let mut counting = Some(self.counting);
         // Few rows are those of workers that had too few to decide.
-        if !appended.has_runs() && self.counted_rows <= 8 * self.sample_rows {
+        let in_memory = !appended.has_runs() && counting.as_ref().is_some_and(|counting| !counting.has_runs());
+        if in_memory && self.counted_rows <= 8 * self.sample_rows {
             counting.take().map(|counted| append_counted(&mut appended, counted, self.types.len())).transpose()?;
         }
         if counting.is_none() && !appended.has_runs() {
@@ -97,7 +103,7 @@ impl Values {
         let runs = appended.into_runs()?;
         let mut merging = match counting {
             Some(counting) => counting,
-            None => Box::new(new_counting(&self.types, &self.room)?),
+            None => Box::new(new_counting(&self.types, &self.room.divided(usize::MAX))?),
         };
         runs.into_iter().for_each(|run| merging.add_run(run));
         Ok(Batches::Stored(merging.finish()?.rows))
