@@ -161,7 +161,7 @@ pub(super) fn run_pass(
     }
     let mut ends = Vec::with_capacity(stages.len());
     let mut wants = Vec::with_capacity(stages.len());
-    for at in 0..stages.len() {
+    for (at, stage) in stages.iter().enumerate() {
         let Some(sink) = finished.pop_front() else { return Err(Error::internal("a stage without a sink")) };
         if options.budget.is_scarce() {
             // Those that wait let go of memory, so that this one has enough to merge what it wrote.
@@ -169,7 +169,7 @@ pub(super) fn run_pass(
         }
         let filled_by = sink.filled_by();
         let end = end(&outcome, at, sink, &columns)?;
-        wants.push(match (&end, &stages[at].stage.sink, filled_by) {
+        wants.push(match (&end, &stage.stage.sink, filled_by) {
             (StageEnd::Done(..), SinkSpec::Collect { limit: Some(0) }, _) => Wants::Nothing,
             (StageEnd::Done(..), _, None) => Wants::All,
             (StageEnd::Done(..), _, Some(row)) => Wants::UpTo(row),

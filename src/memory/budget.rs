@@ -76,7 +76,7 @@ impl Budget {
 
     /// How long a block of rows on disk is at most, so that some of them have room in memory side by side.
     pub(crate) fn block_bytes(&self) -> usize {
-        (self.limit_bytes() / 256).clamp(4 << 10, 256 << 10)
+        (self.limit_bytes() / 256).clamp(16 << 10, 256 << 10)
     }
 
     /// Bytes that nobody holds now.
