@@ -71,12 +71,12 @@ fn write_set(folder: &std::path::Path, random: &mut Random, files: usize, record
 fn answers_do_not_depend_on_threads_partitions_batches_memory_or_company() {
     let seed = Random::seed_of_run();
     println!("OUTCROP_TEST_SEED={seed}");
-    let (mut spilled, mut most_records) = (0, 0);
+    let mut spilled = 0;
     for round in 0..6 {
         let mut random = Random::new(seed.wrapping_add(round));
         let folder = tempfile::tempdir().unwrap();
         let files = 1 + random.below(3);
-        let records = [3, 40, 400, 1500][random.below(4)];
+        let records = if round == 0 { 1500 } else { [3, 40, 400, 1500][random.below(4)] };
         let paths = write_set(folder.path(), &mut random, files, records);
         let other_records = 1 + random.below(records);
         let other = write_other(folder.path(), &mut random, other_records);
@@ -105,7 +105,6 @@ fn answers_do_not_depend_on_threads_partitions_batches_memory_or_company() {
             }
             assert!(scarce.peak_bytes() <= scarce.limit_bytes());
             spilled += found.statistics.bytes_spilled;
-            most_records = most_records.max(records);
             drop(found);
             assert_eq!(scarce.held_bytes(), 0, "all that was reserved is given back");
         }
@@ -114,7 +113,7 @@ fn answers_do_not_depend_on_threads_partitions_batches_memory_or_company() {
             assert_eq!(*expected, shown(&alone), "{question} alone, seed {seed} round {round}");
         }
     }
-    assert!(spilled > 0 || most_records < 400, "scarce memory made nothing go to disk");
+    assert!(spilled > 0, "scarce memory made nothing go to disk");
 }
 
 #[test]
