@@ -21,7 +21,7 @@ const BLOCKS_OF_RUN: usize = 2;
 const BLOCKS_BESIDE: usize = 8;
 
 /// Two runs are merged without asking if that takes no more than this: beside what a process takes anyway it is nothing.
-const UNASKED_BYTES: usize = 1 << 20;
+const UNASKED_BYTES: usize = 3 << 20;
 
 /// What is reserved for a merge.
 pub(in crate::exec) struct Headroom {
