@@ -25,7 +25,7 @@ pub struct Handle<T> {
 ///     Runner::with_options(options).compute::<_, i64>(air.count())
 /// })?;
 /// // Meanwhile, something else.
-/// assert_eq!(count.wait()?, 6023);
+/// assert_eq!(count.wait()?, 6165);
 /// # Ok::<(), outcrop::Error>(())
 /// ```
 ///
