@@ -197,6 +197,12 @@ fn formulas_are_models_and_slips_are_told() {
             Some("it is asked for by itself; of ols(…), .r_squared and the like are numbers"),
         ),
         ("ols(y, x1) by x2 as term", "the key `term` has the name of a column of `ols(y, x1)`", None),
+        ("ols(y, x1) as fit", "`ols(y, x1)` makes columns of its own, which one name cannot stand for", None),
+        (
+            "largest(y, 2) as a, largest(y, 2) as b",
+            "`largest(y, 2)` makes rows of its own, and `largest(y, 2) as b`",
+            None,
+        ),
         ("ols('y' , x1)", "`ols` takes a response, a number or Boolean, and", None),
         ("x1.r_squared", "a name has no dot", None),
         ("mean(y).r_squared", "a part of a value, behind a dot or in brackets, is not supported", None),
@@ -205,4 +211,31 @@ fn formulas_are_models_and_slips_are_told() {
         assert!(error.message().starts_with(message), "{question}: {}", error.message());
         assert!(hint.is_none_or(|hint| error.hint_text() == Some(hint)), "{question}: {:?}", error.hint_text());
     }
+}
+
+#[test]
+fn rows_of_groups_have_the_columns_that_were_asked_for_in_their_order() {
+    let frame = scan_csv("testdata/airline/2007.csv.bz2").unwrap();
+    let names = |question: &str| -> Vec<String> {
+        let found: DataFrame = compute(frame.ask(question).unwrap()).unwrap();
+        found.schema().fields().iter().map(|field| field.name().clone()).collect()
+    };
+    assert_eq!(names("largest(ArrDelay, 2) as top, Month by Month"), ["top", "Month"]);
+    assert_eq!(names("Month as m, largest(ArrDelay, 2) by Month sort m desc limit 3"), ["m", "largest(ArrDelay, 2)"]);
+    assert_eq!(names("largest(ArrDelay, 2) by Month as m"), ["m", "largest(ArrDelay, 2)"]);
+    assert_eq!(names("ols(ArrDelay, DepDelay), Month by Month"), ["term", "estimate", "std_error", "t", "p", "Month"]);
+}
+
+#[test]
+fn many_groups_with_few_values_take_the_memory_of_these() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.csv");
+    let text: String = (0..60_000).map(|row| format!("{row},{}\n", row % 7)).collect();
+    std::fs::write(&path, format!("k,x\n{text}")).unwrap();
+    let budget = Budget::new(48 << 20);
+    let frame = scan_csv(&path).unwrap();
+    let question = "largest(x, 10000) as x by k";
+    let found: DataFrame = Runner::new().budget(budget.clone()).compute(frame.ask(question).unwrap()).unwrap();
+    assert_eq!(found.rows(), 60_000);
+    assert!(budget.peak_bytes() < 40 << 20, "{}", budget.peak_bytes());
 }

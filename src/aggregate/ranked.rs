@@ -81,38 +81,39 @@ impl Aggregate for Ranked {
     }
 }
 
-/// Encoded values, best first, room for all that a group may have.
+/// Encoded values, best first; a group has room for those that it has.
 struct RankedValues {
-    /// Of each group, one after the other.
-    values: Vec<i64>,
-    lengths: Vec<u32>,
+    groups: Vec<Vec<i64>>,
+    /// Bytes behind them.
+    values_bytes: usize,
     ranked: Ranked,
     argument: Fixed,
 }
 
 impl RankedValues {
     fn new(ranked: Ranked, argument: Fixed) -> Self {
-        RankedValues { values: Vec::new(), lengths: Vec::new(), ranked, argument }
-    }
-
-    fn of_group(&self, group: usize) -> &[i64] {
-        &self.values[group * self.ranked.values..][..self.lengths[group] as usize]
+        RankedValues { groups: Vec::new(), values_bytes: 0, ranked, argument }
     }
 
     /// Adds a value, of which more is better.
     #[inline]
     fn add(&mut self, group: usize, value: i64) {
-        let room = self.ranked.values;
-        let own = &mut self.values[group * room..][..room];
-        let length = self.lengths[group] as usize;
-        if length == room && own[room - 1] >= value {
+        let (own, most) = (&mut self.groups[group], self.ranked.values);
+        if own.len() == most && own[most - 1] >= value {
             return;
         }
-        let at = own[..length].partition_point(|other| *other >= value);
-        let end = (length + 1).min(room);
-        own[at..end].rotate_right(1);
-        own[at] = value;
-        self.lengths[group] = end as u32;
+        let at = own.partition_point(|other| *other >= value);
+        if own.len() == most {
+            own[at..].rotate_right(1);
+            own[at] = value;
+            return;
+        }
+        let before = own.capacity();
+        if own.len() == before {
+            own.reserve_exact((2 * before).clamp(1, most) - before);
+        }
+        own.insert(at, value);
+        self.values_bytes += (own.capacity() - before) * size_of::<i64>();
     }
 
     /// Encodings as they are compared: more is better. Its own inverse.
@@ -124,9 +125,7 @@ impl RankedValues {
 
 impl Store for RankedValues {
     fn grow(&mut self, groups: usize) {
-        let groups = groups.max(self.lengths.len());
-        self.values.resize(groups * self.ranked.values, 0);
-        self.lengths.resize(groups, 0);
+        self.groups.resize(groups.max(self.groups.len()), Vec::new());
     }
 
     fn update(&mut self, arguments: &[ArrayRef], rows: &Rows<'_>) -> Result<()> {
@@ -138,13 +137,13 @@ impl Store for RankedValues {
 
     fn absorb(&mut self, other: &Self, pairs: impl Iterator<Item = (usize, usize)>) {
         for (from, into) in pairs {
-            other.of_group(from).iter().for_each(|value| self.add(into, *value));
+            other.groups[from].iter().for_each(|value| self.add(into, *value));
         }
     }
 
     fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
-        let bytes = |group| self.of_group(group).iter().flat_map(|value| value.to_le_bytes()).collect();
-        Ok(vec![view_bytes_column(groups.map(bytes))?])
+        let bytes = |values: &Vec<i64>| values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Ok(vec![view_bytes_column(self.groups[groups].iter().map(bytes))?])
     }
 
     fn read(&self, columns: &[ArrayRef]) -> Result<Self> {
@@ -161,19 +160,20 @@ impl Store for RankedValues {
     }
 
     fn finish(&self, groups: Range<usize>) -> Result<ArrayRef> {
-        let values = groups.clone().flat_map(|group| self.of_group(group)).map(|value| self.compared(*value)).collect();
+        let own = &self.groups[groups];
+        let values = own.iter().flatten().map(|value| self.compared(*value)).collect();
         let values = self.argument.decode(values, None);
         let DataType::List(item) = Ranked::list(values.data_type().clone()) else {
             return Err(Error::internal("a list is a list"));
         };
         let fields = Fields::from(vec![Field::new(Makes::COLUMN, values.data_type().clone(), true)]);
         let rows = StructArray::try_new(fields, vec![values], None)?;
-        let lengths = OffsetBuffer::from_lengths(groups.map(|group| self.of_group(group).len()));
+        let lengths = OffsetBuffer::from_lengths(own.iter().map(Vec::len));
         Ok(Arc::new(ListArray::try_new(item, lengths, Arc::new(rows), None)?))
     }
 
     fn bytes_held(&self) -> usize {
-        self.values.capacity() * size_of::<i64>() + self.lengths.capacity() * size_of::<u32>()
+        self.groups.capacity() * size_of::<Vec<i64>>() + self.values_bytes
     }
 }
 

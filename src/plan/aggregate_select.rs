@@ -69,22 +69,44 @@ impl AggregateSelect {
 
     /// The plan for an aggregate that makes several rows of a group: conditions and order are over those rows.
     fn plan_of_rows(self, call: AggregateCall, input: Arc<LogicalPlan>) -> Result<LogicalPlan> {
-        let is_key = |column: &Expr| {
-            self.keys.iter().any(|key| key.unaliased() == column.unaliased() || col(key.output_name()) == *column)
+        let outputs = self.outputs();
+        let key_of = |column: &Expr| {
+            let same =
+                |key: &&Expr| key.unaliased() == column.unaliased() || col(key.output_name()) == *column.unaliased();
+            self.keys.iter().find(same).map(|key| col(key.output_name()))
         };
-        if let Some(other) = self.select.iter().find(|column| makes_rows(column) != Some(&call) && !is_key(column)) {
-            let message = format!("`{}` makes rows of its own, and `{other}` cannot stand beside it", text(&call));
-            return Err(Error::new(ErrorKind::Type, message)
-                .hint("ask two questions; those of one call share its pass over the data"));
-        }
-        let names: Vec<Arc<str>> = self.keys.iter().map(Expr::output_name).collect();
-        let name = self.select.iter().find(|column| makes_rows(column).is_some()).map(Expr::output_name);
-        let (made, column) = (call.aggregate.makes(), text(&call));
-        let groups = LogicalPlan::Aggregate { input, keys: self.keys, aggregates: vec![(call, column)] };
+        let name = text(&call);
+        let groups =
+            LogicalPlan::Aggregate { input, keys: self.keys.clone(), aggregates: vec![(call.clone(), name.clone())] };
         let mut plan = LogicalPlan::Unnest { input: Arc::new(groups) };
-        if let (Makes::Values, Some(name)) = (made, name) {
-            let value = col(Makes::COLUMN).alias(name);
-            let columns = names.into_iter().map(col).chain([value]).collect();
+        let schema = plan.schema()?;
+        let made: Vec<Expr> =
+            schema.fields()[self.keys.len()..].iter().map(|field| col(field.name().as_str())).collect();
+        let (mut columns, mut met) = (Vec::new(), false);
+        for output in &outputs {
+            let is_made = makes_rows(output) == Some(&call);
+            let first = is_made && !met;
+            met |= is_made;
+            match (key_of(output), first) {
+                (Some(key), _) => columns.push(key.alias(output.output_name())),
+                (None, true) if call.aggregate.makes() == Makes::Values => {
+                    columns.push(col(Makes::COLUMN).alias(output.output_name()));
+                }
+                (None, true) if *output == *output.unaliased() => columns.extend(made.iter().cloned()),
+                (None, true) => {
+                    let message = format!("`{name}` makes columns of its own, which one name cannot stand for");
+                    return Err(Error::new(ErrorKind::Type, message));
+                }
+                (None, false) => {
+                    let message = format!("`{name}` makes rows of its own, and `{output}` cannot stand beside it");
+                    return Err(Error::new(ErrorKind::Type, message)
+                        .hint("ask two questions; those of one call share its pass over the data"));
+                }
+            }
+        }
+        let as_made =
+            columns.iter().map(Expr::output_name).eq(schema.fields().iter().map(|field| field.name().as_str().into()));
+        if !as_made {
             plan = LogicalPlan::Project { input: Arc::new(plan), columns };
         }
         if let Some(predicate) = self.having {

@@ -128,7 +128,7 @@ fn words(stage: &Stage, uses: &[BuildUse]) -> String {
             Step::Project(columns, _) if columns.len() == 1 => "1 column".to_owned(),
             Step::Project(columns, _) => format!("{} columns", columns.len()),
             Step::Map(..) => "map".to_owned(),
-            Step::Unnest(_) => "one row a term".to_owned(),
+            Step::Unnest(_) => "one row an item".to_owned(),
             Step::Join(shape, _) => format!("{} join with right side {}", shape.kind, side(shape, uses)),
         })
         .collect();
@@ -166,7 +166,7 @@ fn write_plan(text: &mut String, plan: &LogicalPlan, depth: usize) {
             let keys = if keys.is_empty() { String::new() } else { format!(" by {}", list(keys)) };
             (format!("aggregate {aggregates}{keys}"), Some(input))
         }
-        LogicalPlan::Unnest { input } => ("one row a term".to_owned(), Some(input)),
+        LogicalPlan::Unnest { input } => ("one row an item".to_owned(), Some(input)),
         LogicalPlan::Sort { input, keys } => {
             let keys = keys.iter().map(|key| format!("{}{}", key.expr, if key.descending { " desc" } else { "" }));
             (format!("sort {}", keys.collect::<Vec<_>>().join(", ")), Some(input))

@@ -64,7 +64,7 @@ impl Step {
                 let origin = if rows == before { batch.origin } else { batch.origin.copies_of_first(rows) };
                 Ok(Batch { records, origin })
             }
-            Step::Unnest(schema) => unnest(batch, schema),
+            Step::Unnest(schema) => unnest(batch, schema, reserve),
             Step::Join(_, Some(probe)) => probe.probe(batch, reserve),
             Step::Join(_, None) => Err(Error::internal("a join whose right side was not read")),
         }

@@ -1,5 +1,6 @@
 //! Rows made of lists of rows.
 
+use super::Reserve;
 use crate::batch::Batch;
 use crate::error::{Error, ErrorKind, Result};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
@@ -26,12 +27,18 @@ pub(crate) fn unnested(schema: &Schema) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new(fields)))
 }
 
-/// One row for each item of the last column's lists.
-pub(super) fn unnest(batch: Batch, schema: &SchemaRef) -> Result<Batch> {
+/// What a key takes in a row that is made, and where the row came from.
+const KEY_BYTES: usize = 16;
+const ROW_BYTES: usize = 32;
+
+/// One row for each item of the last column's lists. The items are not copied; for the keys, `reserve` is asked first.
+pub(super) fn unnest(batch: Batch, schema: &SchemaRef, reserve: Reserve<'_>) -> Result<Batch> {
     let no_lists = || Error::internal("no list of rows to unnest");
     let (last, others) = batch.records.columns().split_last().ok_or_else(no_lists)?;
     let lists = last.as_list_opt::<i32>().ok_or_else(no_lists)?;
     let offsets = lists.value_offsets();
+    let items = (offsets[lists.len()] - offsets[0]) as usize;
+    reserve(items.saturating_mul(others.len() * KEY_BYTES + ROW_BYTES))?;
     let lengths = offsets.windows(2).map(|ends| (ends[1] - ends[0]) as usize);
     let rows: Vec<u32> = (0..).zip(lengths).flat_map(|(row, length)| std::iter::repeat_n(row, length)).collect();
     let (start, length) = (offsets[0] as usize, rows.len());

@@ -114,7 +114,7 @@ pub(super) fn decide(
                     if shape.kind.keeps_right() {
                         SinkSpec::Rest(probe)
                     } else if numbered && joins_left == 0 {
-                        // As behind a join by sorting, rows are numbered anew.
+                        // As behind a join in rounds, rows are numbered anew.
                         SinkSpec::Collect { limit: None }
                     } else {
                         continue;
