@@ -3,6 +3,7 @@
 use super::parse_expr;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
+use crate::types::ColumnType;
 
 /// A model in a formula's words.
 pub(super) struct Formula {
@@ -12,8 +13,8 @@ pub(super) struct Formula {
 }
 
 impl Formula {
-    /// Reads a formula: `a:b` is a product, `a * b` is `a + b + a:b`, `I(…)` is an expression of its own, `- 1` and `+ 0`
-    /// leave the intercept out.
+    /// Reads a formula: `a:b` is a product, `a * b` is `a + b + a:b`, `I(…)` is an expression of its own, `factor(…)` makes
+    /// texts of numbers, `- 1` and `+ 0` leave the intercept out.
     ///
     /// # Errors
     /// `Syntax`, and those of the expressions in it.
@@ -74,8 +75,11 @@ impl Formula {
 fn product(text: &str) -> Result<Expr> {
     let factors = split(text, ':').into_iter().map(|factor| {
         let factor = factor.trim();
-        let inner = factor.strip_prefix("I(").and_then(|rest| rest.strip_suffix(')'));
-        parse_expr(inner.unwrap_or(factor))
+        let inside = |name: &str| factor.strip_prefix(name).and_then(|rest| rest.strip_suffix(')'));
+        if let Some(inner) = inside("factor(").or_else(|| inside("as.factor(")) {
+            return Ok(parse_expr(inner)?.cast(ColumnType::Utf8));
+        }
+        parse_expr(inside("I(").unwrap_or(factor))
     });
     let product = factors.reduce(|a, b| Ok(a? * b?));
     product.unwrap_or_else(|| Err(Error::new(ErrorKind::Syntax, "a term is missing")))
@@ -124,6 +128,7 @@ mod tests {
             ("y ~ a + a:b + b", "y ~ a + a * b + b | true"),
             ("y ~ a*b*c", "y ~ a + b + c + a * b + a * c + b * c + a * b * c | true"),
             ("ln(y) ~ I(x - 1) + power(x, 2)", "ln(y) ~ x - 1 + power(x, 2) | true"),
+            ("y ~ factor(Month) + as.factor(b)", "y ~ cast(Month as utf8) + cast(b as utf8) | true"),
             ("y ~ Origin = 'a+b' + x", "y ~ Origin = 'a+b' + x | true"),
         ] {
             assert_eq!(read(text), meant, "{text}");
