@@ -125,7 +125,8 @@ impl Work for InProcesses<'_> {
                 cancel: task.cancel,
             };
             let result = worker.call(&call, &mut room)?;
-            Outcome::returned(&decoded(&result)?).map_err(of_function)
+            let outcome = Outcome::returned(&decoded(&result)?).map_err(of_function)?;
+            Ok(Outcome { room: Some(room), ..outcome })
         })
     }
 }

@@ -9,8 +9,8 @@ mod child;
 mod guard;
 
 use super::options::StrataOptions;
-use super::output::{Outcome, Printed};
-use super::run::{Calls, StrataAnswer, StrataQuestion, Task, Work, answer};
+use super::output::{Outcome, Printed, reading};
+use super::run::{Calls, StrataAnswer, StrataQuestion, Task, Work, answer, ends_the_run};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::RunOptions;
 use crate::memory::handle_path;
@@ -55,7 +55,7 @@ impl Program<'_> {
         };
         let running = Running::start(&command, stdin, (STRATUM_VARIABLE, &task.label), &self.guard)?;
         let printed = self.options.budget.reservation("what a program prints");
-        let Ended { status, stdout, stderr } = running.wait(self.how.timeout, printed, task.cancel)?;
+        let Ended { status, stdout, room, stderr } = running.wait(self.how.timeout, printed, task.cancel)?;
         let failed = |what: String| Err(Error::new(ErrorKind::Task, with_stderr(what, &stderr)));
         let status = match status {
             Ok(status) => status,
@@ -70,9 +70,13 @@ impl Program<'_> {
             return failed(format!("the program {}", told(status)));
         }
         self.known.store(true, Ordering::Relaxed);
-        Outcome::read(Printed(stdout), &self.options.budget, &self.options.spill).map_err(|error| {
-            let message = format!("the program printed what is no table: {error}");
-            Error::new(ErrorKind::Task, with_stderr(message, &stderr))
+        let printed = Printed { bytes: stdout, room };
+        Outcome::read(printed, &reading(self.options, task.cancel)).map_err(|error| match ends_the_run(&error) {
+            true => error,
+            false => {
+                let message = format!("the program printed what is no table: {error}");
+                Error::new(ErrorKind::Task, with_stderr(message, &stderr))
+            }
         })
     }
 }
