@@ -1,28 +1,27 @@
 //! The side of the program: one worker, which is started when it is needed, and again when it is lost.
 
+use super::child::{STDERR_BYTES, TICK, end_with, told, with_stderr};
 use super::function::{Function, place};
 use super::wire::{Header, Kind, header, send};
 use super::worker::is_initialised;
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Reservation, Segment, Spill, Unlinked};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Says that a process is a worker.
 pub(super) const WORKER_VARIABLE: &str = "OUTCROP_WORKER";
-/// How often is looked whether the time is up, or the run has been stopped.
-const TICK: Duration = Duration::from_millis(20);
-/// So much of the end of what a worker that was lost has said is told.
-const STDERR_BYTES: u64 = 4 << 10;
-/// So much of it stays on disk from task to task.
+/// So long is waited for the end of a worker whose socket has failed.
+const END: Duration = Duration::from_millis(100);
+/// So much of what a worker says stays on disk from task to task.
 const STDERR_MOST: u64 = 1 << 20;
 
 /// A task for a worker.
@@ -132,16 +131,8 @@ impl Running {
             command.stderr(file);
         }
         let parent = rustix::process::getpid();
-        let prepare = move || {
-            #[cfg(target_os = "linux")]
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-            match rustix::process::getppid() == Some(parent) {
-                true => Ok(()),
-                false => Err(io::ErrorKind::BrokenPipe.into()),
-            }
-        };
         // SAFETY: between `fork` and `exec` there are system calls only, without locks or allocation.
-        unsafe { command.pre_exec(prepare) };
+        unsafe { command.pre_exec(move || end_with(parent)) };
         // A group of its own: Ctrl-C at a terminal is for the program, which ends its workers.
         let child = command.process_group(0).spawn().map_err(failed)?;
         let running = Running { child, socket, stderr };
@@ -187,9 +178,8 @@ impl Running {
 
     /// Waits until the worker has written, or is gone.
     fn wait(&self, watch: &Watch<'_>) -> Result<(), Failure> {
-        let tick = Timespec { tv_sec: 0, tv_nsec: TICK.as_nanos() as _ };
         loop {
-            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&tick)) {
+            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&TICK)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => return Ok(()),
                 Err(_) => return Err(Failure::Lost),
@@ -222,7 +212,7 @@ impl Running {
     /// How the worker ended, and the last that it said.
     fn lost(&mut self) -> Error {
         // It has closed its socket, or never will.
-        let end = Instant::now() + 5 * TICK;
+        let end = Instant::now() + END;
         let status = loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => break told(status),
@@ -230,28 +220,18 @@ impl Running {
                 _ => std::thread::sleep(Duration::from_millis(1)),
             }
         };
-        let said = self.said();
-        let said = if said.is_empty() { said } else { format!("; it said:\n{said}") };
-        Error::new(ErrorKind::Task, format!("the worker process {status}{said}"))
+        Error::new(ErrorKind::Task, with_stderr(format!("the worker process {status}"), &self.said()))
     }
 
     fn said(&self) -> String {
         let Some(file) = &self.stderr else { return String::new() };
         let length = file.metadata().map_or(0, |metadata| metadata.len());
-        let start = length.saturating_sub(STDERR_BYTES);
+        let start = length.saturating_sub(STDERR_BYTES as u64);
         let mut bytes = vec![0; (length - start) as usize];
         match file.read_exact_at(&mut bytes, start) {
-            Ok(()) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),
+            Ok(()) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(_) => String::new(),
         }
-    }
-}
-
-fn told(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit status {code}"),
-        (None, Some(9)) => "was killed (signal 9), perhaps because memory ran out".to_owned(),
-        (None, signal) => format!("was ended by signal {}", signal.unwrap_or(0)),
     }
 }
 

@@ -3,8 +3,9 @@
 use super::guard::{Guard, announce};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::Reservation;
+use crate::parallel::process::{STDERR_BYTES, TICK, end_with};
 use crate::source::CancelToken;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -12,12 +13,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// How often is looked whether the time is up, or the run has been stopped.
-const TICK: Duration = Duration::from_millis(20);
 /// Bytes read at once.
 const PIECE_BYTES: usize = 64 << 10;
-/// So much of the end of stderr is kept.
-const STDERR_BYTES: usize = 4 << 10;
 
 /// How a program gets its stratum.
 #[derive(Debug)]
@@ -50,12 +47,7 @@ pub(super) struct Running<'a> {
 
 /// What runs between `fork` and `exec`, where only system calls are allowed.
 fn prepare(guard: BorrowedFd<'_>, inherited: Option<BorrowedFd<'_>>, parent: Pid) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    if rustix::process::getppid() != Some(parent) {
-        // The parent has been killed meanwhile.
-        return Err(io::ErrorKind::BrokenPipe.into());
-    }
+    end_with(parent)?;
     announce(guard, rustix::process::getpid().as_raw_nonzero().get().unsigned_abs())?;
     if let Some(handle) = inherited {
         rustix::io::fcntl_setfd(handle, rustix::io::FdFlags::empty())?;
@@ -204,8 +196,7 @@ impl Pipes {
             std::thread::sleep(Duration::from_millis(1));
             return Ok(());
         }
-        let tick = Timespec { tv_sec: 0, tv_nsec: TICK.as_nanos() as _ };
-        match poll(&mut polled, Some(&tick)) {
+        match poll(&mut polled, Some(&TICK)) {
             Err(rustix::io::Errno::INTR) => return Ok(()),
             other => other.map_err(|error| unreadable(error.into()))?,
         };

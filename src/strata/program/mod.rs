@@ -14,11 +14,10 @@ use super::run::{Calls, StrataAnswer, StrataQuestion, Task, Work, answer, ends_t
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::RunOptions;
 use crate::memory::handle_path;
+use crate::parallel::process::{told, with_stderr};
 use child::{Ended, Running, Stdin};
 use guard::Guard;
 use std::os::fd::AsRawFd;
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What stands in a command for the path of a stratum.
@@ -79,20 +78,6 @@ impl Program<'_> {
             }
         })
     }
-}
-
-/// How a program ended that did not end well.
-fn told(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit status {code}"),
-        (None, Some(9)) => "was killed (signal 9), perhaps because memory ran out".to_owned(),
-        (None, signal) => format!("was ended by signal {}", signal.unwrap_or(0)),
-    }
-}
-
-fn with_stderr(what: String, stderr: &str) -> String {
-    let said = stderr.trim_end();
-    if said.is_empty() { what } else { format!("{what}; it said:\n{said}") }
 }
 
 /// Gives each stratum to a shell command: where `{}` stands in it, as the path of an Arrow IPC file that can be mapped, else
