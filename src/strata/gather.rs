@@ -23,6 +23,9 @@ const BATCH_ROWS: usize = 8192;
 /// The columns of a result, and whether they were read from text.
 type Shape = (Vec<(String, ColumnType)>, bool);
 
+/// Reads what was printed, with these columns as text; the reservation is then also that of the rows.
+type ReadAgain<'a> = dyn Fn(&[u8], &[String], &mut Reservation) -> Result<RecordBatch> + 'a;
+
 /// What has come so far.
 struct Come {
     /// By stratum: the result, with the keys in front, and what was printed.
@@ -82,14 +85,11 @@ impl Gather {
         Ok(())
     }
 
-    /// The table of all results; `read_again` reads what was printed with these columns as text.
+    /// The table of all results.
     ///
     /// # Errors
     /// Results that do not go together; those of the disk.
-    pub(super) fn finish(
-        self,
-        read_again: &dyn Fn(&[u8], &[String], &mut Reservation) -> Result<RecordBatch>,
-    ) -> Result<(SchemaRef, StoredRows)> {
+    pub(super) fn finish(self, read_again: &ReadAgain<'_>) -> Result<(SchemaRef, StoredRows)> {
         let come = self.come.into_inner().unwrap_or_else(PoisonError::into_inner);
         let columns = unify(&come.shapes)?;
         let results = columns.iter().map(|column| Field::new(&column.name, column.column_type.arrow(), true));

@@ -3,13 +3,13 @@
 use super::map::Tasks;
 use super::message::Message;
 use crate::error::{Error, Result};
-use crate::memory::table::{Place, batches, stored, write};
+use crate::memory::table::{batches, share};
 use crate::memory::{Budget, Segment, Spill};
 use crate::parallel::Scheduler;
 use crate::parallel::process::{Call, Payload, Worker, address, check, place};
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::DataType;
 use std::sync::Arc;
 
 /// A function of an input and of what all tasks are given: one batch, or none.
@@ -28,7 +28,7 @@ impl Tasks {
     {
         let all = |error: Error| inputs.iter().map(|_| Err(error.clone())).collect();
         let budget = Budget::of_environment().unwrap_or_else(|_| Budget::unlimited());
-        let shared = self.data.as_ref().map(|data| shared(data, &budget)).transpose();
+        let shared = self.data.as_ref().map(|data| share(data, stored, &budget, &Spill::default())).transpose();
         let data = match shared {
             Ok(data) => data,
             Err(error) => return all(error),
@@ -105,21 +105,12 @@ fn in_worker<T: Message, R: Message>(payload: Payload) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A batch as a segment.
-fn shared(data: &RecordBatch, budget: &Budget) -> Result<Segment> {
-    let views = |column: &ArrayRef| match column.data_type() {
-        DataType::Utf8 | DataType::LargeUtf8 => cast(column, &DataType::Utf8View),
+/// A column as segments have it; what else they do not have is refused.
+fn stored(column: &ArrayRef) -> Result<ArrayRef> {
+    match column.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => Ok(cast(column, &DataType::Utf8View)?),
         _ => Ok(Arc::clone(column)),
-    };
-    let columns = data.columns().iter().map(views).collect::<Result<Vec<_>, _>>()?;
-    let fields = data.schema_ref().fields().iter().zip(&columns);
-    let fields = fields.map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let options = RecordBatchOptions::new().with_row_count(Some(data.num_rows()));
-    let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?;
-    let most_in_memory = (budget.limit_bytes() / 2) as u64;
-    let place = Place { budget: budget.clone(), spill: Spill::default(), most_in_memory };
-    write(&mut vec![batch], &*stored(&schema)?, &place)
+    }
 }
 
 fn views(segment: &Segment) -> Result<Vec<RecordBatch>> {
