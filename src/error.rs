@@ -101,6 +101,13 @@ impl Error {
         self
     }
 
+    /// Puts in front of the message what it is about.
+    #[must_use]
+    pub(crate) fn about(mut self, what: &str) -> Self {
+        self.0.message = format!("{what}: {}", self.0.message);
+        self
+    }
+
     /// Names the input file.
     #[must_use]
     pub fn in_file(mut self, file: &str) -> Self {

@@ -111,14 +111,22 @@ impl RowStore {
     /// # Errors
     /// Those of the disk, and `Cancelled`.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
-        let row_bytes = used_bytes([&batch].into_iter(), true) / batch.num_rows().max(1);
-        // Whoever reads them back has room for a part.
-        let rows = (PART_BLOCKS * self.block_bytes / row_bytes.max(1)).max(1);
-        for start in (0..batch.num_rows()).step_by(rows) {
-            let part = self.keep(batch.slice(start, rows.min(batch.num_rows() - start)))?;
-            self.parts.push(part);
+        if batch.num_rows() > 0 {
+            let mut parts = self.keep_cut(batch)?;
+            self.parts.append(&mut parts);
         }
         Ok(())
+    }
+
+    /// [`RowStore::keep`], in parts that whoever reads them back has room for: one at least, also of no rows.
+    ///
+    /// # Errors
+    /// Those of the disk, and `Cancelled`.
+    pub(crate) fn keep_cut(&self, batch: RecordBatch) -> Result<Vec<Part>> {
+        let row_bytes = used_bytes([&batch].into_iter(), true) / batch.num_rows().max(1);
+        let rows = (PART_BLOCKS * self.block_bytes / row_bytes.max(1)).max(1);
+        let starts = (0..batch.num_rows().max(1)).step_by(rows);
+        starts.map(|start| self.keep(batch.slice(start, rows.min(batch.num_rows() - start)))).collect()
     }
 
     /// Finds room for rows whose place is told at the end.

@@ -7,12 +7,11 @@ use super::stratum::Stratum;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{RunOptions, Scheduler};
 use crate::memory::Segment;
-use crate::memory::table::{Place, batches, stored, write};
+use crate::memory::table::{batches, share};
 use crate::parallel::alone;
 use crate::parallel::process::{Call, Payload, Worker, address, check, place, said};
 use crate::source::arrow_types::taken;
-use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Field, Schema};
+use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -66,15 +65,7 @@ pub fn map_named(
 
 /// What all strata are given, as a segment.
 fn shared(data: &RecordBatch, options: &RunOptions) -> Result<Segment> {
-    let columns = data.columns().iter().map(taken).collect::<Result<Vec<_>>>()?;
-    let fields = data.schema_ref().fields().iter().zip(&columns);
-    let fields = fields.map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let options_of_batch = RecordBatchOptions::new().with_row_count(Some(data.num_rows()));
-    let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options_of_batch)?;
-    let half = (options.budget.limit_bytes() / 2) as u64;
-    let place = Place { budget: options.budget.clone(), spill: options.spill.clone(), most_in_memory: half };
-    write(&mut vec![batch], &*stored(&schema)?, &place)
+    share(data, taken, &options.budget, &options.spill)
 }
 
 /// Whatever a function says is about its stratum.
@@ -125,7 +116,8 @@ impl Work for InProcesses<'_> {
                 cancel: task.cancel,
             };
             let result = worker.call(&call, &mut room)?;
-            Outcome::returned(&decoded(&result)?).map_err(of_function)
+            let outcome = Outcome::returned(&decoded(&result)?).map_err(of_function)?;
+            Ok(Outcome { room: Some(room), ..outcome })
         })
     }
 }

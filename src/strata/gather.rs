@@ -4,13 +4,14 @@
 //! column without values takes the type that it has elsewhere. A column of text output that is a number for one stratum and
 //! a word for another is text, with the digits as they were printed: the output is kept until all have come.
 
-use super::output::{Outcome, Printed};
+use super::output::Outcome;
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory::{Budget, Part, RowStore, Spill, StoredRows};
+use crate::memory::{Budget, Part, Reservation, RowStore, Spill, StoredRows, used_bytes};
 use crate::types::ColumnType;
 use arrow::array::{
     Array, ArrayRef, AsArray, LargeBinaryArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
 };
+use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::compute::{cast, concat_batches, take};
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef};
 use std::collections::BTreeMap;
@@ -22,10 +23,13 @@ const BATCH_ROWS: usize = 8192;
 /// The columns of a result, and whether they were read from text.
 type Shape = (Vec<(String, ColumnType)>, bool);
 
+/// Reads what was printed, with these columns as text; the reservation is then also that of the rows.
+type ReadAgain<'a> = dyn Fn(&[u8], &[String], &mut Reservation) -> Result<RecordBatch> + 'a;
+
 /// What has come so far.
 struct Come {
     /// By stratum: the result, with the keys in front, and what was printed.
-    parts: BTreeMap<usize, (Part, Option<Part>)>,
+    parts: BTreeMap<usize, (Vec<Part>, Option<Part>)>,
     /// Each shape and the first stratum that has it, with its label.
     shapes: BTreeMap<Shape, (usize, String)>,
 }
@@ -56,7 +60,8 @@ impl Gather {
     /// # Errors
     /// Those of the disk; a result with a column that is called as a key is.
     pub(super) fn take(&self, stratum: usize, label: &str, keys: &RecordBatch, outcome: Outcome) -> Result<()> {
-        let Outcome { batch, printed } = outcome;
+        // What it holds is given back when all of it has been stored.
+        let Outcome { batch, printed, room: _room } = outcome;
         for field in batch.schema_ref().fields() {
             if self.keys.index_of(field.name()).is_ok() {
                 let message = format!("the result has a column `{}`, which is a key", field.name());
@@ -69,25 +74,22 @@ impl Gather {
             let own = ColumnType::from_arrow(field.data_type())?;
             shape.push((field.name().clone(), if empty { ColumnType::Null } else { own }));
         }
-        let part = self.store.keep(with_keys(keys, &batch)?)?;
-        let printed = printed.map(|printed| self.store.keep(printed_batch(&printed)?)).transpose()?;
+        let parts = self.store.keep_cut(with_keys(keys, &batch)?)?;
+        let printed = printed.map(|printed| self.store.keep(printed_batch(printed)?)).transpose()?;
         let mut come = self.come.lock().unwrap_or_else(PoisonError::into_inner);
         let first = come.shapes.entry((shape, printed.is_some())).or_insert_with(|| (stratum, label.to_owned()));
         if stratum < first.0 {
             *first = (stratum, label.to_owned());
         }
-        come.parts.insert(stratum, (part, printed));
+        come.parts.insert(stratum, (parts, printed));
         Ok(())
     }
 
-    /// The table of all results; `read_again` reads what was printed with these columns as text.
+    /// The table of all results.
     ///
     /// # Errors
     /// Results that do not go together; those of the disk.
-    pub(super) fn finish(
-        self,
-        read_again: &dyn Fn(Printed, &[String]) -> Result<RecordBatch>,
-    ) -> Result<(SchemaRef, StoredRows)> {
+    pub(super) fn finish(self, read_again: &ReadAgain<'_>) -> Result<(SchemaRef, StoredRows)> {
         let come = self.come.into_inner().unwrap_or_else(PoisonError::into_inner);
         let columns = unify(&come.shapes)?;
         let results = columns.iter().map(|column| Field::new(&column.name, column.column_type.arrow(), true));
@@ -97,27 +99,42 @@ impl Gather {
             schema: Arc::clone(&schema),
             waiting: Vec::new(),
             rows: 0,
+            room: self.budget.reservation("results of strata that are put together"),
             store: RowStore::new(&self.budget, &self.spill),
         };
         let width = self.keys.fields().len();
-        for (_, (part, printed)) in come.parts {
-            let mut batch = part.load()?;
-            let digits_lost = |column: &&Unified| {
-                let own = batch.schema_ref().index_of(&column.name).ok().map(|at| batch.column(at).data_type().clone());
-                column.column_type == ColumnType::Utf8
-                    && own.is_some_and(|own| !matches!(own, DataType::Utf8View | DataType::Null))
-            };
-            let texts: Vec<String> = columns.iter().filter(digits_lost).map(|column| column.name.clone()).collect();
-            if let Some(printed) = printed.filter(|_| !texts.is_empty()) {
-                let again = read_again(printed_of(&printed.load()?)?, &texts)?;
-                let keys = batch.slice(0, batch.num_rows().min(1)).project(&(0..width).collect::<Vec<_>>())?;
-                batch = if again.num_rows() == 0 { batch } else { with_keys(&keys, &again)? };
+        for (_, (parts, printed)) in come.parts {
+            let mut parts = parts.into_iter().map(|part| part.load());
+            // There is one at least, which says what all are.
+            let first = parts.next().ok_or_else(|| Error::internal("a result without parts"))??;
+            let texts = digits_lost(&first, &columns);
+            if let Some(printed) = printed.filter(|_| !texts.is_empty() && first.num_rows() > 0) {
+                let mut room = self.budget.reservation("what a program has printed");
+                if !matches!(printed, Part::Memory(_)) {
+                    room.resize(printed.loaded_bytes())?;
+                }
+                let again = read_again(printed_of(&printed.load()?)?.value(0), &texts, &mut room)?;
+                let keys = first.slice(0, 1).project(&(0..width).collect::<Vec<_>>())?;
+                table.push(widened(&with_keys(&keys, &again)?, width, &columns, &schema)?)?;
+                continue;
             }
-            table.push(widened(&batch, width, &columns, &schema)?)?;
+            for batch in std::iter::once(Ok(first)).chain(parts) {
+                table.push(widened(&batch?, width, &columns, &schema)?)?;
+            }
         }
         table.flush()?;
         Ok((schema, table.store.finish()))
     }
+}
+
+/// The columns of a result that are text in the table and were read as something else.
+fn digits_lost(batch: &RecordBatch, columns: &[Unified]) -> Vec<String> {
+    let lost = |column: &&Unified| {
+        let own = batch.column_by_name(&column.name).map(|own| own.data_type());
+        column.column_type == ColumnType::Utf8
+            && own.is_some_and(|own| !matches!(own, DataType::Utf8View | DataType::Null))
+    };
+    columns.iter().filter(lost).map(|column| column.name.clone()).collect()
 }
 
 /// Puts batches together that are short.
@@ -125,11 +142,19 @@ struct Table {
     schema: SchemaRef,
     waiting: Vec<RecordBatch>,
     rows: usize,
+    /// Of what waits, and of what is made of it.
+    room: Reservation,
     store: RowStore,
 }
 
 impl Table {
     fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        let bytes = 2 * used_bytes([&batch].into_iter(), true);
+        if self.room.resize(self.room.bytes() + bytes).is_err() {
+            self.flush()?;
+            // The store cuts what is long, so there is nothing to be put together.
+            return self.store.push(batch);
+        }
         self.rows += batch.num_rows();
         self.waiting.push(batch);
         if self.rows >= BATCH_ROWS { self.flush() } else { Ok(()) }
@@ -138,7 +163,9 @@ impl Table {
     fn flush(&mut self) -> Result<()> {
         self.rows = 0;
         let waiting = std::mem::take(&mut self.waiting);
-        self.store.push(concat_batches(&self.schema, &waiting)?)
+        self.store.push(concat_batches(&self.schema, &waiting)?)?;
+        drop(waiting);
+        self.room.resize(0)
     }
 }
 
@@ -154,14 +181,14 @@ fn with_keys(keys: &RecordBatch, result: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
 }
 
-fn printed_batch(printed: &Printed) -> Result<RecordBatch> {
-    let text: ArrayRef = Arc::new(LargeBinaryArray::from_vec(vec![&printed.0]));
+fn printed_batch(printed: Vec<u8>) -> Result<RecordBatch> {
+    let offsets = OffsetBuffer::from_lengths([printed.len()]);
+    let text: ArrayRef = Arc::new(LargeBinaryArray::try_new(offsets, Buffer::from_vec(printed), None)?);
     Ok(RecordBatch::try_from_iter([("printed", text)])?)
 }
 
-fn printed_of(batch: &RecordBatch) -> Result<Printed> {
-    let text = batch.column(0).as_binary_opt::<i64>().ok_or_else(|| Error::internal("output that is no text"))?;
-    Ok(Printed(text.value(0).to_vec()))
+fn printed_of(batch: &RecordBatch) -> Result<&LargeBinaryArray> {
+    batch.column(0).as_binary_opt::<i64>().ok_or_else(|| Error::internal("output that is no text"))
 }
 
 /// The columns of all results, those of the first stratum first.

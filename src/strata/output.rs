@@ -3,12 +3,12 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{RunOptions, Scheduler, run};
 use crate::expr::refused_names;
-use crate::memory::{Budget, SegmentFile, Spill, handle_path};
+use crate::memory::{Reservation, SegmentFile, handle_path, used_bytes};
 use crate::plan::LogicalPlan;
-use crate::source::Source;
 use crate::source::arrow_types::taken;
 use crate::source::csv::{CsvOptions, CsvSource};
 use crate::source::ipc::{IpcOptions, IpcSource};
+use crate::source::{CancelToken, Source};
 use crate::types::ColumnType;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
@@ -18,15 +18,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What a program has printed.
-#[derive(Clone, Debug)]
-pub(super) struct Printed(pub(super) Vec<u8>);
+#[derive(Debug)]
+pub(super) struct Printed {
+    pub(super) bytes: Vec<u8>,
+    /// What they take, and what is read from them.
+    pub(super) room: Reservation,
+}
 
 /// The result of a stratum, in the types of the engine.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) batch: RecordBatch,
     /// The text that it was read from, if it was text.
-    pub(super) printed: Option<Printed>,
+    pub(super) printed: Option<Vec<u8>>,
+    /// Keeps both on the account until they are stored, if they are on one.
+    pub(super) room: Option<Reservation>,
 }
 
 impl Outcome {
@@ -50,32 +56,50 @@ impl Outcome {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?;
-        Ok(Outcome { batch, printed: None })
+        Ok(Outcome { batch, printed: None, room: None })
     }
 
     /// What a program has printed: an Arrow file or stream, or CSV with a header. Nothing is a result without rows.
     ///
     /// # Errors
-    /// What is wrong with it, and where.
-    pub(super) fn read(printed: Printed, budget: &Budget, spill: &Spill) -> Result<Self> {
-        let is_arrow = printed.0.starts_with(b"ARROW1") || printed.0.starts_with(&[0xff; 4]);
-        if printed.0.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Outcome { batch: RecordBatch::new_empty(Arc::new(Schema::empty())), printed: None });
+    /// What is wrong with it, and where; those of the [run](super::run::ends_the_run).
+    pub(super) fn read(printed: Printed, options: &RunOptions) -> Result<Self> {
+        let Printed { bytes, mut room } = printed;
+        let is_arrow = bytes.starts_with(b"ARROW1") || bytes.starts_with(&[0xff; 4]);
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Outcome { batch: RecordBatch::new_empty(Arc::new(Schema::empty())), printed: None, room: None });
         }
-        if is_arrow {
-            return Ok(Outcome { batch: rows_of(&printed, budget, spill, arrow)?, printed: None });
-        }
-        let batch = read_text(&printed, &[], budget, spill)?;
-        Ok(Outcome { batch, printed: Some(printed) })
+        let batch = match is_arrow {
+            true => rows_of(&bytes, &mut room, options, arrow)?,
+            false => read_text(&bytes, &[], &mut room, options)?,
+        };
+        Ok(Outcome { batch, printed: (!is_arrow).then_some(bytes), room: Some(room) })
     }
 }
 
-/// Reads CSV with a header, of which these columns are text.
+/// How what a program has printed is read, on the thread that waited for it.
+pub(super) fn reading(options: &RunOptions, cancel: &CancelToken) -> RunOptions {
+    RunOptions {
+        threads: 1,
+        scheduler: Scheduler::Synchronous,
+        budget: options.budget.clone(),
+        spill: options.spill.until(cancel),
+        cancel: cancel.clone(),
+        ..RunOptions::default()
+    }
+}
+
+/// Reads CSV with a header, of which these columns are text. `room` is that of the bytes, and then also that of the rows.
 ///
 /// # Errors
 /// What is wrong with it, and where.
-pub(super) fn read_text(printed: &Printed, texts: &[String], budget: &Budget, spill: &Spill) -> Result<RecordBatch> {
-    rows_of(printed, budget, spill, |path| {
+pub(super) fn read_text(
+    bytes: &[u8],
+    texts: &[String],
+    room: &mut Reservation,
+    options: &RunOptions,
+) -> Result<RecordBatch> {
+    rows_of(bytes, room, options, |path| {
         let types = texts.iter().map(|name| (name.clone(), ColumnType::Utf8)).collect();
         let options =
             CsvOptions { sniff: false, has_header: Some(true), types, sample_threads: 1, ..CsvOptions::default() };
@@ -95,26 +119,24 @@ fn arrow(path: PathBuf) -> Result<Arc<dyn Source>> {
 
 /// The rows of what was printed, by a source over a file that holds it.
 fn rows_of(
-    printed: &Printed,
-    budget: &Budget,
-    spill: &Spill,
+    bytes: &[u8],
+    room: &mut Reservation,
+    options: &RunOptions,
     source: impl Fn(PathBuf) -> Result<Arc<dyn Source>>,
 ) -> Result<RecordBatch> {
-    let file = SegmentFile::create(printed.0.len() as u64, u64::MAX, budget, spill)?;
-    file.write_at(&printed.0, 0)?;
+    let file = SegmentFile::create(bytes.len() as u64, u64::MAX, &options.budget, &options.spill)?;
+    file.write_at(bytes, 0)?;
     let handle = file.seal()?.handle()?;
     let path = PathBuf::from(handle_path(handle.as_raw_fd()));
-    let read = || -> Result<RecordBatch> {
-        let options = RunOptions {
-            threads: 1,
-            scheduler: Scheduler::Synchronous,
-            budget: budget.clone(),
-            spill: spill.clone(),
-            ..RunOptions::default()
-        };
+    let mut read = || -> Result<RecordBatch> {
         let plan = LogicalPlan::Scan(source(path.clone())?);
-        let answer = run(&[plan], &options)?.answers.pop().ok_or_else(|| Error::internal("no answer"))?;
-        let batches = answer.rows.batches().collect::<Result<Vec<_>>>()?;
+        let answer = run(&[plan], options)?.answers.pop().ok_or_else(|| Error::internal("no answer"))?;
+        let mut batches = Vec::new();
+        for batch in answer.rows.batches() {
+            let batch = batch?;
+            room.resize(room.bytes() + used_bytes([&batch].into_iter(), true))?;
+            batches.push(batch);
+        }
         Ok(concat_batches(&answer.schema, &batches)?)
     };
     // The file has no name that anybody knows.
@@ -124,12 +146,14 @@ fn rows_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Budget;
     use arrow::array::{Array, AsArray, Int32Array, StringArray};
     use arrow::datatypes::{DataType, Int64Type};
     use arrow::ipc::writer::{FileWriter, StreamWriter};
 
     fn read_bytes(bytes: &[u8]) -> Result<RecordBatch> {
-        Ok(Outcome::read(Printed(bytes.to_vec()), &Budget::unlimited(), &Spill::default())?.batch)
+        let room = Budget::unlimited().reservation("what a program prints");
+        Ok(Outcome::read(Printed { bytes: bytes.to_vec(), room }, &RunOptions::default())?.batch)
     }
 
     #[test]

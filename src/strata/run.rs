@@ -3,7 +3,7 @@
 use super::gather::Gather;
 use super::index::{Reader, StrataIndex};
 use super::options::{OnError, StrataOptions};
-use super::output::{Outcome, read_text};
+use super::output::{Outcome, read_text, reading};
 use super::stratum::label;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Progress, RunOptions, RunStatistics, Warning, run};
@@ -65,7 +65,7 @@ pub(super) trait Work: Sync {
 }
 
 /// Whether an error is the run's and not a stratum's.
-fn ends_the_run(error: &Error) -> bool {
+pub(super) fn ends_the_run(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Limit | ErrorKind::Io)
 }
 
@@ -162,7 +162,8 @@ pub(super) fn answer(
         warnings.push(warning);
     }
     drop(index);
-    let (schema, rows) = gather.finish(&|printed, texts| read_text(&printed, texts, &options.budget, &spill))?;
+    let reading = reading(options, &options.cancel);
+    let (schema, rows) = gather.finish(&|printed, texts, room| read_text(printed, texts, room, &reading))?;
     let mut statistics = scattered.statistics;
     statistics.bytes_spilled = options.spill.written_bytes() - spilled_before;
     statistics.peak_held_bytes = statistics.peak_held_bytes.max(options.budget.peak_bytes() as u64);

@@ -2,7 +2,9 @@
 
 mod layout;
 mod read;
+mod share;
 mod write;
 
 pub(crate) use read::batches;
+pub(crate) use share::share;
 pub(crate) use write::{Place, Slices, stored, write};

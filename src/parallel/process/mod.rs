@@ -7,11 +7,13 @@
 //! both; data, as handles of segments that both map ([`crate::memory`]).
 //! **Invariants.** A worker does one task at a time, and ends with the thread that started it, however that ends.
 
+mod child;
 mod function;
 mod pool;
 mod wire;
 mod worker;
 
+pub(crate) use child::{STDERR_BYTES, TICK, end_with, told, with_stderr};
 pub(crate) use function::{Payload, address, place};
 pub(crate) use pool::{Call, Worker, check};
 pub use worker::init;

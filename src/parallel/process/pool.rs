@@ -1,28 +1,27 @@
 //! The side of the program: one worker, which is started when it is needed, and again when it is lost.
 
+use super::child::{STDERR_BYTES, TICK, end_with, told, with_stderr};
 use super::function::{Function, place};
-use super::wire::{Header, Kind, body, header, send};
+use super::wire::{Header, Kind, header, send};
 use super::worker::is_initialised;
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Reservation, Segment, Spill, Unlinked};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Says that a process is a worker.
 pub(super) const WORKER_VARIABLE: &str = "OUTCROP_WORKER";
-/// How often is looked whether the time is up, or the run has been stopped.
-const TICK: Duration = Duration::from_millis(20);
-/// So much of the end of what a worker that was lost has said is told.
-const STDERR_BYTES: u64 = 4 << 10;
-/// So much of it stays on disk from task to task.
+/// So long is waited for the end of a worker whose socket has failed.
+const END: Duration = Duration::from_millis(100);
+/// So much of what a worker says stays on disk from task to task.
 const STDERR_MOST: u64 = 1 << 20;
 
 /// A task for a worker.
@@ -82,36 +81,43 @@ impl Worker {
     /// Has a task done. What comes of it is on the account of `room`.
     ///
     /// # Errors
-    /// `Cancelled` when the run was stopped, `Io` when no worker can be started, else `Task`: the error of the function, or
-    /// how the worker was lost.
+    /// `Cancelled` when the run was stopped, `Io` when no worker can be started or given its task, `Limit` when there is no
+    /// room for the result, else `Task`: the error of the function, or how the worker was lost.
     pub(crate) fn call(&mut self, call: &Call<'_>, room: &mut Reservation) -> Result<Vec<u8>> {
         let running = match &mut self.running {
             Some(running) => running,
             none => none.insert(Running::start(self.data.as_ref(), &self.spill)?),
         };
-        match running.call(call, room) {
-            Ok(Answer::Done(bytes)) => Ok(bytes),
-            Ok(Answer::Failed(error)) => Err(error),
-            Ok(Answer::Stopped(what)) => {
-                self.running = None;
-                Err(Error::new(ErrorKind::Task, what))
-            }
-            Err(_) => {
-                let stopped = call.cancel.check();
-                let lost = stopped.and_then(|()| Err(running.lost()));
-                self.running = None;
-                lost
-            }
-        }
+        let failure = match running.call(call, room) {
+            Ok(answer) => return answer,
+            Err(failure) => failure,
+        };
+        let error = match failure {
+            Failure::Lost => call.cancel.check().err().unwrap_or_else(|| running.lost()),
+            Failure::Other(error) => error,
+        };
+        self.running = None;
+        Err(error)
     }
 }
 
-/// What came of a task while the worker lived.
-enum Answer {
-    Done(Vec<u8>),
-    Failed(Error),
-    /// The worker must not be used any more.
-    Stopped(String),
+/// Why there is no answer; the worker must not be used any more.
+enum Failure {
+    /// Its socket has failed.
+    Lost,
+    Other(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Other(error)
+    }
+}
+
+/// Until when an answer is waited for.
+struct Watch<'a> {
+    cancel: &'a CancelToken,
+    until: Option<(Instant, Duration)>,
 }
 
 impl Running {
@@ -125,16 +131,8 @@ impl Running {
             command.stderr(file);
         }
         let parent = rustix::process::getpid();
-        let prepare = move || {
-            #[cfg(target_os = "linux")]
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-            match rustix::process::getppid() == Some(parent) {
-                true => Ok(()),
-                false => Err(io::ErrorKind::BrokenPipe.into()),
-            }
-        };
         // SAFETY: between `fork` and `exec` there are system calls only, without locks or allocation.
-        unsafe { command.pre_exec(prepare) };
+        unsafe { command.pre_exec(move || end_with(parent)) };
         // A group of its own: Ctrl-C at a terminal is for the program, which ends its workers.
         let child = command.process_group(0).spawn().map_err(failed)?;
         let running = Running { child, socket, stderr };
@@ -144,57 +142,77 @@ impl Running {
         Ok(running)
     }
 
-    fn call(&mut self, call: &Call<'_>, room: &mut Reservation) -> Result<Answer> {
-        let lost = |error: io::Error| Error::new(ErrorKind::Io, error.to_string());
-        if let Some(file) =
-            self.stderr.as_ref().filter(|file| file.metadata().is_ok_and(|known| known.len() > STDERR_MOST))
-        {
-            // The worker goes on where it was, behind a hole.
-            file.set_len(0).map_err(lost)?;
-        }
+    /// The answer to a task.
+    fn call(&mut self, call: &Call<'_>, room: &mut Reservation) -> Result<Result<Vec<u8>>, Failure> {
+        self.forget_what_was_said()?;
         let handle = call.segment.map(Segment::handle).transpose()?;
         let mut bytes = place(call.function as usize)?.to_le_bytes().to_vec();
         bytes.extend_from_slice(call.bytes);
+        let lost = |_: io::Error| Failure::Lost;
         send(&self.socket, Kind::Call, &bytes, handle.as_ref().map(AsFd::as_fd)).map_err(lost)?;
         let until = call.timeout.map(|timeout| (Instant::now() + timeout, timeout));
-        while !self.is_ready().map_err(lost)? {
-            call.cancel.check()?;
-            if let Some((end, timeout)) = until
+        let watch = Watch { cancel: call.cancel, until };
+        self.wait(&watch)?;
+        let Header { kind, bytes, .. } = header(&self.socket).map_err(lost)?.ok_or(Failure::Lost)?;
+        room.resize(bytes).map_err(|refused| refused.about("the result of the task is too large"))?;
+        let bytes = self.body(bytes, &watch)?;
+        if kind == Kind::Done {
+            return Ok(Ok(bytes));
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let (message, hint) = text.split_once('\0').unwrap_or((&text, ""));
+        let error = Error::new(ErrorKind::Task, message);
+        Ok(Err(if hint.is_empty() { error } else { error.hint(hint) }))
+    }
+
+    /// Keeps short what the worker says; it goes on where it was, behind a hole.
+    fn forget_what_was_said(&self) -> Result<()> {
+        let Some(file) = &self.stderr else { return Ok(()) };
+        match file.metadata().is_ok_and(|known| known.len() > STDERR_MOST) {
+            true => file.set_len(0).map_err(|error| {
+                Error::new(ErrorKind::Io, format!("cannot shorten what a worker process has said: {error}"))
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits until the worker has written, or is gone.
+    fn wait(&self, watch: &Watch<'_>) -> Result<(), Failure> {
+        loop {
+            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&TICK)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(_) => return Err(Failure::Lost),
+            }
+            watch.cancel.check()?;
+            if let Some((end, timeout)) = watch.until
                 && Instant::now() >= end
             {
-                return Ok(Answer::Stopped(format!("the task did not end within {} s", timeout.as_secs_f64())));
-            }
-        }
-        let gone = || lost(io::ErrorKind::UnexpectedEof.into());
-        let Header { kind, bytes, .. } = header(&self.socket).map_err(lost)?.ok_or_else(gone)?;
-        if let Err(refused) = room.resize(bytes) {
-            return Ok(Answer::Stopped(format!("the result of the task is too large: {}", refused.message())));
-        }
-        let bytes = body(&self.socket, bytes).map_err(lost)?;
-        match kind {
-            Kind::Done => Ok(Answer::Done(bytes)),
-            _ => {
-                let text = String::from_utf8_lossy(&bytes);
-                let (message, hint) = text.split_once('\0').unwrap_or((&text, ""));
-                let error = Error::new(ErrorKind::Task, message);
-                Ok(Answer::Failed(if hint.is_empty() { error } else { error.hint(hint) }))
+                let message = format!("the task did not end within {} s", timeout.as_secs_f64());
+                return Err(Error::new(ErrorKind::Task, message).into());
             }
         }
     }
 
-    /// Waits a moment for an answer.
-    fn is_ready(&self) -> io::Result<bool> {
-        let tick = Timespec { tv_sec: 0, tv_nsec: TICK.as_nanos() as _ };
-        match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&tick)) {
-            Err(rustix::io::Errno::INTR) => Ok(false),
-            ready => Ok(ready? > 0),
+    /// So many bytes, which come piece by piece.
+    fn body(&self, bytes: usize, watch: &Watch<'_>) -> Result<Vec<u8>, Failure> {
+        let (mut body, mut filled) = (vec![0; bytes], 0);
+        while filled < bytes {
+            self.wait(watch)?;
+            match (&self.socket).read(&mut body[filled..]) {
+                Ok(0) => return Err(Failure::Lost),
+                Ok(came) => filled += came,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(Failure::Lost),
+            }
         }
+        Ok(body)
     }
 
     /// How the worker ended, and the last that it said.
     fn lost(&mut self) -> Error {
         // It has closed its socket, or never will.
-        let end = Instant::now() + 5 * TICK;
+        let end = Instant::now() + END;
         let status = loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => break told(status),
@@ -202,27 +220,68 @@ impl Running {
                 _ => std::thread::sleep(Duration::from_millis(1)),
             }
         };
-        let said = self.said();
-        let said = if said.is_empty() { said } else { format!("; it said:\n{said}") };
-        Error::new(ErrorKind::Task, format!("the worker process {status}{said}"))
+        Error::new(ErrorKind::Task, with_stderr(format!("the worker process {status}"), &self.said()))
     }
 
     fn said(&self) -> String {
         let Some(file) = &self.stderr else { return String::new() };
         let length = file.metadata().map_or(0, |metadata| metadata.len());
-        let start = length.saturating_sub(STDERR_BYTES);
+        let start = length.saturating_sub(STDERR_BYTES as u64);
         let mut bytes = vec![0; (length - start) as usize];
         match file.read_exact_at(&mut bytes, start) {
-            Ok(()) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),
+            Ok(()) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(_) => String::new(),
         }
     }
 }
 
-fn told(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit status {code}"),
-        (None, Some(9)) => "was killed (signal 9), perhaps because memory ran out".to_owned(),
-        (None, signal) => format!("was ended by signal {}", signal.unwrap_or(0)),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Budget;
+    use std::io::Write;
+
+    /// A worker that has announced so many bytes of a result and written only one of them.
+    fn answering(bytes: u64) -> (Running, UnixStream) {
+        let (socket, mut theirs) = UnixStream::pair().unwrap();
+        let mut written = [0; 17];
+        written[0] = Kind::Done as u8;
+        written[8..16].copy_from_slice(&bytes.to_le_bytes());
+        theirs.write_all(&written).unwrap();
+        let child = Command::new("sleep").arg("1000").spawn().unwrap();
+        (Running { child, socket, stderr: None }, theirs)
+    }
+
+    fn call(running: Running, budget: &Budget, cancel: &CancelToken) -> Error {
+        let mut worker = Worker { data: None, spill: Spill::default(), running: Some(running) };
+        let function: Function = |payload| Ok(payload.bytes);
+        let timeout = Some(Duration::from_millis(50));
+        let call = Call { function, bytes: b"", segment: None, timeout, cancel };
+        let error = worker.call(&call, &mut budget.reservation("a test")).unwrap_err();
+        assert!(worker.running.is_none(), "it is not used again");
+        error
+    }
+
+    #[test]
+    fn a_result_that_stops_half_way_is_no_wait_without_end() {
+        let (running, theirs) = answering(100);
+        let error = call(running, &Budget::unlimited(), &CancelToken::new());
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Task, "the task did not end within 0.05 s"));
+        drop(theirs);
+        let (running, _theirs) = answering(100);
+        let cancel = CancelToken::new();
+        cancel.cancel();
+        assert_eq!(call(running, &Budget::unlimited(), &cancel).kind(), ErrorKind::Cancelled);
+        let (running, theirs) = answering(100);
+        theirs.shutdown(std::net::Shutdown::Write).unwrap();
+        let error = call(running, &Budget::unlimited(), &CancelToken::new());
+        assert_eq!(error.message(), "the worker process does not answer");
+    }
+
+    #[test]
+    fn a_result_without_room_is_told_as_what_it_is() {
+        let (running, _theirs) = answering(100);
+        let error = call(running, &Budget::new(10), &CancelToken::new());
+        assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
     }
 }

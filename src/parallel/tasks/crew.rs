@@ -36,7 +36,7 @@ pub(crate) fn alone<T>(work: impl FnOnce() -> T) -> T {
 }
 
 /// A permit, given back on drop.
-struct Permit(Crew);
+pub(super) struct Permit(Crew);
 
 impl Drop for Permit {
     fn drop(&mut self) {
@@ -55,7 +55,8 @@ impl Crew {
         CREW.with_borrow(Clone::clone).unwrap_or_else(|| Crew::new(workers))
     }
 
-    fn permit(&self) -> Option<Permit> {
+    /// A permit, if there is one.
+    pub(super) fn permit(&self) -> Option<Permit> {
         let take = |free: usize| free.checked_sub(1);
         let taken = self.0.free.fetch_update(Ordering::AcqRel, Ordering::Relaxed, take);
         taken.is_ok().then(|| Permit(self.clone()))
@@ -78,16 +79,12 @@ impl Crew {
         let _leave = Leave(CREW.replace(Some(self.clone())));
         work()
     }
+}
 
-    /// Has `work` done on another thread, if there is a permit and a thread; whether it is.
-    pub(super) fn help<'scope>(&self, scope: &'scope Scope<'scope, '_>, work: impl FnOnce() + Send + 'scope) -> bool {
-        let Some(permit) = self.permit() else { return false };
-        let crew = self.clone();
+impl Permit {
+    /// Has `work` done on another thread, if there is one; whether it is.
+    pub(super) fn help<'scope>(self, scope: &'scope Scope<'scope, '_>, work: impl FnOnce() + Send + 'scope) -> bool {
         let builder = std::thread::Builder::new().name("outcrop-task".into());
-        let helped = move || {
-            let _permit = permit;
-            crew.busy(work);
-        };
-        builder.spawn_scoped(scope, helped).is_ok()
+        builder.spawn_scoped(scope, move || self.0.busy(work)).is_ok()
     }
 }

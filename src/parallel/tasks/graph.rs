@@ -307,7 +307,8 @@ impl Graph<'_> {
     fn recruit<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
         if self.crew.has_permit() {
             let more = self.lock().ready.len().saturating_sub(1);
-            let _ = (0..more).all(|_| self.crew.help(scope, move || self.help(scope)));
+            let _ = (0..more)
+                .all(|_| self.crew.permit().is_some_and(|permit| permit.help(scope, move || self.help(scope))));
         }
     }
 }

@@ -85,12 +85,13 @@ type Done<R> = Vec<(usize, Result<R>)>;
 /// What all workers of one call share.
 struct Shared<'a, T, R, F> {
     inputs: &'a [T],
-    function: F,
+    /// Gives each worker the function that it calls, with what the worker has for itself.
+    begin: F,
     deal: Deal,
     tasks: &'a Tasks,
     crew: Crew,
-    /// Hands that nobody has taken, numbered from 1.
-    hands: AtomicUsize,
+    /// Hands that nobody has taken.
+    hands: Mutex<Vec<usize>>,
     count: AtomicUsize,
     done: Mutex<Vec<Done<R>>>,
 }
@@ -165,26 +166,28 @@ impl Tasks {
         size: impl Fn(&T) -> u64,
         function: impl Fn(&T) -> Result<R> + Sync,
     ) -> Vec<Result<R>> {
+        self.map_with(inputs, size, || &function)
+    }
+
+    /// [`Tasks::map_by_size`]; `begin` is called on each thread that works, for what this thread calls.
+    pub(super) fn map_with<T: Sync, R: Send, C: FnMut(&T) -> Result<R>>(
+        &self,
+        inputs: &[T],
+        size: impl Fn(&T) -> u64,
+        begin: impl Fn() -> C + Sync,
+    ) -> Vec<Result<R>> {
         let crew = Crew::here(self.workers);
         let shared = Shared {
             deal: Deal::new(self.allocation, inputs.len(), self.workers, |task| size(&inputs[task])),
             inputs,
-            function,
+            begin,
             tasks: self,
             crew: crew.clone(),
-            hands: AtomicUsize::new(self.workers.min(inputs.len()).saturating_sub(1)),
+            hands: Mutex::new((1..self.workers.min(inputs.len())).rev().collect()),
             count: AtomicUsize::new(0),
             done: Mutex::default(),
         };
-        std::thread::scope(|scope| {
-            crew.busy(|| {
-                shared.serve(0, scope);
-                if matches!(self.allocation, Allocation::Static(_)) {
-                    // What was dealt to hands that nobody has taken.
-                    std::iter::from_fn(|| shared.hand()).for_each(|hand| shared.serve(hand, scope));
-                }
-            });
-        });
+        std::thread::scope(|scope| crew.busy(|| shared.serve(0, scope)));
         let mut results: Vec<Option<Result<R>>> = inputs.iter().map(|_| None).collect();
         for (task, result) in shared.done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten() {
             results[task] = Some(result);
@@ -194,32 +197,35 @@ impl Tasks {
     }
 }
 
-impl<T: Sync, R: Send, F: Fn(&T) -> Result<R> + Sync> Shared<'_, T, R, F> {
-    /// Does the tasks of a hand, with others as long as there are permits.
+impl<T: Sync, R: Send, C: FnMut(&T) -> Result<R>, F: Fn() -> C + Sync> Shared<'_, T, R, F> {
+    /// Does the tasks of a hand and then of those that nobody has taken, with others as long as there are permits.
     fn serve<'scope>(&'scope self, hand: usize, scope: &'scope Scope<'scope, '_>) {
-        let mut done: Done<R> = Vec::new();
-        while let Some(task) = self.deal.next(hand) {
-            if self.crew.has_permit() {
-                self.recruit(scope);
+        let (mut call, mut done) = ((self.begin)(), Done::new());
+        for hand in std::iter::once(hand).chain(std::iter::from_fn(|| self.hand())) {
+            while let Some(task) = self.deal.next(hand) {
+                if self.crew.has_permit() {
+                    self.recruit(scope);
+                }
+                let result = self.tasks.cancel.check().and_then(|()| attempt(|| call(&self.inputs[task])));
+                done.push((task, result));
+                self.tasks.tell(&self.count, self.inputs.len());
             }
-            let result = self.tasks.cancel.check().and_then(|()| attempt(|| (self.function)(&self.inputs[task])));
-            done.push((task, result));
-            self.tasks.tell(&self.count, self.inputs.len());
         }
         self.done.lock().unwrap_or_else(PoisonError::into_inner).push(done);
     }
 
     /// A hand that nobody has taken.
     fn hand(&self) -> Option<usize> {
-        self.hands.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |hands| hands.checked_sub(1)).ok()
+        self.hands.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     fn recruit<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
-        while let Some(hand) = self.hand() {
-            if !self.crew.help(scope, move || self.serve(hand, scope)) {
-                // Hands are taken from the last on, so this one is the last again.
-                self.hands.fetch_add(1, Ordering::Relaxed);
-                return;
+        // The permit comes first: a hand that is taken in vain would be missed by those who look for what is left.
+        while let Some(permit) = self.crew.permit() {
+            let Some(hand) = self.hand() else { return };
+            if !permit.help(scope, move || self.serve(hand, scope)) {
+                // Whoever puts it back looks for it again at the end.
+                return self.hands.lock().unwrap_or_else(PoisonError::into_inner).push(hand);
             }
         }
     }
@@ -297,6 +303,28 @@ mod tests {
             assert!(results.iter().all(Result::is_ok));
             assert!(most.load(Ordering::SeqCst) <= workers, "{} of {workers}", most.load(Ordering::SeqCst));
             assert!(workers == 1 || most.load(Ordering::SeqCst) > 1);
+        }
+    }
+
+    #[test]
+    fn each_task_is_done_once_however_helpers_fight_for_permits() {
+        let inputs: Vec<u32> = (0..24).collect();
+        let rivals: Vec<u32> = (0..3).collect();
+        let tasks = Tasks::new().workers(24).allocation(Allocation::Static(None));
+        for _ in 0..300 {
+            let done: Vec<AtomicUsize> = inputs.iter().map(|_| AtomicUsize::new(0)).collect();
+            let results = Tasks::new().workers(4).map(&rivals, |rival| {
+                let count = |input: &u32| {
+                    if *rival == 0 {
+                        done[*input as usize].fetch_add(1, Ordering::Relaxed);
+                    }
+                    std::thread::yield_now();
+                    Ok(*input)
+                };
+                tasks.map(&inputs, count).into_iter().collect::<Result<Vec<u32>>>()
+            });
+            assert!(results.into_iter().all(|result| result.unwrap() == inputs));
+            assert!(done.iter().all(|done| done.load(Ordering::Relaxed) == 1));
         }
     }
 

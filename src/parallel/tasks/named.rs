@@ -3,15 +3,14 @@
 use super::map::Tasks;
 use super::message::Message;
 use crate::error::{Error, Result};
-use crate::memory::table::{Place, batches, stored, write};
+use crate::memory::table::{batches, share};
 use crate::memory::{Budget, Segment, Spill};
+use crate::parallel::Scheduler;
 use crate::parallel::process::{Call, Payload, Worker, address, check, place};
-use crate::parallel::{Deal, Scheduler};
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema};
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use arrow::datatypes::DataType;
+use std::sync::Arc;
 
 /// A function of an input and of what all tasks are given: one batch, or none.
 pub type NamedTask<T, R> = fn(&T, &[RecordBatch]) -> Result<R>;
@@ -29,7 +28,7 @@ impl Tasks {
     {
         let all = |error: Error| inputs.iter().map(|_| Err(error.clone())).collect();
         let budget = Budget::of_environment().unwrap_or_else(|_| Budget::unlimited());
-        let shared = self.data.as_ref().map(|data| shared(data, &budget)).transpose();
+        let shared = self.data.as_ref().map(|data| share(data, stored, &budget, &Spill::default())).transpose();
         let data = match shared {
             Ok(data) => data,
             Err(error) => return all(error),
@@ -61,37 +60,15 @@ impl Tasks {
         T: Message + Sync,
         R: Message + Send,
     {
-        let workers = self.workers.min(inputs.len());
-        let done = AtomicUsize::new(0);
-        let deal = Deal::new(self.allocation, inputs.len(), workers, |_| 0);
-        let results: Mutex<Vec<Option<Result<R>>>> = Mutex::new(inputs.iter().map(|_| None).collect());
-        let serve = |hand: usize| {
-            // A worker ends with the thread that starts it, so each thread has its own.
-            let mut worker = Worker::new(data.cloned(), &Spill::default());
-            while let Some(task) = deal.next(hand) {
-                let result = self.call(&mut worker, &inputs[task], function, budget);
-                let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-                results[task] = Some(result);
-                drop(results);
-                self.tell(&done, inputs.len());
-            }
-        };
-        std::thread::scope(|scope| {
-            let serve = &serve;
-            for hand in 1..workers {
-                let builder = std::thread::Builder::new().name("outcrop-task".into());
-                // What is dealt to a thread that cannot be started is done by this one.
-                if builder.spawn_scoped(scope, move || serve(hand)).is_err() {
-                    serve(hand);
-                }
-            }
-            serve(0);
-        });
-        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        results
-            .into_iter()
-            .map(|result| result.unwrap_or_else(|| Err(Error::internal("a task that nobody did"))))
-            .collect()
+        self.map_with(
+            inputs,
+            |_| 0,
+            || {
+                // A worker ends with the thread that starts it, so each thread has its own.
+                let mut worker = Worker::new(data.cloned(), &Spill::default());
+                move |input: &T| self.call(&mut worker, input, function, budget)
+            },
+        )
     }
 
     fn call<T: Message, R: Message>(
@@ -101,7 +78,6 @@ impl Tasks {
         function: NamedTask<T, R>,
         budget: &Budget,
     ) -> Result<R> {
-        self.cancel.check()?;
         let mut bytes = place(function as usize)?.to_le_bytes().to_vec();
         input.send(&mut bytes)?;
         let call = Call {
@@ -129,21 +105,12 @@ fn in_worker<T: Message, R: Message>(payload: Payload) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A batch as a segment.
-fn shared(data: &RecordBatch, budget: &Budget) -> Result<Segment> {
-    let views = |column: &ArrayRef| match column.data_type() {
-        DataType::Utf8 | DataType::LargeUtf8 => cast(column, &DataType::Utf8View),
+/// A column as segments have it; what else they do not have is refused.
+fn stored(column: &ArrayRef) -> Result<ArrayRef> {
+    match column.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => Ok(cast(column, &DataType::Utf8View)?),
         _ => Ok(Arc::clone(column)),
-    };
-    let columns = data.columns().iter().map(views).collect::<Result<Vec<_>, _>>()?;
-    let fields = data.schema_ref().fields().iter().zip(&columns);
-    let fields = fields.map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let options = RecordBatchOptions::new().with_row_count(Some(data.num_rows()));
-    let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?;
-    let most_in_memory = (budget.limit_bytes() / 2) as u64;
-    let place = Place { budget: budget.clone(), spill: Spill::default(), most_in_memory };
-    write(&mut vec![batch], &*stored(&schema)?, &place)
+    }
 }
 
 fn views(segment: &Segment) -> Result<Vec<RecordBatch>> {

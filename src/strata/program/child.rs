@@ -3,8 +3,9 @@
 use super::guard::{Guard, announce};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::Reservation;
+use crate::parallel::process::{STDERR_BYTES, TICK, end_with};
 use crate::source::CancelToken;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -12,12 +13,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// How often is looked whether the time is up, or the run has been stopped.
-const TICK: Duration = Duration::from_millis(20);
 /// Bytes read at once.
 const PIECE_BYTES: usize = 64 << 10;
-/// So much of the end of stderr is kept.
-const STDERR_BYTES: usize = 4 << 10;
 
 /// How a program gets its stratum.
 #[derive(Debug)]
@@ -34,6 +31,8 @@ pub(super) struct Ended {
     /// Its status, or why it was ended.
     pub(super) status: Result<ExitStatus, String>,
     pub(super) stdout: Vec<u8>,
+    /// Of it.
+    pub(super) room: Reservation,
     /// The end of it.
     pub(super) stderr: String,
 }
@@ -48,12 +47,7 @@ pub(super) struct Running<'a> {
 
 /// What runs between `fork` and `exec`, where only system calls are allowed.
 fn prepare(guard: BorrowedFd<'_>, inherited: Option<BorrowedFd<'_>>, parent: Pid) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    if rustix::process::getppid() != Some(parent) {
-        // The parent has been killed meanwhile.
-        return Err(io::ErrorKind::BrokenPipe.into());
-    }
+    end_with(parent)?;
     announce(guard, rustix::process::getpid().as_raw_nonzero().get().unsigned_abs())?;
     if let Some(handle) = inherited {
         rustix::io::fcntl_setfd(handle, rustix::io::FdFlags::empty())?;
@@ -96,10 +90,10 @@ impl<'a> Running<'a> {
         Ok(Running { child, guard, reaped: false })
     }
 
-    /// Takes what the program writes, until it ends, or until its time is up or it writes more than there is room for.
+    /// Takes what the program writes, until it ends or its time is up.
     ///
     /// # Errors
-    /// `Cancelled` when the run is stopped.
+    /// `Cancelled` when the run is stopped, `Limit` when it writes more than there is room for.
     pub(super) fn wait(
         mut self,
         timeout: Option<Duration>,
@@ -115,17 +109,13 @@ impl<'a> Running<'a> {
             {
                 break Some(format!("the program did not end within {} s", timeout.as_secs_f64()));
             }
-            // What a program has written before it ended is there by now.
-            let ended = self.has_ended();
-            let came = pipes.take(&mut room).map_err(|error| {
-                Error::new(ErrorKind::Io, format!("the output of a program cannot be read: {error}"))
-            })?;
-            match came {
-                Came::TooMuch(refused) => break Some(format!("the program printed too much: {}", refused.message())),
-                // What it has started may hold its pipes open; what it wrote itself has come.
-                Came::Nothing if ended => break None,
-                _ => {}
+            if self.has_ended() {
+                // What it wrote is there by now; what it has started may hold its pipes open, and write for ever.
+                self.kill_group();
+                pipes.take_rest(&mut room)?;
+                break None;
             }
+            pipes.take(&mut room)?;
         };
         let Pipes { stdout_bytes, stderr_bytes, .. } = pipes;
         let status = self.end();
@@ -134,7 +124,7 @@ impl<'a> Running<'a> {
             (None, Ok(status)) => Ok(status),
             (None, Err(error)) => Err(format!("the program is gone: {error}")),
         };
-        Ok(Ended { status, stdout: stdout_bytes, stderr: String::from_utf8_lossy(&stderr_bytes).into_owned() })
+        Ok(Ended { status, stdout: stdout_bytes, room, stderr: String::from_utf8_lossy(&stderr_bytes).into_owned() })
     }
 
     fn pid(&self) -> Option<Pid> {
@@ -148,13 +138,18 @@ impl<'a> Running<'a> {
         self.pid().is_none_or(ended)
     }
 
-    /// Kills what is left of the group, and then lets go of its number.
-    fn end(&mut self) -> io::Result<ExitStatus> {
-        self.reaped = true;
+    /// Kills what is left of the group, whose number is its own until the program has been reaped.
+    fn kill_group(&self) {
         if let Some(pid) = self.pid() {
             // There may be nothing left.
             let _ = kill_process_group(pid, Signal::KILL);
         }
+    }
+
+    /// Kills what is left of the group, and then lets go of its number.
+    fn end(&mut self) -> io::Result<ExitStatus> {
+        self.reaped = true;
+        self.kill_group();
         let status = self.child.wait();
         self.guard.forget(self.child.id());
         status
@@ -167,14 +162,6 @@ impl Drop for Running<'_> {
             let _ = self.end();
         }
     }
-}
-
-/// What a look at the pipes brought.
-enum Came {
-    Something,
-    Nothing,
-    /// There is no room for it.
-    TooMuch(Error),
 }
 
 /// The pipes of a program, and what has come out of them.
@@ -197,46 +184,85 @@ impl Pipes {
         }
     }
 
-    /// Waits for a moment for something to come.
-    fn take(&mut self, room: &mut Reservation) -> io::Result<Came> {
+    /// Takes what has come, if anything comes within a moment.
+    ///
+    /// # Errors
+    /// `Limit` when there is no room for it; those of the pipes.
+    fn take(&mut self, room: &mut Reservation) -> Result<()> {
         let handles = [self.stdout.as_ref().map(AsFd::as_fd), self.stderr.as_ref().map(AsFd::as_fd)];
         let mut polled: Vec<PollFd<'_>> =
             handles.iter().flatten().map(|handle| PollFd::from_borrowed_fd(*handle, PollFlags::IN)).collect();
         if polled.is_empty() {
             std::thread::sleep(Duration::from_millis(1));
-            return Ok(Came::Nothing);
+            return Ok(());
         }
-        let tick = Timespec { tv_sec: 0, tv_nsec: TICK.as_nanos() as _ };
-        match poll(&mut polled, Some(&tick)) {
-            Err(rustix::io::Errno::INTR) => return Ok(Came::Something),
-            other => other?,
+        match poll(&mut polled, Some(&TICK)) {
+            Err(rustix::io::Errno::INTR) => return Ok(()),
+            other => other.map_err(|error| unreadable(error.into()))?,
         };
         let mut ready = polled.iter().map(|handle| !handle.revents().is_empty());
         let stdout = handles[0].is_some() && ready.next() == Some(true);
         let stderr = handles[1].is_some() && ready.next() == Some(true);
-        if stdout && let Some(pipe) = &mut self.stdout {
-            let count = pipe.read(&mut self.piece)?;
-            if count == 0 {
-                self.stdout = None;
-            }
-            if self.stdout_bytes.len() + count > self.stdout_bytes.capacity() {
-                let wanted = (self.stdout_bytes.len() + count).max(2 * self.stdout_bytes.capacity());
-                if let Err(refused) = room.resize(wanted) {
-                    return Ok(Came::TooMuch(refused));
-                }
-                self.stdout_bytes.reserve_exact(wanted - self.stdout_bytes.len());
-            }
-            self.stdout_bytes.extend_from_slice(&self.piece[..count]);
+        if stdout && self.read_stdout(PIECE_BYTES, room)? == 0 {
+            self.stdout = None;
         }
-        if stderr && let Some(pipe) = &mut self.stderr {
-            let count = pipe.read(&mut self.piece)?;
-            if count == 0 {
-                self.stderr = None;
-            }
-            self.stderr_bytes.extend_from_slice(&self.piece[..count]);
-            let surplus = self.stderr_bytes.len().saturating_sub(STDERR_BYTES);
-            self.stderr_bytes.drain(..surplus);
+        if stderr && self.read_stderr(PIECE_BYTES)? == 0 {
+            self.stderr = None;
         }
-        Ok(if stdout || stderr { Came::Something } else { Came::Nothing })
+        Ok(())
     }
+
+    /// Takes what is in the pipes now, and not what may come yet.
+    ///
+    /// # Errors
+    /// Those of [`Pipes::take`].
+    fn take_rest(&mut self, room: &mut Reservation) -> Result<()> {
+        let waiting = |pipe: Option<BorrowedFd<'_>>| {
+            pipe.map_or(Ok(0), rustix::io::ioctl_fionread).map_err(|error| unreadable(error.into()))
+        };
+        let mut left = waiting(self.stdout.as_ref().map(AsFd::as_fd))? as usize;
+        while left > 0 {
+            match self.read_stdout(left.min(PIECE_BYTES), room)? {
+                0 => break,
+                count => left -= count,
+            }
+        }
+        let mut left = waiting(self.stderr.as_ref().map(AsFd::as_fd))? as usize;
+        while left > 0 {
+            match self.read_stderr(left.min(PIECE_BYTES))? {
+                0 => break,
+                count => left -= count,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes at most so many bytes of stdout; how many there were.
+    fn read_stdout(&mut self, most: usize, room: &mut Reservation) -> Result<usize> {
+        let count = read(&mut self.stdout, &mut self.piece[..most])?;
+        if self.stdout_bytes.len() + count > self.stdout_bytes.capacity() {
+            let wanted = (self.stdout_bytes.len() + count).max(2 * self.stdout_bytes.capacity());
+            room.resize(wanted).map_err(|refused| refused.about("the program printed too much"))?;
+            self.stdout_bytes.reserve_exact(wanted - self.stdout_bytes.len());
+        }
+        self.stdout_bytes.extend_from_slice(&self.piece[..count]);
+        Ok(count)
+    }
+
+    /// Takes at most so many bytes of stderr, of which the end is kept; how many there were.
+    fn read_stderr(&mut self, most: usize) -> Result<usize> {
+        let count = read(&mut self.stderr, &mut self.piece[..most])?;
+        self.stderr_bytes.extend_from_slice(&self.piece[..count]);
+        let surplus = self.stderr_bytes.len().saturating_sub(STDERR_BYTES);
+        self.stderr_bytes.drain(..surplus);
+        Ok(count)
+    }
+}
+
+fn read(pipe: &mut Option<impl Read>, piece: &mut [u8]) -> Result<usize> {
+    pipe.as_mut().map_or(Ok(0), |pipe| pipe.read(piece)).map_err(unreadable)
+}
+
+fn unreadable(error: io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("the output of a program cannot be read: {error}"))
 }

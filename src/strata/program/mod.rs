@@ -9,16 +9,15 @@ mod child;
 mod guard;
 
 use super::options::StrataOptions;
-use super::output::{Outcome, Printed};
-use super::run::{Calls, StrataAnswer, StrataQuestion, Task, Work, answer};
+use super::output::{Outcome, Printed, reading};
+use super::run::{Calls, StrataAnswer, StrataQuestion, Task, Work, answer, ends_the_run};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::RunOptions;
 use crate::memory::handle_path;
+use crate::parallel::process::{told, with_stderr};
 use child::{Ended, Running, Stdin};
 use guard::Guard;
 use std::os::fd::AsRawFd;
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What stands in a command for the path of a stratum.
@@ -55,7 +54,7 @@ impl Program<'_> {
         };
         let running = Running::start(&command, stdin, (STRATUM_VARIABLE, &task.label), &self.guard)?;
         let printed = self.options.budget.reservation("what a program prints");
-        let Ended { status, stdout, stderr } = running.wait(self.how.timeout, printed, task.cancel)?;
+        let Ended { status, stdout, room, stderr } = running.wait(self.how.timeout, printed, task.cancel)?;
         let failed = |what: String| Err(Error::new(ErrorKind::Task, with_stderr(what, &stderr)));
         let status = match status {
             Ok(status) => status,
@@ -70,25 +69,15 @@ impl Program<'_> {
             return failed(format!("the program {}", told(status)));
         }
         self.known.store(true, Ordering::Relaxed);
-        Outcome::read(Printed(stdout), &self.options.budget, &self.options.spill).map_err(|error| {
-            let message = format!("the program printed what is no table: {error}");
-            Error::new(ErrorKind::Task, with_stderr(message, &stderr))
+        let printed = Printed { bytes: stdout, room };
+        Outcome::read(printed, &reading(self.options, task.cancel)).map_err(|error| match ends_the_run(&error) {
+            true => error,
+            false => {
+                let message = format!("the program printed what is no table: {error}");
+                Error::new(ErrorKind::Task, with_stderr(message, &stderr))
+            }
         })
     }
-}
-
-/// How a program ended that did not end well.
-fn told(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit status {code}"),
-        (None, Some(9)) => "was killed (signal 9), perhaps because memory ran out".to_owned(),
-        (None, signal) => format!("was ended by signal {}", signal.unwrap_or(0)),
-    }
-}
-
-fn with_stderr(what: String, stderr: &str) -> String {
-    let said = stderr.trim_end();
-    if said.is_empty() { what } else { format!("{what}; it said:\n{said}") }
 }
 
 /// Gives each stratum to a shell command: where `{}` stands in it, as the path of an Arrow IPC file that can be mapped, else
