@@ -6,8 +6,9 @@ mod common;
 use common::shown;
 use outcrop::error::ErrorKind;
 use outcrop::frame::{DataFrame, LazyFrame, Runner};
-use outcrop::memory::{ByteSize, Spill};
+use outcrop::memory::{Budget, ByteSize, Spill};
 use outcrop::scan_csv;
+use outcrop::write::WriteOptions;
 use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
@@ -86,8 +87,27 @@ fn the_memory_limit_holds_and_changes_no_answer() {
         assert_eq!(run.statistics.bytes_spilled, 0);
         assert_eq!(scarce, summary(&run.value), "{question}");
     }
+    an_answer_in_memory_gives_way_to_the_row_groups_that_it_is_written_in(&table, folder.path());
     spilling_beyond_its_cap_or_nowhere_is_one_clear_error(&table, folder.path());
     a_text_larger_than_memory_is_one_clear_error(&table);
+}
+
+/// Results may have half of the limit, and what is written here takes more than the other half.
+fn an_answer_in_memory_gives_way_to_the_row_groups_that_it_is_written_in(table: &LazyFrame, folder: &Path) {
+    let written = |question: &str, memory: ByteSize| {
+        let path = folder.join("out.parquet");
+        let options = WriteOptions::of_file_name(&path).unwrap().row_group_rows(80_000);
+        let budget = Budget::of_size(memory);
+        let runner = Runner::new().threads(2).budget(budget.clone());
+        runner
+            .write(&asked(table, folder, question), &path, options)
+            .unwrap_or_else(|error| panic!("{question}: {error}"));
+        assert_eq!(budget.held_bytes(), 0);
+        std::fs::read(path).unwrap()
+    };
+    for question in ["* sort x", "i, x, i_right, x_right, t join 'in.csv' on t = t"] {
+        assert!(written(question, LIMIT) == written(question, ByteSize(4 << 30)), "{question}");
+    }
 }
 
 fn a_text_larger_than_memory_is_one_clear_error(table: &LazyFrame) {

@@ -530,6 +530,24 @@ fn a_limit_ends_a_join_that_makes_very_many_rows() {
     }
 }
 
+#[test]
+fn a_key_of_a_row_that_a_limit_leaves_out_may_be_of_any_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = |name: &str, text: String| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        scan_csv(folder.path().join(name)).unwrap()
+    };
+    // The last key is no double; and each of the others has more rows on the other side than a table is for.
+    let left = table("left.csv", format!("k,a\n{}9007199254740993,1\n", "1,1\n".repeat(20_000)));
+    let right = table("right.csv", format!("k,b\n{}5.5,2\n", "1.0,2\n".repeat(20_000)));
+    for kind in [JoinKind::Left, JoinKind::Full] {
+        let joined = left.join(&right, "k", kind);
+        let runner = || Runner::new().threads(2).piece_bytes(8 << 10);
+        let first: DataFrame = runner().compute(joined.limit(50)).unwrap();
+        assert_eq!(first.rows(), 50, "{kind}");
+    }
+}
+
 /// A worker needs memory for rows that a join makes of the piece in its hands, while all others wait for that piece and have
 /// the memory in their sinks.
 #[test]

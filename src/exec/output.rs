@@ -11,7 +11,7 @@ use super::pressure::Pressure;
 use super::worker::lock;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::memory::Reservation;
+use crate::memory::{Part, Reservation};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use std::any::Any;
@@ -108,6 +108,8 @@ pub(super) struct Passage {
     pub(super) ends_file: bool,
     /// Nothing behind this commit may pass: it met an error.
     pub(super) closes: bool,
+    /// Rows that wait on disk until it is their turn, and stand before the others.
+    pub(super) on_disk: Vec<Part>,
     pub(super) batches: Vec<Batch>,
 }
 
@@ -166,8 +168,10 @@ impl<'a> Gate<'a> {
         if turn.closed {
             return Ok(());
         }
-        for batch in prepared {
-            if let Err(error) = self.output.take(batch, stopped) {
+        // What waits on disk is read one by one, so that no more than one batch of it is in memory.
+        let on_disk = passage.on_disk.iter().map(|part| self.output.prepare(part.load()?));
+        for batch in on_disk.chain(prepared.into_iter().map(Ok)) {
+            if let Err(error) = batch.and_then(|batch| self.output.take(batch, stopped)) {
                 turn.closed = true;
                 self.moved.notify_all();
                 return Err(error);
@@ -234,7 +238,14 @@ mod tests {
         let (gate, pressure, relieved) = (Gate::new(&output), Pressure::default(), AtomicUsize::new(0));
         pressure.of(2);
         let pass = |sequence: u64| {
-            let passage = Passage { file: 0, sequence, ends_file: false, closes: false, batches: Vec::new() };
+            let passage = Passage {
+                file: 0,
+                sequence,
+                ends_file: false,
+                closes: false,
+                on_disk: Vec::new(),
+                batches: Vec::new(),
+            };
             let relieve = &mut || {
                 relieved.fetch_add(1, Ordering::SeqCst);
                 Ok(())

@@ -114,11 +114,16 @@ pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], optio
         make_ready(&mut questions, &mut rights, options)?;
     }
     questions.retain(|question| !question.is_build);
+    // Stages have what they need of the right sides: nothing else holds it any more.
+    rights.sides.clear();
     for question in &mut questions {
         finish(question, options, &mut statistics, &mut warnings)?;
+    }
+    // No stage is left, so neither is a table.
+    drop(rights);
+    for question in &mut questions {
         pour(question, options, &mut statistics, &mut warnings)?;
     }
-    drop(rights);
     rejects::finish(&set_aside, options, &mut statistics, &mut warnings)?;
     statistics.rows_kept = questions.iter().map(|question| question.kept).collect();
     statistics.bytes_spilled = options.spill.written_bytes() - spilled_before;
@@ -346,15 +351,14 @@ fn finish(
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
 ) -> Result<()> {
-    let stages = std::mem::take(&mut question.stages);
-    for at in 0..stages.len() {
-        let mut stage = stages[at].clone();
+    while !question.stages.is_empty() {
+        let mut gates = [gate(question, &question.stages)?];
+        let mut stage = question.stages.remove(0);
         let Some(before) = question.result.take() else {
             return Err(Error::internal("a stage without an input"));
         };
         let columns = (0..before.schema.fields().len()).collect();
         // A batch is a partition: short ones take little while they are evaluated, and there are some for everybody.
-        let mut gates = [gate(question, &stages[at..])?];
         question.poured = gates[0].is_some();
         let rows = match &gates[0] {
             Some(gate) => with_room_for(gate, before.rows.cut(POURED_ROWS), options)?,

@@ -133,6 +133,11 @@ impl StageWork {
         Ok(())
     }
 
+    /// Its rows in order: those on disk, and behind them those in memory.
+    pub(super) fn into_rows(self) -> (Vec<Part>, Vec<Batch>) {
+        (self.on_disk.into_iter().map(|(part, _)| part).collect(), self.batches)
+    }
+
     /// Its batches, one by one; those on disk are read back when they are due.
     pub(super) fn into_batches(self) -> impl Iterator<Item = Result<Batch>> {
         let read_back = |(part, origin): (Part, RowOrigin)| Ok(Batch { records: part.load()?, origin });

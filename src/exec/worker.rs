@@ -302,9 +302,10 @@ impl<'a> Worker<'a> {
         let start = Instant::now();
         for (at, (work, live)) in stages.into_iter().zip(live).enumerate() {
             if let Some(gate) = gate_of(shared.gates, at) {
-                let batches = if misfit[at] { Vec::new() } else { work.into_batches().collect::<Result<_>>()? };
+                let (on_disk, batches) = if misfit[at] { Default::default() } else { work.into_rows() };
                 let (file, sequence) = (item.id.file, item.sequence);
-                let passage = Passage { file, sequence, ends_file: item.file_done, closes: closes[at], batches };
+                let passage =
+                    Passage { file, sequence, ends_file: item.file_done, closes: closes[at], on_disk, batches };
                 gate.pass(passage, &|| shared.stopped(), &shared.pressure, &mut || self.relieve())?;
                 continue;
             }

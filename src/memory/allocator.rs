@@ -19,6 +19,8 @@ pub(super) struct Retention {
     booked_bytes: AtomicUsize,
     /// What the process had when pages had last been given back: what is there still is no use asking for.
     least_bytes: AtomicUsize,
+    /// The most that has been held since, as far as it was looked.
+    most_held_bytes: AtomicUsize,
 }
 
 impl Retention {
@@ -32,16 +34,28 @@ impl Retention {
         if before / step == before.wrapping_add(bytes) / step {
             return;
         }
+        self.most_held_bytes.fetch_max(held_bytes, Ordering::Relaxed);
         let due = limit_bytes.saturating_add(TOLERATED_BYTES);
-        let worth = |private: usize, than: usize| private >= than.saturating_add(step);
         if let Some(private) = private_bytes()
             && private > due
-            && worth(private, held_bytes)
-            && worth(private, self.least_bytes.load(Ordering::Relaxed))
+            && self.is_worth_it(private, held_bytes, step)
         {
             give_back();
-            self.least_bytes.store(private_bytes().unwrap_or(private), Ordering::Relaxed);
+            self.gave_back(private_bytes().unwrap_or(private), held_bytes);
         }
+    }
+
+    /// Whether some step of memory may be there that nobody holds, and that has not been asked for in vain: either the process
+    /// has grown since, or something has been freed.
+    fn is_worth_it(&self, private: usize, held_bytes: usize, step: usize) -> bool {
+        let above = |bytes: usize, than: usize| bytes >= than.saturating_add(step);
+        let [least, most_held] = [&self.least_bytes, &self.most_held_bytes].map(|bytes| bytes.load(Ordering::Relaxed));
+        above(private, held_bytes) && (above(private, least) || above(most_held, held_bytes))
+    }
+
+    fn gave_back(&self, private: usize, held_bytes: usize) {
+        self.least_bytes.store(private, Ordering::Relaxed);
+        self.most_held_bytes.store(held_bytes, Ordering::Relaxed);
     }
 }
 
@@ -68,6 +82,20 @@ fn give_back() {}
 #[cfg(all(test, target_os = "linux", target_env = "gnu"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_asked_for_in_vain_is_asked_for_again_once_something_was_freed() {
+        let retention = Retention::default();
+        retention.gave_back(200, 100);
+        let worth = |private: usize, held: usize| {
+            retention.most_held_bytes.fetch_max(held, Ordering::Relaxed);
+            retention.is_worth_it(private, held, 10)
+        };
+        assert!(!worth(205, 100) && worth(210, 100), "the process has grown");
+        assert!(!worth(200, 190), "what has been freed is in use again");
+        assert!(!worth(200, 181) && worth(200, 180) && worth(150, 100), "something was freed");
+        assert!(!worth(109, 100), "all of it is held");
+    }
 
     #[test]
     fn what_is_freed_between_blocks_in_use_goes_back_to_the_system() {

@@ -197,6 +197,11 @@ impl Reservation {
         Reservation { budget: self.budget.clone(), bytes, floor_bytes: bytes, ..*self }
     }
 
+    /// It is for the rows of results.
+    pub(crate) fn is_of_results(&self) -> bool {
+        self.of_results
+    }
+
     /// The account.
     pub(crate) fn budget(&self) -> &Budget {
         &self.budget

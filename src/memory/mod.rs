@@ -18,6 +18,7 @@ mod size;
 mod spill;
 pub(crate) mod table;
 mod temporary;
+mod to_disk;
 
 pub use budget::{Budget, Reservation};
 #[doc(hidden)]
@@ -32,3 +33,4 @@ pub(crate) use spill::{MadeRows, Part, SpillFile, compact};
 pub use spill::{SPILL_LIMIT_VARIABLE, Spill};
 pub use temporary::DIRECTORY_VARIABLE;
 pub(crate) use temporary::{Unlinked, limit_of};
+pub(crate) use to_disk::ToDisk;

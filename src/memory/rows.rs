@@ -3,6 +3,7 @@
 use super::budget::{Budget, Reservation};
 use super::held::{HeldBuffers, used_bytes, without_unused_text};
 use super::spill::{Part, Spill, SpillFile};
+use super::to_disk::ToDisk;
 use crate::error::Result;
 use arrow::array::RecordBatch;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,7 +38,7 @@ impl StoredRows {
     }
 
     /// The same rows, those in memory in batches of at most `rows`.
-    pub(crate) fn cut(&self, rows: usize) -> StoredRows {
+    pub(crate) fn cut(self, rows: usize) -> StoredRows {
         let cut = |part: &Part| match part {
             Part::Memory(batch) => {
                 let starts = (0..batch.num_rows()).step_by(rows);
@@ -45,7 +46,7 @@ impl StoredRows {
             }
             spilled => vec![spilled.clone()],
         };
-        StoredRows { parts: self.parts.iter().flat_map(cut).collect(), held: self.held.clone() }
+        StoredRows { parts: self.parts.iter().flat_map(cut).collect(), held: self.held }
     }
 
     /// These rows and then others.
@@ -54,17 +55,16 @@ impl StoredRows {
         StoredRows { parts: self.parts.iter().chain(others.parts.iter()).cloned().collect(), held: self.held }
     }
 
-    /// The same rows, of which none stands in memory any more.
+    /// The same rows, of which none stands in memory any more. What these hold is free once no other clone is left.
     ///
     /// # Errors
     /// Those of the disk.
-    pub(crate) fn on_disk(self, spill: &Spill) -> Result<StoredRows> {
-        let file = Arc::new(spill.file());
-        let stored = |part: &Part| match part {
-            Part::Memory(batch) => Ok(Part::Spilled(Arc::clone(&file), file.append(batch)?)),
-            other => Ok(other.clone()),
-        };
-        Ok(StoredRows { parts: self.parts.iter().map(stored).collect::<Result<_>>()?, held: Vec::new() })
+    pub(crate) fn on_disk(mut self, spill: &Spill) -> Result<StoredRows> {
+        let mut disk = ToDisk::new(spill);
+        let parts = self.parts.iter().map(|part| disk.part(part)).collect::<Result<_>>()?;
+        // What is held beside the rows, for finding them, stays.
+        self.held.retain(|held| !held.is_of_results());
+        Ok(StoredRows { parts, held: self.held })
     }
 
     pub(crate) fn parts(&self) -> &Arc<[Part]> {
@@ -181,6 +181,24 @@ impl RowStore {
 mod tests {
     use super::*;
     use arrow::array::{ArrayRef, Int64Array};
+
+    #[test]
+    fn rows_that_are_cut_and_go_to_disk_leave_their_memory_and_what_is_beside_them_stays() {
+        let budget = Budget::new(1 << 20);
+        let mut store = RowStore::new(&budget, &Spill::default());
+        let column: ArrayRef = Arc::new((0..10_000).collect::<Int64Array>());
+        store.push(RecordBatch::try_from_iter([("n", column)]).unwrap()).unwrap();
+        let beside = Arc::new(budget.reservation_of_at_least(500, "test").unwrap());
+        let rows = StoredRows { held: vec![beside], ..StoredRows::default() }.then(store.finish());
+        let wanted: Vec<_> = rows.clone().cut(3000).batches().map(Result::unwrap).collect();
+        assert!(rows.is_in_memory() && budget.held_bytes() > 80_000);
+        let rows = rows.cut(3000).on_disk(&Spill::default()).unwrap();
+        assert_eq!(budget.held_bytes(), 500);
+        assert!(rows.parts().iter().all(|part| matches!(part, Part::Spilled(..))));
+        assert_eq!(rows.batches().map(Result::unwrap).collect::<Vec<_>>(), wanted);
+        drop(rows);
+        assert_eq!(budget.held_bytes(), 0);
+    }
 
     #[test]
     fn rows_beyond_half_of_the_limit_go_to_disk_and_all_come_back_in_order() {

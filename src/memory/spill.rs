@@ -9,6 +9,7 @@ use super::disk::{Disk, RealDisk, read_all, write_all};
 use super::held::used_bytes;
 use super::size::ByteSize;
 use super::temporary::{DIRECTORY_VARIABLE, Unlinked, limit_of};
+use super::to_disk::ToDisk;
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -339,6 +340,12 @@ pub(crate) trait MadeRows: fmt::Debug + Send + Sync {
     /// # Errors
     /// Those of reading what was spilled.
     fn make(&self) -> Result<RecordBatch>;
+
+    /// The same rows, made of others that are on disk.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn on_disk(&self, disk: &mut ToDisk) -> Result<Arc<dyn MadeRows>>;
 }
 
 /// Rows that stand in memory or on disk, or are yet to be made.

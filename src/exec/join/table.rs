@@ -116,7 +116,6 @@ impl Table {
                 return Ok(None);
             }
         }
-        drop(stored);
         let (index, lists) = numbering.finish();
         let bytes = index.as_ref().map_or(0, |index| index.bytes_held()) + lists.bytes();
         if lists.most() > most_rows || !room.resize(before + bytes + rows.bytes()) {

@@ -2,6 +2,7 @@
 
 use super::table::{Numbering, Table, TableRoom};
 use crate::error::Result;
+use crate::groupby::ABSENT;
 use crate::memory::{Part, Reservation, StoredRows, held_bytes, used_bytes, without_unused_text};
 use crate::plan::{JoinShape, TABLE_SHARE};
 use crate::source::CancelToken;
@@ -21,6 +22,8 @@ pub(in crate::exec) struct Tables<'a> {
     schema: SchemaRef,
     rows: Slices<'a>,
     room: TableRoom,
+    /// A table numbers its rows in 32 bits, of which one number stands for none.
+    most_rows: usize,
 }
 
 impl<'a> Tables<'a> {
@@ -33,7 +36,8 @@ impl<'a> Tables<'a> {
     ) -> Self {
         let most_bytes = held.limit_bytes() / TABLE_SHARE;
         let rows = Slices { parts: right.parts().iter(), left: Vec::new() };
-        Tables { shape, schema, rows, room: TableRoom { held, most_bytes } }
+        let most_rows = ABSENT as usize;
+        Tables { shape, schema, rows, room: TableRoom { held, most_bytes }, most_rows }
     }
 
     /// The table of the next rows, as many as there is room for; the one before is gone. `None` at the end.
@@ -47,6 +51,10 @@ impl<'a> Tables<'a> {
         let mut numbering = Numbering::new(self.shape)?;
         while let Some(slice) = self.rows.next()? {
             cancel.check()?;
+            if rows > 0 && rows + slice.num_rows() > self.most_rows {
+                self.rows.put_back(slice);
+                break;
+            }
             let [made, making] = self.bytes_of(&slice);
             (made_bytes, bytes) = (made_bytes + made, bytes + making);
             if made_bytes > self.room.most_bytes || self.room.held.resize(bytes).is_err() {
@@ -134,4 +142,37 @@ pub(in crate::exec) fn rows_bytes(batch: &RecordBatch) -> usize {
 
 fn text_bytes(column: &ArrayRef) -> usize {
     column.as_string_view_opt().map_or(0, |texts| texts.total_buffer_bytes_used())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Budget;
+    use crate::plan::JoinKind;
+    use crate::types::ColumnType;
+    use arrow::array::Int64Array;
+
+    #[test]
+    fn a_table_takes_no_more_rows_than_it_can_number() {
+        let column: ArrayRef = Arc::new((0..10_000).collect::<Int64Array>());
+        let batch = RecordBatch::try_from_iter([("k", column)]).unwrap();
+        let schema = batch.schema();
+        let shape = JoinShape {
+            kind: JoinKind::Inner,
+            number: 0,
+            left_keys: Vec::new(),
+            right_keys: vec![0],
+            domains: vec![ColumnType::Int64],
+            columns: Vec::new(),
+            schema: Arc::clone(&schema),
+        };
+        let rows = StoredRows::from(vec![batch]);
+        let mut tables = Tables::new(&rows, schema, &shape, Budget::unlimited().reservation("test"));
+        tables.most_rows = 2 * SLICE_ROWS - 1;
+        let mut taken = Vec::new();
+        while let Some(table) = tables.next(&CancelToken::new()).unwrap() {
+            taken.push(table.records.num_rows());
+        }
+        assert_eq!(taken, [SLICE_ROWS, 10_000 - SLICE_ROWS]);
+    }
 }

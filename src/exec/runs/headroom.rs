@@ -62,6 +62,13 @@ impl Headroom {
         }
         Ok(Headroom { _reservation: reservation, hands, fan_in, rows })
     }
+
+    /// For tests: on no account.
+    #[cfg(test)]
+    pub(super) fn unreserved(hands: Hands, fan_in: usize, rows: usize) -> Self {
+        let reservation = crate::memory::Budget::unlimited().reservation("test");
+        Headroom { _reservation: reservation, hands, fan_in, rows }
+    }
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ impl<'a> Merge<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{in_ranges, reduce};
+    use super::super::{Headroom, in_ranges, reduce};
     use super::*;
     use crate::exec::parallel::Hands;
     use crate::memory::Spill;
@@ -246,12 +246,14 @@ mod tests {
     fn more_runs_than_can_be_merged_at_once_are_merged_in_steps() {
         let (order, file) = (order(), Arc::new(Spill::default().file()));
         let runs = (0..200).map(|at| run(&[Some(at), Some(at + 200), None], 2)).collect();
-        let runs = reduce(runs, &order, &file, usize::MAX, FAN_IN, &hands(2)).unwrap();
+        let headroom = |workers: usize| Headroom::unreserved(hands(workers), FAN_IN, 4);
+        let runs = reduce(runs, &order, &file, usize::MAX, &headroom(2)).unwrap();
         assert!(runs.len() <= FAN_IN);
+        assert!(runs.iter().all(|run| run.longest().0 <= 4), "no more rows leave at a time than there is room for");
         let expected: Vec<_> = (0..400).map(Some).chain(std::iter::repeat_n(None, 200)).collect();
         assert_eq!(merged(&runs, 1000, 2), expected);
         let runs = (0..100).map(|at| run(&[Some(at), Some(at + 100)], 2)).collect();
-        let kept = merged(&reduce(runs, &order, &file, 1, FAN_IN, &hands(1)).unwrap(), 1000, 1);
+        let kept = merged(&reduce(runs, &order, &file, 1, &headroom(1)).unwrap(), 1000, 1);
         assert_eq!(kept[0], Some(0), "the first row is among the first of every run");
     }
 }

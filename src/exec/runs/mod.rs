@@ -115,7 +115,7 @@ pub(super) fn in_ranges<T: Send>(
     hands.in_order(ranges.len(), |at| work(Merge::within(runs, order, &ranges[at])?), take)
 }
 
-/// Merges runs into fewer, until there are no more than `fan_in`. `limit` rows of each are wanted.
+/// Merges runs into fewer, until there are no more than the headroom is for at a time. `limit` rows of each are wanted.
 ///
 /// # Errors
 /// Those of the disk.
@@ -124,9 +124,9 @@ pub(super) fn reduce(
     order: &Order,
     file: &Arc<SpillFile>,
     limit: usize,
-    fan_in: usize,
-    hands: &Hands,
+    headroom: &Headroom,
 ) -> Result<Vec<Run>> {
+    let Headroom { fan_in, rows, .. } = *headroom;
     while runs.len() > fan_in {
         // The fewest that have to be: runs merged now are written once more.
         let some: Vec<Run> = runs.drain(..fan_in.min(runs.len() - fan_in + 1).max(2)).collect();
@@ -134,14 +134,14 @@ pub(super) fn reduce(
         let written = |mut merge: Merge<'_>| {
             let (mut blocks, mut left) = (Run::default(), limit);
             while left > 0
-                && let Some(batch) = merge.next(BLOCK_ROWS.min(left))?
+                && let Some(batch) = merge.next(rows.min(left))?
             {
                 left -= batch.num_rows();
                 blocks.append(order, file, &batch)?;
             }
             Ok(blocks)
         };
-        in_ranges(hands, &some, order, written, |blocks| {
+        in_ranges(&headroom.hands, &some, order, written, |blocks| {
             merged.extend(blocks);
             Ok(())
         })?;

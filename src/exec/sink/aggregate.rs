@@ -148,7 +148,7 @@ impl AggregateSink {
         let own = std::mem::replace(&mut self.reservation, nothing);
         let runs = std::mem::take(&mut self.runs);
         let headroom = Headroom::of(&runs, &self.room.hands, own)?;
-        let runs = reduce(runs, &self.order, &self.file, usize::MAX, headroom.fan_in, &headroom.hands)?;
+        let runs = reduce(runs, &self.order, &self.file, usize::MAX, &headroom)?;
         let (results, mut parts) = (self.room.results(), Vec::new());
         let finished = |merge: Merge<'_>| self.finish_range(merge, headroom.rows, &results);
         in_ranges(&headroom.hands, &runs, &self.order, finished, |mut finished| {

@@ -87,7 +87,7 @@ impl Sink for JoinSink {
         let (blocks, held) = left.finish(&store, &room.hands)?;
         let assembly = Arc::new(Assembly::new(&side.shape, &schema, room.budget.limit_bytes()));
         let (found, rest, entries) = Rounds::new(&side, &assembly, &blocks, &store, &room).run(held)?;
-        let made = room.hands.each(blocks.len(), |at| assembly.parts(&blocks[at], &found[at], &store))?;
+        let made = room.hands.each(found.len(), |at| assembly.parts(&blocks[at], &found[at], &store))?;
         let parts: Vec<Part> = made.into_iter().flatten().chain(rest).collect();
         Ok(Materialised { schema, rows: StoredRows::of_parts(parts, vec![store.into_held(), Arc::new(entries)]) })
     }

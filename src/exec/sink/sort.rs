@@ -364,7 +364,7 @@ impl Sink for SortSink {
         let own = std::mem::replace(&mut self.reservation, nothing);
         let runs = std::mem::take(&mut self.runs);
         let headroom = Headroom::of(&runs, &hands, own)?;
-        let runs = reduce(runs, &self.order, &self.file, self.limit, headroom.fan_in, &headroom.hands)?;
+        let runs = reduce(runs, &self.order, &self.file, self.limit, &headroom)?;
         let (results, mut parts) = (self.room.results(), Vec::new());
         // What is left to place; ranges that are begun when nothing is need not be merged.
         let left = AtomicUsize::new(self.limit);

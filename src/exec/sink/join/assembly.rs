@@ -5,7 +5,7 @@ use super::rounds::Found;
 use crate::error::{Error, Result};
 use crate::exec::join::keys::of_both;
 use crate::exec::runs::BLOCK_ROWS;
-use crate::memory::{MadeRows, Part, RowStore};
+use crate::memory::{MadeRows, Part, RowStore, ToDisk};
 use crate::plan::{JoinColumn, JoinKind, JoinShape};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow::buffer::BooleanBuffer;
@@ -163,6 +163,14 @@ impl MadeRows for MadeBlock {
             _ => Together::new(self)?.next(self.rows)?,
         };
         made.ok_or_else(|| Error::internal("rows of a join that are none"))
+    }
+
+    fn on_disk(&self, disk: &mut ToDisk) -> Result<Arc<dyn MadeRows>> {
+        let block = Block { keys: disk.part(&self.block.keys)?, shown: disk.part(&self.block.shown)? };
+        let mut stored = |parts: &Vec<Part>| parts.iter().map(|part| disk.part(part)).collect::<Result<Vec<_>>>();
+        let rounds = self.rounds.iter().map(&mut stored).collect::<Result<_>>()?;
+        let (assembly, matched) = (Arc::clone(&self.assembly), self.matched.clone());
+        Ok(Arc::new(MadeBlock { assembly, block, rounds, matched, rows: self.rows }))
     }
 }
 

@@ -57,7 +57,7 @@ impl<'a> Rounds<'a> {
         Rounds { side, assembly, blocks, store, room, found, entries, enough }
     }
 
-    /// What each block comes to, rows of the result for right rows without a match, if these are wanted, and what keeps the
+    /// What each block comes to, as far as they are wanted, rows of the result for right rows without a match, if these are wanted, and what keeps the
     /// memory of the former on the account. Tables take what `held` can grow to.
     ///
     /// # Errors
@@ -92,6 +92,7 @@ impl<'a> Rounds<'a> {
                 self.keep_unmatched(&table, &marks, rows, &mut rest)?;
             }
         }
+        self.found.truncate(self.enough.into_inner());
         Ok((self.found, rest, self.entries))
     }
 
