@@ -235,7 +235,7 @@ fn what_a_program_leaves_behind_is_ended_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     // The ones left behind hold the pipes open; one is in another group and ends when nobody reads any more.
-    for left in ["sleep 1000", "while :; do echo x >&2; done", "setsid sh -c 'while echo 9; do :; done'"] {
+    for left in ["sleep 1000", "while :; do echo x >&2; sleep 0.002; done", "setsid sh -c 'while echo 9; do :; done'"] {
         let exec = format!("echo $$ >> {}; printf 'n\\n1\\n'; {left} & sleep 0.1", log.display());
         let words = ["--by", "Year", "--columns", "Month", "--exec", &exec];
         let output = strata(&words).timeout(Duration::from_secs(60)).assert().success().get_output().clone();

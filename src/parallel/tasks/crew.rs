@@ -50,9 +50,14 @@ impl Crew {
         Crew(Arc::new(Permits { free: AtomicUsize::new(workers.max(1) - 1) }))
     }
 
-    /// The crew of this thread, else a new one.
-    pub(super) fn here(workers: usize) -> Self {
-        CREW.with_borrow(Clone::clone).unwrap_or_else(|| Crew::new(workers))
+    /// The crew of this thread, else a new one, with this thread's permit: others may have it when nothing is left to be done
+    /// here but to wait.
+    pub(super) fn here(workers: usize) -> (Self, Option<Permit>) {
+        let new = || {
+            let crew = Crew::new(workers);
+            (crew.clone(), Some(Permit(crew)))
+        };
+        CREW.with_borrow(Clone::clone).map_or_else(new, |crew| (crew, None))
     }
 
     /// A permit, if there is one.

@@ -320,7 +320,7 @@ impl Tasks {
     /// The first error of the targets, in their order; `Cancelled`. A call whose input failed fails with its error.
     pub fn compute<C: Computed>(&self, targets: C) -> Result<C::Results> {
         let (plan, state) = Plan::of(targets.nodes());
-        let crew = Crew::here(self.workers);
+        let (crew, _permit) = Crew::here(self.workers);
         let graph = Graph { plan, state: Mutex::new(state), moved: Condvar::new(), tasks: self, crew: crew.clone() };
         std::thread::scope(|scope| crew.busy(|| graph.lead(scope)));
         self.cancel.check()?;

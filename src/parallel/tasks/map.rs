@@ -176,7 +176,7 @@ impl Tasks {
         size: impl Fn(&T) -> u64,
         begin: impl Fn() -> C + Sync,
     ) -> Vec<Result<R>> {
-        let crew = Crew::here(self.workers);
+        let (crew, permit) = Crew::here(self.workers);
         let shared = Shared {
             deal: Deal::new(self.allocation, inputs.len(), self.workers, |task| size(&inputs[task])),
             inputs,
@@ -187,7 +187,10 @@ impl Tasks {
             count: AtomicUsize::new(0),
             done: Mutex::default(),
         };
-        std::thread::scope(|scope| crew.busy(|| shared.serve(0, scope)));
+        std::thread::scope(|scope| {
+            crew.busy(|| shared.serve(0, scope));
+            drop(permit);
+        });
         let mut results: Vec<Option<Result<R>>> = inputs.iter().map(|_| None).collect();
         for (task, result) in shared.done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten() {
             results[task] = Some(result);
