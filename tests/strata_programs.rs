@@ -145,6 +145,16 @@ fn what_is_typed_wrong_is_told_before_anything_is_read() {
 }
 
 #[test]
+fn strata_that_all_fail_and_programs_that_print_no_header_are_told_of() {
+    let said = refused(&["--by", "Year", "--exec", "exit 3", "--on-error", "skip"], 1);
+    assert!(said.contains("stratum Year = 2000") && said.contains("(8 more strata failed)"), "{said}");
+    let output = strata(&["--by", "Year", "--exec", "echo 3.5"]).assert().success().get_output().clone();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "Year,3.5\n");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("warning: no stratum gave a row; the first line that a program prints names"), "{said}");
+}
+
+#[test]
 fn a_program_cannot_print_more_than_there_is_memory_for() {
     let words =
         ["--by", "Year", "--columns", "Month", "--where", "Year = 2001", "--exec", "yes 1,2", "--memory", "60MiB"];

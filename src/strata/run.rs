@@ -155,15 +155,21 @@ pub(super) fn answer(
     drop(hands);
     let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut warnings = scattered.warnings;
-    for warning in settle(failures, how.on_error)? {
+    let failed = failures.len();
+    let mut told = settle(failures, how.on_error, index.len())?;
+    let strata = index.len();
+    drop(index);
+    let reading = reading(options, &options.cancel);
+    let (schema, rows) = gather.finish(&|printed, texts, room| read_text(printed, texts, room, &reading))?;
+    if rows.rows() == 0 && strata > failed {
+        told.push(Warning("no stratum gave a row; the first line that a program prints names its columns".to_owned()));
+    }
+    for warning in told {
         if let Some(callback) = &options.on_warning {
             callback(&warning);
         }
         warnings.push(warning);
     }
-    drop(index);
-    let reading = reading(options, &options.cancel);
-    let (schema, rows) = gather.finish(&|printed, texts, room| read_text(printed, texts, room, &reading))?;
     let mut statistics = scattered.statistics;
     statistics.bytes_spilled = options.spill.written_bytes() - spilled_before;
     statistics.peak_held_bytes = statistics.peak_held_bytes.max(options.budget.peak_bytes() as u64);
@@ -197,9 +203,10 @@ fn work_on(shared: &Shared<'_>, workers: usize) {
     });
 }
 
-/// What the strata that failed mean for the run.
-fn settle(failures: BTreeMap<usize, Error>, on_error: OnError) -> Result<Vec<Warning>> {
+/// What the strata that failed, of so many, mean for the run: when all have, nothing is left to be skipped to.
+fn settle(failures: BTreeMap<usize, Error>, on_error: OnError, strata: usize) -> Result<Vec<Warning>> {
     let count = failures.len();
+    let on_error = if count == strata { OnError::Fail } else { on_error };
     let more = |told: usize| if count == told + 1 { "stratum" } else { "strata" };
     match on_error {
         OnError::Fail => match failures.into_values().next() {
