@@ -6,7 +6,7 @@
 use super::sort::{SortSink, Wanted};
 use super::{Materialised, Room, Sink};
 use crate::batch::{Batch, RowId, RowOrigin};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{HeldBuffers, Part, Reservation, SpillFile, without_unused_text};
 use arrow::datatypes::SchemaRef;
 use std::any::Any;
@@ -111,7 +111,11 @@ impl CollectSink {
     fn settle(&mut self) -> Result<()> {
         match self.reservation.resize(self.bytes()) {
             Err(_) if self.limit.is_none() && !self.spilled && self.is_of_short_batches() => self.sort(),
-            Err(_) => self.spill(),
+            Err(_) => match self.spill() {
+                // Not even what is known of each batch has room.
+                Err(refusal) if self.limit.is_none() && refusal.kind() == ErrorKind::Limit => self.sort(),
+                settled => settled,
+            },
             settled => settled,
         }
     }
