@@ -36,6 +36,10 @@ const MOST_ROWS: usize = 1 << 16;
 /// gain from gathering more before they are, and what one thread frees is of little use to the next.
 const MEMORY_SHARE: usize = 4;
 
+/// What is known of blocks on disk may take so much beyond what is reserved: where others have all memory there is nothing more
+/// to let go of, and very short batches are many.
+const UNASKED_BYTES: usize = 1 << 20;
+
 /// What rows may take that are worked on together.
 pub(super) fn block_bytes(room: &Room) -> usize {
     (room.budget.limit_bytes() / 128).clamp(32 << 10, 2 << 20)
@@ -126,7 +130,11 @@ impl LeftRows {
             }
         }
         self.buffers.clear();
-        self.reservation.resize(self.bytes())
+        let bytes = self.bytes();
+        match self.reservation.resize(bytes) {
+            Err(_) if bytes <= self.reservation.bytes() + UNASKED_BYTES => Ok(()),
+            settled => settled,
+        }
     }
 
     /// All blocks in order, those in memory in `store` or on disk; and the reservation, for further use.
