@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, ListArray, StructArray};
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, Fields};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -36,9 +36,13 @@ impl Ranked {
         Err(Error::new(ErrorKind::Type, format!("`{name}` gives from 1 to {MOST} values a group, not {values}")))
     }
 
-    fn list(value: DataType) -> DataType {
-        let row = DataType::Struct(Fields::from(vec![Field::new(Makes::COLUMN, value, true)]));
-        DataType::List(Arc::new(Field::new_list_field(row, true)))
+    /// The columns of the rows of a group.
+    fn row(value: &DataType) -> Fields {
+        Fields::from(vec![Field::new(Makes::COLUMN, value.clone(), true)])
+    }
+
+    fn item(value: &DataType) -> FieldRef {
+        Arc::new(Field::new_list_field(DataType::Struct(Ranked::row(value)), true))
     }
 
     fn argument(&self, arguments: &[DataType]) -> Result<(ColumnType, Option<Fixed>)> {
@@ -58,7 +62,7 @@ impl Aggregate for Ranked {
     }
 
     fn output_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        self.argument(arguments).map(|(known, _)| Ranked::list(known.arrow()))
+        self.argument(arguments).map(|(known, _)| DataType::List(Ranked::item(&known.arrow())))
     }
 
     fn exactness(&self) -> Exactness {
@@ -76,7 +80,7 @@ impl Aggregate for Ranked {
     fn states(&self, arguments: &[DataType]) -> Result<Box<dyn GroupStates>> {
         Ok(match self.argument(arguments)? {
             (_, Some(argument)) => Box::new(RankedValues::new(*self, argument)),
-            (known, None) => Box::new(Nothing(Ranked::list(known.arrow()))),
+            (known, None) => Box::new(Nothing(DataType::List(Ranked::item(&known.arrow())))),
         })
     }
 }
@@ -163,11 +167,8 @@ impl Store for RankedValues {
         let own = &self.groups[groups];
         let values = own.iter().flatten().map(|value| self.compared(*value)).collect();
         let values = self.argument.decode(values, None);
-        let DataType::List(item) = Ranked::list(values.data_type().clone()) else {
-            return Err(Error::internal("a list is a list"));
-        };
-        let fields = Fields::from(vec![Field::new(Makes::COLUMN, values.data_type().clone(), true)]);
-        let rows = StructArray::try_new(fields, vec![values], None)?;
+        let item = Ranked::item(values.data_type());
+        let rows = StructArray::try_new(Ranked::row(values.data_type()), vec![values], None)?;
         let lengths = OffsetBuffer::from_lengths(own.iter().map(Vec::len));
         Ok(Arc::new(ListArray::try_new(item, lengths, Arc::new(rows), None)?))
     }

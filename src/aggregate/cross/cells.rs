@@ -5,7 +5,7 @@
 //! those sums, and are put together in the end.
 
 use super::ols::Ols;
-use super::sums::{Answer, CrossProducts, CrossSums, doubles_column};
+use super::sums::{CrossProducts, CrossSums, Unasked, doubles};
 use crate::aggregate::Rows;
 use crate::aggregate::store::{
     Store, binary_column, column, for_each_live, live_rows, not_an_export, read_view_bytes, typed, view_bytes_column,
@@ -29,16 +29,6 @@ enum Regressor {
     Number(usize),
     /// A factor.
     Factor(usize),
-}
-
-/// Nothing: the sums of cells are asked for one by one.
-#[derive(Clone)]
-struct Unasked;
-
-impl Answer for Unasked {
-    fn of(&self, groups: impl Iterator<Item = CrossSums>) -> Result<ArrayRef> {
-        Ok(doubles_column(groups.map(|_| None)))
-    }
 }
 
 /// The levels of a factor, numbered as they come.
@@ -79,8 +69,11 @@ pub(super) struct Cells {
 impl Cells {
     /// States for arguments of these types: a response, which is a number, and regressors.
     pub(super) fn new(model: Ols, types: &[DataType]) -> Self {
-        let (factors, numbers): (Vec<usize>, Vec<usize>) =
-            (0..types.len()).partition(|at| types[*at] == DataType::Utf8View);
+        let (factors, numbers) = (0..types.len()).partition(|at| types[*at] == DataType::Utf8View);
+        Cells::of(model, numbers, factors)
+    }
+
+    fn of(model: Ols, numbers: Vec<usize>, factors: Vec<usize>) -> Self {
         Cells {
             sums: CrossProducts::new(numbers.len(), Unasked),
             cells: BTreeMap::new(),
@@ -89,18 +82,6 @@ impl Cells {
             numbers,
             factors,
             model,
-        }
-    }
-
-    fn like(&self) -> Self {
-        Cells {
-            sums: CrossProducts::new(self.numbers.len(), Unasked),
-            cells: BTreeMap::new(),
-            levels: self.factors.iter().map(|_| Levels::default()).collect(),
-            left_out: Vec::new(),
-            numbers: self.numbers.clone(),
-            factors: self.factors.clone(),
-            model: self.model.clone(),
         }
     }
 
@@ -219,7 +200,7 @@ impl Store for Cells {
     }
 
     fn update(&mut self, arguments: &[ArrayRef], rows: &Rows<'_>) -> Result<()> {
-        let numbers = self.numbers.iter().map(|at| super::sums::doubles(column(arguments, *at)?));
+        let numbers = self.numbers.iter().map(|at| doubles(column(arguments, *at)?));
         let numbers: Vec<Float64Array> = numbers.collect::<Result<_>>()?;
         let texts: Vec<StringViewArray> =
             self.factors.iter().map(|at| typed::<StringViewArray>(arguments, *at).cloned()).collect::<Result<_>>()?;
@@ -263,7 +244,7 @@ impl Store for Cells {
     }
 
     fn read(&self, columns: &[ArrayRef]) -> Result<Self> {
-        let mut read = self.like();
+        let mut read = Cells::of(self.model.clone(), self.numbers.clone(), self.factors.clone());
         let (mut fixed, mut wide) = (Vec::new(), Vec::new());
         for (group, mut bytes) in read_view_bytes::<Self>(columns, 0)?.into_iter().enumerate() {
             let left_out =

@@ -1,30 +1,19 @@
 //! Fits beside the certified values of the linear regressions of NIST's Statistical Reference Datasets.
 
 use super::fit::{Fit, f_probability, fit, t_probability};
-use super::sums::{Answer, CrossProducts, CrossSums, doubles_column};
+use super::sums::{CrossProducts, CrossSums, Unasked};
 use crate::aggregate::store::Store;
 use crate::aggregate::{GroupIds, Rows};
 use crate::batch::{Positions, RowOrigin};
-use crate::error::Result;
 use arrow::array::{ArrayRef, Float64Array};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 
-/// For states of which only the sums are wanted.
-#[derive(Clone)]
-struct Nothing;
-
-impl Answer for Nothing {
-    fn of(&self, groups: impl Iterator<Item = CrossSums>) -> Result<ArrayRef> {
-        Ok(doubles_column(groups.map(|_| None)))
-    }
-}
-
 fn sums_of(columns: &[Vec<f64>]) -> CrossSums {
     let arrays: Vec<ArrayRef> =
         columns.iter().map(|values| Arc::new(Float64Array::from(values.clone())) as ArrayRef).collect();
-    let mut states = CrossProducts::new(columns.len(), Nothing);
+    let mut states = CrossProducts::new(columns.len(), Unasked);
     states.grow(1);
     let origin = RowOrigin { file: 0, positions: Positions::Consecutive(0) };
     let rows = Rows { groups: GroupIds::One(columns[0].len()), mask: None, origin: &origin };
