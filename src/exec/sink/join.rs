@@ -23,7 +23,7 @@ use crate::plan::JoinSide;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use assembly::Assembly;
-use left::LeftRows;
+use left::{Blocks, LeftRows};
 use rounds::Rounds;
 use std::any::Any;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl JoinSink {
         let keys = side.shape.domains.iter().map(|domain| domain.arrow());
         let shown = types.iter().skip(side.shape.domains.len()).cloned();
         let schemas = [numbered(keys), numbered(shown)];
-        let left = LeftRows::new(room)?;
+        let left = LeftRows::new(schemas.clone(), room)?;
         Ok(JoinSink { side, schema, schemas, left, room: room.clone() })
     }
 }
@@ -78,18 +78,19 @@ impl Sink for JoinSink {
     }
 
     fn relieve(&mut self) -> Result<()> {
-        self.left.spill()
+        self.left.relieve()
     }
 
     fn finish(self: Box<Self>) -> Result<Materialised> {
         let JoinSink { side, schema, left, room, .. } = *self;
         let store = room.results();
-        let (blocks, held) = left.finish(&store, &room.hands)?;
+        let Blocks { blocks, mut held, own } = left.finish(&store, &room.hands)?;
         let assembly = Arc::new(Assembly::new(&side.shape, &schema, room.budget.limit_bytes()));
-        let (found, rest, entries) = Rounds::new(&side, &assembly, &blocks, &store, &room).run(held)?;
+        let (found, rest, entries) = Rounds::new(&side, &assembly, &blocks, &store, &room).run(own)?;
         let made = room.hands.each(found.len(), |at| assembly.parts(&blocks[at], &found[at], &store))?;
         let parts: Vec<Part> = made.into_iter().flatten().chain(rest).collect();
-        Ok(Materialised { schema, rows: StoredRows::of_parts(parts, vec![store.into_held(), Arc::new(entries)]) })
+        held.extend([store.into_held(), Arc::new(entries)]);
+        Ok(Materialised { schema, rows: StoredRows::of_parts(parts, held) })
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
