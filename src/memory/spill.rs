@@ -373,11 +373,11 @@ pub(crate) trait MadeRows: fmt::Debug + Send + Sync {
     /// Those of reading what was spilled.
     fn make(&self) -> Result<RecordBatch>;
 
-    /// The same rows, made of others that are on disk.
+    /// The same rows, on disk or made of others that are.
     ///
     /// # Errors
     /// Those of the disk.
-    fn on_disk(&self, disk: &mut ToDisk) -> Result<Arc<dyn MadeRows>>;
+    fn on_disk(&self, disk: &mut ToDisk) -> Result<Part>;
 }
 
 /// Rows that stand in memory or on disk, or are yet to be made.

@@ -5,13 +5,15 @@
 //! rows.
 //! **Idea.** Left rows are kept in [blocks](left), in input order, on disk where they must. Then come [rounds]: a table of as
 //! many right rows as there is room for, and all left keys are looked up in it, block by block and side by side; what it finds
-//! for a block is a list of left rows with the right columns beside them. In the end the rows of the result are
+//! for a block is a list of left rows with the right columns beside them, or, where rows have very many matches in the only
+//! table, merely where [such a list](pairs) begins. In the end the rows of the result are
 //! [put together](assembly), block by block, when somebody asks for them: nothing is sorted, and no column is written twice.
 //! **Invariants.** A round takes right rows in order, so the matches of a left row come in order, round after round. A key that
 //! is everywhere just takes several tables, and its matches several lists.
 
 mod assembly;
 mod left;
+mod pairs;
 mod rounds;
 
 use super::{Materialised, Room, Sink};
