@@ -299,3 +299,76 @@ fn side_by_side(schemas: &[SchemaRef], first: RowId, records: impl IntoIterator<
     let records = RecordBatch::try_new_with_options(joined(schemas), columns, &options)?;
     Ok(Batch { records, origin: RowOrigin::copies_of(first, rows) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::parallel::Hands;
+    use crate::memory::{Budget, Spill};
+    use crate::source::CancelToken;
+    use arrow::array::{ArrayRef, AsArray, Int64Array};
+    use arrow::datatypes::Int64Type;
+
+    const FLOOR_BYTES: usize = 32 << 10;
+
+    fn batch(first: i64, rows: i64) -> [RecordBatch; 2] {
+        let column = |factor: i64| -> ArrayRef {
+            Arc::new((first..first + rows).map(|value| value * factor).collect::<Int64Array>())
+        };
+        [("k", 1), ("v", 10)].map(|(name, factor)| RecordBatch::try_from_iter([(name, column(factor))]).unwrap())
+    }
+
+    /// Two workers that take every other batch of so many rows where others hold all memory; all rows, and what was written.
+    fn in_two_hands(batches: i64, rows: i64) -> (Vec<i64>, u64) {
+        let (budget, spill) = (Budget::new(4 << 20), Spill::default());
+        let hands = Hands { workers: 2, cancel: CancelToken::new() };
+        let room = Room { budget: budget.clone(), spill: spill.clone(), floor_bytes: FLOOR_BYTES, hands };
+        let schemas = batch(0, 1).map(|batch| batch.schema());
+        let new = || InOrder::new(schemas.clone(), false, &room, "test").unwrap();
+        let mut workers = [new(), new()];
+        let mut others = budget.reservation("others");
+        others.resize(budget.free_bytes()).unwrap();
+        for at in 0..batches {
+            let first = RowId::new(0, (at * rows) as u64);
+            let worker = &mut workers[(at % 2) as usize];
+            worker.hold(batch(at * rows, rows), first, &RowOrigin::consecutive(first.position)).unwrap();
+            worker.settle().unwrap();
+            if at % 50 == 0 {
+                worker.relieve().unwrap();
+            }
+        }
+        let [mut all, other] = workers;
+        all.join(other).unwrap();
+        all.settle().unwrap();
+        let written = spill.written_bytes();
+        // The sinks of others have been finished.
+        drop(others);
+        let mut found = Vec::new();
+        let mut take = |key: &RecordBatch, value: &RecordBatch, at: usize| {
+            let [keys, values] = [key.column(0), value.column(at)].map(|column| column.as_primitive::<Int64Type>());
+            assert!(keys.values().iter().zip(values.values()).all(|(key, value)| key * 10 == *value));
+            found.extend_from_slice(keys.values());
+        };
+        match all.finish().unwrap() {
+            Ordered::AsTheyCame(blocks, ..) => {
+                blocks.iter().for_each(|[key, value]| take(&key.load().unwrap(), &value.load().unwrap(), 0));
+            }
+            Ordered::Sorted(rows, _) => {
+                rows.batches().map(Result::unwrap).for_each(|batch| take(&batch, &batch, 1));
+            }
+        }
+        assert_eq!(budget.held_bytes(), 0);
+        (found, written)
+    }
+
+    #[test]
+    fn short_batches_are_put_together_before_they_are_written_and_long_ones_go_as_they_are() {
+        for (batches, rows) in [(8000, 1), (2000, 7), (40, 4000)] {
+            let (found, written) = in_two_hands(batches, rows);
+            assert!(found == (0..batches * rows).collect::<Vec<_>>(), "{batches} batches of {rows} rows");
+            // A block of one row takes half a KiB.
+            let most = batches * rows * (2 * 8 + 16) + 20_000;
+            assert!(written > 0 && written < most as u64, "{written} bytes for {batches} batches of {rows} rows");
+        }
+    }
+}

@@ -152,6 +152,10 @@ impl MadeRows for MadeBlock {
     }
 
     fn make(&self) -> Result<RecordBatch> {
+        if self.assembly.columns.is_empty() {
+            // Rows that are only counted.
+            return self.assembly.batch(Vec::new(), self.rows);
+        }
         let made = match self.assembly.kind {
             JoinKind::Semi | JoinKind::Anti => Some(self.picked()?),
             _ => Together::new(self)?.next(self.rows)?,
