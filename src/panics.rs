@@ -18,6 +18,7 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 thread_local! {
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
@@ -26,6 +27,11 @@ thread_local! {
 /// Whether a panic on this thread, now, is expected and becomes an error.
 pub fn is_caught() -> bool {
     CAUGHT.get()
+}
+
+/// Takes a lock; a panic elsewhere does not make what it guards unusable for reporting.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Calls code of others; what it leaves behind after a panic must not be used again.

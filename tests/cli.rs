@@ -547,7 +547,7 @@ fn what_is_joined_is_looked_for_and_never_overwritten() {
         ("count(*) join nope on TailNum = a", "no table `nope`", 4),
         (
             "count(*) join 'testdata/airline/carriers.csv' on UniqueCarier = Code",
-            "no column `UniqueCarier` on either side",
+            "no column `UniqueCarier` in the table before the join",
             12,
         ),
         ("count(*) join 'testdata/airline/carriers.csv' on Year = Code", "cannot join Int64 with Utf8", 11),

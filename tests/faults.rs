@@ -4,16 +4,21 @@
 mod common;
 
 use common::{Random, compress, shown};
-use outcrop::arrow::array::RecordBatch;
+use outcrop::aggregate::{Aggregate, Exactness, GroupStates, Rows};
+use outcrop::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use outcrop::arrow::datatypes::{DataType, Int64Type};
 use outcrop::error::{Error, ErrorKind};
+use outcrop::expr::{Expr, col};
 use outcrop::frame::{DataFrame, LazyFrame, Runner, scan};
 use outcrop::memory::{Budget, Disk, Spill};
 use outcrop::source::CancelToken;
 use outcrop::write::WriteOptions;
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -333,8 +338,8 @@ fn a_function_that_panics_ends_the_run_with_an_error_and_leaves_nothing() {
             Ok(batch)
         });
         for question in ["count(*) by i, t", "i, t sort t", "i, t"] {
-            for threads in [1, 3] {
-                let (budget, spill) = (Budget::new(1 << 20), Spill::new(Some(place.clone()), None));
+            for (threads, limit) in [(1, AMPLE), (2, AMPLE), (1, SCARCE), (2, SCARCE), (3, SCARCE)] {
+                let (budget, spill) = (Budget::new(limit), Spill::new(Some(place.clone()), None));
                 let run = runner(threads).budget(budget.clone()).spill(spill.clone());
                 let error = run.compute::<_, DataFrame>(panics.ask(question).unwrap()).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Internal, "{question} at {at}: {error}");
@@ -343,4 +348,144 @@ fn a_function_that_panics_ends_the_run_with_an_error_and_leaves_nothing() {
             }
         }
     }
+}
+
+/// Limits with which nothing is spilled, and with which groups are.
+const AMPLE: usize = 1 << 30;
+const SCARCE: usize = 1 << 20;
+
+/// What is asked of states.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Call {
+    Update,
+    Merge,
+    Export,
+    Import,
+    Finish,
+}
+
+/// A sum whose states panic at the `at`-th call of a kind.
+#[derive(Clone, Debug)]
+struct Bomb {
+    call: Call,
+    at: u64,
+    calls: Arc<AtomicU64>,
+}
+
+impl Bomb {
+    fn tick(&self, call: Call) {
+        let is_due = call == self.call && self.calls.fetch_add(1, Ordering::Relaxed) + 1 == self.at;
+        assert!(!is_due, "an aggregate of the user's");
+    }
+}
+
+impl Aggregate for Bomb {
+    fn name(&self) -> &str {
+        "bomb"
+    }
+
+    fn output_type(&self, _arguments: &[DataType]) -> Result<DataType, Error> {
+        Ok(DataType::Int64)
+    }
+
+    fn exactness(&self) -> Exactness {
+        Exactness::Exact
+    }
+
+    fn states(&self, _arguments: &[DataType]) -> Result<Box<dyn GroupStates>, Error> {
+        Ok(Box::new(Bombs { bomb: self.clone(), sums: Vec::new() }))
+    }
+}
+
+struct Bombs {
+    bomb: Bomb,
+    sums: Vec<i64>,
+}
+
+impl GroupStates for Bombs {
+    fn grow(&mut self, groups: usize) {
+        self.sums.resize(groups.max(self.sums.len()), 0);
+    }
+
+    fn update(&mut self, arguments: &[ArrayRef], rows: &Rows<'_>) -> Result<(), Error> {
+        self.bomb.tick(Call::Update);
+        let values = arguments[0].as_primitive::<Int64Type>();
+        (0..values.len()).for_each(|row| self.sums[rows.groups.of(row)] += values.value(row));
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &dyn GroupStates, map: &[u32]) -> Result<(), Error> {
+        self.bomb.tick(Call::Merge);
+        let other = other.as_any().downcast_ref::<Bombs>().unwrap();
+        other.sums.iter().zip(map).for_each(|(sum, group)| self.sums[*group as usize] += sum);
+        Ok(())
+    }
+
+    fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>, Error> {
+        if !groups.is_empty() {
+            self.bomb.tick(Call::Export);
+        }
+        Ok(vec![Arc::new(Int64Array::from(self.sums[groups].to_vec()))])
+    }
+
+    fn import(&mut self, columns: &[ArrayRef], map: &[u32]) -> Result<(), Error> {
+        self.bomb.tick(Call::Import);
+        let sums = columns[0].as_primitive::<Int64Type>().values();
+        sums.iter().zip(map).for_each(|(sum, group)| self.sums[*group as usize] += sum);
+        Ok(())
+    }
+
+    fn finish(&mut self, groups: Range<usize>) -> Result<ArrayRef, Error> {
+        self.bomb.tick(Call::Finish);
+        Ok(Arc::new(Int64Array::from(self.sums[groups].to_vec())))
+    }
+
+    fn bytes_held(&self) -> usize {
+        self.sums.capacity() * size_of::<i64>()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[test]
+fn an_aggregate_that_panics_ends_the_run_with_an_error_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("spill");
+    std::fs::create_dir(&place).unwrap();
+    let frame = scan(table(folder.path(), "csv", 1500)).unwrap();
+    let (mut failed, mut answered) = (BTreeMap::new(), 0);
+    for keys in [&["i", "t"][..], &[]] {
+        let asked = |aggregate: Expr| match keys {
+            [] => frame.agg([aggregate.alias("sum")]),
+            keys => frame.group_by(keys.to_vec()).agg([aggregate.alias("sum")]),
+        };
+        let expected = shown(&asked(col("i").sum()).collect().unwrap());
+        for call in [Call::Update, Call::Merge, Call::Export, Call::Import, Call::Finish] {
+            for (at, limit, threads) in
+                [1, 3, 8].into_iter().flat_map(|at| [(at, AMPLE, 1), (at, AMPLE, 2), (at, SCARCE, 1), (at, SCARCE, 2)])
+            {
+                let (budget, spill) = (Budget::new(limit), Spill::new(Some(place.clone()), None));
+                let bomb = Bomb { call, at, calls: Arc::default() };
+                let calls = Arc::clone(&bomb.calls);
+                let run = runner(threads).budget(budget.clone()).spill(spill.clone());
+                let how = format!("{keys:?}, {call:?} at {at} with {limit} bytes on {threads} threads");
+                match run.compute::<_, DataFrame>(asked(col("i").aggregate(Arc::new(bomb)))) {
+                    Ok(answer) => {
+                        assert!(calls.load(Ordering::Relaxed) < at, "{how}");
+                        assert_eq!(shown(&answer), expected, "{how}");
+                        answered += 1;
+                    }
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Internal, "{how}: {error}");
+                        *failed.entry(format!("{call:?}")).or_insert(0) += 1;
+                    }
+                }
+                assert_eq!((budget.held_bytes(), spill.held_bytes()), (0, 0), "{how}");
+                assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0, "{how}");
+            }
+        }
+    }
+    assert!(failed.len() == 5 && answered > 0, "failed in {failed:?}, {answered} answered");
 }

@@ -8,6 +8,7 @@ use outcrop::exec::Scheduler;
 use outcrop::expr::{col, count_rows, lit};
 use outcrop::frame::{DataFrame, JoinKind, LazyFrame, Run, Runner, Value, scan_csv};
 use outcrop::memory::Budget;
+use outcrop::sql::Tables;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -500,8 +501,10 @@ fn conditions_on_one_side_decide_which_rows_match() {
     }
     let air = scan_csv("testdata/airline/1987.csv.bz2").unwrap();
     for (question, says) in [
-        ("UniqueCarrier = Coed", "did you mean `Code` of testdata/airline/carriers.csv?"),
-        ("UniqeCarrier = Code", "did you mean `UniqueCarrier` of the table before the join?"),
+        ("UniqueCarrier = Coed", "no column `Coed` in testdata/airline/carriers.csv"),
+        ("UniqueCarrier = Coed", "did you mean `Code`?"),
+        ("UniqeCarrier = Code", "no column `UniqeCarrier` in the table before the join"),
+        ("UniqeCarrier = Code", "did you mean `UniqueCarrier`?"),
     ] {
         let question = format!("count(*) join 'testdata/airline/carriers.csv' on {question}");
         let text = air.ask(&question).unwrap_err().to_string();
@@ -617,5 +620,167 @@ fn rows_that_a_function_makes_behind_a_multiplying_join_keep_their_order() {
         assert_eq!(found(&answers[0]), all);
         assert_eq!(found(&answers[1]), all[..1500]);
         assert_eq!(found(&answers[2]), all);
+    }
+}
+
+/// Two tables of which several columns have the same names, and a third.
+fn planes_and_flights(folder: &Path) -> (LazyFrame, Tables) {
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        scan_csv(path).unwrap()
+    };
+    let flights = file("flights.csv", "tail,year,n,p.odd\nA,2007,1,10\nB,2008,2,20\nC,2007,3,30\nA,2008,4,40\n");
+    let planes = file("planes.csv", "tail,year,kind,odd\nA,1990,jet,7\nB,1991,prop,8\nD,1992,jet,9\n");
+    let kinds = file("kinds.csv", "kind,year\njet,1939\nprop,1903\n");
+    (flights, Tables::new().with("planes", planes).with("kinds", kinds))
+}
+
+#[test]
+fn names_say_of_which_table_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let (flights, tables) = planes_and_flights(folder.path());
+    let file = folder.path().join("planes.csv").display().to_string();
+    let ask = |question: &str| {
+        let question = question.replace("FILE", &file);
+        let answer = flights.ask_with(&question, &tables).unwrap_or_else(|error| panic!("{question}: {error}"));
+        shown(&answer.collect().unwrap())
+    };
+    let plain = ask("tail, year, year_right, n join planes on tail = tail");
+    for same in [
+        "tail, left.year, right.year, n join planes on tail = tail",
+        "planes.tail, left.year, planes.year, n join planes on left.tail = planes.tail",
+        "p.tail, left.year, p.year, n join planes as p on p.tail = left.tail",
+        "left.tail, year, p.year, left.n join 'FILE' as p on tail = p.tail",
+        "tail, year, right.year, n join 'FILE' using (tail)",
+        "tail, year, right.year, n join 'FILE' on right.tail = left.tail",
+    ] {
+        assert_eq!(ask(same), plain, "{same}");
+    }
+    // In every clause, and inside aggregates.
+    assert_eq!(
+        ask(
+            "count(*) as n, max(p.year) as y by p.kind join planes as p on tail = p.tail where p.year < left.year - 16 having max(p.year) > 0 sort max(p.year) desc"
+        ),
+        ask(
+            "count(*) as n, max(year_right) as y by kind join planes on tail = tail where year_right < year - 16 having max(year_right) > 0 sort y desc"
+        ),
+    );
+    // A column that is called so comes first, with backticks or without.
+    assert_eq!(
+        ask("n, p.odd, `p.odd` as o, right.odd join planes as p on tail = p.tail"),
+        ask("n, `p.odd`, `p.odd` as o, odd join planes on tail = tail")
+    );
+    assert_eq!(ask("p.odd where p.odd > 10"), ask("`p.odd` where `p.odd` > 10"));
+    // One side alone, and a column of both.
+    assert_eq!(
+        ask("n left join planes as p on tail = p.tail and p.year > 1990"),
+        ask("n left join planes on tail = tail and kind = 'prop'"),
+    );
+    // Several joins: names of tables before, and all columns of one.
+    assert_eq!(
+        ask("n, p.year, k.year as first join planes as p on tail = p.tail join kinds as k on p.kind = k.kind"),
+        ask("n, year_right, year_right_2 as first join planes on tail = tail join kinds on kind = kind"),
+    );
+    assert_eq!(
+        ask("p.*, n left join planes as p on tail = p.tail and left.year = 2008"),
+        ask("tail, year_right, kind, odd, n left join planes on tail = tail and n % 2 = 0")
+    );
+    assert_eq!(ask("left.* semi join planes as p on left.tail = p.tail"), ask("* semi join planes on tail = tail"));
+}
+
+#[test]
+fn names_of_no_table_or_of_another_are_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (flights, tables) = planes_and_flights(folder.path());
+    for (question, message, hint) in [
+        ("n join planes as p on tail = p.tial", "no column `p.tial` in planes", "did you mean `p.tail`?"),
+        ("n join planes on tail = tial", "no column `tial` in planes", "did you mean `tail`?"),
+        (
+            "n join planes on tial = planes.tail",
+            "no column `tial` in the table before the join",
+            "did you mean `tail`?",
+        ),
+        ("n join kinds on tail = wholly_unknown", "no column `wholly_unknown` in kinds", "its columns are kind, year"),
+        ("p.yaer join planes as p on tail = p.tail", "no column `p.yaer`", "did you mean `p.year`?"),
+        ("q.year join planes as p on tail = p.tail", "no column `q.year`", "its tables are `left`, `right`, `p`"),
+        (
+            "n join planes on year > 2000 and tail = tail",
+            "`year > 2000` may be about either table",
+            "`left.year` or `planes.year`",
+        ),
+        (
+            "n left join planes as p on tail = p.tail where p.tail is null",
+            "`p.tail` is a key of both tables, and stands once",
+            "it is called `tail`",
+        ),
+        ("p.year anti join planes as p on tail = p.tail", "`p.year` is not shown by this join", "only asks whether"),
+        (
+            "n join planes on tail = tail join planes on tail = tail",
+            "a second table called `planes`",
+            "join planes as planes2",
+        ),
+        (
+            "right.year join planes on tail = tail join kinds on kind = kind",
+            "`right.year` may be of any table joined",
+            "give the tables names",
+        ),
+        ("n join kinds using (year, kind)", "no column `kind` in the table before the join", "names that differ"),
+        ("n join kinds on n = kinds.kind", "cannot join Int64 with Utf8 in `n = kind`", "`on n = cast(kind as int64)`"),
+    ] {
+        let error = flights.ask_with(question, &tables).err().unwrap_or_else(|| panic!("{question} is answered"));
+        let told = error.hint_text().unwrap_or_default();
+        assert!(error.message().contains(message) && told.contains(hint), "{question}: {error}");
+    }
+    let texts = folder.path().join("texts.csv");
+    std::fs::write(&texts, "tail,n\nA,one\n").unwrap();
+    let question = format!("n join '{}' using (n)", texts.display());
+    let error = flights.ask_with(&question, &tables).unwrap_err().to_string();
+    assert!(error.contains("`on left.n = cast(right.n as int64)`"), "{error}");
+    // The hint can be followed.
+    for on in ["left.n = try_cast(right.n as int64)", "cast(left.n as utf8) = right.n"] {
+        let question = format!("count(*) as n join '{}' on {on}", texts.display());
+        let answer = flights.ask_with(&question, &tables).unwrap().collect().unwrap();
+        assert_eq!(answer.value(0, "n").unwrap(), Value::Int64(0), "{on}");
+    }
+    let right = scan_csv(&texts).unwrap();
+    let error = flights.join(&right, ("tial", "tail"), JoinKind::Inner).schema().unwrap_err().to_string();
+    assert!(error.contains("in the left table of the join: no column `tial`") && error.contains("`tail`"), "{error}");
+    let error = flights.join(&right, ("tail", "tial"), JoinKind::Inner).schema().unwrap_err().to_string();
+    assert!(error.contains("in the right table of the join: no column `tial`"), "{error}");
+}
+
+#[test]
+fn rows_of_a_join_that_makes_very_many_are_made_piece_by_piece() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("many.csv");
+    let mut text = String::from("k,v\n");
+    (0..2500).for_each(|row| writeln!(text, "1,{row}").unwrap());
+    std::fs::write(&path, text).unwrap();
+    let many = scan_csv(&path).unwrap();
+    let small = many.filter(col("v").lt(1200));
+    let pairs =
+        [many.cross_join(&many), many.join(&many, "k", JoinKind::Inner), small.join(&many, ("k", "k"), JoinKind::Left)];
+    for (at, (pairs, left)) in pairs.iter().zip([2500_i64, 2500, 1200]).enumerate() {
+        for threads in [1, 2] {
+            let budget = Budget::new(1 << 30);
+            let aggregates = [
+                count_rows().alias("n"),
+                col("v_right").sum().alias("sum"),
+                (col("v") * col("v_right")).sum().alias("products"),
+            ];
+            let answer: DataFrame =
+                Runner::new().threads(threads).budget(budget.clone()).compute(pairs.agg(aggregates)).unwrap();
+            let sum = |n: i64| n * (n - 1) / 2;
+            let expected = [left * 2500, left * sum(2500), sum(left) * sum(2500)];
+            let row = ["n", "sum", "products"].map(|name| answer.value(0, name).unwrap());
+            assert_eq!(row, expected.map(Value::Int64), "join {at}");
+            assert!(
+                budget.peak_bytes() < 48 << 20,
+                "join {at} takes {} bytes for {} pairs",
+                budget.peak_bytes(),
+                left * 2500
+            );
+        }
     }
 }

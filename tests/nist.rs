@@ -204,7 +204,7 @@ fn formulas_are_models_and_slips_are_told() {
             None,
         ),
         ("ols('y' , x1)", "`ols` takes a response, a number or Boolean, and", None),
-        ("x1.r_squared", "a name has no dot", None),
+        ("x1.r_squared", "no column `x1.r_squared`", None),
         ("mean(y).r_squared", "a part of a value, behind a dot or in brackets, is not supported", None),
     ] {
         let error = frame.ask(question).unwrap_err();

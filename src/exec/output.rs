@@ -8,10 +8,10 @@
 //! - A stand-in for a value that does not fit its column never passes; nothing passes behind it or behind an error.
 
 use super::pressure::Pressure;
-use super::worker::lock;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::memory::{Part, Reservation};
+use crate::panics::lock;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use std::any::Any;

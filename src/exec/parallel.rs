@@ -1,7 +1,7 @@
 //! Work behind a pass, on as many threads as the pass had, whose results leave in a fixed order.
 
-use super::worker::lock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::panics::lock;
 use crate::source::CancelToken;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -3,8 +3,8 @@
 use super::options::RunOptions;
 use super::output::{Prepared, RowOutput};
 use super::run::run_into;
-use super::worker::lock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::panics::lock;
 use crate::plan::{LogicalPlan, Stage, lower};
 use crate::source::CancelToken;
 use arrow::array::RecordBatch;

@@ -11,10 +11,11 @@ use super::statistics::StageSeconds;
 use super::work::{PartitionWork, PassStage, RecodedField, StageWork};
 use crate::error::{Error, Result};
 use crate::memory::{Reservation, SpillFile, used_bytes};
+use crate::panics::lock;
 use crate::source::{Committed, CommittedRows, Locate, PartitionId, Read, Scan, ScanScratch, SourceBatch};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// Spent text buffers that a worker keeps where memory is limited.
@@ -74,11 +75,6 @@ impl Shared<'_> {
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.options.cancel.is_cancelled()
     }
-}
-
-/// Takes a lock; a panic elsewhere does not make what it guards unusable for reporting.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One worker of a pass: its sinks, one a stage, and where its time went.

@@ -3,10 +3,10 @@
 use super::keys::{GroupKeys, keys_for};
 use super::order::{Entry, GroupOrder};
 use crate::aggregate::{Aggregate, GroupIds, GroupStates, Rows};
-use crate::batch::{Mask, RowOrigin};
+use crate::batch::RowOrigin;
 use crate::error::{Error, Result};
-use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
-use arrow::compute::{filter, take};
+use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::compute::take;
 use arrow::datatypes::DataType;
 use std::sync::Arc;
 
@@ -95,58 +95,21 @@ impl GroupTable {
         if let Some(index) = &mut self.keys {
             index.intern(keys, &mut self.ids)?;
         }
-        self.update_states(arguments, rows, None, origin)
+        self.update_states(arguments, rows, origin)
     }
 
-    /// As [`GroupTable::update`], of the rows where `mask` is true; the others make no group.
-    ///
-    /// # Errors
-    /// As [`GroupTable::update`].
-    pub fn update_where(
-        &mut self,
-        keys: &[ArrayRef],
-        arguments: &[Vec<ArrayRef>],
-        mask: &BooleanArray,
-        origin: &RowOrigin,
-    ) -> Result<()> {
-        if let Some(index) = &mut self.keys {
-            let kept = keys.iter().map(|key| filter(key, mask)).collect::<Result<Vec<_>, _>>()?;
-            index.intern(&kept, &mut self.ids)?;
-            spread(&mut self.ids, mask);
-        }
-        self.update_states(arguments, mask.len(), Some(mask), origin)
-    }
-
-    fn update_states(
-        &mut self,
-        arguments: &[Vec<ArrayRef>],
-        rows: usize,
-        mask: Option<&BooleanArray>,
-        origin: &RowOrigin,
-    ) -> Result<()> {
+    fn update_states(&mut self, arguments: &[Vec<ArrayRef>], rows: usize, origin: &RowOrigin) -> Result<()> {
         if arguments.len() != self.states.len() {
             let message = format!("arguments of {} aggregates, not {}", arguments.len(), self.states.len());
             return Err(Error::internal(message));
         }
         self.grow();
         let groups = if self.keys.is_some() { GroupIds::Each(&self.ids) } else { GroupIds::One(rows) };
-        let rows = Rows { groups, mask, origin };
+        let rows = Rows { groups, mask: None, origin };
         self.states.iter_mut().zip(arguments).try_for_each(|(states, arguments)| states.update(arguments, &rows))
     }
 
-    /// Absorbs another table of the same keys and aggregates.
-    ///
-    /// # Errors
-    /// As [`GroupTable::update`].
-    pub fn merge(&mut self, mut other: GroupTable) -> Result<()> {
-        // Fewer keys are moved when the smaller table is merged into the larger.
-        if other.groups() > self.groups() {
-            std::mem::swap(self, &mut other);
-        }
-        self.absorb(&other)
-    }
-
-    /// Absorbs another table, which may be sealed.
+    /// Absorbs another table of the same keys and aggregates, which may be sealed.
     pub(crate) fn absorb(&mut self, other: &GroupTable) -> Result<()> {
         if self.aggregates.len() != other.aggregates.len() || self.keys.is_some() != other.keys.is_some() {
             return Err(Error::internal("merged group tables of different queries"));
@@ -179,22 +142,6 @@ impl GroupTable {
         order.gather(&entries)?.finish()
     }
 
-    /// The key columns, then the exported states of one aggregate after the other; one row a group, in any order.
-    ///
-    /// # Errors
-    /// `Internal` when a key cannot be given back.
-    pub fn export(&self) -> Result<Vec<ArrayRef>> {
-        let groups = self.groups();
-        let mut columns = match &self.keys {
-            Some(index) => index.emit(&all(groups))?,
-            None => Vec::new(),
-        };
-        for states in &self.states {
-            columns.append(&mut states.export(0..groups)?);
-        }
-        Ok(columns)
-    }
-
     /// Lets go of what finds groups: no more rows and no other table come.
     pub(crate) fn seal(&mut self) {
         if let Some(index) = &mut self.keys {
@@ -209,18 +156,6 @@ impl GroupTable {
             + self.ids.capacity() * size_of::<u32>()
             + self.states.iter().map(|states| states.bytes_held()).sum::<usize>()
             + self.arguments.iter().flatten().flatten().map(|argument| argument.get_array_memory_size()).sum::<usize>()
-    }
-}
-
-/// Moves ids, one for each row that `mask` keeps, to the places of their rows; the others get group 0, unread.
-fn spread(ids: &mut Vec<u32>, mask: &BooleanArray) {
-    let mut kept = ids.len();
-    ids.resize(mask.len(), 0);
-    for row in (0..mask.len()).rev() {
-        if mask.is_valid_and_true(row) {
-            kept -= 1;
-            ids[row] = ids[kept];
-        }
     }
 }
 

@@ -75,11 +75,11 @@ fn values(rows: usize) -> ArrayRef {
     )
 }
 
-fn expected(keys: &[ArrayRef], rows: usize, mask: Option<&BooleanArray>) -> Keyed {
+fn expected(keys: &[ArrayRef], rows: usize) -> Keyed {
     let values = values(rows);
     let values = values.as_primitive::<Int64Type>();
     let mut groups = BTreeMap::new();
-    for row in (0..rows).filter(|row| mask.is_none_or(|mask| mask.is_valid(*row) && mask.value(*row))) {
+    for row in 0..rows {
         let group = groups.entry(keys.iter().map(|column| key(column, row)).collect()).or_insert((0, None));
         group.0 += 1;
         group.1 = group.1.max(values.is_valid(row).then(|| values.value(row)));
@@ -98,7 +98,7 @@ fn keyed(columns: &[ArrayRef]) -> Keyed {
 }
 
 /// A table over the rows `from..to`, in batches of `batch`.
-fn table(keys: &[ArrayRef], mask: Option<&BooleanArray>, from: usize, to: usize, batch: usize) -> GroupTable {
+fn table(keys: &[ArrayRef], from: usize, to: usize, batch: usize) -> GroupTable {
     let types: Vec<DataType> = keys.iter().map(|column| column.data_type().clone()).collect();
     let mut table = GroupTable::new(&types, aggregates()).unwrap();
     let values = values(to);
@@ -107,10 +107,7 @@ fn table(keys: &[ArrayRef], mask: Option<&BooleanArray>, from: usize, to: usize,
         let keys: Vec<ArrayRef> = keys.iter().map(|column| column.slice(start, length)).collect();
         let arguments = [vec![], vec![values.slice(start, length)]];
         let origin = RowOrigin::consecutive(start as u64);
-        match mask.map(|mask| mask.slice(start, length)) {
-            None => table.update(&keys, &arguments, length, &origin).unwrap(),
-            Some(mask) => table.update_where(&keys, &arguments, &mask, &origin).unwrap(),
-        }
+        table.update(&keys, &arguments, length, &origin).unwrap();
     }
     table
 }
@@ -124,21 +121,17 @@ fn groups_are_those_of_a_naive_map_for_all_keys_and_pairs_and_triples() {
         choices.extend((0..columns.len()).map(|two| vec![one, two]));
     }
     choices.extend([vec![1, 2, 4], vec![2, 5, 7], vec![7, 3, 6, 1], vec![6, 8, 0], (0..columns.len()).collect()]);
-    let mask: BooleanArray =
-        (0..ROWS).map(|row| Some(!random(row, 10).is_multiple_of(3)).filter(|_| row % 7 > 0)).collect();
     for choice in choices {
         let keys: Vec<ArrayRef> = choice.iter().map(|place| Arc::clone(&columns[*place])).collect();
-        for mask in [None, Some(&mask)] {
-            let right = expected(&keys, ROWS, mask);
-            let whole = table(&keys, mask, 0, ROWS, ROWS).finish().unwrap();
-            assert_eq!(keyed(&whole), right, "keys {choice:?}");
-            let types = |columns: &[ArrayRef]| columns.iter().map(|c| c.data_type().clone()).collect::<Vec<_>>();
-            assert_eq!(types(&whole[..keys.len()]), types(&keys));
-            let (mut first, second) = (table(&keys, mask, 0, 100, 7), table(&keys, mask, 100, ROWS, 300));
-            first.merge(table(&keys, mask, 0, 0, 1)).unwrap();
-            first.merge(second).unwrap();
-            assert_eq!(keyed(&first.finish().unwrap()), right, "keys {choice:?}, merged");
-        }
+        let right = expected(&keys, ROWS);
+        let whole = table(&keys, 0, ROWS, ROWS).finish().unwrap();
+        assert_eq!(keyed(&whole), right, "keys {choice:?}");
+        let types = |columns: &[ArrayRef]| columns.iter().map(|c| c.data_type().clone()).collect::<Vec<_>>();
+        assert_eq!(types(&whole[..keys.len()]), types(&keys));
+        let mut first = table(&keys, 0, 100, 7);
+        first.absorb(&table(&keys, 0, 0, 1)).unwrap();
+        first.absorb(&table(&keys, 100, ROWS, 300)).unwrap();
+        assert_eq!(keyed(&first.finish().unwrap()), right, "keys {choice:?}, merged");
     }
 }
 
@@ -149,35 +142,35 @@ fn many_groups_move_from_arrays_to_tables_without_changing_numbers() {
         Arc::new((0..ROWS).map(|row| Some((random(row, salt) % of) as i64)).collect::<Int64Array>())
     };
     for keys in [vec![number(1, 500), number(2, 700)], vec![number(1, 50), number(2, 60), number(3, 70)]] {
-        let right = expected(&keys, ROWS, None);
+        let right = expected(&keys, ROWS);
         assert!(right.len() > 60_000);
-        assert_eq!(keyed(&table(&keys, None, 0, ROWS, 1000).finish().unwrap()), right);
+        assert_eq!(keyed(&table(&keys, 0, ROWS, 1000).finish().unwrap()), right);
     }
 }
 
 #[test]
 fn nan_is_one_group_at_the_end_and_zero_has_one_sign() {
     let key: ArrayRef = Arc::new(Float64Array::from(vec![-f64::NAN, -0.0, f64::INFINITY, 0.0, f64::NAN]));
-    let grouped = table(&[key], None, 0, 5, 5).finish().unwrap();
+    let grouped = table(&[key], 0, 5, 5).finish().unwrap();
     let bits: Vec<u64> = grouped[0].as_primitive::<Float64Type>().values().iter().map(|key| key.to_bits()).collect();
     assert_eq!(bits, [0.0, f64::INFINITY, f64::from_bits(0x7ff8 << 48)].map(f64::to_bits));
 }
 
 #[test]
 fn without_keys_there_is_one_group_even_over_no_rows() {
-    let grouped = table(&[], None, 0, 0, 1).finish().unwrap();
+    let grouped = table(&[], 0, 0, 1).finish().unwrap();
     assert_eq!(keyed(&grouped), [(vec![], 0, None)]);
-    let mut two = table(&[], None, 0, 10, 3);
-    two.merge(table(&[], None, 10, 15, 3)).unwrap();
-    assert_eq!(keyed(&two.finish().unwrap()), expected(&[], 15, None));
-    let keyed_table = table(&[values(0)], None, 0, 0, 1).finish().unwrap();
+    let mut two = table(&[], 0, 10, 3);
+    two.absorb(&table(&[], 10, 15, 3)).unwrap();
+    assert_eq!(keyed(&two.finish().unwrap()), expected(&[], 15));
+    let keyed_table = table(&[values(0)], 0, 0, 1).finish().unwrap();
     assert_eq!((keyed_table.len(), keyed_table[0].len()), (3, 0));
 }
 
 #[test]
 fn tables_of_other_shapes_and_foreign_columns_are_refused() {
-    let mut one = table(&[values(5)], None, 0, 5, 5);
-    assert_eq!(one.merge(table(&[], None, 0, 5, 5)).unwrap_err().kind(), ErrorKind::Internal);
+    let mut one = table(&[values(5)], 0, 5, 5);
+    assert_eq!(one.absorb(&table(&[], 0, 5, 5)).unwrap_err().kind(), ErrorKind::Internal);
     let origin = RowOrigin::consecutive(0);
     let text: ArrayRef = Arc::new(StringViewArray::from(vec!["a"]));
     assert!(one.update(&[text], &[vec![], vec![values(1)]], 1, &origin).is_err());
@@ -222,7 +215,7 @@ fn codes_of_changing_dictionaries_name_the_groups_of_their_texts() {
                 table.update(&keys, &arguments, length, &RowOrigin::consecutive((start + from) as u64)).unwrap();
             }
         }
-        assert_eq!(keyed(&table.finish().unwrap()), expected(&keys, ROWS, None), "keys {choice:?}");
+        assert_eq!(keyed(&table.finish().unwrap()), expected(&keys, ROWS), "keys {choice:?}");
     }
 }
 
@@ -297,10 +290,10 @@ fn groups_of_tables_and_of_rows_that_wait_meet_in_the_order_of_their_keys() {
             let slices: Vec<ArrayRef> = keys.iter().map(|key| key.slice(start, 50)).collect();
             waiting.append(&slices, &[vec![], vec![values]], 50).unwrap();
         }
-        let mut sealed = table(&keys, None, 0, 300, 70);
+        let mut sealed = table(&keys, 0, 300, 70);
         sealed.seal();
-        let tables = [sealed, waiting.into_table().unwrap(), table(&keys, None, 700, ROWS, 300)];
-        let right = expected(&keys, ROWS, None);
+        let tables = [sealed, waiting.into_table().unwrap(), table(&keys, 700, ROWS, 300)];
+        let right = expected(&keys, ROWS);
         assert_eq!(gathered(&tables), right, "{types:?}");
         let mut one = GroupTable::new(&types, aggregates()).unwrap();
         tables.iter().for_each(|table| one.absorb(table).unwrap());

@@ -197,6 +197,11 @@ impl Reservation {
         Reservation { budget: self.budget.clone(), bytes, floor_bytes: bytes, ..*self }
     }
 
+    /// Whether so many bytes are no more than it holds in any case: nothing is gained from letting go of them.
+    pub(crate) fn keeps(&self, bytes: usize) -> bool {
+        bytes <= self.floor_bytes
+    }
+
     /// It is for the rows of results.
     pub(crate) fn is_of_results(&self) -> bool {
         self.of_results

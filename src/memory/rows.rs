@@ -67,6 +67,11 @@ impl StoredRows {
         Ok(StoredRows { parts, held: self.held })
     }
 
+    /// The parts, and what keeps their memory on the account.
+    pub(crate) fn into_parts(self) -> (Arc<[Part]>, Vec<Arc<Reservation>>) {
+        (self.parts, self.held)
+    }
+
     pub(crate) fn parts(&self) -> &Arc<[Part]> {
         &self.parts
     }

@@ -12,6 +12,7 @@ use super::temporary::{DIRECTORY_VARIABLE, Unlinked, limit_of};
 use super::to_disk::ToDisk;
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
+use crate::panics::lock;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 use arrow::ipc::CompressionType;
@@ -259,7 +260,18 @@ impl SpillFile {
         writer.write(&batch)?;
         writer.finish()?;
         drop(writer);
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let offset = self.append_bytes(&bytes)?;
+        let checksum = XxHash3_64::oneshot(&bytes);
+        Ok(Block { offset, bytes: bytes.len(), checksum, rows: batch.num_rows(), loaded_bytes })
+    }
+
+    /// Appends bytes, and tells where they begin.
+    ///
+    /// # Errors
+    /// `Limit` beyond the cap, `Io` when the disk refuses.
+    pub(crate) fn append_bytes(&self, bytes: &[u8]) -> Result<u64> {
+        self.spill.check()?;
+        let mut opened = lock(&self.opened);
         if opened.is_none() {
             let directory = self.spill.account.directory.as_deref();
             let file = Arc::new(Unlinked::create(directory, "what does not fit in memory")?);
@@ -271,9 +283,8 @@ impl SpillFile {
         self.spill.take(bytes.len() as u64, *limit_bytes, file)?;
         let offset = *length;
         *length += bytes.len() as u64;
-        write_all(&*self.spill.account.disk, &file.file, &bytes, offset).map_err(|error| self.refused(&error, file))?;
-        let checksum = XxHash3_64::oneshot(&bytes);
-        Ok(Block { offset, bytes: bytes.len(), checksum, rows: batch.num_rows(), loaded_bytes })
+        write_all(&*self.spill.account.disk, &file.file, bytes, offset).map_err(|error| self.refused(&error, file))?;
+        Ok(offset)
     }
 
     /// The batch of a block of this file.
@@ -281,25 +292,46 @@ impl SpillFile {
     /// # Errors
     /// `Io` when it cannot be read, or is not what was written.
     pub(crate) fn read(&self, block: &Block) -> Result<RecordBatch> {
-        let file =
-            self.opened.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|opened| Arc::clone(&opened.file));
-        let file = file.ok_or_else(|| Error::internal("a block of a spill file that does not exist"))?;
-        let place = |error: Error| error.in_file(&file.directory.display().to_string());
         let mut bytes = vec![0; block.bytes];
-        read_all(&*self.spill.account.disk, &file.file, &mut bytes, block.offset).map_err(|error| {
-            place(Error::new(ErrorKind::Io, format!("what was spilled cannot be read back: {error}")))
-        })?;
+        self.read_bytes(&mut bytes, block.offset)?;
         if XxHash3_64::oneshot(&bytes) != block.checksum {
-            let text = format!("what was spilled came back changed, at byte {} of a temporary file", block.offset);
-            return Err(place(Error::new(ErrorKind::Io, text).hint("is the disk failing?")));
+            return Err(self.changed(block.offset));
         }
         let mut reader = StreamReader::try_new(bytes.as_slice(), None)?;
         reader.next().ok_or_else(|| Error::internal("a spilled block without a batch"))?.map_err(Error::from)
     }
 
+    /// Fills `into` with the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// `Io` when they cannot be read.
+    pub(crate) fn read_bytes(&self, into: &mut [u8], offset: u64) -> Result<()> {
+        let file = lock(&self.opened).as_ref().map(|opened| Arc::clone(&opened.file));
+        let file = file.ok_or_else(|| Error::internal("a block of a spill file that does not exist"))?;
+        read_all(&*self.spill.account.disk, &file.file, into, offset).map_err(|error| {
+            Error::new(ErrorKind::Io, format!("what was spilled cannot be read back: {error}"))
+                .in_file(&file.directory.display().to_string())
+        })
+    }
+
+    /// The error for bytes, from `offset` on, that are not those that were written.
+    pub(crate) fn changed(&self, offset: u64) -> Error {
+        let text = format!("what was spilled came back changed, at byte {offset} of a temporary file");
+        let error = Error::new(ErrorKind::Io, text).hint("is the disk failing?");
+        match lock(&self.opened).as_ref() {
+            Some(opened) => error.in_file(&opened.file.directory.display().to_string()),
+            None => error,
+        }
+    }
+
     fn refused(&self, error: &io::Error, file: &Unlinked) -> Error {
-        let held = ByteSize(self.spill.held_bytes());
-        Error::new(ErrorKind::Io, format!("spilling stopped at {held}: {error}"))
+        let held = self.spill.held_bytes();
+        let mut text = format!("spilling stopped at {}: {error}", ByteSize(held));
+        if let Some(bytes) = self.spill.expected(held) {
+            text +=
+                &format!("; about {} are needed if the rest of the input is like what has been read", ByteSize(bytes));
+        }
+        Error::new(ErrorKind::Io, text)
             .in_file(&file.directory.display().to_string())
             .hint(format!("free some space, name another directory ({DIRECTORY_VARIABLE}), or raise the memory limit"))
     }
@@ -341,11 +373,11 @@ pub(crate) trait MadeRows: fmt::Debug + Send + Sync {
     /// Those of reading what was spilled.
     fn make(&self) -> Result<RecordBatch>;
 
-    /// The same rows, made of others that are on disk.
+    /// The same rows, on disk or made of others that are.
     ///
     /// # Errors
     /// Those of the disk.
-    fn on_disk(&self, disk: &mut ToDisk) -> Result<Arc<dyn MadeRows>>;
+    fn on_disk(&self, disk: &mut ToDisk) -> Result<Part>;
 }
 
 /// Rows that stand in memory or on disk, or are yet to be made.

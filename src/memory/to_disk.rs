@@ -26,9 +26,17 @@ impl ToDisk {
         match part {
             // Rows without columns take no memory.
             Part::Memory(batch) if batch.num_columns() > 0 => self.batch(batch),
-            Part::Made(made) => Ok(Part::Made(made.on_disk(self)?)),
+            Part::Made(made) => made.on_disk(self),
             other => Ok(other.clone()),
         }
+    }
+
+    /// Rows that are made for this.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(crate) fn made(&self, batch: &RecordBatch) -> Result<Part> {
+        Ok(Part::Spilled(Arc::clone(&self.file), self.file.append(batch)?))
     }
 
     fn batch(&mut self, batch: &RecordBatch) -> Result<Part> {
@@ -36,7 +44,7 @@ impl ToDisk {
         if let Some(part) = self.written.get(&columns) {
             return Ok(part.clone());
         }
-        let part = Part::Spilled(Arc::clone(&self.file), self.file.append(batch)?);
+        let part = self.made(batch)?;
         self.written.insert(columns, part.clone());
         Ok(part)
     }

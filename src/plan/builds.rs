@@ -39,6 +39,39 @@ pub struct BuildUse {
     keys: Vec<Expr>,
 }
 
+impl BuildUse {
+    /// Whether no two rows of a right side can have the same keys: it is grouped by some of them.
+    pub(super) fn has_each_key_once(&self, table: &LogicalPlan) -> bool {
+        let name = |key: &Expr| match key {
+            Expr::Column(name) => Some(name.to_string()),
+            _ => None,
+        };
+        groups_by(table, &self.keys.iter().filter_map(name).collect::<Vec<_>>())
+    }
+}
+
+/// Whether each combination of these columns stands in one row at most.
+fn groups_by(plan: &LogicalPlan, names: &[String]) -> bool {
+    match plan {
+        LogicalPlan::Aggregate { keys, .. } => {
+            keys.iter().all(|key| names.iter().any(|name| *name == *key.output_name()))
+        }
+        LogicalPlan::Filter { input, .. } | LogicalPlan::Sort { input, .. } | LogicalPlan::Limit { input, .. } => {
+            groups_by(input, names)
+        }
+        LogicalPlan::Project { input, columns } => {
+            let of_input = |column: &Expr| match column.unaliased() {
+                Expr::Column(name) if names.iter().any(|wanted| *wanted == *column.output_name()) => {
+                    Some(name.to_string())
+                }
+                _ => None,
+            };
+            groups_by(input, &columns.iter().filter_map(of_input).collect::<Vec<_>>())
+        }
+        _ => false,
+    }
+}
+
 impl Builds {
     /// What the joins of these plans need.
     ///

@@ -1,12 +1,17 @@
 //! The plan in words.
 
 use super::join::{MOST_COPIES, TABLE_SHARE};
-use super::{BuildUse, Builds, JoinKind, JoinShape, LogicalPlan, SinkSpec, Stage, StageInput, Step, next_together};
+use super::{
+    BuildPlan, BuildUse, Builds, JoinKind, JoinShape, LogicalPlan, SinkSpec, Stage, StageInput, Step, next_together,
+};
 use crate::error::Result;
 use crate::expr::Expr;
-use crate::memory::ByteSize;
+use crate::memory::{Budget, ByteSize};
 use crate::source::constants::visible_columns;
+use crate::source::{CancelToken, ScanRequest};
+use arrow::datatypes::Field;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// Logical plans, then passes: which stages share a scan of which columns, in how many partitions of `piece_bytes`; and how
 /// rows are joined within `limit_bytes` of memory.
@@ -20,6 +25,9 @@ pub fn explain(plans: &[LogicalPlan], piece_bytes: usize, limit_bytes: usize) ->
     for (at, build) in builds.builds.iter().enumerate() {
         members.push(Member::new(format!("right side {}", at + 1), &build.plan()?, &build.uses)?);
     }
+    let rights = builds.builds.iter().zip(&members);
+    let rights: Vec<Right> = rights.map(|(build, member)| Right { build, most: most_of(&member.stages) }).collect();
+    let joins = Joins { rights, limit_bytes };
     for (at, plan) in plans.iter().enumerate() {
         let _ = writeln!(text, "question {}", at + 1);
         write_plan(&mut text, plan, 1);
@@ -34,13 +42,13 @@ pub fn explain(plans: &[LogicalPlan], piece_bytes: usize, limit_bytes: usize) ->
             break;
         }
         let of_pass: Vec<&Member> = together.iter().map(|&at| &members[at]).collect();
-        write_pass(&mut text, pass, &of_pass, piece_bytes, limit_bytes);
+        write_pass(&mut text, pass, &of_pass, piece_bytes, &joins);
         together.into_iter().for_each(|at| done[at] = true);
     }
     for member in &members {
         for stage in member.stages.iter().skip(1) {
             let _ = writeln!(text, "then, for {}, in memory: {}", member.name, words(stage, &member.uses));
-            write_joins(&mut text, stage, &member.uses, limit_bytes);
+            joins.write(&mut text, stage, &member.uses);
         }
     }
     Ok(text)
@@ -60,7 +68,7 @@ impl Member {
     }
 }
 
-fn write_pass(text: &mut String, number: usize, members: &[&Member], piece_bytes: usize, limit_bytes: usize) {
+fn write_pass(text: &mut String, number: usize, members: &[&Member], piece_bytes: usize, joins: &Joins<'_>) {
     let mut names: Vec<String> = Vec::new();
     let first = members.first().and_then(|member| member.stages.first());
     let Some(Stage { input: StageInput::Scan { source, .. }, .. }) = first else { return };
@@ -79,31 +87,118 @@ fn write_pass(text: &mut String, number: usize, members: &[&Member], piece_bytes
     let _ = writeln!(text, "  columns: {} of {all}: {}", union.len(), names.join(", "));
     for (member, stage) in members.iter().zip(stages()) {
         let _ = writeln!(text, "  {}: {}", member.name, words(stage, &member.uses));
-        write_joins(text, stage, &member.uses, limit_bytes);
+        joins.write(text, stage, &member.uses);
     }
 }
 
-/// How each join of a stage will be done, as far as that can be told before its right side has been read.
-fn write_joins(text: &mut String, stage: &Stage, uses: &[BuildUse], limit_bytes: usize) {
-    for step in &stage.steps {
-        if let Step::Join(shape, _) = step {
-            let room = ByteSize((limit_bytes / TABLE_SHARE) as u64);
-            let _ = writeln!(text, "    right side {}: {}", side(shape, uses), strategy(shape.kind, room));
+/// What is known of a right side before it has been read.
+struct Right<'a> {
+    build: &'a BuildPlan,
+    most: Option<Most>,
+}
+
+/// At most so many rows, and their bytes.
+#[derive(Clone, Copy)]
+struct Most {
+    rows: usize,
+    bytes: usize,
+}
+
+/// For a scan that reads nothing.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// What a table takes beside its rows for each of them and each key, while it is made.
+const INDEX_BYTES: usize = 96;
+
+/// What the rows of a right side take, where they are rows of its inputs, of which a scan knows that.
+fn most_of(stages: &[Stage]) -> Option<Most> {
+    let [Stage { input: StageInput::Scan { source, columns }, steps, sink: SinkSpec::Collect { .. }, schema }] = stages
+    else {
+        return None;
+    };
+    let as_they_are = |step: &Step| match step {
+        Step::Filter(_) => true,
+        Step::Project(columns, _) => columns.iter().all(|column| column.as_column().is_some()),
+        Step::Map(..) | Step::Unnest(_) | Step::Join(..) => false,
+    };
+    if !steps.iter().all(as_they_are) {
+        return None;
+    }
+    let request = ScanRequest {
+        columns: columns.clone(),
+        filter: None,
+        coded: Arc::default(),
+        skip: None,
+        workers: 1,
+        piece_bytes: PIECE_BYTES,
+        batch_bytes: PIECE_BYTES,
+        cancel: CancelToken::new(),
+        budget: Budget::unlimited(),
+    };
+    let needs = source.scan(request).ok()?.needs();
+    let width = |field: &Arc<Field>| field.data_type().primitive_width().unwrap_or(size_of::<u128>());
+    let row_bytes: usize = schema.fields().iter().map(width).sum();
+    let bytes = Some(needs.all_rows_bytes).filter(|bytes| *bytes < usize::MAX)?;
+    Some(Most { rows: bytes / row_bytes.max(1), bytes })
+}
+
+/// How joins are done.
+struct Joins<'a> {
+    rights: Vec<Right<'a>>,
+    limit_bytes: usize,
+}
+
+impl Joins<'_> {
+    /// How each join of a stage will be done, as far as that can be told before its right side has been read.
+    fn write(&self, text: &mut String, stage: &Stage, uses: &[BuildUse]) {
+        for step in &stage.steps {
+            if let Step::Join(shape, _) = step {
+                let _ = writeln!(text, "    right side {}: {}", side(shape, uses), self.strategy(shape, uses));
+            }
         }
     }
-}
 
-fn strategy(kind: JoinKind, room: ByteSize) -> String {
-    let copies = match kind {
-        JoinKind::Semi | JoinKind::Anti => String::new(),
-        JoinKind::Cross => format!(" and has at most {MOST_COPIES} rows"),
-        _ => format!(" and no key has more than {MOST_COPIES} rows"),
-    };
-    let behind = if kind.keeps_right() { ", those without a match behind it" } else { "" };
-    format!(
-        "one table within the pass{behind}, if it takes at most {room} (a quarter of the memory limit){copies}; else table \
-         after table behind the pass"
-    )
+    fn strategy(&self, shape: &JoinShape, uses: &[BuildUse]) -> String {
+        let used = uses.get(shape.number);
+        let right = used.and_then(|used| self.rights.get(used.build));
+        let room = self.limit_bytes / TABLE_SHARE;
+        let keys = shape.domains.len();
+        let fits = |most: &Most| most.bytes.saturating_add(most.rows.saturating_mul(INDEX_BYTES * keys)) <= room;
+        let most = right.and_then(|right| right.most);
+        let fitting = most.filter(fits);
+        let is_single = match shape.kind {
+            JoinKind::Semi | JoinKind::Anti => true,
+            JoinKind::Cross => most.is_some_and(|most| most.rows <= MOST_COPIES),
+            _ => used.zip(right).is_some_and(|(used, right)| used.has_each_key_once(right.build.table())),
+        };
+        let behind = if shape.kind.keeps_right() { ", those without a match behind it" } else { "" };
+        let within = format!("one table within the pass{behind}");
+        let size = |bytes: usize| ByteSize(bytes as u64);
+        let room = format!("{} (a quarter of the memory limit)", size(room));
+        let copies = match (is_single, shape.kind) {
+            (true, _) => None,
+            (false, JoinKind::Cross) => Some(format!("it has at most {MOST_COPIES} rows")),
+            (false, _) => Some(format!("no key has more than {MOST_COPIES} rows")),
+        };
+        let (known, conditions) = match fitting {
+            Some(most) => (format!("its rows, at most {}, fit in {room}", size(most.bytes)), copies),
+            None => {
+                let takes = format!("it takes at most {room}");
+                let most = most.map(|most| format!("its rows take at most {}", size(most.bytes))).unwrap_or_default();
+                (most, Some(copies.map_or(takes.clone(), |copies| format!("{takes} and {copies}"))))
+            }
+        };
+        match conditions {
+            None => format!("{within}: {known}"),
+            Some(conditions) => {
+                let known = if known.is_empty() { known } else { format!("{known}; ") };
+                format!(
+                    "either, decided when it has been read: {known}{within} if {conditions}, else table after table behind the \
+                     pass"
+                )
+            }
+        }
+    }
 }
 
 /// The number of the right side of a join.

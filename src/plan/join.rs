@@ -6,6 +6,7 @@
 use super::LogicalPlan;
 use crate::batch::Batch;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::expr::display::is_plain_name;
 use crate::expr::{BoundExpr, Expr};
 use crate::source::constants::visible_schema;
 use crate::types::ColumnType;
@@ -142,6 +143,17 @@ pub enum JoinColumn {
     Either(usize, usize),
 }
 
+/// What a column of the right table is called in the result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RightName {
+    /// It has this name.
+    Column(String),
+    /// It is a key of both tables, which stands once, under this name.
+    Key(String),
+    /// The join shows no columns of the right table.
+    Nowhere,
+}
+
 /// The type in which keys of two types are compared.
 pub(super) fn key_domain(left: ColumnType, right: ColumnType) -> Option<ColumnType> {
     use ColumnType::{Date, Int64, Null, Timestamp};
@@ -187,10 +199,10 @@ impl Join {
         let mut keys = Vec::with_capacity(self.on.len());
         let mut domains = Vec::with_capacity(self.on.len());
         for (at, (ours, theirs)) in self.on.iter().enumerate() {
-            let key = ours.bind(left)?;
+            let key = ours.bind(left).map_err(|error| of_side(error, "left"))?;
             let type_of_right = match (&self.built, &of_right) {
                 (Some(built), _) => ColumnType::from_arrow(built.schema.field(built.keys[at]).data_type())?,
-                (None, Some(schema)) => theirs.bind(schema)?.column_type(),
+                (None, Some(schema)) => theirs.bind(schema).map_err(|error| of_side(error, "right"))?.column_type(),
                 (None, None) => return Err(Error::internal("a join without a right table")),
             };
             let domain = key_domain(key.column_type(), type_of_right);
@@ -251,6 +263,26 @@ impl Join {
         Ok(columns)
     }
 
+    /// The columns of the right table, and what they are called in the result.
+    ///
+    /// # Errors
+    /// `Name` and `Type` errors of both tables.
+    pub fn right_names(&self) -> Result<Vec<(String, RightName)>> {
+        let (left, right) = (self.left.schema()?, self.right_schema()?);
+        let columns = self.columns(&left)?;
+        let shared = self.shared_keys(&left, &right);
+        let name = |(at, field): (usize, &Arc<Field>)| {
+            let own = |(_, column): &&(Field, JoinColumn)| *column == JoinColumn::Right(at);
+            let shown = match (columns.iter().find(own), shared.iter().find(|(_, theirs)| *theirs == at)) {
+                (Some((field, _)), _) => RightName::Column(field.name().clone()),
+                (None, Some((ours, _))) if self.kind.shows_right() => RightName::Key(left.field(*ours).name().clone()),
+                (None, _) => RightName::Nowhere,
+            };
+            (field.name().clone(), shown)
+        };
+        Ok(right.fields().iter().enumerate().map(name).collect())
+    }
+
     /// The columns of the result, virtual ones of the left table included; checks names and types on the way.
     ///
     /// # Errors
@@ -264,7 +296,7 @@ impl Join {
         }
         if self.built.is_none() {
             for (_, theirs) in &self.on {
-                theirs.bind(&*self.right.schema()?)?;
+                theirs.bind(&*self.right.schema()?).map_err(|error| of_side(error, "right"))?;
             }
         }
         self.keys(&left)?;
@@ -281,17 +313,30 @@ fn either_type(left: &DataType, right: &DataType) -> Result<DataType> {
     Ok(ColumnType::from_arrow(left)?.unify(ColumnType::from_arrow(right)?).arrow())
 }
 
+/// Says in which table a name of a key is missing.
+fn of_side(error: Error, side: &str) -> Error {
+    if error.kind() == ErrorKind::Name { error.about(&format!("in the {side} table of the join")) } else { error }
+}
+
 fn cannot_compare(ours: &Expr, left: ColumnType, theirs: &Expr, right: ColumnType) -> Error {
     let message = format!("cannot join {left} with {right} in `{ours} = {theirs}`");
     let error = Error::new(ErrorKind::Type, message);
+    // Of one name, a question says in which table.
+    let name = |key: &Expr, side: &str| match key {
+        Expr::Column(name) if ours == theirs && is_plain_name(name) => format!("{side}.{name}"),
+        _ => key.to_string(),
+    };
+    let (ours, theirs) = (name(ours, "left"), name(theirs, "right"));
     match (left, right) {
-        (ColumnType::Utf8, other) => {
-            error.hint(format!("read the text with cast({ours} as {}), or cast({theirs} as utf8)", lower(other)))
-        }
-        (other, ColumnType::Utf8) => {
-            error.hint(format!("read the text with cast({theirs} as {}), or cast({ours} as utf8)", lower(other)))
-        }
-        _ => error.hint("convert one of them with cast(… as …)"),
+        (ColumnType::Utf8, other) => error.hint(format!(
+            "convert one of them: `on cast({ours} as {}) = {theirs}`, `on {ours} = cast({theirs} as utf8)`",
+            lower(other)
+        )),
+        (other, ColumnType::Utf8) => error.hint(format!(
+            "convert one of them: `on {ours} = cast({theirs} as {})`, `on cast({ours} as utf8) = {theirs}`",
+            lower(other)
+        )),
+        _ => error.hint(format!("convert one of them: `on cast({ours} as {}) = {theirs}`", lower(right))),
     }
 }
 

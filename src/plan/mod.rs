@@ -22,7 +22,7 @@ mod unnest;
 pub use aggregate_select::{AggregateSelect, aliased, replace_names};
 pub use builds::{BuildPlan, BuildUse, Builds, next_together};
 pub use explain::explain;
-pub use join::{Built, Join, JoinColumn, JoinKind, JoinShape, Probe, Reserve, SUFFIX};
+pub use join::{Built, Join, JoinColumn, JoinKind, JoinShape, Probe, Reserve, RightName, SUFFIX};
 pub(crate) use join::{MOST_COPIES, TABLE_SHARE};
 pub use logical::{BatchFunction, LogicalPlan, SortKey};
 pub use lower::lower;

@@ -29,13 +29,14 @@ pub(crate) use remedy::io_error;
 pub(crate) use spool::Pull;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::panics::lock;
 use file::StoredFile;
 use spool::Spool;
 use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use stream::{OpenStream, take_stdin};
 
@@ -387,8 +388,4 @@ impl Drop for InputFile {
     fn drop(&mut self) {
         self.release_head();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

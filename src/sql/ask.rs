@@ -1,6 +1,7 @@
 //! A question in words about a frame.
 
 use super::join::{JoinClause, JoinCondition};
+use super::qualified::Qualifiers;
 use super::question::{Question, parse_question};
 use super::sides::Sides;
 use super::tables::Tables;
@@ -72,10 +73,13 @@ impl LazyFrame {
 
     fn answer_to(&self, question: &Question, tables: &Tables) -> Result<LazyFrame> {
         let mut input = Arc::clone(self.plan()?);
+        let mut known = Qualifiers::of(&*input.schema()?);
         for clause in &question.joins {
-            input = joined(input, clause, question, tables)?;
+            input = joined(input, clause, question, tables, &mut known)?;
         }
         let schema = input.schema()?;
+        let resolved = if question.joins.is_empty() { None } else { Some(known.resolved(question, &schema)?) };
+        let question = resolved.as_ref().unwrap_or(question);
         let select = expand_wildcards(question.select.clone(), &schema);
         let filtered = match &question.filter {
             None => input,
@@ -109,11 +113,13 @@ fn joined(
     clause: &JoinClause,
     question: &Question,
     tables: &Tables,
+    known: &mut Qualifiers,
 ) -> Result<Arc<LogicalPlan>> {
+    known.check(clause).map_err(|error| error.underline(&question.text, clause.table_span.clone()))?;
     let right = tables.of(clause).and_then(|right| right.plan().cloned());
     let right = right.map_err(|error| error.underline(&question.text, clause.table_span.clone()))?;
     let at_place = |error: Error, condition: &JoinCondition| question.underline(error, &condition.span);
-    let join = Sides::new(left, right, clause)?.joined(at_place)?;
+    let join = Sides::new(left, right, clause, known)?.joined(at_place)?;
     let span = match clause.on.as_slice() {
         [first, .., last] => first.span.start..last.span.end,
         [only] => only.span.clone(),
@@ -121,6 +127,9 @@ fn joined(
     };
     let plan = LogicalPlan::Join(join);
     plan.schema().map_err(|error| error.underline(&question.text, span))?;
+    if let LogicalPlan::Join(join) = &plan {
+        known.add(join, clause)?;
+    }
     Ok(Arc::new(plan))
 }
 

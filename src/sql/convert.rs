@@ -161,10 +161,9 @@ impl Converter<'_> {
             ast::Expr::Nested(inner) => self.convert(inner, depth),
             ast::Expr::Identifier(name) => self.column(name),
             ast::Expr::CompoundIdentifier(parts) => {
+                // A column with a dot in its name, or one with its table before it.
                 let name: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
-                Err(self
-                    .error(ErrorKind::Syntax, "a name has no dot", tree.span())
-                    .hint(format!("write a column with a dot in backticks: `{}`", name.join("."))))
+                Ok(Expr::Column(name.join(".").into()))
             }
             ast::Expr::CompoundFieldAccess { root, access_chain } => {
                 self.measure_of_fit(root, access_chain, tree, depth)

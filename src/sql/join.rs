@@ -18,6 +18,8 @@ pub struct JoinClause {
     pub table: Arc<str>,
     /// It is a name, and not a file.
     pub is_name: bool,
+    /// What the table is called in this question: `as p`.
+    pub alias: Option<Arc<str>>,
     /// What rows that belong together fulfil.
     pub on: Vec<JoinCondition>,
     /// The bytes of the table in the question.
@@ -140,10 +142,24 @@ pub(super) fn clause(words: &Words, opening: Range<usize>, body: Range<usize>) -
     };
     let table_at = at;
     at += 1;
+    let mut alias = None;
+    if at < end && words.is_word(at, "as") {
+        match words.token(at + 1) {
+            Some(Token::Word(word)) if at + 1 < end && !opens_keys(words, at + 1) => {
+                alias = Some(word.value.as_str().into())
+            }
+            _ => {
+                return Err(
+                    wrong("a name is missing after `as`", at..at + 1).hint("such as `join 'planes.csv' as p on …`")
+                );
+            }
+        }
+        at += 2;
+    }
     // `on a = b left`
     if end > at
         && is_kind(words, end - 1)
-        && (end - 1 == at || !matches!(words.token(end - 2), Some(Token::Eq | Token::DoubleEq)))
+        && (end - 1 == at || !matches!(words.token(end - 2), Some(Token::Eq | Token::DoubleEq | Token::Period)))
     {
         kinds.push(end - 1);
         end -= 1;
@@ -163,7 +179,13 @@ pub(super) fn clause(words: &Words, opening: Range<usize>, body: Range<usize>) -
         same_names(words, at + 1..end)?
     } else {
         let error = wrong("expected `on` or `using` after the table", at..at + 1);
-        return Err(if is_name { error.hint("a file stands in quotes: join 'carriers.csv' on …") } else { error });
+        return Err(match words.token(at) {
+            Some(Token::Word(word)) if alias.is_none() && (at + 1 == end || opens_keys(words, at + 1)) => {
+                error.hint(format!("a table is given a name with `as {}`", word.value))
+            }
+            _ if is_name => error.hint("a file stands in quotes: join 'carriers.csv' on …"),
+            _ => error,
+        });
     };
     if on.is_empty() != (kind == JoinKind::Cross) {
         let message = if on.is_empty() { "a join says what must be equal" } else { "a cross join has no keys" };
@@ -174,7 +196,7 @@ pub(super) fn clause(words: &Words, opening: Range<usize>, body: Range<usize>) -
     }
     let table_span = words.bytes(table_at..table_at + 1);
     let span = words.bytes(opening.start..body.end);
-    Ok(JoinClause { kind, table: table.into(), is_name, on, table_span, span })
+    Ok(JoinClause { kind, table: table.into(), is_name, alias, on, table_span, span })
 }
 
 fn opens_keys(words: &Words, at: usize) -> bool {

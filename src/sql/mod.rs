@@ -18,6 +18,7 @@ mod convert;
 mod fits;
 mod formula;
 mod join;
+mod qualified;
 mod question;
 mod sides;
 mod tables;
@@ -29,6 +30,7 @@ pub use tables::{Tables, open_table};
 
 use crate::error::{Error, Result};
 use crate::expr::Expr;
+use sqlparser::tokenizer::Token;
 use std::ops::Range;
 use words::Words;
 
@@ -66,7 +68,16 @@ pub fn underline(error: Error, text: &str, within: Range<usize>) -> Error {
 
 fn locate_within(text: &str, name: &str, within: Range<usize>) -> Option<Range<usize>> {
     let words = Words::of(text).ok()?;
-    let mut places = (0..words.len()).filter(|&at| words.name(at) == Some(name)).map(|at| words.bytes(at..at + 1));
+    let parts = |at: usize| match words.name(at) {
+        Some(first) if first == name => Some(1),
+        // `p.year` is one name.
+        Some(first) => {
+            let rest = name.strip_prefix(first)?.strip_prefix('.')?;
+            (words.token(at + 1) == Some(&Token::Period) && words.name(at + 2) == Some(rest)).then_some(3)
+        }
+        None => None,
+    };
+    let mut places = (0..words.len()).filter_map(|at| Some(words.bytes(at..at + parts(at)?)));
     places.find(|place| within.start <= place.start && place.end <= within.end)
 }
 

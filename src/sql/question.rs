@@ -197,7 +197,8 @@ fn parts(words: &Words) -> Result<Vec<Part>> {
         match words.token(at) {
             Some(Token::LParen) => depth += 1,
             Some(Token::RParen) => depth = depth.saturating_sub(1),
-            _ if depth == 0 => {
+            // Behind a dot every word is a name.
+            _ if depth == 0 && (at == 0 || words.token(at - 1) != Some(&Token::Period)) => {
                 if let Some((clause, length)) = clause_at(words, at)? {
                     if let Some(last) = parts.last_mut() {
                         last.body.end = at;
@@ -304,8 +305,14 @@ fn items(words: &Words, range: Range<usize>, wildcard: bool) -> Result<Items> {
     let mut spans = Vec::new();
     for item in split_at_commas(words, range) {
         spans.push(words.bytes(item.clone()));
-        let is_star = item.len() == 1 && words.token(item.start) == Some(&Token::Mul);
-        exprs.push(if wildcard && is_star { Expr::Wildcard } else { named(words, item)? });
+        let is = |at: usize, token: &Token| words.token(item.start + at) == Some(token);
+        exprs.push(match item.len() {
+            1 if wildcard && is(0, &Token::Mul) => Expr::Wildcard,
+            3 if wildcard && is(1, &Token::Period) && is(2, &Token::Mul) => {
+                Expr::Column(format!("{}.*", words.name(item.start).unwrap_or_default()).into())
+            }
+            _ => named(words, item)?,
+        });
     }
     Ok((exprs, spans))
 }

@@ -1,32 +1,43 @@
 //! Which side of a join its conditions are about.
 
 use super::join::{JoinClause, JoinCondition};
+use super::qualified::{LEFT, Qualifiers, RIGHT, behind};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
-use crate::expr::{BinaryOp, Expr, lit};
+use crate::expr::{BinaryOp, Expr, col, lit};
 use crate::plan::{Join, JoinKind, LogicalPlan};
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
+
+/// So many names of a table are told where none is near.
+const FEW_NAMES: usize = 8;
 
 /// The tables of a join.
 pub(super) struct Sides<'a> {
     pub(super) left: Arc<LogicalPlan>,
     pub(super) right: Arc<LogicalPlan>,
     pub(super) clause: &'a JoinClause,
+    /// The tables before this one.
+    known: &'a Qualifiers,
     schemas: [SchemaRef; 2],
 }
 
-/// What a condition is about.
+/// What a condition is about: expressions over the columns of the tables.
 enum About {
     /// What must be equal.
     Both(Expr, Expr),
-    Left,
-    Right,
+    Left(Expr),
+    Right(Expr),
 }
 
 impl<'a> Sides<'a> {
-    pub(super) fn new(left: Arc<LogicalPlan>, right: Arc<LogicalPlan>, clause: &'a JoinClause) -> Result<Self> {
+    pub(super) fn new(
+        left: Arc<LogicalPlan>,
+        right: Arc<LogicalPlan>,
+        clause: &'a JoinClause,
+        known: &'a Qualifiers,
+    ) -> Result<Self> {
         let schemas = [left.schema()?, right.schema()?];
-        Ok(Sides { left, right, clause, schemas })
+        Ok(Sides { left, right, clause, known, schemas })
     }
 
     /// The join. A condition about one side is asked of its rows before, where rows that fail it are not shown anyway; else
@@ -35,23 +46,23 @@ impl<'a> Sides<'a> {
         use JoinKind::{Anti, Inner, Left, Right, Semi};
         let (kind, mut on, mut beside) = (self.clause.kind, Vec::new(), Vec::new());
         for condition in &self.clause.on {
-            let asked = || -> Result<Expr> { Ok(condition.condition.clone()) };
-            match self.about(condition).map_err(|error| at_place(error, condition))? {
-                About::Both(ours, theirs) => on.push((ours, theirs)),
-                about => {
-                    let schema = &self.schemas[usize::from(matches!(about, About::Right))];
-                    condition.condition.bind_condition(schema).map_err(|error| at_place(error, condition))?;
-                    beside.push((about, asked()?));
+            let (side, asked) = match self.about(condition).map_err(|error| at_place(error, condition))? {
+                About::Both(ours, theirs) => {
+                    on.push((ours, theirs));
+                    continue;
                 }
-            }
+                About::Left(asked) => (0, asked),
+                About::Right(asked) => (1, asked),
+            };
+            asked.bind_condition(&self.schemas[side]).map_err(|error| at_place(error, condition))?;
+            beside.push((side == 0, asked));
         }
         if let ([], Some(first)) = (&on[..], self.clause.on.first()) {
             let error = Error::new(ErrorKind::Syntax, "a join says what of both tables must be equal");
             return Err(at_place(error, first)
                 .hint("`cross join` takes every pair of rows, and `where` says which of them stay"));
         }
-        for (about, condition) in beside {
-            let is_left = matches!(about, About::Left);
+        for (is_left, condition) in beside {
             match (is_left, kind) {
                 (true, Inner | Semi | Right) => self.left = filtered(self.left, condition),
                 (false, Inner | Semi | Left | Anti) => self.right = filtered(self.right, condition),
@@ -62,10 +73,40 @@ impl<'a> Sides<'a> {
         Ok(Join::new(self.left, self.right, on, kind))
     }
 
-    /// Whether all names of an expression are on one side, if it has any.
-    fn has(&self, side: usize, expr: &Expr) -> bool {
-        let columns = expr.columns();
-        !columns.is_empty() && columns.iter().all(|name| self.schemas[side].index_of(name).is_ok())
+    /// The column of one side that a name means. A column that is called so, of either side, comes before one whose table is
+    /// named.
+    fn column(&self, side: usize, name: &str) -> Result<Option<String>> {
+        let has = |side: usize, name: &str| self.schemas[side].index_of(name).is_ok();
+        if has(0, name) || has(1, name) {
+            return Ok(has(side, name).then(|| name.to_owned()));
+        }
+        let of_right = |rest: &str| has(1, rest).then(|| rest.to_owned());
+        match (side, self.behind_right(name)) {
+            (1, rest) => Ok(rest.and_then(of_right)),
+            (_, Some(_)) => Ok(None),
+            (_, None) => match behind(name, LEFT) {
+                Some(rest) if has(0, rest) => Ok(Some(rest.to_owned())),
+                _ => self.known.column(name),
+            },
+        }
+    }
+
+    /// What stands behind a name of the right table.
+    fn behind_right<'n>(&self, name: &'n str) -> Option<&'n str> {
+        let called = self.clause.name().and_then(|called| behind(name, called));
+        called.or_else(|| behind(name, RIGHT))
+    }
+
+    /// An expression over the columns of one side, if all its names are on that side and there are any.
+    fn on_side(&self, side: usize, expr: &Expr) -> Option<Expr> {
+        let column = |name: Arc<str>| Some((self.column(side, &name).ok()??, name));
+        let columns: Vec<(String, Arc<str>)> = expr.columns().into_iter().map(column).collect::<Option<_>>()?;
+        let meant = |name: &Arc<str>| columns.iter().find(|(_, known)| known == name);
+        let replaced = expr.replace(&mut |part| match part {
+            Expr::Column(name) => Ok(meant(name).map(|(column, _)| col(column.as_str()))),
+            _ => Ok(None),
+        });
+        replaced.ok().filter(|_| !columns.is_empty())
     }
 
     /// What a condition is about. Of an equation that fits both ways, the first side is of the left table.
@@ -73,24 +114,31 @@ impl<'a> Sides<'a> {
         let whole = &condition.condition;
         if let Expr::Binary { left: first, op: BinaryOp::Eq, right: second } = whole {
             for (ours, theirs) in [(first, second), (second, first)] {
-                if self.has(0, ours) && self.has(1, theirs) {
-                    return Ok(About::Both((**ours).clone(), (**theirs).clone()));
+                if let (Some(ours), Some(theirs)) = (self.on_side(0, ours), self.on_side(1, theirs)) {
+                    return Ok(About::Both(ours, theirs));
                 }
             }
         }
         if condition.is_using {
             return Err(self.not_in_both(whole));
         }
-        match (self.has(0, whole), self.has(1, whole)) {
-            (true, false) => Ok(About::Left),
-            (false, true) => Ok(About::Right),
-            (true, true) => {
+        match (self.on_side(0, whole), self.on_side(1, whole)) {
+            (Some(asked), None) => Ok(About::Left(asked)),
+            (None, Some(asked)) => Ok(About::Right(asked)),
+            (Some(_), Some(_)) => {
+                let columns = whole.columns();
+                let name = columns.iter().next().map_or("", |name| &**name);
                 let message = format!("`{whole}` may be about either table");
                 Err(Error::new(ErrorKind::Name, message)
-                    .hint("`where` asks it of the table before the join; a question of its own can rename a column"))
+                    .hint(format!("say of which: `{LEFT}.{name}` or `{}.{name}`", self.called())))
             }
-            (false, false) => Err(self.about_neither(whole)),
+            (None, None) => Err(self.about_neither(whole)),
         }
+    }
+
+    /// What the right table is called in names.
+    fn called(&self) -> &str {
+        self.clause.name().map_or(RIGHT, |name| name)
     }
 
     /// The other table, as it was called.
@@ -132,15 +180,61 @@ impl<'a> Sides<'a> {
     }
 
     fn unknown(&self, name: &str) -> Error {
+        if let Some(rest) = self.behind_right(name) {
+            return self.lacks(1, name, rest);
+        }
+        if let Some(rest) = behind(name, LEFT) {
+            return self.lacks(0, name, rest);
+        }
+        if let Err(error) = self.known.column(name) {
+            return error;
+        }
         let error = Error::new(ErrorKind::Name, format!("no column `{name}` on either side of the join"));
         let odd = "texts stand in quotes, names with odd characters in backticks";
         error.hint(self.near(name).unwrap_or_else(|| odd.to_owned()))
     }
 
+    /// A name, typed like this, that one side lacks.
+    fn lacks(&self, side: usize, typed: &str, name: &str) -> Error {
+        let table = if side == 0 { "the table before the join" } else { self.table() };
+        let error = Error::new(ErrorKind::Name, format!("no column `{typed}` in {table}"));
+        let qualifier = typed.strip_suffix(name).unwrap_or_default();
+        let names: Vec<&str> = self.names(side).collect();
+        match did_you_mean(name, names.iter().copied()) {
+            Some(near) => error.hint(format!("did you mean `{qualifier}{near}`?")),
+            None if names.len() <= FEW_NAMES => error.hint(format!("its columns are {}", names.join(", "))),
+            None => error.hint(format!("its columns are {}, … ({})", names[..FEW_NAMES].join(", "), names.len())),
+        }
+    }
+
+    /// An equation one side of which is of one table, so that the other must be of the other: the name which that lacks.
+    fn missing_key(&self, condition: &Expr) -> Option<Error> {
+        let Expr::Binary { left: first, op: BinaryOp::Eq, right: second } = condition else { return None };
+        [(first, second, 1), (second, first, 0)].into_iter().find_map(|(known, other, side_by_place)| {
+            let side = match (self.on_side(0, known), self.on_side(1, known)) {
+                (Some(_), Some(_)) => side_by_place,
+                (Some(_), None) => 1,
+                (None, Some(_)) => 0,
+                (None, None) => return None,
+            };
+            let is_plain = |name: &Arc<str>| self.behind_right(name).is_none() && behind(name, LEFT).is_none();
+            let unknown = |name: &Arc<str>| {
+                is_plain(name)
+                    && matches!(self.column(0, name), Ok(None))
+                    && matches!(self.column(1, name), Ok(None))
+                    && self.near(name).is_none_or(|_| did_you_mean(name, self.names(side)).is_some())
+            };
+            other.columns().into_iter().find(unknown).map(|name| self.lacks(side, &name, &name))
+        })
+    }
+
     /// A condition with an unknown name, without any, or of both tables and no equation.
     fn about_neither(&self, condition: &Expr) -> Error {
         let columns = condition.columns();
-        let known = |name: &str| self.names(0).chain(self.names(1)).any(|known| known == name);
+        if let Some(error) = self.missing_key(condition) {
+            return error;
+        }
+        let known = |name: &str| (0..2).any(|side| matches!(self.column(side, name), Ok(Some(_))));
         if let Some(unknown) = columns.iter().find(|name| !known(name)) {
             return self.unknown(unknown);
         }

@@ -166,7 +166,6 @@ fn errors_underline_the_text_and_say_what_to_do() {
         "a limit b",
         "a sort b desc nulls first",
         "a sort b down",
-        "t.a",
         "a is 5",
         "a = 'open",
         "a = `open",
@@ -366,7 +365,8 @@ fn joins(text: &str) -> Vec<String> {
     let shown = |clause: &JoinClause| {
         let on: Vec<String> = clause.on.iter().map(|on| on.condition.to_string()).collect();
         let name = if clause.is_name { "table" } else { "file" };
-        format!("{} {name} {} on {}", clause.kind, clause.table, on.join(" and "))
+        let alias = clause.alias.as_ref().map(|alias| format!(" as {alias}")).unwrap_or_default();
+        format!("{} {name} {}{alias} on {}", clause.kind, clause.table, on.join(" and "))
     };
     question.joins.iter().map(shown).collect()
 }
@@ -395,6 +395,13 @@ fn joins_take_their_kind_before_them_after_them_or_behind_the_condition() {
     assert_eq!(joins("left, right where anti = 1"), Vec::<String>::new(), "the kinds are names elsewhere");
     assert_eq!(joins("a join left on x = left"), ["inner table left on x = left"]);
     assert_eq!(joins("a join b on x = y and z > 5 and w"), ["inner table b on x = y and z > 5 and w"]);
+    assert_eq!(joins("a join 'b.csv' as p on x = p.x left"), ["left file b.csv as p on x = `p.x`"]);
+    assert_eq!(joins("a left join b as `my b` using (x)"), ["left table b as my b on x = x"]);
+    assert_eq!(joins("a join b on left.x = right.left"), ["inner table b on `left.x` = `right.left`"]);
+    assert_eq!(
+        joins("p.by, p.limit join b as p on x = p.order and y = p.right"),
+        ["inner table b as p on x = `p.order` and y = `p.right`"]
+    );
     for text in [
         "count(*) as n join b on x = y",
         "a, b join b on x = y",
@@ -422,6 +429,8 @@ fn wrong_joins_are_underlined() {
         ("a join b on x = y and", "an expression is missing", ""),
         ("a left join b on x = y semi", "a second kind of join", "semi"),
         ("a cross join b on x = y", "a cross join has no keys", "on x = y"),
+        ("a join b as on x = y", "a name is missing after `as`", "as"),
+        ("a join b p on x = y", "expected `on` or `using` after the table", "p"),
         ("a join b using x", "`using` takes names in parentheses", "x"),
         ("a join b using (x + 1)", "`using` takes names of columns", "x + 1"),
     ] {

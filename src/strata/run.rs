@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Progress, RunOptions, RunStatistics, Warning, run};
 use crate::memory::table::{Place, stored, write};
 use crate::memory::{Reservation, Segment, StoredRows};
+use crate::panics::lock;
 use crate::parallel::Deal;
 use crate::plan::LogicalPlan;
 use crate::source::CancelToken;
@@ -16,7 +17,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// So many strata that were left out are told of one by one.
@@ -90,10 +91,6 @@ struct Shared<'a> {
     done: AtomicU64,
     total: u64,
     last_progress: Mutex<Instant>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Answers a question.

@@ -2,6 +2,7 @@
 
 use super::chunk::ChunkLimits;
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::ByteSize;
 use ::parquet::arrow::arrow_writer::ArrowColumnChunk;
 use ::parquet::errors::ParquetError;
 use arrow::array::RecordBatch;
@@ -101,10 +102,11 @@ impl OutFile {
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match &mut self.out {
+        let put = match &mut self.out {
             Out::File(file) => file.write_all(bytes),
             Out::Stdout => io::stdout().lock().write_all(bytes),
-        }
+        };
+        put.map_err(|error| if is_full(&error) { after(self.bytes, &error) } else { error })
     }
 }
 
@@ -146,12 +148,20 @@ pub(super) fn writing(name: &str, error: &io::Error) -> Error {
         _ => format!("cannot write: {error}"),
     };
     let failed = Error::new(ErrorKind::Io, message).in_file(name);
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            failed.hint("make room, or write to another place; nothing was left behind")
-        }
-        _ => failed,
+    match is_full(error) {
+        true => failed.hint("make room, or write to another place; nothing was left behind"),
+        false => failed,
     }
+}
+
+/// Whether there is no more room, for this file or at all.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
+/// The error of a file that has grown to so many bytes.
+fn after(bytes: u64, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{error}, when the file had come to {}", ByteSize(bytes)))
 }
 
 /// Whether writing failed because nobody reads any more.

@@ -18,10 +18,11 @@ use crate::atomic::Partial;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::RowsToCome;
 use crate::memory::{Budget, ByteSize, Reservation, used_bytes};
+use crate::panics::lock;
 use arrow::array::RecordBatch;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// So many files may be open. Then the one written to longest ago is closed; when its folder gets more rows, text is
@@ -111,10 +112,6 @@ pub(super) struct Pipeline {
     queue: Mutex<VecDeque<Chunk>>,
     tail: Mutex<Tail>,
     appended: Condvar,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lets the others go on when a chunk was appended, or stop when it could not be, be it by a panic.

@@ -37,7 +37,7 @@ Exit codes: 0 answered, 1 the data or the run failed, 2 the command line or a qu
 
 const ASK_HELP: &str = "\
 A question:
-  WHAT [[KIND] join TABLE on A = B] [by KEYS] [where CONDITION] [having CONDITION] [sort KEY [asc|desc], …] [limit N]
+  WHAT [[KIND] join TABLE [as NAME] on A = B] [by KEYS] [where CONDITION] [having CONDITION] [sort KEY [asc|desc], …] [limit N]
 
 WHAT is a list of aggregates (count(*), count, sum, mean, min, max, var, std, first, last, median, quantile(x, 0.95), \
 quantile_disc, n_unique, mode, list, string_agg(t, ', '), approx_n_unique, approx_quantile, largest(x, 3), cov(x, y), \
@@ -56,6 +56,9 @@ Examples:
 
   Names from another file; kinds of join are inner, left, right, full, semi, anti and cross:
     outcrop ask data/*.csv.bz2 -q \"count(*) as n by Description left join 'carriers.csv' on UniqueCarrier = Code\"
+
+  A table before a name, where both tables have it (left and right, or what the table is called):
+    outcrop ask data/*.csv.bz2 -q \"count(*) join 'plane-data.csv' as p on TailNum = p.tailnum where p.year < left.Year\"
 
   Rows, as JSON, into a file:
     outcrop ask 2007.csv -q 'Origin, Dest, ArrDelay where ArrDelay > 600' --output late.json

@@ -10,6 +10,7 @@ use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter};
 use arrow::datatypes::SchemaRef;
 use std::fmt;
+use std::ops::Range;
 
 /// Rows numbered at once.
 const CHUNK_ROWS: usize = 1 << 16;
@@ -159,17 +160,32 @@ impl Table {
         }
     }
 
+    /// Where the rows of a key stand among these, or, if there are none, which they are.
+    #[inline]
+    fn places(&self, id: u32) -> (&[u32], Range<u32>) {
+        let at = id as usize;
+        match &self.lists {
+            Lists::Same(_) => (&[], id..id + 1),
+            Lists::All(rows) => (&[], 0..*rows),
+            Lists::One(rows) => (rows, id..id + 1),
+            Lists::Several { rows, starts, .. } => (rows, starts[at]..starts[at + 1]),
+        }
+    }
+
     /// The rows of a key.
     #[inline]
     pub(in crate::exec) fn rows_of(&self, id: u32) -> impl ExactSizeIterator<Item = u32> + '_ {
-        let id = id as usize;
-        let (rows, range): (&[u32], _) = match &self.lists {
-            Lists::Same(_) => (&[], id as u32..id as u32 + 1),
-            Lists::All(rows) => (&[], 0..*rows),
-            Lists::One(rows) => (rows, id as u32..id as u32 + 1),
-            Lists::Several { rows, starts, .. } => (rows, starts[id]..starts[id + 1]),
-        };
+        let (rows, range) = self.places(id);
         range.map(move |at| rows.get(at as usize).copied().unwrap_or(at))
+    }
+
+    /// Some rows of a key: at most `most`, without the first `from`.
+    pub(in crate::exec) fn some_rows_of(&self, id: u32, from: usize, most: usize) -> impl Iterator<Item = u32> + '_ {
+        let (from, most) = (from as u32, u32::try_from(most).unwrap_or(u32::MAX));
+        let (rows, range) = self.places(id);
+        let start = range.start.saturating_add(from).min(range.end);
+        let end = start.saturating_add(most).min(range.end);
+        (start..end).map(move |at| rows.get(at as usize).copied().unwrap_or(at))
     }
 
     /// How many keys there are.

@@ -85,6 +85,33 @@ impl<'a> Tables<'a> {
         Ok(Some(table))
     }
 
+    /// Whether no rows come behind the last table.
+    fn are_done(&self) -> bool {
+        self.rows.left.is_empty() && self.rows.parts.len() == 0
+    }
+
+    /// What keeps the memory of the first table on the account of results, if it is the only one and there is room for it
+    /// there.
+    ///
+    /// # Errors
+    /// `Limit` when the memory that it had has gone to somebody else meanwhile.
+    pub(in crate::exec) fn keep_only(
+        &mut self,
+        table: &Table,
+        mut results: Reservation,
+    ) -> Result<Option<Reservation>> {
+        if !self.are_done() {
+            return Ok(None);
+        }
+        let before = self.room.held.bytes();
+        self.room.held.resize(0)?;
+        if results.resize(table.index_bytes() + held_bytes(&table.records)).is_ok() {
+            return Ok(Some(results));
+        }
+        self.room.held.resize(before)?;
+        Ok(None)
+    }
+
     /// What a table takes for these rows, and at most, while it is made: some column twice, an index that has just grown, lists
     /// by row and by key.
     fn bytes_of(&self, slice: &RecordBatch) -> [usize; 2] {

@@ -6,6 +6,7 @@
 
 use crate::atomic::Partial;
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::memory::ByteSize;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -117,12 +118,13 @@ pub(super) struct RejectsFile {
     /// `None` where the path is no regular file.
     partial: Option<Partial>,
     out: BufWriter<File>,
+    bytes: u64,
 }
 
 impl RejectsFile {
     pub(super) fn create(path: &Path) -> Result<Self> {
         let known = std::fs::metadata(path).ok();
-        let failed = |error: std::io::Error| cannot_write(path, &error);
+        let failed = |error: std::io::Error| cannot_write(path, 0, &error);
         let (partial, file) = if known.is_some_and(|known| !known.is_file()) {
             (None, File::options().write(true).open(path).map_err(failed)?)
         } else {
@@ -130,7 +132,8 @@ impl RejectsFile {
             let file = partial.handle().map_err(failed)?;
             (Some(partial), file)
         };
-        let mut file = RejectsFile { path: path.to_path_buf(), partial, out: BufWriter::with_capacity(1 << 16, file) };
+        let mut file =
+            RejectsFile { path: path.to_path_buf(), partial, out: BufWriter::with_capacity(1 << 16, file), bytes: 0 };
         file.put(HEADER)?;
         Ok(file)
     }
@@ -162,22 +165,30 @@ impl RejectsFile {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.out.write_all(bytes).map_err(|error| cannot_write(&self.path, &error))
+        self.bytes += bytes.len() as u64;
+        self.out.write_all(bytes).map_err(|error| cannot_write(&self.path, self.bytes, &error))
     }
 
     /// Puts the file in its place.
     pub(super) fn finish(mut self) -> Result<()> {
         let flushed = self.out.flush();
         let done = flushed.and_then(|()| self.partial.take().map_or(Ok(()), |partial| partial.commit(true)));
-        done.map_err(|error| cannot_write(&self.path, &error))
+        done.map_err(|error| cannot_write(&self.path, self.bytes, &error))
     }
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
+/// The error of a file that was to come to so many bytes at least.
+fn cannot_write(path: &Path, bytes: u64, error: &std::io::Error) -> Error {
     if error.kind() == std::io::ErrorKind::Interrupted {
         return Error::new(ErrorKind::Cancelled, "the run was cancelled");
     }
-    Error::new(ErrorKind::Io, format!("cannot write the rejects: {error}")).in_file(&path.display().to_string())
+    let more = match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => {
+            format!(", and at least {} are needed", ByteSize(bytes))
+        }
+        _ => String::new(),
+    };
+    Error::new(ErrorKind::Io, format!("cannot write the rejects: {error}{more}")).in_file(&path.display().to_string())
 }
 
 #[cfg(test)]

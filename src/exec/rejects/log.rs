@@ -1,21 +1,21 @@
-//! Entries in input order: in memory first, then in a temporary file.
+//! Entries in input order: in memory first, then in a file of what is spilled.
 //!
 //! Commits of a file come a little out of order, and files side by side; so each file has a queue of its own.
+//! What is held is on the account of the run, and goes to disk where that refuses.
 
 use crate::batch::RowId;
-use crate::error::{Error, ErrorKind, Result};
-use crate::memory::Unlinked;
+use crate::error::Result;
+use crate::memory::{Budget, Reservation, Spill, SpillFile};
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
-use std::io;
+use std::hash::Hasher;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use twox_hash::XxHash3_64;
 
-/// More than this goes to the temporary file.
+/// More than this goes to disk, and more than this share of the limit.
 const HELD_BYTES: usize = 16 << 20;
+const HELD_SHARE: usize = 64;
 
-/// So much of the temporary file is read at once.
+/// So much is read from disk at once.
 const READ_BYTES: usize = 64 << 10;
 
 /// Bytes of an entry before its body: position, cause, set of stages, length of the body.
@@ -24,10 +24,10 @@ pub(super) const HEAD_BYTES: usize = 8 + 8 + 4 + 4;
 /// Entries of one pass.
 pub(super) struct Log {
     files: BTreeMap<u32, Queue>,
+    held: Reservation,
     held_bytes: usize,
-    /// Where a temporary file may be made.
-    folder: PathBuf,
-    spill: Option<Spill>,
+    most_bytes: usize,
+    disk: SpillFile,
 }
 
 /// The entries of one input file.
@@ -36,10 +36,17 @@ struct Queue {
     /// The sequence number of the next commit.
     next: u64,
     early: BTreeMap<u64, Vec<u8>>,
-    /// Ranges of the temporary file, in order; what is held comes behind them. Each range, and each piece held, is made
-    /// of whole entries.
-    spilled: Vec<(u64, u64)>,
+    /// What is on disk, in order; what is held comes behind it.
+    spilled: Vec<Spilled>,
     held: Vec<Vec<u8>>,
+}
+
+/// Whole entries that stand on disk.
+#[derive(Clone, Copy)]
+struct Spilled {
+    start: u64,
+    end: u64,
+    checksum: u64,
 }
 
 impl Queue {
@@ -52,12 +59,6 @@ impl Queue {
             _ => self.held.push(entries),
         }
     }
-}
-
-/// A temporary file without a name.
-struct Spill {
-    file: File,
-    length: u64,
 }
 
 /// Appends an entry to what will be handed to [`Log::add`]; `body` appends its body.
@@ -91,8 +92,14 @@ fn head(head: &[u8; HEAD_BYTES]) -> (u64, u64, usize, usize) {
 }
 
 impl Log {
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Log { files: BTreeMap::new(), held_bytes: 0, folder, spill: None }
+    pub(super) fn new(budget: &Budget, spill: &Spill) -> Self {
+        Log {
+            files: BTreeMap::new(),
+            held: budget.reservation("records set aside"),
+            held_bytes: 0,
+            most_bytes: (budget.limit_bytes() / HELD_SHARE).min(HELD_BYTES),
+            disk: spill.file(),
+        }
     }
 
     /// Takes the entries of a commit; each commit of a file has to be told of, even without entries.
@@ -107,38 +114,34 @@ impl Log {
         while let Some(entries) = queue.early.remove(&queue.next) {
             queue.hold(entries);
         }
-        if self.held_bytes > HELD_BYTES { self.spill() } else { Ok(()) }
+        let fits = self.held_bytes <= self.most_bytes && self.held.resize(self.held_bytes).is_ok();
+        if fits { Ok(()) } else { self.spill() }
     }
 
     fn spill(&mut self) -> Result<()> {
-        let folder = if self.folder.as_os_str().is_empty() { Path::new(".") } else { &self.folder };
-        let failed = |error: io::Error| {
-            let message = format!("cannot keep records that were set aside: {error}");
-            Error::new(ErrorKind::Io, message).in_file(&folder.display().to_string())
-        };
-        let spill = match &mut self.spill {
-            Some(spill) => spill,
-            None => self.spill.insert(Spill { file: Unlinked::create_in(folder).map_err(failed)?.file, length: 0 }),
-        };
-        for queue in self.files.values_mut().filter(|queue| !queue.held.is_empty()) {
-            let start = spill.length;
-            for piece in queue.held.drain(..) {
-                spill.file.write_all_at(&piece, spill.length).map_err(failed)?;
-                spill.length += piece.len() as u64;
-                self.held_bytes -= piece.len();
+        for queue in self.files.values_mut() {
+            let Some(first) = queue.held.first() else { continue };
+            let mut checksum = XxHash3_64::new();
+            checksum.write(first);
+            let start = self.disk.append_bytes(first)?;
+            let mut end = start + first.len() as u64;
+            for piece in &queue.held[1..] {
+                checksum.write(piece);
+                end = self.disk.append_bytes(piece)? + piece.len() as u64;
             }
-            match queue.spilled.last_mut() {
-                Some((_, end)) if *end == start => *end = spill.length,
-                _ => queue.spilled.push((start, spill.length)),
-            }
+            queue.spilled.push(Spilled { start, end, checksum: checksum.finish() });
+            queue.held.clear();
+            self.held_bytes -= (end - start) as usize;
         }
-        Ok(())
+        // Entries that came before their turn are few, and are taken whatever there is.
+        self.held.resize(self.held_bytes.min(self.held.bytes()))
     }
 
     /// All entries, in input order.
     pub(super) fn entries(&self) -> Entries<'_> {
         let queues = self.files.iter().map(|(&file, queue)| (file, queue)).collect();
-        Entries { spill: self.spill.as_ref(), queues, buffer: Vec::new(), rest: Rest::Nothing, entry: None }
+        let checksum = XxHash3_64::new();
+        Entries { disk: &self.disk, queues, buffer: Vec::new(), checksum, rest: Rest::Nothing, entry: None }
     }
 }
 
@@ -153,11 +156,12 @@ pub(super) struct Logged<'a> {
 
 /// The entries of a log, in input order: what is held is read where it lies.
 pub(super) struct Entries<'a> {
-    spill: Option<&'a Spill>,
+    disk: &'a SpillFile,
     /// Files that are not done with; of the first, `rest` tells what is left.
     queues: VecDeque<(u32, &'a Queue)>,
-    /// What was read of the temporary file.
+    /// What was read from disk, and the checksum of the range as far as it was.
     buffer: Vec<u8>,
+    checksum: XxHash3_64,
     rest: Rest<'a>,
     /// The present entry, heads and all.
     entry: Option<Piece<'a>>,
@@ -168,7 +172,7 @@ enum Rest<'a> {
     /// It has not been begun, or there is none.
     Nothing,
     /// What is left of the buffer, of the range that is being read, and ranges behind it.
-    Spilled { buffered: Range<usize>, range: (u64, u64), ranges: &'a [(u64, u64)] },
+    Spilled { buffered: Range<usize>, range: Spilled, ranges: &'a [Spilled] },
     /// What is left of a piece that is held, and the pieces behind it.
     Held { piece: &'a [u8], pieces: &'a [Vec<u8>] },
 }
@@ -195,7 +199,6 @@ impl Entries<'_> {
 
     /// Goes on to the next entry.
     pub(super) fn advance(&mut self) -> Result<()> {
-        let failed = |error: io::Error| Error::new(ErrorKind::Io, format!("records set aside are lost: {error}"));
         loop {
             match &mut self.rest {
                 Rest::Held { piece, pieces } => {
@@ -219,19 +222,24 @@ impl Entries<'_> {
                         buffered.start += length;
                         return Ok(());
                     }
-                    if let (Some(spill), true) = (self.spill, range.0 < range.1) {
+                    if range.start < range.end {
                         let wanted = length.unwrap_or(HEAD_BYTES).max(READ_BYTES) - known.len();
-                        let more = wanted.min(usize::try_from(range.1 - range.0).unwrap_or(usize::MAX));
+                        let more = wanted.min(usize::try_from(range.end - range.start).unwrap_or(usize::MAX));
                         self.buffer.copy_within(buffered.clone(), 0);
                         *buffered = 0..buffered.len();
                         self.buffer.resize(buffered.end + more, 0);
-                        spill.file.read_exact_at(&mut self.buffer[buffered.end..], range.0).map_err(failed)?;
+                        self.disk.read_bytes(&mut self.buffer[buffered.end..], range.start)?;
+                        self.checksum.write(&self.buffer[buffered.end..]);
                         buffered.end += more;
-                        range.0 += more as u64;
+                        range.start += more as u64;
+                        if range.start == range.end && self.checksum.finish() != range.checksum {
+                            return Err(self.disk.changed(range.start));
+                        }
                         continue;
                     }
                     if let Some((&next, behind)) = ranges.split_first() {
                         (*range, *ranges) = (next, behind);
+                        self.checksum = XxHash3_64::new();
                         continue;
                     }
                     let pieces = self.queues.front().map(|(_, queue)| queue.held.as_slice()).unwrap_or_default();
@@ -242,7 +250,11 @@ impl Entries<'_> {
                         self.entry = None;
                         return Ok(());
                     };
-                    self.rest = Rest::Spilled { buffered: 0..0, range: (0, 0), ranges: &queue.spilled };
+                    self.rest = Rest::Spilled {
+                        buffered: 0..0,
+                        range: Spilled { start: 0, end: 0, checksum: 0 },
+                        ranges: &queue.spilled,
+                    };
                 }
             }
         }
@@ -262,7 +274,8 @@ mod tests {
     #[test]
     fn entries_come_back_in_input_order_from_memory_and_disk() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Log::new(folder.path().to_path_buf());
+        let (budget, spill) = (Budget::new(1 << 30), Spill::new(Some(folder.path().to_path_buf()), None));
+        let mut log = Log::new(&budget, &spill);
         let mut expected = Vec::new();
         // Commits of two files in turns, neighbours swapped, together more than is held in memory.
         for file in 0..2 {
@@ -281,7 +294,7 @@ mod tests {
                 log.add(file, u64::from(swapped), bytes).unwrap();
             }
         }
-        assert!(log.spill.is_some() && log.held_bytes <= HELD_BYTES + (1 << 20));
+        assert!(spill.held_bytes() > 0 && log.held_bytes <= HELD_BYTES && budget.held_bytes() == log.held_bytes);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name");
         assert!(!log.files[&1].held.is_empty(), "some of it is in memory");
         let mut entries = log.entries();
@@ -291,5 +304,7 @@ mod tests {
         }
         entries.advance().unwrap();
         assert_eq!(entries.entry(), None);
+        drop(log);
+        assert_eq!((spill.held_bytes(), budget.held_bytes()), (0, 0));
     }
 }

@@ -247,9 +247,8 @@ impl Entry {
 
 impl Rejects {
     pub(super) fn new(options: &RunOptions, columns: &[usize], stages: usize, keeping: Keeping) -> Self {
-        let beside = options.rejects.as_deref().and_then(|path| Some(path.parent()?.to_path_buf()));
         Rejects {
-            log: Log::new(beside.unwrap_or_else(std::env::temp_dir)),
+            log: Log::new(&options.budget, &options.spill.until(&options.cancel)),
             logs_all: keeping.all,
             sets: vec![(0..stages).collect()],
             unlogged: BTreeMap::new(),

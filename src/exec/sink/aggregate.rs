@@ -99,6 +99,11 @@ impl AggregateSink {
         self.tables.bytes(&self.shape) + piece_bytes
     }
 
+    /// Whether the groups take no more than the sink has from the beginning.
+    fn keeps_groups(&self) -> bool {
+        self.joined.is_empty() && self.reservation.keeps(self.tables.bytes(&self.shape))
+    }
+
     /// Asks for the memory of the groups as they are now; without it, they go to disk.
     fn settle(&mut self) -> Result<()> {
         if let Some(bytes) = self.tables.bytes_to_group() {
@@ -106,6 +111,7 @@ impl AggregateSink {
             self.tables.group(room)?;
         }
         match self.reservation.resize(self.bytes()) {
+            Err(_) if self.keeps_groups() => self.reservation.resize(0),
             Err(_) if self.tables.groups() > 0 && !self.shape.key_types.is_empty() => self.set_aside(),
             settled => settled,
         }
@@ -321,7 +327,11 @@ impl Sink for AggregateSink {
 
     fn relieve(&mut self) -> Result<()> {
         let holds = self.tables.groups() > 0 || !self.joined.is_empty();
-        if holds && !self.shape.key_types.is_empty() { self.set_aside() } else { Ok(()) }
+        match () {
+            () if !holds || self.shape.key_types.is_empty() => Ok(()),
+            () if self.keeps_groups() => self.reservation.resize(0),
+            () => self.set_aside(),
+        }
     }
 
     fn finish(mut self: Box<Self>) -> Result<Materialised> {

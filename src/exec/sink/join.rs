@@ -5,13 +5,15 @@
 //! rows.
 //! **Idea.** Left rows are kept in [blocks](left), in input order, on disk where they must. Then come [rounds]: a table of as
 //! many right rows as there is room for, and all left keys are looked up in it, block by block and side by side; what it finds
-//! for a block is a list of left rows with the right columns beside them. In the end the rows of the result are
+//! for a block is a list of left rows with the right columns beside them, or, where rows have very many matches in the only
+//! table, merely where [such a list](pairs) begins. In the end the rows of the result are
 //! [put together](assembly), block by block, when somebody asks for them: nothing is sorted, and no column is written twice.
 //! **Invariants.** A round takes right rows in order, so the matches of a left row come in order, round after round. A key that
 //! is everywhere just takes several tables, and its matches several lists.
 
 mod assembly;
 mod left;
+mod pairs;
 mod rounds;
 
 use super::{Materialised, Room, Sink};
@@ -23,7 +25,7 @@ use crate::plan::JoinSide;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use assembly::Assembly;
-use left::LeftRows;
+use left::{Blocks, LeftRows};
 use rounds::Rounds;
 use std::any::Any;
 use std::sync::Arc;
@@ -43,7 +45,7 @@ impl JoinSink {
         let keys = side.shape.domains.iter().map(|domain| domain.arrow());
         let shown = types.iter().skip(side.shape.domains.len()).cloned();
         let schemas = [numbered(keys), numbered(shown)];
-        let left = LeftRows::new(room)?;
+        let left = LeftRows::new(schemas.clone(), room)?;
         Ok(JoinSink { side, schema, schemas, left, room: room.clone() })
     }
 }
@@ -78,18 +80,19 @@ impl Sink for JoinSink {
     }
 
     fn relieve(&mut self) -> Result<()> {
-        self.left.spill()
+        self.left.relieve()
     }
 
     fn finish(self: Box<Self>) -> Result<Materialised> {
         let JoinSink { side, schema, left, room, .. } = *self;
         let store = room.results();
-        let (blocks, held) = left.finish(&store, &room.hands)?;
+        let Blocks { blocks, mut held, own } = left.finish(&store, &room.hands)?;
         let assembly = Arc::new(Assembly::new(&side.shape, &schema, room.budget.limit_bytes()));
-        let (found, rest, entries) = Rounds::new(&side, &assembly, &blocks, &store, &room).run(held)?;
+        let (found, rest, entries) = Rounds::new(&side, &assembly, &blocks, &store, &room).run(own)?;
         let made = room.hands.each(found.len(), |at| assembly.parts(&blocks[at], &found[at], &store))?;
         let parts: Vec<Part> = made.into_iter().flatten().chain(rest).collect();
-        Ok(Materialised { schema, rows: StoredRows::of_parts(parts, vec![store.into_held(), Arc::new(entries)]) })
+        held.extend([store.into_held(), Arc::new(entries)]);
+        Ok(Materialised { schema, rows: StoredRows::of_parts(parts, held) })
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -9,6 +9,7 @@ mod aggregate;
 mod buckets;
 mod collect;
 mod holistic;
+mod in_order;
 mod join;
 mod rest;
 mod sort;

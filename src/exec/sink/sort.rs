@@ -224,20 +224,27 @@ impl SortSink {
         self.hold(Held { span: keys.span(), records, keys });
         if self.rows >= self.limit.saturating_mul(2).max(1024) {
             // Those that stay are copied.
-            if self.reservation.resize(self.bytes() + self.buffers.bytes() / 2).is_err() {
+            let copied = self.buffers.bytes() / 2;
+            let has_room = self.reservation.keeps(self.row_bytes() + copied);
+            if !has_room && self.reservation.resize(self.bytes() + copied).is_err() {
                 return self.spill(&self.room.hands.alone());
             }
             self.compact()?;
         }
         match self.reservation.resize(self.bytes()) {
+            Err(_) if self.reservation.keeps(self.row_bytes()) => self.reservation.resize(0),
             Err(_) => self.spill(&self.room.hands.alone()),
             settled => settled,
         }
     }
 
+    fn row_bytes(&self) -> usize {
+        self.buffers.bytes() + self.bytes_beside
+    }
+
     /// Bytes that the rows take, and what it takes to let a piece of them go.
     fn bytes(&self) -> usize {
-        self.buffers.bytes() + self.bytes_beside + self.room.piece_bytes()
+        self.row_bytes() + self.room.piece_bytes()
     }
 
     /// How many of the rows make a piece.
@@ -341,8 +348,11 @@ impl Sink for SortSink {
     }
 
     fn relieve(&mut self) -> Result<()> {
-        let hands = if self.joined.is_empty() { self.room.hands.alone() } else { self.room.hands.clone() };
-        if self.rows > 0 || !self.joined.is_empty() { self.spill(&hands) } else { Ok(()) }
+        if self.joined.is_empty() {
+            let keeps = self.reservation.keeps(self.row_bytes());
+            return if keeps { self.reservation.resize(0) } else { self.spill(&self.room.hands.alone()) };
+        }
+        self.spill(&self.room.hands.clone())
     }
 
     fn finish(mut self: Box<Self>) -> Result<Materialised> {

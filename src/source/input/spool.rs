@@ -203,7 +203,9 @@ impl Spool {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full".to_owned(),
                 _ => error.to_string(),
             };
-            let message = format!("the stream cannot be stored in {place} after {at} bytes: {what}");
+            let come = at + bytes.len() as u64;
+            let message =
+                format!("the stream cannot be stored in {place}: {what}; {come} bytes have come, and it goes on");
             self.error(ErrorKind::Io, message).hint(ELSEWHERE)
         })
     }

@@ -5,6 +5,7 @@ use super::source::{Counted, IpcFile};
 use crate::batch::{Batch, Positions, RowId, RowOrigin, coded};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::memory::Reservation;
+use crate::panics::lock;
 use crate::source::arrow_types::convert::{Converted, leave_out};
 use crate::source::arrow_types::unify::SetColumn;
 use crate::source::{
@@ -17,7 +18,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Partitions of one file that may wait for their commit, for each worker.
@@ -125,10 +126,6 @@ enum Next {
     /// Others have to commit first.
     Busy,
     End,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a record batch is expected to take, and of that, what it becomes if it is decompressed.

@@ -92,13 +92,17 @@ impl Appended {
 
     /// Asks for the memory of what is held; without it, it goes to disk.
     fn settle(&mut self) -> Result<()> {
-        let (ids, groups) = (self.ids.capacity() + self.groups.capacity(), self.keys.as_ref());
-        let bytes = ids * size_of::<u32>() + self.values.capacity() * size_of::<i64>();
-        let bytes = bytes + groups.map_or(0, |keys| keys.bytes_held());
-        match self.reservation.resize(bytes.saturating_mul(HEADROOM)) {
+        match self.reservation.resize(self.bytes()) {
             Err(_) if !self.values.is_empty() => self.spill(),
             settled => settled,
         }
+    }
+
+    /// Bytes that it takes, and what sorting needs.
+    fn bytes(&self) -> usize {
+        let (ids, groups) = (self.ids.capacity() + self.groups.capacity(), self.keys.as_ref());
+        let bytes = ids * size_of::<u32>() + self.values.capacity() * size_of::<i64>();
+        (bytes + groups.map_or(0, |keys| keys.bytes_held())).saturating_mul(HEADROOM)
     }
 
     /// Writes what is held as a run and begins anew.
@@ -127,7 +131,11 @@ impl Appended {
     }
 
     pub(super) fn relieve(&mut self) -> Result<()> {
-        if self.values.is_empty() { Ok(()) } else { self.spill() }
+        match () {
+            () if self.values.is_empty() => Ok(()),
+            () if self.reservation.keeps(self.bytes()) => self.reservation.resize(0),
+            () => self.spill(),
+        }
     }
 
     pub(super) fn has_runs(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Rows of the result, put together of left rows and what was found for them.
 
 use super::left::Block;
+use super::pairs::Piece;
 use super::rounds::Found;
 use crate::error::{Error, Result};
 use crate::exec::join::keys::of_both;
@@ -10,8 +11,8 @@ use crate::plan::{JoinColumn, JoinKind, JoinShape};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{interleave, take};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
-use std::ops::RangeInclusive;
+use arrow::datatypes::{DataType, Field, SchemaRef, UInt32Type};
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 /// Of a block that comes to more rows, or takes more memory to put together, the rows are put together piece by piece and kept.
@@ -29,7 +30,6 @@ pub(super) struct Assembly {
     schema: SchemaRef,
     /// How many columns are keys; the others that are shown come behind.
     keys: usize,
-    /// Which columns of right rows stand in pairs, behind the left row.
     of_pairs: Vec<usize>,
     /// A key of a left row may be no value of the type that the key of both sides has.
     can_fail: bool,
@@ -55,15 +55,9 @@ impl Assembly {
         }
     }
 
-    /// Pairs of these rows: the left row, then columns of the right one.
-    pub(super) fn pairs(&self, left: UInt32Array, right: &UInt32Array, records: &RecordBatch) -> Result<RecordBatch> {
-        let mut fields = vec![Field::new("row", DataType::UInt32, false)];
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(left)];
-        for at in &self.of_pairs {
-            fields.push(Field::new(at.to_string(), records.column(*at).data_type().clone(), true));
-            columns.push(take(records.column(*at), right, None)?);
-        }
-        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+    /// Which columns of right rows stand in pairs, behind the left row.
+    pub(super) fn of_pairs(&self) -> &[usize] {
+        &self.of_pairs
     }
 
     /// Rows of the result for right rows without a match.
@@ -102,17 +96,15 @@ impl Assembly {
             block: block.clone(),
             rounds: found.rounds.clone(),
             matched: found.matched.clone(),
+            within: 0..block.rows(),
             rows,
         };
         let little = rows <= MOST_ROWS && made.loaded_bytes() <= self.most_bytes;
         if !self.kind.shows_right() || little && !self.can_fail {
             return Ok(vec![Part::Made(Arc::new(made))]);
         }
-        if let ([only], true) = (&found.rounds[..], !self.can_fail && (!self.kind.keeps_left() || alone == 0)) {
-            let of_part = |part: &Part| -> Part {
-                Part::Made(Arc::new(MadeBlock { rounds: vec![vec![part.clone()]], rows: part.rows(), ..made.clone() }))
-            };
-            return Ok(only.iter().map(of_part).collect());
+        if let ([only], false) = (&found.rounds[..], self.can_fail) {
+            return Ok((0..only.len()).map(|at| Part::Made(Arc::new(made.piece(only, at)))).collect());
         }
         let mut parts = Vec::new();
         let mut together = Together::new(&made)?;
@@ -141,8 +133,10 @@ impl Assembly {
 struct MadeBlock {
     assembly: Arc<Assembly>,
     block: Block,
-    rounds: Vec<Vec<Part>>,
+    rounds: Vec<Vec<Piece>>,
     matched: Option<BooleanBuffer>,
+    /// Of these left rows; those without a match are of them.
+    within: Range<usize>,
     rows: usize,
 }
 
@@ -153,11 +147,15 @@ impl MadeRows for MadeBlock {
 
     fn loaded_bytes(&self) -> usize {
         let keys = if self.assembly.takes_keys() { self.block.keys.loaded_bytes() } else { 0 };
-        let pairs: usize = self.rounds.iter().flatten().map(Part::loaded_bytes).sum();
+        let pairs: usize = self.rounds.iter().flatten().map(|piece| piece.part.loaded_bytes()).sum();
         self.block.shown.loaded_bytes() + keys + pairs + self.rows * self.assembly.row_bytes()
     }
 
     fn make(&self) -> Result<RecordBatch> {
+        if self.assembly.columns.is_empty() {
+            // Rows that are only counted.
+            return self.assembly.batch(Vec::new(), self.rows);
+        }
         let made = match self.assembly.kind {
             JoinKind::Semi | JoinKind::Anti => Some(self.picked()?),
             _ => Together::new(self)?.next(self.rows)?,
@@ -165,16 +163,32 @@ impl MadeRows for MadeBlock {
         made.ok_or_else(|| Error::internal("rows of a join that are none"))
     }
 
-    fn on_disk(&self, disk: &mut ToDisk) -> Result<Arc<dyn MadeRows>> {
+    fn on_disk(&self, disk: &mut ToDisk) -> Result<Part> {
         let block = Block { keys: disk.part(&self.block.keys)?, shown: disk.part(&self.block.shown)? };
-        let mut stored = |parts: &Vec<Part>| parts.iter().map(|part| disk.part(part)).collect::<Result<Vec<_>>>();
+        let mut stored = |pieces: &Vec<Piece>| {
+            let piece = |piece: &Piece| Ok(Piece { first: piece.first, part: disk.part(&piece.part)? });
+            pieces.iter().map(piece).collect::<Result<Vec<_>>>()
+        };
         let rounds = self.rounds.iter().map(&mut stored).collect::<Result<_>>()?;
-        let (assembly, matched) = (Arc::clone(&self.assembly), self.matched.clone());
-        Ok(Arc::new(MadeBlock { assembly, block, rounds, matched, rows: self.rows }))
+        Ok(Part::Made(Arc::new(MadeBlock { block, rounds, ..self.clone() })))
     }
 }
 
 impl MadeBlock {
+    /// The rows that come of a piece of the only round, and of left rows without a match up to the next piece.
+    fn piece(&self, pieces: &[Piece], at: usize) -> MadeBlock {
+        let first = |at: usize| pieces.get(at).map(|piece| piece.first as usize);
+        let start = if at == 0 { 0 } else { first(at).unwrap_or_default() };
+        // The first left row of the next piece may have matches in this one.
+        let end = first(at + 1).map_or(self.block.rows(), |next| next + 1);
+        let mut rows = pieces[at].part.rows();
+        if self.assembly.kind.keeps_left() {
+            let matched = |matched: &BooleanBuffer| matched.slice(start, end - start).count_set_bits();
+            rows += end - start - self.matched.as_ref().map_or(0, matched);
+        }
+        MadeBlock { rounds: vec![vec![pieces[at].clone()]], within: start..end, rows, ..self.clone() }
+    }
+
     /// Left rows that have a match, or none.
     fn picked(&self) -> Result<RecordBatch> {
         let wanted = self.assembly.kind == JoinKind::Semi;
@@ -234,12 +248,14 @@ struct Together<'a> {
     rounds: Vec<Round<'a>>,
     /// Left rows without a match are wanted; of the others it is known that they have one.
     matched: Option<Option<&'a BooleanBuffer>>,
+    /// The next left row, and the one behind the last.
     row: usize,
+    end: usize,
 }
 
 /// Pairs of one round.
 struct Round<'a> {
-    parts: std::slice::Iter<'a, Part>,
+    pieces: std::slice::Iter<'a, Piece>,
     current: Option<RecordBatch>,
     at: usize,
     /// Where the current batch stands among those that rows are picked of.
@@ -247,10 +263,10 @@ struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    fn new(parts: &'a [Part]) -> Result<Self> {
-        let mut parts = parts.iter();
-        let current = parts.next().map(Part::load).transpose()?;
-        Ok(Round { parts, current, at: 0, place: None })
+    fn new(pieces: &'a [Piece]) -> Result<Self> {
+        let mut pieces = pieces.iter();
+        let current = pieces.next().map(|piece| piece.part.load()).transpose()?;
+        Ok(Round { pieces, current, at: 0, place: None })
     }
 
     /// The left row of the next pair.
@@ -269,7 +285,7 @@ impl<'a> Round<'a> {
         let picked = (place, self.at);
         self.at += 1;
         if self.at == current.num_rows() {
-            self.current = self.parts.next().map(Part::load).transpose()?;
+            self.current = self.pieces.next().map(|piece| piece.part.load()).transpose()?;
             (self.at, self.place) = (0, None);
         }
         Ok(picked)
@@ -278,9 +294,9 @@ impl<'a> Round<'a> {
 
 impl<'a> Together<'a> {
     fn new(made: &'a MadeBlock) -> Result<Self> {
-        let rounds = made.rounds.iter().map(|parts| Round::new(parts)).collect::<Result<_>>()?;
+        let rounds = made.rounds.iter().map(|pieces| Round::new(pieces)).collect::<Result<_>>()?;
         let matched = made.assembly.kind.keeps_left().then_some(made.matched.as_ref());
-        Ok(Together { left: Left::of(made)?, rounds, matched, row: 0 })
+        Ok(Together { left: Left::of(made)?, rounds, matched, row: made.within.start, end: made.within.end })
     }
 
     /// The next rows, at most `most`.
@@ -289,7 +305,7 @@ impl<'a> Together<'a> {
             return Ok(Some(self.left.with(all.column(0).as_primitive(), &all.columns()[1..])?));
         }
         let (mut left, mut right, mut batches) = (Vec::new(), Vec::new(), Vec::new());
-        'rows: while self.row < self.left.shown.num_rows() {
+        'rows: while self.row < self.end {
             for round in &mut self.rounds {
                 while round.left_row() == Some(self.row as u32) {
                     if left.len() == most {
@@ -320,9 +336,9 @@ impl<'a> Together<'a> {
     /// The pairs of the only round, if they are all that there is, as they are.
     fn only_pairs(&mut self, most: usize) -> Option<RecordBatch> {
         let [only] = &mut self.rounds[..] else { return None };
-        let whole = self.row == 0 && only.at == 0 && only.parts.len() == 0 && self.matched.is_none();
+        let whole = only.at == 0 && only.pieces.len() == 0 && self.matched.is_none();
         let all = only.current.take_if(|all| whole && all.num_rows() <= most)?;
-        self.row = self.left.shown.num_rows();
+        self.row = self.end;
         Some(all)
     }
 

@@ -1,13 +1,14 @@
 //! The left rows of a join, in blocks, in input order.
 
-use crate::batch::{RowId, RowOrigin};
+use crate::batch::RowOrigin;
 use crate::error::Result;
 use crate::exec::join::rows_bytes;
 use crate::exec::parallel::Hands;
 use crate::exec::sink::Room;
-use crate::memory::{HeldBuffers, Part, Reservation, RowStore, SpillFile, without_unused_text};
+use crate::exec::sink::in_order::{InOrder, Ordered};
+use crate::memory::{Part, Reservation, RowStore, without_unused_text};
 use arrow::array::RecordBatch;
-use std::collections::BTreeMap;
+use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 
 /// Rows that stand together in the input: their keys, and the other columns that are shown. The two are asked for at different
@@ -22,10 +23,6 @@ impl Block {
     pub(super) fn rows(&self) -> usize {
         self.shown.rows()
     }
-
-    fn parts(&mut self) -> [&mut Part; 2] {
-        [&mut self.keys, &mut self.shown]
-    }
 }
 
 /// Rows of a block. Rounds find something for each block, so there are not too many of them; and a block is put together in
@@ -36,37 +33,34 @@ const MOST_ROWS: usize = 1 << 16;
 /// gain from gathering more before they are, and what one thread frees is of little use to the next.
 const MEMORY_SHARE: usize = 4;
 
-/// What is known of blocks on disk may take so much beyond what is reserved: where others have all memory there is nothing more
-/// to let go of, and very short batches are many.
-const UNASKED_BYTES: usize = 1 << 20;
-
 /// What rows may take that are worked on together.
 pub(super) fn block_bytes(room: &Room) -> usize {
     (room.budget.limit_bytes() / 128).clamp(32 << 10, 2 << 20)
 }
 
 pub(super) struct LeftRows {
-    /// By the identity of the first row, with a number for those that share one.
-    blocks: BTreeMap<(RowId, usize), Block>,
-    /// Behind the parts in memory.
-    buffers: HeldBuffers,
-    file: Arc<SpillFile>,
-    reservation: Reservation,
-    /// What it has held from the beginning.
-    floor_bytes: usize,
+    /// Keys, and the other columns.
+    held: InOrder<2>,
+    keys: usize,
     block_bytes: usize,
     most_bytes: usize,
 }
 
+/// All left rows.
+pub(super) struct Blocks {
+    /// In order, in memory or on disk.
+    pub(super) blocks: Vec<Block>,
+    /// Keeps the memory of some of them on the account.
+    pub(super) held: Vec<Arc<Reservation>>,
+    /// What the sink had from the beginning, for further use.
+    pub(super) own: Reservation,
+}
+
 impl LeftRows {
-    pub(super) fn new(room: &Room) -> Result<Self> {
-        let reservation = room.reservation("joining")?;
+    pub(super) fn new(schemas: [SchemaRef; 2], room: &Room) -> Result<Self> {
         Ok(LeftRows {
-            blocks: BTreeMap::new(),
-            buffers: HeldBuffers::default(),
-            file: Arc::new(room.spill.file()),
-            floor_bytes: reservation.bytes(),
-            reservation,
+            keys: schemas[0].fields().len(),
+            held: InOrder::new(schemas, false, room, "joining")?,
             block_bytes: block_bytes(room),
             most_bytes: room.budget.limit_bytes() / MEMORY_SHARE / room.hands.workers.max(1),
         })
@@ -80,30 +74,10 @@ impl LeftRows {
         let (rows, bytes) = (keys.num_rows(), rows_bytes(keys) + rows_bytes(shown));
         let of_block = (self.block_bytes.saturating_mul(rows) / bytes.max(1)).clamp(1, MOST_ROWS);
         for start in (0..rows).step_by(of_block) {
-            let part =
-                |batch: &RecordBatch| Part::Memory(without_unused_text(batch.slice(start, of_block.min(rows - start))));
-            self.insert(origin.row_id(start), Block { keys: part(keys), shown: part(shown) });
+            let part = |batch: &RecordBatch| without_unused_text(batch.slice(start, of_block.min(rows - start)));
+            self.held.hold([part(keys), part(shown)], origin.row_id(start), origin)?;
         }
-        if self.buffers.bytes() > self.most_bytes { self.spill() } else { self.settle() }
-    }
-
-    /// Asks for the memory of what is held; without it, that goes to disk.
-    fn settle(&mut self) -> Result<()> {
-        if self.reservation.resize(self.bytes()).is_err() { self.spill() } else { Ok(()) }
-    }
-
-    fn insert(&mut self, first: RowId, mut block: Block) {
-        for part in block.parts() {
-            if let Part::Memory(batch) = part {
-                self.buffers.add(batch);
-            }
-        }
-        let number = self.blocks.range((first, 0)..=(first, usize::MAX)).count();
-        self.blocks.insert((first, number), block);
-    }
-
-    fn bytes(&self) -> usize {
-        self.buffers.bytes() + self.blocks.len() * size_of::<((RowId, usize), Block)>()
+        if self.held.bytes_in_memory() > self.most_bytes { self.held.spill() } else { self.held.settle() }
     }
 
     /// Takes all that another holds.
@@ -111,45 +85,52 @@ impl LeftRows {
     /// # Errors
     /// Those of the disk.
     pub(super) fn join(&mut self, other: LeftRows) -> Result<()> {
-        self.floor_bytes += other.floor_bytes;
-        self.reservation.absorb(other.reservation);
-        other.blocks.into_iter().for_each(|((first, _), block)| self.insert(first, block));
-        self.settle()
+        self.held.join(other.held)?;
+        self.held.settle()
     }
 
-    /// Writes what is in memory to disk.
+    /// Lets go of memory.
     ///
     /// # Errors
     /// Those of the disk.
-    pub(super) fn spill(&mut self) -> Result<()> {
-        for part in self.blocks.values_mut().flat_map(Block::parts) {
-            if let Part::Memory(batch) = part
-                && batch.num_columns() > 0
-            {
-                *part = Part::Spilled(Arc::clone(&self.file), self.file.append(batch)?);
+    pub(super) fn relieve(&mut self) -> Result<()> {
+        self.held.relieve()
+    }
+
+    /// All rows in order, in `store` where they are not on disk.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn finish(self, store: &RowStore, hands: &Hands) -> Result<Blocks> {
+        let keep = |part: Part| match part {
+            Part::Memory(batch) if batch.num_columns() > 0 => store.keep(batch),
+            other => Ok(other),
+        };
+        match self.held.finish()? {
+            Ordered::AsTheyCame(batches, _, mut own) => {
+                own.resize(0)?;
+                let kept = |at: usize| {
+                    let [keys, shown] = batches[at].clone();
+                    Ok(Block { keys: keep(keys)?, shown: keep(shown)? })
+                };
+                let blocks = hands.each(batches.len(), kept)?;
+                Ok(Blocks { blocks, held: Vec::new(), own })
+            }
+            Ordered::Sorted(rows, own) => {
+                let keys: Vec<usize> = (0..self.keys).collect();
+                let cut = |part: &Part| -> Result<Block> {
+                    let (batch, on_disk) = (part.load()?, !matches!(part, Part::Memory(_)));
+                    let shown: Vec<usize> = (self.keys..batch.num_columns()).collect();
+                    let of = |columns: &[usize]| -> Result<Part> {
+                        let columns = Part::Memory(batch.project(columns)?);
+                        // What is in memory stays on the account of the rows.
+                        if on_disk { keep(columns) } else { Ok(columns) }
+                    };
+                    Ok(Block { keys: of(&keys)?, shown: of(&shown)? })
+                };
+                let (parts, held) = rows.into_parts();
+                Ok(Blocks { blocks: hands.each(parts.len(), |at| cut(&parts[at]))?, held, own })
             }
         }
-        self.buffers.clear();
-        let bytes = self.bytes();
-        match self.reservation.resize(bytes) {
-            Err(_) if bytes <= self.reservation.bytes() + UNASKED_BYTES => Ok(()),
-            settled => settled,
-        }
-    }
-
-    /// All blocks in order, those in memory in `store` or on disk; and the reservation, for further use.
-    ///
-    /// # Errors
-    /// Those of the disk.
-    pub(super) fn finish(mut self, store: &RowStore, hands: &Hands) -> Result<(Vec<Block>, Reservation)> {
-        self.reservation.resize(self.floor_bytes)?;
-        let blocks: Vec<Block> = self.blocks.into_values().collect();
-        let keep = |part: &Part| match part {
-            Part::Memory(batch) if batch.num_columns() > 0 => store.keep(batch.clone()),
-            other => Ok(other.clone()),
-        };
-        let kept = hands
-            .each(blocks.len(), |at| Ok(Block { keys: keep(&blocks[at].keys)?, shown: keep(&blocks[at].shown)? }))?;
-        Ok((kept, self.reservation))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::assembly::Assembly;
 use super::left::{Block, block_bytes};
+use super::pairs::{Matches, PairsToMake, Piece};
 use crate::error::Result;
 use crate::exec::join::{Table, Tables, rows_bytes};
 use crate::exec::runs::BLOCK_ROWS;
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// Of each round that found any, pairs: the left row, and columns of the right one. Left rows ascend.
-    pub(super) rounds: Vec<Vec<Part>>,
+    pub(super) rounds: Vec<Vec<Piece>>,
     /// How many pairs.
     pub(super) pairs: usize,
     /// Which left rows have a match, where that is asked for.
@@ -27,7 +28,7 @@ pub(super) struct Found {
 
 /// What one round finds for a block.
 struct Pairs {
-    parts: Vec<Part>,
+    pieces: Vec<Piece>,
     matched: Option<BooleanBuffer>,
 }
 
@@ -66,7 +67,12 @@ impl<'a> Rounds<'a> {
         let (hands, mut rest) = (&self.room.hands, Vec::new());
         let JoinSide { shape, right, right_schema, .. } = self.side;
         let mut tables = Tables::new(right, Arc::clone(right_schema), shape, held);
+        let mut is_first = true;
         while let Some(table) = tables.next(&hands.cancel)? {
+            let kept =
+                if is_first { tables.keep_only(&table, self.room.budget.reservation_of_results())? } else { None };
+            let table = Arc::new(Matches::new(table, kept, self.assembly.of_pairs()));
+            is_first = false;
             let marks = Marks::new(if shape.kind.keeps_right() { table.keys() } else { 0 });
             let rows = self.rows_at_once(&table.records);
             let blocks = self.enough.load(Ordering::Relaxed);
@@ -103,12 +109,13 @@ impl<'a> Rounds<'a> {
     }
 
     /// What a round finds for a block.
-    fn look_up(&self, block: usize, table: &Table, marks: &Marks, rows_at_once: usize) -> Result<Pairs> {
-        let mut pairs = Pairs { parts: Vec::new(), matched: None };
+    fn look_up(&self, block: usize, table: &Arc<Matches>, marks: &Marks, rows_at_once: usize) -> Result<Pairs> {
+        let mut pairs = Pairs { pieces: Vec::new(), matched: None };
         if block >= self.enough.load(Ordering::Relaxed) {
             return Ok(pairs);
         }
-        let keys = self.blocks[block].keys.load()?;
+        let stored = &self.blocks[block].keys;
+        let keys = stored.load()?;
         let ids = table.find(keys.columns(), keys.num_rows())?;
         drop(keys);
         let kind = self.side.shape.kind;
@@ -122,6 +129,10 @@ impl<'a> Rounds<'a> {
             return Ok(pairs);
         }
         let mut left_to_find = self.side.limit.unwrap_or(usize::MAX);
+        if table.is_to_make(&ids) {
+            pairs.pieces = PairsToMake::of(table, stored, &ids, rows_at_once, left_to_find);
+            return Ok(pairs);
+        }
         let (mut left, mut right) = (Vec::new(), Vec::new());
         'rows: for (row, id) in ids.iter().enumerate().filter(|(_, id)| **id != ABSENT) {
             for other in table.rows_of(*id) {
@@ -132,19 +143,20 @@ impl<'a> Rounds<'a> {
                 left.push(row as u32);
                 right.push(other);
                 if left.len() == rows_at_once {
-                    pairs.parts.push(self.keep(table, &mut left, &mut right)?);
+                    pairs.pieces.push(self.keep(table, &mut left, &mut right)?);
                 }
             }
         }
         if !left.is_empty() {
-            pairs.parts.push(self.keep(table, &mut left, &mut right)?);
+            pairs.pieces.push(self.keep(table, &mut left, &mut right)?);
         }
         Ok(pairs)
     }
 
-    fn keep(&self, table: &Table, left: &mut Vec<u32>, right: &mut Vec<u32>) -> Result<Part> {
+    fn keep(&self, table: &Matches, left: &mut Vec<u32>, right: &mut Vec<u32>) -> Result<Piece> {
         let (left, right) = (std::mem::take(left), std::mem::take(right));
-        self.store.keep(self.assembly.pairs(left.into(), &right.into(), &table.records)?)
+        let first = left.first().copied().unwrap_or_default();
+        Ok(Piece { first, part: self.store.keep(table.pairs(left, right)?)? })
     }
 
     /// Right rows of a table without a match, in order.
@@ -168,15 +180,17 @@ impl Pairs {
     /// What it takes beside the rows, twice: a block that rows are made of later has it, too.
     fn bytes(&self) -> usize {
         let matched = self.matched.as_ref().map_or(0, |matched| matched.len() / 8);
-        2 * (size_of::<Pairs>() + size_of_val(&*self.parts) + matched)
+        let to_make = self.pieces.iter().filter(|piece| matches!(piece.part, Part::Made(_))).count();
+        let pieces = size_of_val(&*self.pieces) + to_make * size_of::<PairsToMake>();
+        2 * (size_of::<Pairs>() + pieces + matched)
     }
 }
 
 impl Found {
     fn add(&mut self, pairs: Pairs) {
-        self.pairs += pairs.parts.iter().map(Part::rows).sum::<usize>();
-        if !pairs.parts.is_empty() {
-            self.rounds.push(pairs.parts);
+        self.pairs += pairs.pieces.iter().map(|piece| piece.part.rows()).sum::<usize>();
+        if !pairs.pieces.is_empty() {
+            self.rounds.push(pairs.pieces);
         }
         self.matched = match (self.matched.take(), pairs.matched) {
             (Some(before), Some(now)) => Some(&before | &now),

@@ -4,10 +4,11 @@ use super::block::{BlockDecoder, BlockFault, DecodedBlock, MAX_STORED_BYTES};
 use super::chain::{Chain, damaged};
 use super::scan::{Candidate, Scanner};
 use crate::error::{Error, ErrorKind, Result};
+use crate::panics::lock;
 use crate::source::decompress::{Cell, Next, Piece, Scratch, TextStream};
 use crate::source::input::{InputCounters, InputFile};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// A position is the block's byte offset times this, plus the offset in its text; see `RowId`.
 const POSITION_SHIFT: u32 = 26;
@@ -261,8 +262,4 @@ fn decoder_of(scratch: &mut Scratch) -> &mut BlockDecoder {
         Some(decoder) => decoder,
         None => unreachable!("put there above"),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
