@@ -8,10 +8,12 @@
 //! **Invariants.** What is reserved is enough for the worker whose partition is to be committed next; one worker at least is at
 //! work, or the pass is refused before it has read anything, with what it needs.
 
+use super::floor::Floor;
 use super::parallel::Hands;
 use super::sink::Room;
-use crate::error::{Error, ErrorKind, Result};
-use crate::memory::{Budget, ByteSize, Reservation, Spill};
+use crate::error::Result;
+use crate::memory::{Budget, Reservation, Spill};
+use crate::plan::Stage;
 use crate::source::{CancelToken, ReadNeeds};
 
 /// Reading may have this share of the memory when more than one worker reads.
@@ -49,8 +51,18 @@ pub(super) struct Beside {
 }
 
 impl Beside {
+    /// Of these stages, if nothing is written.
+    pub(super) fn of(stages: &[Stage]) -> Self {
+        Beside {
+            stages: stages.len(),
+            made_rows: stages.iter().map(Stage::made_rows).sum(),
+            undivided_bytes: stages.iter().map(Stage::undivided_bytes).sum(),
+            writing_bytes: 0,
+        }
+    }
+
     /// The least that the sinks of a worker have.
-    fn sinks_bytes(&self) -> usize {
+    pub(super) fn sinks_bytes(&self) -> usize {
         self.undivided_bytes.saturating_add(Room::LEAST_BYTES * self.stages)
     }
 }
@@ -112,7 +124,9 @@ impl Allotment {
         let fits = |&workers: &usize| reading(workers) <= left / READING_SHARE && sinks(workers) <= left / SINKS_SHARE;
         let workers = (1..=workers.max(1)).rev().find(fits).unwrap_or(1);
         if least_bytes(needs, beside) > left || writing_bytes > free {
-            return Err(too_little(budget, held, reading(1), writing_bytes, sinks(1)));
+            let (reading, answering, writing, several) = (reading(1), sinks(1), writing_bytes, stages > 1);
+            let needed = Floor { held, reading, answering, writing, several, ..Floor::default() };
+            return Err(needed.too_little(budget));
         }
         let writing = budget.reservation_of_at_least(writing_bytes, "writing")?;
         let reserved = |bytes| budget.reservation_of_at_least(bytes, "reading");
@@ -125,28 +139,10 @@ impl Allotment {
     }
 }
 
-fn too_little(budget: &Budget, held: usize, reading: usize, writing: usize, sinks: usize) -> Error {
-    let size = |bytes: usize| ByteSize(bytes as u64);
-    let needed = size([held, reading, writing, sinks].into_iter().fold(0, usize::saturating_add));
-    let mut parts = vec![format!("{} to read", size(reading)), format!("{} to answer", size(sinks))];
-    if writing > 0 {
-        parts.push(format!("{} to write", size(writing)));
-    }
-    if held > 0 {
-        parts.push(format!("{} for results that are held", size(held)));
-    }
-    let message = format!(
-        "the memory limit of {} is too little: at least {needed} are needed ({})",
-        size(budget.limit_bytes()),
-        parts.join(", ")
-    );
-    Error::new(ErrorKind::Limit, message)
-        .hint("raise the memory limit (--memory, OUTCROP_MEMORY), or ask fewer questions at once")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     const NEEDS: ReadNeeds = ReadNeeds {
         shared_bytes: 1 << 20,
@@ -155,7 +151,6 @@ mod tests {
         rows_bytes: 1 << 20,
         row_texts_bytes: 0,
         all_rows_bytes: usize::MAX,
-        row_bytes: None,
         texts_are_shared: false,
     };
 

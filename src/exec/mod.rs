@@ -13,6 +13,7 @@
 
 mod allotment;
 mod filter;
+mod floor;
 mod join;
 mod misfits;
 mod options;
@@ -31,7 +32,7 @@ mod work;
 mod worker;
 
 pub use options::{Progress, ProgressCallback, RunOptions, Scheduler, Warning, WarningCallback};
-pub use output::{Prepared, RowOutput, RowsToCome};
+pub use output::{Prepared, RowOutput, WriteNeeds};
 pub use run::{Answer, RunOutput, run, run_into};
 pub use sink::Materialised;
 pub use statistics::{InputStatistics, RunStatistics, StageSeconds};

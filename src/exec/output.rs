@@ -30,13 +30,13 @@ pub trait RowOutput: Send + Sync {
     /// Whether [`RowOutput::begin`] can undo what has been done so far.
     fn can_begin_again(&self) -> bool;
 
-    /// Memory that it needs, once begun, to go on whatever others take.
-    fn needs_bytes(&self, _rows: RowsToCome) -> usize {
-        0
+    /// Memory that it needs to go on whatever others take, for rows of these columns that have `all_bytes` in all, at most.
+    fn needs(&self, _schema: &SchemaRef, _all_bytes: usize) -> WriteNeeds {
+        WriteNeeds::default()
     }
 
-    /// Gets that memory, before any row.
-    fn set_aside(&self, _rows: RowsToCome, _reservation: Reservation) {}
+    /// Gets that memory, once begun and before any row.
+    fn set_aside(&self, _schema: &SchemaRef, _all_bytes: usize, _reservation: Reservation) {}
 
     /// Gets a batch ready to be taken; called by all workers, in any order.
     ///
@@ -62,13 +62,13 @@ pub trait RowOutput: Send + Sync {
     }
 }
 
-/// What is known of the rows that an output will be handed.
-#[derive(Clone, Copy, Debug)]
-pub struct RowsToCome {
-    /// Bytes of all of them, at most.
-    pub all_bytes: usize,
-    /// Bytes of one, on average, where that is known.
-    pub row_bytes: Option<usize>,
+/// What an output needs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WriteNeeds {
+    /// Bytes of memory, at least.
+    pub bytes: usize,
+    /// What helps where that is too much, beside more memory.
+    pub remedy: Option<&'static str>,
 }
 
 /// A batch ready to be taken.

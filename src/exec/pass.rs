@@ -1,10 +1,11 @@
 //! One pass: a scan of one source for the stages of many questions.
 
-use super::allotment::{Allotment, Beside, LEAST_PIECE_BYTES, least_bytes, shorter};
+use super::allotment::{Allotment, Beside, shorter};
 use super::filter::any_stage;
+use super::floor::{bytes_to_write, writing_bytes};
 use super::options::{RunOptions, Scheduler, Warning};
 use super::outcome::{FirstMisfit, PassOutcome, Verdict};
-use super::output::{Gate, RowsToCome};
+use super::output::Gate;
 use super::pressure::Pressure;
 use super::rejects::{Keeping, Rejects, Wants};
 use super::run::tell;
@@ -14,10 +15,8 @@ use super::work::PassStage;
 use super::worker::{Shared, Worker};
 use crate::batch::RowId;
 use crate::error::{Error, Place, Result};
-use crate::memory::Budget;
 use crate::panics::lock;
-use crate::plan::MOST_COPIES;
-use crate::plan::{SinkSpec, Stage, StageInput, Step};
+use crate::plan::{SinkSpec, Stage, StageInput};
 use crate::source::{ReadNeeds, ScanRequest, Source};
 use crate::types::ColumnType;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -70,6 +69,39 @@ fn coded(stages: &[Stage], maps: &[Vec<usize>]) -> Arc<[usize]> {
     columns.into_iter().collect()
 }
 
+/// What the stages of a pass read.
+pub(super) struct Reads {
+    /// The columns of the source that any of them reads.
+    columns: Vec<usize>,
+    /// Where those of each stand among these.
+    maps: Vec<Vec<usize>>,
+    pub(super) request: ScanRequest,
+}
+
+impl Reads {
+    /// What these stages read of the source.
+    ///
+    /// # Errors
+    /// None but broken invariants.
+    pub(super) fn of(source: &Arc<dyn Source>, stages: &[Stage], options: &RunOptions) -> Result<Self> {
+        let columns = union(stages);
+        let maps: Vec<Vec<usize>> = stages.iter().map(|stage| positions(stage, &columns)).collect();
+        let schema = Arc::new(source.schema().project(&columns)?);
+        let request = ScanRequest {
+            columns: columns.clone(),
+            filter: any_stage(stages, &maps, schema),
+            coded: coded(stages, &maps),
+            skip: None,
+            workers: options.workers(),
+            piece_bytes: options.piece_bytes,
+            batch_bytes: options.batch_bytes,
+            cancel: options.cancel.clone(),
+            budget: options.budget.clone(),
+        };
+        Ok(Reads { columns, maps, request })
+    }
+}
+
 /// Runs one pass. `gates`, by stage, take the batches of stages instead of their sinks; none need be given.
 pub(super) fn run_pass(
     source: &Arc<dyn Source>,
@@ -80,29 +112,14 @@ pub(super) fn run_pass(
     gates: &mut [Option<Gate<'_>>],
 ) -> Result<PassEnd> {
     let (stages, told): (Vec<Stage>, Vec<bool>) = stages.into_iter().map(|run| (run.stage, run.recodings_told)).unzip();
-    let columns = union(&stages);
-    let maps: Vec<Vec<usize>> = stages.iter().map(|stage| positions(stage, &columns)).collect();
-    let schema = Arc::new(source.schema().project(&columns)?);
-    let filter = any_stage(&stages, &maps, schema);
-    let mut request = ScanRequest {
-        columns: columns.clone(),
-        filter,
-        coded: coded(&stages, &maps),
-        skip: None,
-        workers: options.workers(),
-        piece_bytes: options.piece_bytes,
-        batch_bytes: options.batch_bytes,
-        cancel: options.cancel.clone(),
-        budget: options.budget.clone(),
-    };
+    let Reads { columns, maps, mut request } = Reads::of(source, &stages, options)?;
     for gate in gates.iter_mut().flatten() {
         gate.skip_files(request.skip.clone());
     }
-    let beside = |needs: ReadNeeds| Beside {
-        stages: stages.len(),
-        made_rows: stages.iter().map(|stage| if stage.multiplies() { MOST_COPIES } else { 1 }).sum(),
-        undivided_bytes: stages.iter().map(Stage::undivided_bytes).sum(),
-        writing_bytes: writing_bytes(needs, &stages, gates),
+    let beside = |needs: ReadNeeds| {
+        let outputs = gates.iter().map(|gate| gate.as_ref().map(Gate::output));
+        let writing = stages.iter().zip(outputs).map(|(stage, output)| writing_bytes(needs, stage, output));
+        Beside { writing_bytes: writing.fold(0, usize::saturating_add), ..Beside::of(&stages) }
     };
     let (scan, needs) = loop {
         let scan = source.scan(request.clone())?;
@@ -114,13 +131,7 @@ pub(super) fn run_pass(
         request.batch_bytes = request.batch_bytes.min(request.piece_bytes);
     };
     let from_files = scan.progress().1 > 0;
-    let least_needs = if from_files { least_needs(source, &request, &beside)? } else { needs.of_short_parts() };
-    // Behind the first pass, results may hold half of the memory.
-    let behind = if statistics.least_memory_bytes == 0 { 1 } else { 2 };
-    let least_bytes = least_bytes(least_needs, beside(least_needs)).saturating_mul(behind);
-    let least_bytes = least_bytes.saturating_add(beside(least_needs).writing_bytes) as u64;
     let beside = beside(needs);
-    statistics.least_memory_bytes = statistics.least_memory_bytes.max(least_bytes);
     let of_pass = |((stage, map), recodings_told)| PassStage { stage, map, recodings_told };
     let stages: Vec<PassStage> = stages.into_iter().zip(maps).zip(told).map(of_pass).collect();
     let any_limit = stages.iter().any(|stage| matches!(stage.stage.sink, SinkSpec::Collect { limit: Some(_) }));
@@ -198,39 +209,6 @@ fn end(outcome: &PassOutcome, at: usize, sink: Box<dyn Sink>, columns: &[usize])
     })
 }
 
-/// What a scan needs where memory is as scarce as can be, whatever there is now. A scan may need more where there is more,
-/// but by no means twice as much.
-fn least_needs(
-    source: &Arc<dyn Source>,
-    request: &ScanRequest,
-    beside: &dyn Fn(ReadNeeds) -> Beside,
-) -> Result<ReadNeeds> {
-    let within = |limit: usize| {
-        let (piece_bytes, budget) = (request.piece_bytes.min(LEAST_PIECE_BYTES), Budget::new(limit));
-        let batch_bytes = request.batch_bytes.min(piece_bytes);
-        Ok(source.scan(ScanRequest { piece_bytes, batch_bytes, budget, ..request.clone() })?.needs())
-    };
-    let least: ReadNeeds = within(LEAST_PIECE_BYTES)?;
-    within(least_bytes(least, beside(least)).saturating_mul(2))
-}
-
-/// What the rows of a stage take at most that go out as they come, unless expressions make more of a row than it was.
-fn rows_to_write(needs: ReadNeeds, stage: &Stage) -> RowsToCome {
-    let as_they_are = stage.steps.iter().all(|step| matches!(step, Step::Filter(_) | Step::Project(..)));
-    RowsToCome {
-        all_bytes: if as_they_are { needs.all_rows_bytes } else { usize::MAX },
-        row_bytes: needs.row_bytes.filter(|_| stage.steps.is_empty()),
-    }
-}
-
-/// Bytes that the outputs of a pass need to go on whatever others take.
-fn writing_bytes(needs: ReadNeeds, stages: &[Stage], gates: &[Option<Gate<'_>>]) -> usize {
-    let of_stage = |(stage, gate): (&Stage, &Option<Gate<'_>>)| {
-        gate.as_ref().map_or(0, |gate| gate.output().needs_bytes(rows_to_write(needs, stage)))
-    };
-    stages.iter().zip(gates).map(of_stage).fold(0, usize::saturating_add)
-}
-
 /// Lets the workers work and joins their sinks: one a stage.
 fn work(
     shared: &Shared<'_>,
@@ -244,8 +222,9 @@ fn work(
     let Allotment { shared: of_reading, hands, mut writing, room } = allotment;
     for (stage, gate) in shared.stages.iter().zip(shared.gates) {
         if let Some(gate) = gate {
-            let rows = rows_to_write(needs, &stage.stage);
-            gate.output().set_aside(rows, writing.part(gate.output().needs_bytes(rows)));
+            let (schema, all_bytes) = (&stage.stage.schema, bytes_to_write(needs, &stage.stage));
+            let own = writing.part(gate.output().needs(schema, all_bytes).bytes);
+            gate.output().set_aside(schema, all_bytes, own);
         }
     }
     let make = || -> Result<Vec<Box<dyn Sink>>> {

@@ -1,9 +1,10 @@
 //! A run: the passes that answer a list of questions.
 
+use super::floor::{self, Asked, Floor, Planned};
 use super::join::{RightSide, TableRoom, decide};
 use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
-use super::output::{Gate, RowOutput, RowsToCome, cannot_begin_again};
+use super::output::{Gate, RowOutput, cannot_begin_again};
 use super::pass::{PassEnd, Reading, StageEnd, StageToRun, run_pass};
 use super::rejects::{self, PassRejects};
 use super::sink::Materialised;
@@ -12,7 +13,7 @@ use super::stream::flow;
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Part, StoredRows};
-use crate::plan::{BuildUse, Builds, LogicalPlan, SinkSpec, Stage, StageInput, lower, next_together};
+use crate::plan::{BuildUse, Builds, LogicalPlan, MOST_COPIES, SinkSpec, Stage, StageInput, lower, next_together};
 use crate::source::Source;
 use crate::source::memory::MemorySource;
 use arrow::datatypes::SchemaRef;
@@ -60,6 +61,9 @@ struct Question<'a> {
     /// The stages still to run, first to last.
     stages: Vec<Stage>,
     repeated: bool,
+    /// What its pass takes, and how many rows may be made of one there.
+    pass_bytes: usize,
+    most_copies: usize,
     /// It shares no pass any more.
     alone: bool,
     recodings_told: bool,
@@ -101,13 +105,16 @@ pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], optio
     let mut rights = Rights { builds, sides: Vec::new(), room: TableRoom::new(&options.budget) };
     rejects::check_place(options.rejects.as_deref(), plans.iter().flat_map(LogicalPlan::sources))?;
     tell_of_inputs(&questions, options, &mut warnings);
+    let floor = plan_memory(&mut questions, options).beside(options.budget.held_bytes());
+    statistics.least_memory_bytes = floor.bytes() as u64;
+    floor.check(&options.budget)?;
     let mut set_aside = Vec::new();
     make_ready(&mut questions, &mut rights, options)?;
     while let Some(members) = next_pass(&questions) {
         set_aside.push(scan_pass(&mut questions, &members, &mut rights, options, &mut statistics, &mut warnings)?);
         for at in members {
             if questions[at].is_build && questions[at].result.is_some() {
-                finish(&mut questions[at], options, &mut statistics, &mut warnings)?;
+                finish(&mut questions, at, options, &mut statistics, &mut warnings)?;
                 rights.keep(at, &mut questions[at])?;
             }
         }
@@ -116,13 +123,13 @@ pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], optio
     questions.retain(|question| !question.is_build);
     // Stages have what they need of the right sides: nothing else holds it any more.
     rights.sides.clear();
-    for question in &mut questions {
-        finish(question, options, &mut statistics, &mut warnings)?;
+    for at in 0..questions.len() {
+        finish(&mut questions, at, options, &mut statistics, &mut warnings)?;
     }
     // No stage is left, so neither is a table.
     drop(rights);
-    for question in &mut questions {
-        pour(question, options, &mut statistics, &mut warnings)?;
+    for at in 0..questions.len() {
+        pour(&mut questions, at, options, &mut statistics, &mut warnings)?;
     }
     rejects::finish(&set_aside, options, &mut statistics, &mut warnings)?;
     statistics.rows_kept = questions.iter().map(|question| question.kept).collect();
@@ -148,6 +155,8 @@ impl<'a> Question<'a> {
             poured: false,
             stages: Vec::new(),
             repeated: false,
+            pass_bytes: 0,
+            most_copies: MOST_COPIES,
             alone: false,
             recodings_told: false,
             result: None,
@@ -158,7 +167,11 @@ impl<'a> Question<'a> {
     /// Its stages, now that all that it needs has been read.
     fn lower(&mut self, rights: &mut Rights, options: &RunOptions) -> Result<()> {
         let numbers: Vec<usize> = self.uses.iter().map(|used| used.build).collect();
-        self.stages = decide(lower(&self.plan)?, &mut rights.sides, &numbers, &mut rights.room, &options.cancel)?;
+        rights.room.least_free_bytes = self.pass_bytes;
+        rights.room.most_copies = self.most_copies;
+        let spill = options.spill.until(&options.cancel);
+        let stages = lower(&self.plan)?;
+        self.stages = decide(stages, &mut rights.sides, &numbers, &mut rights.room, &spill, &options.cancel)?;
         Ok(())
     }
 }
@@ -189,6 +202,58 @@ impl Rights {
         let side = self.sides.get(number).and_then(Option::as_ref);
         side.map(|side| Arc::clone(side.schema())).ok_or_else(|| Error::internal("a right side that was not read"))
     }
+}
+
+/// What the passes of a run take, at least: in turn, as they will run.
+fn plan_memory(questions: &mut [Question<'_>], options: &RunOptions) -> Floor {
+    let keys: Vec<String> = questions.iter().map(|question| question.plan.source().key()).collect();
+    let mut done = vec![false; questions.len()];
+    let mut floor = Floor::default();
+    loop {
+        let ready = |at: usize| !done[at] && questions[at].uses.iter().all(|used| done[used.build]);
+        let members = next_together(&keys, &ready, &|at| !done[at]);
+        if members.is_empty() {
+            return floor;
+        }
+        floor = floor.or(plan_pass(questions, &members, options));
+        members.into_iter().for_each(|at| done[at] = true);
+    }
+}
+
+/// What the pass of these questions takes, and what comes behind it. What cannot be planned is told of when it runs.
+fn plan_pass(questions: &mut [Question<'_>], members: &[usize], options: &RunOptions) -> Floor {
+    let lowered = members.iter().map(|&at| lower(&questions[at].plan)).collect::<Result<Vec<_>>>();
+    let planned = lowered.and_then(|lowered| {
+        let mut asked = Vec::with_capacity(lowered.len());
+        for (&at, stages) in members.iter().zip(&lowered) {
+            let Question { output, uses, .. } = &questions[at];
+            asked.push(Asked { stages, output: *output, joins: !uses.is_empty() });
+        }
+        floor::of_pass(questions[members[0]].plan.source(), &asked, options)
+    });
+    let Ok(Planned { floor, pass_bytes, most_copies }) = planned else { return Floor::default() };
+    for &at in members {
+        (questions[at].pass_bytes, questions[at].most_copies) = (pass_bytes, most_copies);
+    }
+    floor
+}
+
+/// Puts what questions hold on disk, where so many bytes are not free otherwise.
+fn make_room(
+    questions: &mut [Question<'_>],
+    rights: Option<&mut Rights>,
+    bytes: usize,
+    options: &RunOptions,
+) -> Result<()> {
+    if options.budget.free_bytes() >= bytes {
+        return Ok(());
+    }
+    let spill = options.spill.until(&options.cancel);
+    for result in questions.iter_mut().filter_map(|question| question.result.as_mut()) {
+        result.rows = std::mem::take(&mut result.rows).on_disk(&spill)?;
+    }
+    let sides = rights.into_iter().flat_map(|rights| rights.sides.iter_mut().flatten());
+    sides.into_iter().try_for_each(|side| side.put_on_disk(&spill))
 }
 
 /// Finds the stages of questions whose right sides have all been read.
@@ -250,6 +315,13 @@ fn scan_pass(
 ) -> Result<PassRejects> {
     let source = Arc::clone(questions[members[0]].plan.source());
     let input = questions[members[0]].input.clone();
+    if members.iter().any(|&at| questions[at].repeated) {
+        // Over wider types it may take more.
+        let floor = plan_pass(questions, members, options);
+        statistics.least_memory_bytes = statistics.least_memory_bytes.max(floor.bytes() as u64);
+        floor.check(&options.budget)?;
+    }
+    make_room(questions, Some(rights), questions[members[0]].pass_bytes, options)?;
     let first_stage = |&at: &usize| StageToRun {
         stage: questions[at].stages[0].clone(),
         recodings_told: questions[at].recodings_told,
@@ -344,31 +416,32 @@ fn widen(
     Ok(())
 }
 
-/// Runs the stages behind the first, each over the result of the one before.
+/// Runs the stages of a question behind the first, each over the result of the one before.
 fn finish(
-    question: &mut Question<'_>,
+    questions: &mut [Question<'_>],
+    at: usize,
     options: &RunOptions,
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
 ) -> Result<()> {
-    while !question.stages.is_empty() {
+    while !questions[at].stages.is_empty() {
+        let question = &mut questions[at];
         let mut gates = [gate(question, &question.stages)?];
         let mut stage = question.stages.remove(0);
         let Some(before) = question.result.take() else {
             return Err(Error::internal("a stage without an input"));
         };
         let columns = (0..before.schema.fields().len()).collect();
-        // A batch is a partition: short ones take little while they are evaluated, and there are some for everybody.
         question.poured = gates[0].is_some();
-        let rows = match &gates[0] {
-            Some(gate) => with_room_for(gate, before.rows.cut(POURED_ROWS), options)?,
-            None => before.rows.cut(STAGE_ROWS),
-        };
+        // A batch is a partition: short ones take little while they are evaluated, and there are some for everybody.
+        let rows = before.rows.cut(if gates[0].is_some() { POURED_ROWS } else { STAGE_ROWS });
+        let rows =
+            with_room(questions, rows, Some(&stage), gates[0].as_ref().map(|gate| (gate, &stage.schema)), options)?;
         let source: Arc<dyn Source> = Arc::new(MemorySource::of_rows(before.schema, rows));
         stage.input = StageInput::Scan { source: Arc::clone(&source), columns };
         for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut gates)?.stages {
             match end {
-                StageEnd::Done(result, _) => question.result = Some(result),
+                StageEnd::Done(result, _) => questions[at].result = Some(result),
                 StageEnd::Failed(_, error) => return Err(error),
                 StageEnd::Again | StageEnd::Widen(..) => return Err(Error::internal("a misfit in memory")),
             }
@@ -397,33 +470,38 @@ const STAGE_ROWS: usize = 1 << 16;
 /// Rows handed to an output at once, of an answer that had to be whole first.
 const POURED_ROWS: usize = 8192;
 
-/// Rows that are to go through a gate: on disk, if they would not leave enough memory for writing.
-fn with_room_for(gate: &Gate<'_>, rows: StoredRows, options: &RunOptions) -> Result<StoredRows> {
-    let parts = || rows.parts().iter().map(Part::loaded_bytes);
-    let all_bytes: usize = parts().sum();
-    let row_bytes = Some(all_bytes / rows.rows().max(1));
-    let writing = gate.output().needs_bytes(RowsToCome { all_bytes, row_bytes });
-    let reading = parts().max().unwrap_or(0).saturating_mul(2 * options.workers());
-    if options.budget.free_bytes() >= writing.saturating_add(reading) {
-        Ok(rows)
-    } else {
-        rows.on_disk(&options.spill.until(&options.cancel))
-    }
+/// Rows that a pass is to read, which takes memory beside them: they, and what other questions hold, are on disk where there
+/// is too little of it.
+fn with_room(
+    questions: &mut [Question<'_>],
+    rows: StoredRows,
+    stage: Option<&Stage>,
+    gate: Option<(&Gate<'_>, &SchemaRef)>,
+    options: &RunOptions,
+) -> Result<StoredRows> {
+    let writing = |(gate, schema): (&Gate<'_>, &SchemaRef)| {
+        gate.output().needs(schema, rows.parts().iter().map(Part::rows_bytes).sum()).bytes
+    };
+    let bytes = floor::of_result(&rows, stage, gate.map_or(0, writing));
+    make_room(questions, None, bytes, options)?;
+    if options.budget.free_bytes() >= bytes { Ok(rows) } else { rows.on_disk(&options.spill.until(&options.cancel)) }
 }
 
 /// Hands an answer that had to be whole first to its output.
 fn pour(
-    question: &mut Question<'_>,
+    questions: &mut [Question<'_>],
+    at: usize,
     options: &RunOptions,
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
 ) -> Result<()> {
+    let question = &mut questions[at];
     let Some(output) = question.output.filter(|_| !question.poured) else { return Ok(()) };
     let Some(whole) = question.result.take() else { return Err(Error::internal("an output without an answer")) };
     let schema = whole.schema;
     output.begin(&schema)?;
     let gate = Gate::new(output);
-    let rows = with_room_for(&gate, whole.rows.cut(POURED_ROWS), options)?;
+    let rows = with_room(questions, whole.rows.cut(POURED_ROWS), None, Some((&gate, &schema)), options)?;
     let source: Arc<dyn Source> = Arc::new(MemorySource::of_rows(Arc::clone(&schema), rows));
     let input = StageInput::Scan { source: Arc::clone(&source), columns: (0..schema.fields().len()).collect() };
     let sink = SinkSpec::Collect { limit: None };
@@ -431,7 +509,7 @@ fn pour(
     let mut gates = [Some(gate)];
     for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut gates)?.stages {
         match end {
-            StageEnd::Done(result, _) => question.result = Some(result),
+            StageEnd::Done(result, _) => questions[at].result = Some(result),
             StageEnd::Failed(_, error) => return Err(error),
             StageEnd::Again | StageEnd::Widen(..) => return Err(Error::internal("a misfit in memory")),
         }

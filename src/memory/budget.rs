@@ -223,6 +223,8 @@ impl Reservation {
     }
 
     fn refused(&self, asked: usize, held: usize) -> Error {
+        // What others have from the beginning grows with the limit, but leaves more than a third of what is added.
+        let enough = self.budget.0.limit_bytes.saturating_add(asked.saturating_mul(3));
         Error::new(
             ErrorKind::Limit,
             format!(
@@ -233,7 +235,10 @@ impl Reservation {
                 ByteSize(self.budget.0.limit_bytes as u64)
             ),
         )
-        .hint("raise the memory limit (--memory, OUTCROP_MEMORY), or ask fewer questions at once")
+        .hint(format!(
+            "raise the memory limit (--memory, OUTCROP_MEMORY); {} would be enough for this",
+            ByteSize(enough as u64).rounded_up()
+        ))
     }
 }
 

@@ -40,10 +40,23 @@ impl ByteSize {
     }
 }
 
+impl ByteSize {
+    const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+
+    /// The smallest size, no smaller than this one, that is shown as it is: parsing what is shown gives it back.
+    pub(crate) fn rounded_up(self) -> Self {
+        let Some((shift, _)) = Self::UNITS.iter().find(|(shift, _)| self.0 >> shift > 0) else { return self };
+        let unit = 1_u128 << shift;
+        let bytes = |tenths: u128| u64::try_from(tenths * unit / 10).unwrap_or(u64::MAX);
+        let tenths = (u128::from(self.0) * 10).div_ceil(unit);
+        // Of a tenth, the part of a byte is left out.
+        ByteSize(if bytes(tenths) >= self.0 { bytes(tenths) } else { bytes(tenths + 1) })
+    }
+}
+
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-        match units.iter().find(|(shift, _)| self.0 >> shift > 0) {
+        match Self::UNITS.iter().find(|(shift, _)| self.0 >> shift > 0) {
             None => write!(f, "{} bytes", self.0),
             Some((shift, unit)) if self.0.trailing_zeros() >= *shift => write!(f, "{} {unit}", self.0 >> shift),
             Some((shift, unit)) => write!(f, "{:.1} {unit}", self.0 as f64 / (1u64 << shift) as f64),
@@ -71,6 +84,20 @@ mod tests {
         }
         for text in ["", "x", "1Q", "-1", "1.G", ".5G", "1.5.5G", "1.-5G", "99999999999999999999", "99999999999999T"] {
             assert_eq!(ByteSize::parse(text).unwrap_err().kind(), ErrorKind::Syntax, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_of_a_size_that_was_rounded_up_is_enough() {
+        let near = |bytes: u64| (bytes.saturating_sub(3)..bytes + 3).chain([bytes / 10 * 11, bytes / 10 * 13 + 1]);
+        for bytes in [0, 1 << 10, 1 << 20, 18_454_937, 18_454_938, (1 << 30) - 1, 1 << 30, 7 << 40]
+            .map(near)
+            .into_iter()
+            .flatten()
+        {
+            let rounded = ByteSize(bytes).rounded_up();
+            assert_eq!(ByteSize::parse(&rounded.to_string()).unwrap(), rounded, "{bytes}: {rounded}");
+            assert!(rounded.0 >= bytes && rounded.0 <= bytes + bytes / 5 + 2, "{bytes}: {rounded}");
         }
     }
 

@@ -409,6 +409,14 @@ impl Part {
         }
     }
 
+    /// Bytes of its rows.
+    pub(crate) fn rows_bytes(&self) -> usize {
+        match self {
+            Part::Spilled(_, block) => block.loaded_bytes,
+            other => other.loaded_bytes(),
+        }
+    }
+
     /// The rows, in memory.
     ///
     /// # Errors

@@ -375,8 +375,8 @@ pub trait Probe: fmt::Debug + Send + Sync {
     /// Those of evaluating the keys, and that of `reserve`.
     fn probe(&self, batch: Batch, reserve: Reserve<'_>) -> Result<Batch>;
 
-    /// Whether one row may come to several.
-    fn multiplies(&self) -> bool;
+    /// To how many rows one may come.
+    fn copies(&self) -> usize;
 
     /// How many right rows there are.
     fn right_rows(&self) -> usize;

@@ -1,7 +1,7 @@
 //! The stages that answer a question, bound to their input.
 
 use super::unnest::unnest;
-use super::{BatchFunction, JoinColumn, JoinShape, Probe, Reserve};
+use super::{BatchFunction, JoinColumn, JoinShape, MOST_COPIES, Probe, Reserve};
 use crate::aggregate::Aggregate;
 use crate::batch::{Batch, coded};
 use crate::error::{Error, ErrorKind, Result};
@@ -193,12 +193,17 @@ impl Stage {
 
     /// Whether several of its rows may have come of one row of its input.
     pub(crate) fn multiplies(&self) -> bool {
-        let multiplies = |step: &Step| match step {
-            Step::Join(_, probe) => probe.as_ref().is_some_and(|probe| probe.multiplies()),
-            Step::Map(..) | Step::Unnest(_) => true,
-            Step::Filter(_) | Step::Project(..) => false,
+        self.made_rows() > 1
+    }
+
+    /// How many rows it may make of one, as far as that is to be reckoned with.
+    pub(crate) fn made_rows(&self) -> usize {
+        let copies = |step: &Step| match step {
+            Step::Join(_, probe) => probe.as_ref().map_or(1, |probe| probe.copies()),
+            Step::Map(..) | Step::Unnest(_) => MOST_COPIES,
+            Step::Filter(_) | Step::Project(..) => 1,
         };
-        self.steps.iter().any(multiplies)
+        self.steps.iter().map(copies).fold(1, usize::saturating_mul).min(MOST_COPIES)
     }
 
     /// The columns of its input, by index, that are of more use to it as codes than as texts.

@@ -66,7 +66,7 @@ impl Source for MemorySource {
             first_rows: Arc::clone(&self.first_rows),
             columns: request.columns,
             rows_bytes: self.rows.parts().iter().map(Part::loaded_bytes).max().unwrap_or(0),
-            all_rows_bytes: self.rows.parts().iter().map(Part::loaded_bytes).sum(),
+            all_rows_bytes: self.rows.parts().iter().map(Part::rows_bytes).sum(),
             next: AtomicUsize::new(0),
         }))
     }
@@ -89,8 +89,7 @@ struct MemoryScan {
 impl Scan for MemoryScan {
     fn needs(&self) -> ReadNeeds {
         let MemoryScan { rows_bytes, all_rows_bytes, .. } = *self;
-        let row_bytes = Some(all_rows_bytes / self.rows.rows().max(1));
-        ReadNeeds { rows_bytes, all_rows_bytes, row_bytes, ..ReadNeeds::default() }
+        ReadNeeds { rows_bytes, all_rows_bytes, ..ReadNeeds::default() }
     }
 
     fn read(&self, _scratch: &mut ScanScratch, _wait: bool) -> Result<Read> {

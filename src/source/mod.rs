@@ -217,8 +217,6 @@ pub struct ReadNeeds {
     pub row_texts_bytes: usize,
     /// Bytes of all rows, at most.
     pub all_rows_bytes: usize,
-    /// Bytes of a row, on average, where that is known.
-    pub row_bytes: Option<usize>,
     /// The texts of rows are views of what is shared, and on its account until they are committed.
     pub texts_are_shared: bool,
 }
@@ -233,7 +231,6 @@ impl Default for ReadNeeds {
             rows_bytes: 0,
             row_texts_bytes: 0,
             all_rows_bytes: usize::MAX,
-            row_bytes: None,
             texts_are_shared: false,
         }
     }

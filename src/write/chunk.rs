@@ -3,13 +3,13 @@
 //! A chunk ends at a number of rows, or at the row with which the values in it reach a number of bytes. Both depend on
 //! the values alone, not on the batches in which they come.
 
-use crate::error::Result;
-use crate::memory::Reservation;
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch};
+use crate::error::{Error, Result};
+use crate::memory::{Part as Stored, Reservation, SpillFile};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{ArrowNativeType, BinaryViewType, StringViewType};
 use arrow::datatypes::{BinaryType, ByteArrayType, ByteViewType, DataType, LargeBinaryType, LargeUtf8Type};
-use arrow::datatypes::{Schema, Utf8Type};
+use arrow::datatypes::{Schema, SchemaRef, Utf8Type};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -28,14 +28,38 @@ pub(super) struct ChunkLimits {
 /// Rows that several chunks may need; given up with the last part of them.
 #[derive(Debug)]
 pub(super) struct Held {
-    records: RecordBatch,
+    rows: Rows,
     _reservations: Arc<[Reservation]>,
+}
+
+#[derive(Debug)]
+enum Rows {
+    Memory(RecordBatch),
+    /// Column by column, as they are asked for by formats that store columns.
+    Disk(SchemaRef, Vec<Stored>),
 }
 
 impl Held {
     /// Rows, and what is reserved for them.
     pub(super) fn new(records: RecordBatch, reservations: Arc<[Reservation]>) -> Self {
-        Held { records, _reservations: reservations }
+        Held { rows: Rows::Memory(records), _reservations: reservations }
+    }
+
+    /// Rows that are written to disk.
+    fn on_disk(records: &RecordBatch, file: &Arc<SpillFile>) -> Result<Self> {
+        let column = |at: usize| Ok(Stored::Spilled(Arc::clone(file), file.append(&records.project(&[at])?)?));
+        let columns = (0..records.num_columns()).map(column).collect::<Result<_>>()?;
+        Ok(Held { rows: Rows::Disk(records.schema(), columns), _reservations: Arc::new([]) })
+    }
+
+    fn column(&self, at: usize) -> Result<ArrayRef> {
+        match &self.rows {
+            Rows::Memory(records) => Ok(Arc::clone(records.column(at))),
+            Rows::Disk(_, columns) => {
+                let column = columns.get(at).ok_or_else(|| Error::internal("a column that is not there"))?;
+                Ok(Arc::clone(column.load()?.column(0)))
+            }
+        }
     }
 }
 
@@ -50,14 +74,98 @@ pub(super) struct Part {
 pub(super) const ROW_OVERHEAD_BYTES: u64 = 48;
 
 impl Part {
-    pub(super) fn records(&self) -> RecordBatch {
-        self.held.records.slice(self.rows.start, self.rows.len())
+    /// The rows, read back if they are on disk.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn records(&self) -> Result<RecordBatch> {
+        match &self.held.rows {
+            Rows::Memory(records) => Ok(records.slice(self.rows.start, self.rows.len())),
+            Rows::Disk(schema, columns) => {
+                let columns = (0..columns.len()).map(|at| self.column(at)).collect::<Result<_>>()?;
+                let options = RecordBatchOptions::new().with_row_count(Some(self.rows.len()));
+                Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+            }
+        }
+    }
+
+    /// One column of them.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn column(&self, at: usize) -> Result<ArrayRef> {
+        Ok(self.held.column(at)?.slice(self.rows.start, self.rows.len()))
     }
 
     fn split_off(&mut self, rows: usize) -> Part {
         let first = Part { held: Arc::clone(&self.held), rows: self.rows.start..self.rows.start + rows };
         self.rows.start += rows;
         first
+    }
+}
+
+/// Bytes of a column that go to disk together, about.
+const DISK_BYTES_OF_COLUMN: u64 = 16 << 10;
+/// And rows, at most.
+const DISK_ROWS: usize = 8192;
+
+/// Puts rows on disk that wait for their chunks to be whole, and says whether there were any. Those of several folders stand
+/// together, so that many folders do not make many blocks.
+///
+/// # Errors
+/// Those of the disk.
+pub(super) fn put_on_disk(chunkers: &mut [&mut Chunker], file: &Arc<SpillFile>) -> Result<bool> {
+    let in_memory = |part: &Part| matches!(part.held.rows, Rows::Memory(_));
+    let (mut block, mut any) = (Block::default(), false);
+    for at in 0..chunkers.len() {
+        // What is on disk already stands before all else.
+        let parts = &mut chunkers[at].parts;
+        let first = parts.iter().position(in_memory).unwrap_or(parts.len());
+        for part in parts.split_off(first) {
+            any = true;
+            let mut records = part.records()?;
+            let most = DISK_BYTES_OF_COLUMN * records.num_columns() as u64;
+            while records.num_rows() > 0 {
+                let rows = records.num_rows().min(DISK_ROWS - block.rows);
+                let taken = rows_until(&records, rows, most.saturating_sub(block.bytes), 0);
+                let taken = records.slice(0, taken);
+                records = records.slice(taken.num_rows(), records.num_rows() - taken.num_rows());
+                block.rows += taken.num_rows();
+                block.bytes += value_bytes(&taken);
+                block.of.push((at, taken));
+                if block.rows >= DISK_ROWS || block.bytes >= most {
+                    std::mem::take(&mut block).write(chunkers, file)?;
+                }
+            }
+        }
+    }
+    block.write(chunkers, file)?;
+    Ok(any)
+}
+
+/// Rows that are written together, and for which chunkers.
+#[derive(Default)]
+struct Block {
+    of: Vec<(usize, RecordBatch)>,
+    rows: usize,
+    bytes: u64,
+}
+
+impl Block {
+    fn write(self, chunkers: &mut [&mut Chunker], file: &Arc<SpillFile>) -> Result<()> {
+        let Some((_, first)) = self.of.first() else { return Ok(()) };
+        let records = concat_batches(&first.schema(), self.of.iter().map(|(_, records)| records))?;
+        let held = Arc::new(Held::on_disk(&records, file)?);
+        let mut start = 0;
+        for (at, records) in self.of {
+            let rows = start..start + records.num_rows();
+            start = rows.end;
+            match chunkers[at].parts.last_mut() {
+                Some(last) if Arc::ptr_eq(&last.held, &held) && last.rows.end == rows.start => last.rows.end = rows.end,
+                _ => chunkers[at].parts.push(Part { held: Arc::clone(&held), rows }),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -79,24 +187,27 @@ pub(super) struct Chunker {
 
 impl Chunker {
     /// Takes rows whose values have `bytes` bytes; gives the chunks that are complete.
-    pub(super) fn push(&mut self, mut part: Part, mut bytes: u64, limits: ChunkLimits) -> Vec<Cut> {
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn push(&mut self, mut part: Part, mut bytes: u64, limits: ChunkLimits) -> Result<Vec<Cut>> {
         let mut chunks = Vec::new();
         while self.rows + part.rows.len() >= limits.rows || self.bytes + bytes >= limits.bytes {
             let most = part.rows.len().min(limits.rows - self.rows);
-            let taken = rows_until(&part.records(), most, limits.bytes.saturating_sub(self.bytes), 0);
+            let taken = rows_until(&part.records()?, most, limits.bytes.saturating_sub(self.bytes), 0);
             let first = part.split_off(taken);
-            let first_bytes = value_bytes(&first.records());
+            let first_bytes = value_bytes(&first.records()?);
             self.add(first, first_bytes);
             bytes = bytes.saturating_sub(first_bytes);
             if self.rows >= limits.rows || self.bytes >= limits.bytes {
                 chunks.push(self.take());
             }
             if part.rows.is_empty() {
-                return chunks;
+                return Ok(chunks);
             }
         }
         self.add(part, bytes);
-        chunks
+        Ok(chunks)
     }
 
     fn add(&mut self, part: Part, bytes: u64) {
@@ -168,8 +279,6 @@ pub(super) struct NominalRow {
     pub(super) value_bytes: usize,
     /// Of this, the widest column.
     pub(super) widest_bytes: usize,
-    /// What it takes while it waits.
-    pub(super) held_bytes: usize,
 }
 
 impl NominalRow {
@@ -177,17 +286,16 @@ impl NominalRow {
     const TEXT_BYTES: usize = 32;
 
     pub(super) fn of(schema: &Schema) -> Self {
-        let mut row = NominalRow { value_bytes: 0, widest_bytes: 1, held_bytes: 0 };
+        let mut row = NominalRow { value_bytes: 0, widest_bytes: 1 };
         for field in schema.fields() {
-            let (value, held) = match field.data_type() {
+            let value = match field.data_type() {
                 DataType::Utf8View | DataType::BinaryView | DataType::Utf8 | DataType::Binary => {
-                    (ENTRY_BYTES as usize + Self::TEXT_BYTES, size_of::<u128>() + Self::TEXT_BYTES)
+                    ENTRY_BYTES as usize + Self::TEXT_BYTES
                 }
-                other => (fixed_bytes(other) as usize, fixed_bytes(other) as usize),
+                other => fixed_bytes(other) as usize,
             };
             row.value_bytes += value;
             row.widest_bytes = row.widest_bytes.max(value);
-            row.held_bytes += held;
         }
         row.value_bytes = row.value_bytes.max(row.widest_bytes);
         row
@@ -309,7 +417,7 @@ pub(super) fn compacted(batch: RecordBatch) -> Result<RecordBatch> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::Budget;
+    use crate::memory::{Budget, Spill};
     use arrow::array::{Int64Array, StringViewArray};
     use proptest::prelude::*;
 
@@ -317,6 +425,43 @@ mod tests {
         let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..texts.len() as i64));
         let texts: ArrayRef = Arc::new(StringViewArray::from_iter(texts.iter().map(|text| text.as_deref())));
         RecordBatch::try_from_iter_with_nullable([("n", numbers, true), ("t", texts, true)]).unwrap()
+    }
+
+    /// The rows of chunks; with `file`, what waits goes there again and again.
+    fn chunks(
+        batch: &RecordBatch,
+        pieces: &[usize],
+        limits: ChunkLimits,
+        file: Option<&Arc<SpillFile>>,
+    ) -> Vec<RecordBatch> {
+        let whole = |cut: Cut| {
+            let parts: Vec<RecordBatch> = cut.parts.iter().map(|part| part.records().unwrap()).collect();
+            let whole = concat_batches(&batch.schema(), &parts).unwrap();
+            for at in 0..whole.num_columns() {
+                let columns: Vec<ArrayRef> = cut.parts.iter().map(|part| part.column(at).unwrap()).collect();
+                let columns: Vec<&dyn Array> = columns.iter().map(AsRef::as_ref).collect();
+                assert!(columns.is_empty() || *arrow::compute::concat(&columns).unwrap() == **whole.column(at));
+            }
+            whole
+        };
+        let (mut chunker, mut other) = (Chunker::default(), Chunker::default());
+        let (mut chunks, mut start) = (Vec::new(), 0);
+        for piece in pieces.iter().copied().chain([usize::MAX]) {
+            let records = batch.slice(start, piece.min(batch.num_rows() - start));
+            start += records.num_rows();
+            let (rows, bytes) = (0..records.num_rows(), value_bytes(&records));
+            let held = Arc::new(Held::new(records, Arc::new([Budget::unlimited().reservation("test")])));
+            let part = Part { held, rows };
+            other.push(part.clone(), bytes, ChunkLimits { rows: usize::MAX, bytes: u64::MAX }).unwrap();
+            chunks.extend(chunker.push(part, bytes, limits).unwrap().into_iter().map(whole));
+            if let Some(file) = file {
+                put_on_disk(&mut [&mut chunker, &mut other], file).unwrap();
+                assert!(!put_on_disk(&mut [&mut chunker, &mut other], file).unwrap(), "nothing is left in memory");
+            }
+        }
+        chunks.push(whole(chunker.take()));
+        assert_eq!(whole(other.take()), *batch, "the rows of another folder");
+        chunks
     }
 
     fn cuts(batch: &RecordBatch, pieces: &[usize], limits: ChunkLimits) -> Vec<usize> {
@@ -329,7 +474,7 @@ mod tests {
             let (rows_of_piece, bytes) = (0..records.num_rows(), value_bytes(&records));
             let held = Held::new(records, Arc::new([Budget::unlimited().reservation("test")]));
             let part = Part { held: Arc::new(held), rows: rows_of_piece };
-            cuts.extend(chunker.push(part, bytes, limits).iter().map(rows));
+            cuts.extend(chunker.push(part, bytes, limits).unwrap().iter().map(rows));
         }
         cuts.push(rows(&chunker.take()));
         cuts
@@ -349,6 +494,18 @@ mod tests {
             prop_assert_eq!(&whole, &cuts(&batch, &pieces, limits));
             prop_assert_eq!(whole.iter().sum::<usize>(), texts.len());
             prop_assert!(whole.iter().all(|cut| *cut <= rows));
+        }
+
+        #[test]
+        fn rows_that_wait_on_disk_make_the_same_chunks(
+            texts in prop::collection::vec(prop::option::of("[a-z]{0,40}"), 0..300),
+            pieces in prop::collection::vec(0_usize..60, 0..40),
+            rows in 1_usize..100,
+        ) {
+            let (batch, file) = (batch(&texts), Arc::new(Spill::default().file()));
+            let limits = ChunkLimits { rows, bytes: 2000 };
+            let in_memory = chunks(&batch, &pieces, limits, None);
+            prop_assert_eq!(in_memory, chunks(&batch, &pieces, limits, Some(&file)));
         }
     }
 

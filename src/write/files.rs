@@ -1,6 +1,6 @@
 //! What encoded chunks are appended to.
 
-use super::chunk::ChunkLimits;
+use super::chunk::{ChunkLimits, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::ByteSize;
 use ::parquet::arrow::arrow_writer::ArrowColumnChunk;
@@ -21,8 +21,23 @@ pub(super) trait Encoder: Send + Sync {
         value_bytes.saturating_mul(2)
     }
 
+    /// Bytes that it takes at least, to append the chunk at once.
+    fn least_encoding_bytes(&self, value_bytes: usize) -> usize {
+        self.encoding_bytes(value_bytes)
+    }
+
+    /// What helps where that is too much, beside more memory.
+    fn remedy(&self) -> Option<&'static str> {
+        None
+    }
+
     /// A chunk encoded, whose values have so many bytes; called by all workers.
-    fn encode(&self, chunk: Vec<RecordBatch>, value_bytes: u64) -> Result<Encoded>;
+    fn encode(&self, chunk: &[Part], value_bytes: u64) -> Result<Encoded>;
+
+    /// Appends a chunk with no more memory than [`Encoder::least_encoding_bytes`]: the same bytes as when it is encoded first.
+    fn encode_to(&self, file: &mut dyn Appender, chunk: &[Part], value_bytes: u64) -> Result<()> {
+        file.append(self.encode(chunk, value_bytes)?)
+    }
 
     /// Begins a file.
     fn create(&self, file: OutFile) -> Result<Box<dyn Appender>>;
@@ -52,6 +67,11 @@ pub(super) enum Encoded {
 pub(super) trait Appender: Send {
     /// Appends a chunk.
     fn append(&mut self, encoded: Encoded) -> Result<()>;
+
+    /// Appends a row group, column by column; `column` gives the leaves of one.
+    fn append_columns(&mut self, _columns: &mut dyn Iterator<Item = Result<Vec<ArrowColumnChunk>>>) -> Result<()> {
+        Err(Error::internal("a file without row groups"))
+    }
 
     /// Writes what comes after the last chunk.
     fn finish(self: Box<Self>) -> Result<OutFile>;

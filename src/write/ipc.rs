@@ -1,6 +1,6 @@
 //! Arrow IPC: a chunk is a batch. Files are for mapping into memory, streams for pipes.
 
-use super::chunk::ChunkLimits;
+use super::chunk::{ChunkLimits, Part};
 use super::files::{Appender, Encoded, Encoder, OutFile, arrow_failed};
 use super::options::{Codec, FileFormat, WriteOptions};
 use super::parquet::{stored_column, stored_schema};
@@ -53,12 +53,12 @@ impl Encoder for IpcEncoder {
         ChunkLimits { rows: BATCH_ROWS, bytes: BATCH_BYTES }
     }
 
-    fn encode(&self, chunk: Vec<RecordBatch>, _value_bytes: u64) -> Result<Encoded> {
+    fn encode(&self, chunk: &[Part], _value_bytes: u64) -> Result<Encoded> {
         let column = |(at, field): (usize, &Arc<arrow::datatypes::Field>)| {
-            canonical(stored_column(&chunk, at, field.data_type())?)
+            canonical(stored_column(chunk, at, field.data_type())?)
         };
         let columns = self.stored.fields().iter().enumerate().map(column).collect::<Result<Vec<_>>>()?;
-        let rows = chunk.iter().map(RecordBatch::num_rows).sum();
+        let rows = chunk.iter().map(|part| part.rows.len()).sum();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(Encoded::Batch(RecordBatch::try_new_with_options(Arc::clone(&self.stored), columns, &options)?))
     }

@@ -6,11 +6,11 @@ use super::folders::{Routed, Router};
 use super::ipc::IpcEncoder;
 use super::options::{FileFormat, WriteOptions};
 use super::parquet::ParquetEncoder;
-use super::pipeline::{Complete, Pipeline, Place, Settings};
+use super::pipeline::{Complete, Pipeline, Place, Settings, least_needs};
 use super::text::TextEncoder;
 use crate::atomic::Partial;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Prepared, RowOutput, RowsToCome, RunOptions};
+use crate::exec::{Prepared, RowOutput, RunOptions, WriteNeeds};
 use crate::memory::Reservation;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -97,6 +97,15 @@ impl FileOutput {
         })
     }
 
+    /// The encoder of the columns that are stored in files, and what a row of them takes.
+    fn stored(&self, schema: &SchemaRef) -> Result<(Box<dyn Encoder>, NominalRow)> {
+        let schema = match self.options.partition_by.as_slice() {
+            [] => Arc::clone(schema),
+            columns => Arc::clone(Router::new(schema, columns)?.stored_schema()),
+        };
+        Ok((self.encoder(&schema)?, NominalRow::of(&schema)))
+    }
+
     /// Writes what is left when the run has ended well.
     ///
     /// # Errors
@@ -147,22 +156,24 @@ impl RowOutput for FileOutput {
         let settings = Settings {
             name: Arc::clone(&self.name),
             workers: self.run.workers(),
-            row: NominalRow::of(schema),
             sync: self.options.syncs(),
             epoch_bytes: self.options.partition_buffer_bytes,
         };
-        let new = Pipeline::new(encoder, when_empty, router, self.place()?, settings, &self.run.budget);
+        let spill = self.run.spill.until(&self.run.cancel);
+        let new = Pipeline::new(encoder, when_empty, router, self.place()?, settings, &self.run.budget, &spill);
         *pipeline = Some(Arc::new(new));
         Ok(())
     }
 
-    fn needs_bytes(&self, rows: RowsToCome) -> usize {
-        self.current().map_or(0, |pipeline| pipeline.needs(rows).bytes())
+    fn needs(&self, schema: &SchemaRef, all_bytes: usize) -> WriteNeeds {
+        // What cannot be written is told of when the output begins.
+        let Ok((encoder, row)) = self.stored(schema) else { return WriteNeeds::default() };
+        WriteNeeds { bytes: least_needs(&*encoder, row, all_bytes).bytes(), remedy: encoder.remedy() }
     }
 
-    fn set_aside(&self, rows: RowsToCome, reservation: Reservation) {
-        if let Ok(pipeline) = self.current() {
-            pipeline.set_aside(pipeline.needs(rows), reservation);
+    fn set_aside(&self, schema: &SchemaRef, all_bytes: usize, reservation: Reservation) {
+        if let (Ok(pipeline), Ok((encoder, row))) = (self.current(), self.stored(schema)) {
+            pipeline.set_aside(least_needs(&*encoder, row, all_bytes), reservation);
         }
     }
 

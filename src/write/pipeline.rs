@@ -7,17 +7,19 @@
 //! - Numbers are taken from the queue in order, and whoever works on the smallest waits for nobody. So the workers that
 //!   wait because the window is full are woken.
 //! - The queue holds no more than one chunk a worker, and no chunk is appended further ahead than the window.
+//! - Where memory is scarce, rows wait on disk, and the chunk that is next is encoded and appended in one: what is set aside is
+//!   enough for that, however many rows wait.
 
 use super::chunk::{
-    ChunkLimits, Chunker, Cut, Held, NominalRow, Part, ROW_OVERHEAD_BYTES, Small, compacted, rows_until, value_bytes,
+    ChunkLimits, Chunker, Cut, Held, NominalRow, Part, ROW_OVERHEAD_BYTES, Small, compacted, put_on_disk, rows_until,
+    value_bytes,
 };
 use super::files::{Appender, Encoded, Encoder, OutFile, writing};
 use super::folders::{Routed, Router};
 use super::room::{ChunkNeeds, WriteRoom};
 use crate::atomic::Partial;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::RowsToCome;
-use crate::memory::{Budget, ByteSize, Reservation, used_bytes};
+use crate::memory::{Budget, Reservation, Spill, SpillFile, used_bytes};
 use crate::panics::lock;
 use arrow::array::RecordBatch;
 use std::collections::{BTreeMap, VecDeque};
@@ -29,8 +31,8 @@ use std::time::Duration;
 /// appended to it, and other formats begin another file. The number is fixed, because it shows in what files there are.
 const MAX_OPEN: usize = 100;
 
-/// Rows come in batches, of which one must have room.
-const LEAST_ROWS_BYTES: usize = 64 << 10;
+/// Rows come in batches, of which one must have room; those that wait for more can do so on disk.
+const LEAST_ROWS_BYTES: usize = 512 << 10;
 
 /// How long a worker waits for others before it looks whether it still has to.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -93,8 +95,6 @@ pub(super) struct Settings {
     pub(super) workers: usize,
     /// Wait until files in folders are on the disk.
     pub(super) sync: bool,
-    /// What a row takes, about.
-    pub(super) row: NominalRow,
     /// When the rows of all folders that are not yet written have so many bytes, they are.
     pub(super) epoch_bytes: u64,
 }
@@ -112,6 +112,19 @@ pub(super) struct Pipeline {
     queue: Mutex<VecDeque<Chunk>>,
     tail: Mutex<Tail>,
     appended: Condvar,
+    /// For rows that wait.
+    waiting_file: Arc<SpillFile>,
+}
+
+/// Memory that writing needs to go on whatever others take: of a batch, and of the chunk that is next, of rows that have
+/// `all_bytes` in all, at most.
+pub(super) fn least_needs(encoder: &dyn Encoder, row: NominalRow, all_bytes: usize) -> ChunkNeeds {
+    let ChunkLimits { rows, bytes } = encoder.limits();
+    let values = rows.saturating_mul(row.value_bytes).min(usize::try_from(bytes).unwrap_or(usize::MAX));
+    let values = values.min(all_bytes);
+    // A chunk ends behind the row that fills it.
+    let encoding_bytes = encoder.least_encoding_bytes(values.saturating_add(values / 16));
+    ChunkNeeds { rows_bytes: LEAST_ROWS_BYTES, encoding_bytes }
 }
 
 /// Lets the others go on when a chunk was appended, or stop when it could not be, be it by a panic.
@@ -156,6 +169,7 @@ impl Pipeline {
         place: Place,
         settings: Settings,
         budget: &Budget,
+        spill: &Spill,
     ) -> Self {
         let cutter = Cutter {
             chunkers: BTreeMap::new(),
@@ -186,28 +200,8 @@ impl Pipeline {
             queue: Mutex::default(),
             tail: Mutex::new(tail),
             appended: Condvar::new(),
+            waiting_file: Arc::new(spill.file()),
         }
-    }
-
-    /// Memory that it needs to go on whatever others take.
-    pub(super) fn needs(&self, rows_to_come: RowsToCome) -> ChunkNeeds {
-        let RowsToCome { all_bytes, row_bytes } = rows_to_come;
-        let ChunkLimits { rows, bytes } = self.limits;
-        let NominalRow { value_bytes, held_bytes, .. } = self.settings.row;
-        let (value_bytes, held_bytes) = row_bytes.map_or((value_bytes, held_bytes), |bytes| (bytes.max(1), bytes));
-        // Of rows whose texts are longer than most, fewer fill a chunk.
-        let values = rows.saturating_mul(value_bytes).min(usize::try_from(bytes).unwrap_or(usize::MAX));
-        let values = values.min(all_bytes);
-        let waiting = match &self.router {
-            None => values,
-            Some(_) => usize::try_from(self.settings.epoch_bytes).unwrap_or(usize::MAX),
-        };
-        let held = waiting / value_bytes * held_bytes;
-        // The batch that begins in one chunk and ends in the next.
-        let held = held.saturating_add(held / 4).min(all_bytes).max(LEAST_ROWS_BYTES);
-        // A chunk ends behind the row that fills it.
-        let encoding_bytes = self.encoder.encoding_bytes(values.saturating_add(values / 16));
-        ChunkNeeds { rows_bytes: held, encoding_bytes }
     }
 
     /// So much is set aside for that.
@@ -283,26 +277,24 @@ impl Pipeline {
         chunks: &mut Vec<Chunk>,
     ) -> Result<()> {
         if self.router.is_none() {
-            cutter.push(routed, own, self.limits, chunks);
-            return Ok(());
+            return cutter.push(routed, own, self.limits, chunks);
         }
         loop {
             let bytes = value_bytes(&records) + ROW_OVERHEAD_BYTES * records.num_rows() as u64;
             if cutter.epoch_bytes + bytes < self.settings.epoch_bytes {
                 cutter.epoch_bytes += bytes;
-                cutter.push(routed, own, self.limits, chunks);
-                return Ok(());
+                return cutter.push(routed, own, self.limits, chunks);
             }
             let room = self.settings.epoch_bytes - cutter.epoch_bytes;
             let rows = rows_until(&records, records.num_rows(), room, ROW_OVERHEAD_BYTES);
-            cutter.push(self.route(&records.slice(0, rows))?, Arc::clone(&own), self.limits, chunks);
+            cutter.push(self.route(&records.slice(0, rows))?, Arc::clone(&own), self.limits, chunks)?;
             cutter.end_epoch(chunks);
             records = records.slice(rows, records.num_rows() - rows);
             routed = self.route(&records)?;
         }
     }
 
-    /// Memory for rows: if there is none, what has been cut is written first.
+    /// Memory for rows: if there is none, what has been cut is written first, and what waits goes to disk.
     fn reserve(&self, bytes: usize, stopped: &dyn Fn() -> bool) -> Result<Reservation> {
         loop {
             let refusal = match self.room.rows(bytes) {
@@ -310,7 +302,7 @@ impl Pipeline {
                 Err(refusal) => refusal,
             };
             let cut = lock(&self.cutter).next_number;
-            if self.help(stopped)? {
+            if self.help(stopped)? || self.put_waiting_on_disk()? {
                 continue;
             }
             let tail = lock(&self.tail);
@@ -321,16 +313,21 @@ impl Pipeline {
         }
     }
 
-    /// What is to be done where rows that wait to be written do not fit in memory.
+    /// Rows that wait for their chunks to be whole go to disk; whether there were any in memory.
+    fn put_waiting_on_disk(&self) -> Result<bool> {
+        let mut cutter = lock(&self.cutter);
+        // Batches too few to be a part are less than one batch.
+        put_on_disk(&mut cutter.chunkers.values_mut().collect::<Vec<_>>(), &self.waiting_file)
+    }
+
+    /// What is to be done where a batch, or a column of a chunk, does not fit in memory.
     fn too_little(&self, refusal: Error) -> Error {
-        match &self.router {
-            Some(_) => {
-                let waits = ByteSize(self.settings.epoch_bytes);
-                refusal.hint(format!(
-                    "rows for folders wait until {waits} of them have come; raise the memory limit (--memory)"
-                ))
+        match (self.encoder.remedy(), refusal.hint_text()) {
+            (Some(remedy), Some(hint)) => {
+                let hint = format!("{hint}, or {remedy}");
+                refusal.hint(hint)
             }
-            None => refusal.hint("raise the memory limit (--memory), or, of Parquet or Arrow, write shorter row groups (convert --row-group-rows)"),
+            _ => refusal,
         }
     }
 
@@ -352,11 +349,12 @@ impl Pipeline {
                 return Ok(false);
             }
             if chunk.number < tail.next_number + window {
-                let is_next = chunk.number == tail.next_number;
-                match self.room.encoding(copies, is_next) {
-                    Err(refusal) if is_next => {
+                match self.room.encoding(copies) {
+                    Err(_) if chunk.number == tail.next_number => {
+                        self.append_at_once(&mut tail, &chunk)?;
                         drop(tail);
-                        return Err(self.too_little(refusal));
+                        guard.disarm();
+                        return Ok(true);
                     }
                     Err(_) => {}
                     Ok(own) => break own,
@@ -367,25 +365,40 @@ impl Pipeline {
         };
         drop(tail);
         let parts = std::mem::take(&mut chunk.cut.parts);
-        let encoded = self.encoder.encode(parts.iter().map(Part::records).collect(), bytes)?;
+        let encoded = self.encoder.encode(&parts, bytes)?;
         drop(parts);
         let mut tail = lock(&self.tail);
         tail.waiting.insert(chunk.number, (chunk, encoded, own));
-        while !tail.failed
-            && let Some(next) = tail.take_next()
-        {
-            if let Err(error) = self.append(&mut tail, next) {
-                drop(tail);
-                return Err(error);
-            }
-            tail.next_number += 1;
-        }
+        self.append_waiting(&mut tail)?;
         drop(tail);
         guard.disarm();
         Ok(true)
     }
 
-    fn append(&self, tail: &mut Tail, (chunk, encoded, _own): (Chunk, Encoded, Reservation)) -> Result<()> {
+    /// Encodes the chunk that is next into its file, with as little memory as that takes, and appends what waited behind it.
+    fn append_at_once(&self, tail: &mut Tail, chunk: &Chunk) -> Result<()> {
+        let bytes = chunk.cut.bytes;
+        let least = self.encoder.least_encoding_bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let own = self.room.encoding_next(least).map_err(|refusal| self.too_little(refusal))?;
+        let file = self.file_of(tail, chunk)?;
+        self.encoder.encode_to(&mut *file.appender, &chunk.cut.parts, bytes)?;
+        drop(own);
+        tail.next_number += 1;
+        self.append_waiting(tail)
+    }
+
+    fn append_waiting(&self, tail: &mut Tail) -> Result<()> {
+        while !tail.failed
+            && let Some((chunk, encoded, _own)) = tail.take_next()
+        {
+            self.file_of(tail, &chunk)?.appender.append(encoded)?;
+            tail.next_number += 1;
+        }
+        Ok(())
+    }
+
+    /// The file that a chunk is appended to, open.
+    fn file_of<'a>(&self, tail: &'a mut Tail, chunk: &Chunk) -> Result<&'a mut OpenFile> {
         if !tail.open.contains_key(&chunk.folder) {
             if tail.open.len() >= MAX_OPEN {
                 let oldest = tail.open.iter().min_by_key(|(_, file)| file.last_number);
@@ -397,7 +410,7 @@ impl Pipeline {
         }
         let file = tail.open.get_mut(&chunk.folder).ok_or_else(|| Error::internal("a file that was opened is gone"))?;
         file.last_number = chunk.number;
-        file.appender.append(encoded)
+        Ok(file)
     }
 
     fn open(&self, tail: &mut Tail, folder: &Arc<str>, encoder: &dyn Encoder) -> Result<()> {
@@ -486,7 +499,13 @@ fn cancelled() -> Error {
 }
 
 impl Cutter {
-    fn push(&mut self, routed: Routed, own: Arc<[Reservation]>, limits: ChunkLimits, chunks: &mut Vec<Chunk>) {
+    fn push(
+        &mut self,
+        routed: Routed,
+        own: Arc<[Reservation]>,
+        limits: ChunkLimits,
+        chunks: &mut Vec<Chunk>,
+    ) -> Result<()> {
         self.rows += routed.records.num_rows() as u64;
         let held = Arc::new(Held::new(routed.records.clone(), own));
         let mut complete = Vec::new();
@@ -496,7 +515,7 @@ impl Cutter {
                 Some(chunker) => chunker,
                 None => self.chunkers.entry(Arc::clone(&folder.name)).or_default(),
             };
-            for cut in chunker.push(part, folder.bytes, limits) {
+            for cut in chunker.push(part, folder.bytes, limits)? {
                 let last = cut.parts.last().map_or(0, |part| part.rows.end.saturating_sub(1));
                 complete.push((routed.input_row(last), &folder.name, cut));
             }
@@ -506,6 +525,7 @@ impl Cutter {
         for (_, folder, cut) in complete {
             chunks.push(self.chunk(folder, cut));
         }
+        Ok(())
     }
 
     fn chunk(&mut self, folder: &Arc<str>, cut: Cut) -> Chunk {

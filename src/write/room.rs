@@ -2,8 +2,8 @@
 //!
 //! **Problem.** Rows wait until a chunk of them is whole. Where the rest of memory is taken meanwhile, writing could not go on,
 //! and whether it is depends on who came first.
-//! **Idea.** Before anything is read, enough is set aside for one chunk: for its rows, and for encoding it. As long as there is
-//! memory beside, rows of further chunks take that.
+//! **Idea.** Before anything is read, enough is set aside for a batch of rows, and for encoding the chunk that is next. As long as
+//! there is memory beside, rows that wait and further chunks take that; then rows wait on disk.
 //! **Invariant.** Encoding is for the chunk that is next to be appended only, so its memory comes back whatever waits.
 
 use crate::error::Result;
@@ -12,13 +12,15 @@ use std::sync::{Mutex, PoisonError};
 
 /// For whom rows are reserved that wait to be encoded, in messages.
 const WRITING: &str = "writing";
+/// And for a chunk that is encoded.
+const ENCODING: &str = "encoding what is written";
 
 /// Bytes for one chunk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ChunkNeeds {
-    /// The rows as they wait.
+    /// A batch as it comes.
     pub(super) rows_bytes: usize,
-    /// Copies of their columns, and what they become.
+    /// Copies of columns of the chunk that is next, and what they become.
     pub(super) encoding_bytes: usize,
 }
 
@@ -59,32 +61,38 @@ impl WriteRoom {
     /// # Errors
     /// `Limit` when there is none now.
     pub(super) fn rows(&self, bytes: usize) -> Result<Reservation> {
-        self.reserve(bytes, WRITING, |own| Some(&own.rows))
+        reserve(&self.budget, bytes, WRITING).or_else(|refusal| {
+            let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+            own.as_ref().and_then(|own| reserve(&own.rows, bytes, WRITING).ok()).ok_or(refusal)
+        })
     }
 
-    /// Memory to encode a chunk, which may be the next one.
+    /// Memory to encode a chunk.
     ///
     /// # Errors
     /// `Limit` when there is none now.
-    pub(super) fn encoding(&self, bytes: usize, is_next: bool) -> Result<Reservation> {
-        self.reserve(bytes, "encoding what is written", |own| is_next.then_some(&own.encoding))
+    pub(super) fn encoding(&self, bytes: usize) -> Result<Reservation> {
+        reserve(&self.budget, bytes, ENCODING)
     }
 
-    fn reserve(
-        &self,
-        bytes: usize,
-        purpose: &'static str,
-        set_aside: impl Fn(&Own) -> Option<&Budget>,
-    ) -> Result<Reservation> {
-        let reserve = |budget: &Budget| {
-            let mut reservation = budget.reservation(purpose);
-            reservation.resize(bytes).map(|()| reservation)
+    /// Memory to encode the chunk that is next: what is set aside, and what it takes beyond that.
+    ///
+    /// # Errors
+    /// `Limit` when there is none now.
+    pub(super) fn encoding_next(&self, bytes: usize) -> Result<[Reservation; 2]> {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let set_aside = match &*own {
+            Some(own) => reserve(&own.encoding, bytes.min(own.encoding.free_bytes()), ENCODING)?,
+            None => self.budget.reservation(ENCODING),
         };
-        reserve(&self.budget).or_else(|refusal| {
-            let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-            own.as_ref().and_then(set_aside).and_then(|own| reserve(own).ok()).ok_or(refusal)
-        })
+        let beyond = reserve(&self.budget, bytes - set_aside.bytes(), ENCODING)?;
+        Ok([set_aside, beyond])
     }
+}
+
+fn reserve(budget: &Budget, bytes: usize, purpose: &'static str) -> Result<Reservation> {
+    let mut reservation = budget.reservation(purpose);
+    reservation.resize(bytes).map(|()| reservation)
 }
 
 #[cfg(test)]
@@ -100,12 +108,14 @@ mod tests {
         let others = budget.reservation_of_at_least(65, "others").unwrap();
         let beside = room.rows(5).unwrap();
         let rows = room.rows(8).unwrap();
-        assert!(room.rows(3).is_err() && room.encoding(16, false).is_err());
-        let encoding = room.encoding(16, true).unwrap();
-        assert!(room.encoding(5, true).is_err());
+        assert!(room.rows(3).is_err() && room.encoding(16).is_err());
+        let encoding = room.encoding_next(16).unwrap();
+        assert!(room.encoding_next(5).is_err());
         drop(rows);
         assert_eq!((room.rows(10).unwrap().bytes(), budget.held_bytes()), (10, 100));
-        drop((beside, encoding, others, room));
+        drop(beside);
+        assert_eq!(room.encoding_next(9).unwrap().map(|part| part.bytes()), [4, 5], "the rest is asked for");
+        drop((encoding, others, room));
         assert_eq!(budget.held_bytes(), 0);
     }
 }

@@ -19,6 +19,7 @@ use self::probe::TableProbe;
 use crate::error::{Error, Result};
 use crate::exec::sink::Materialised;
 use crate::expr::BoundExpr;
+use crate::memory::Spill;
 use crate::plan::{
     AggregateColumn, JoinColumn, JoinKind, JoinShape, JoinSide, MOST_COPIES, Probe, SinkSpec, Stage, StageInput, Step,
 };
@@ -50,6 +51,14 @@ impl RightSide {
         RightSide { schema: rows.schema, rows: TableRows::new(rows.rows), tables: Vec::new() }
     }
 
+    /// Lets go of the memory of rows that are in no table.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn put_on_disk(&mut self, spill: &Spill) -> Result<()> {
+        self.rows.put_on_disk(spill)
+    }
+
     pub(super) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
@@ -78,6 +87,7 @@ pub(super) fn decide(
     rights: &mut [Option<RightSide>],
     numbers: &[usize],
     room: &mut TableRoom,
+    spill: &Spill,
     cancel: &CancelToken,
 ) -> Result<Vec<Stage>> {
     let mut decided = Vec::with_capacity(stages.len());
@@ -105,7 +115,7 @@ pub(super) fn decide(
             let right = rights.get_mut(number).and_then(Option::as_mut);
             let right = right.ok_or_else(|| Error::internal("a right side that was not read"))?;
             let table = right.table(&shape, room, cancel)?;
-            let fits = |table: &Arc<Table>| copies * table.copies(shape.kind) <= MOST_COPIES;
+            let fits = |table: &Arc<Table>| copies * table.copies(shape.kind) <= room.most_copies;
             let end = match table.filter(fits) {
                 Some(table) => {
                     copies *= table.copies(shape.kind);
@@ -124,6 +134,9 @@ pub(super) fn decide(
                     let (project, shape) = keys_first(&shape, &schema_before(&before, &input, decided.last())?)?;
                     before.push(project);
                     let limit = limit_behind(steps.clone(), &sink);
+                    if room.is_scarce() {
+                        right.put_on_disk(spill)?;
+                    }
                     let (right, right_schema) = (right.rows.stored(), Arc::clone(&right.schema));
                     SinkSpec::Join(JoinSide { shape: Arc::new(shape), right, right_schema, limit })
                 }

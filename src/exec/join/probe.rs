@@ -183,8 +183,8 @@ impl Probe for TableProbe {
         Ok(Batch { records, origin })
     }
 
-    fn multiplies(&self) -> bool {
-        self.several()
+    fn copies(&self) -> usize {
+        self.table.copies(self.shape.kind)
     }
 
     fn right_rows(&self) -> usize {

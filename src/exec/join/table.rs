@@ -3,8 +3,8 @@
 use super::keys::{as_keys, complete};
 use crate::error::Result;
 use crate::groupby::{ABSENT, GroupKeys, keys_for};
-use crate::memory::{Budget, Part, Reservation, StoredRows, compact, held_bytes};
-use crate::plan::{JoinKind, JoinShape, TABLE_SHARE};
+use crate::memory::{Budget, Part, Reservation, Spill, StoredRows, compact, held_bytes};
+use crate::plan::{JoinKind, JoinShape, MOST_COPIES, TABLE_SHARE};
 use crate::source::CancelToken;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter};
@@ -19,11 +19,26 @@ const CHUNK_ROWS: usize = 1 << 16;
 pub(in crate::exec) struct TableRoom {
     pub(super) held: Reservation,
     pub(super) most_bytes: usize,
+    /// What must be free beside rows that wait to be joined.
+    pub(in crate::exec) least_free_bytes: usize,
+    /// No more rows may be made of one.
+    pub(in crate::exec) most_copies: usize,
 }
 
 impl TableRoom {
     pub(in crate::exec) fn new(budget: &Budget) -> Self {
-        TableRoom { held: budget.reservation("joining"), most_bytes: budget.limit_bytes() / TABLE_SHARE }
+        TableRoom::of(budget.reservation("joining"))
+    }
+
+    pub(super) fn of(held: Reservation) -> Self {
+        let most_bytes = held.limit_bytes() / TABLE_SHARE;
+        TableRoom { held, most_bytes, least_free_bytes: 0, most_copies: MOST_COPIES }
+    }
+
+    /// Whether too little is free, if tables come to take all that they may.
+    pub(super) fn is_scarce(&self) -> bool {
+        let to_come = self.most_bytes.saturating_sub(self.held.bytes());
+        self.held.budget().free_bytes() < self.least_free_bytes.saturating_add(to_come)
     }
 
     /// Holds so much, if there is room for it.
@@ -49,6 +64,17 @@ impl TableRows {
             TableRows::Stored(rows) => rows.clone(),
             TableRows::Whole(batch) => vec![batch.clone()].into(),
         }
+    }
+
+    /// Lets go of the memory of rows that are in no table.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn put_on_disk(&mut self, spill: &Spill) -> Result<()> {
+        if let TableRows::Stored(rows) = self {
+            *rows = std::mem::take(rows).on_disk(spill)?;
+        }
+        Ok(())
     }
 
     fn bytes(&self) -> usize {

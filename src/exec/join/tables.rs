@@ -4,7 +4,7 @@ use super::table::{Numbering, Table, TableRoom};
 use crate::error::Result;
 use crate::groupby::ABSENT;
 use crate::memory::{Part, Reservation, StoredRows, held_bytes, used_bytes, without_unused_text};
-use crate::plan::{JoinShape, TABLE_SHARE};
+use crate::plan::JoinShape;
 use crate::source::CancelToken;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::concat;
@@ -34,10 +34,9 @@ impl<'a> Tables<'a> {
         shape: &'a JoinShape,
         held: Reservation,
     ) -> Self {
-        let most_bytes = held.limit_bytes() / TABLE_SHARE;
         let rows = Slices { parts: right.parts().iter(), left: Vec::new() };
         let most_rows = ABSENT as usize;
-        Tables { shape, schema, rows, room: TableRoom { held, most_bytes }, most_rows }
+        Tables { shape, schema, rows, room: TableRoom::of(held), most_rows }
     }
 
     /// The table of the next rows, as many as there is room for; the one before is gone. `None` at the end.

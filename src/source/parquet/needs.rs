@@ -9,6 +9,8 @@ use parquet::file::metadata::ColumnChunkMetaData;
 
 /// A page of values, and one of a dictionary, where nothing says otherwise.
 const PAGE_BYTES: u64 = 1 << 20;
+/// What a text takes, mostly, once it stands for itself.
+const WRITTEN_TEXT_BYTES: u64 = 32;
 /// A chunk read in windows: two of them, where one follows the other.
 const WINDOWS_BYTES: u64 = 2 << 20;
 
@@ -48,7 +50,7 @@ fn of_row_group(
     let group = file.metadata.metadata().row_group(row_group);
     let rows = file.rows(row_group);
     let whole_bytes = whole_bytes(request, leaves.len());
-    let (mut kept, mut pages, mut texts, mut uncompressed, mut windowed) = (0, 0, 0, 0_u64, false);
+    let (mut kept, mut pages, mut texts, mut of_texts, mut uncompressed, mut windowed) = (0, 0, 0, 0, 0_u64, false);
     for chunk in leaves.iter().filter_map(|&leaf| group.columns().get(leaf)) {
         // No chunk is longer than its file.
         let stored = chunk.compressed_size().unsigned_abs().min(file.input.length());
@@ -59,7 +61,9 @@ fn of_row_group(
         let fixed = Some(fixed_width(chunk)).filter(|width| *width <= MAX_ROW_BYTES).unwrap_or_default();
         uncompressed = uncompressed.saturating_add(uncompressed_bytes(chunk).max(fixed.saturating_mul(rows)));
         // Texts are views of the pages that they stand in.
-        texts += if chunk.column_type() == PhysicalType::BYTE_ARRAY { pages_bytes(chunk) } else { 0 };
+        if chunk.column_type() == PhysicalType::BYTE_ARRAY {
+            (texts, of_texts) = (texts + pages_bytes(chunk), of_texts + 1);
+        }
     }
     // What lies beyond the end of the file is not read.
     kept = kept.min(stored_bytes(file, leaves, row_group));
@@ -75,8 +79,8 @@ fn of_row_group(
         text_bytes: 0,
         rows_bytes: bytes(of_row.saturating_mul(in_piece)),
         row_texts_bytes: bytes(texts),
-        all_rows_bytes: bytes(of_row.saturating_mul(rows)),
-        row_bytes: None,
+        // Texts may stand there once, and come to be many.
+        all_rows_bytes: bytes(of_row.saturating_add(WRITTEN_TEXT_BYTES * of_texts).saturating_mul(rows)),
         texts_are_shared: false,
     }
 }

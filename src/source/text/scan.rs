@@ -236,7 +236,6 @@ impl<R: TextReader> Scan for TextScan<R> {
             rows_bytes: rows_of(text_bytes),
             row_texts_bytes: 0,
             all_rows_bytes: all_text.map_or(usize::MAX, rows_of),
-            row_bytes: None,
             texts_are_shared: false,
         }
     }

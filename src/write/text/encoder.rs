@@ -1,11 +1,10 @@
 //! Chunks of rows as text, compressed or not.
 
-use super::super::chunk::ChunkLimits;
+use super::super::chunk::{ChunkLimits, Part};
 use super::super::files::{Appender, Encoded, Encoder, OutFile};
 use super::super::options::{Compression, FileFormat, WriteOptions};
 use super::{Column, Csv, Json, compress};
 use crate::error::{Error, ErrorKind, Result};
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 /// Values of so many bytes are a chunk: with what stands between them, a few MiB of text.
@@ -40,9 +39,10 @@ impl Encoder for TextEncoder {
         ChunkLimits { rows: CHUNK_ROWS, bytes: CHUNK_BYTES }
     }
 
-    fn encode(&self, chunk: Vec<RecordBatch>, value_bytes: u64) -> Result<Encoded> {
+    fn encode(&self, chunk: &[Part], value_bytes: u64) -> Result<Encoded> {
         let mut text = Vec::with_capacity(value_bytes.min(CHUNK_BYTES) as usize);
-        for batch in &chunk {
+        for part in chunk {
+            let batch = part.records()?;
             let columns = batch.columns().iter().map(Column::of).collect::<std::io::Result<Vec<_>>>();
             let columns = columns.map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))?;
             match &self.form {
@@ -50,7 +50,6 @@ impl Encoder for TextEncoder {
                 Form::Ndjson(json) => json.clone().rows(&columns, batch.num_rows(), &mut text),
             }
         }
-        drop(chunk);
         Ok(Encoded::Text(compress(text, self.compression)?))
     }
 
