@@ -5,11 +5,12 @@ use crate::exec::{RunOptions, Scheduler, run};
 use crate::expr::refused_names;
 use crate::memory::{Reservation, SegmentFile, handle_path, used_bytes};
 use crate::plan::LogicalPlan;
-use crate::source::arrow_types::taken;
+
 use crate::source::csv::{CsvOptions, CsvSource};
 use crate::source::ipc::{IpcOptions, IpcSource};
 use crate::source::{CancelToken, Source};
 use crate::types::ColumnType;
+use crate::types::convert::taken;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Schema};
