@@ -22,10 +22,13 @@ mod options;
 mod output;
 mod program;
 mod run;
+mod statistics;
 mod stratum;
+mod unify;
 
 pub use function::{NamedFunction, StratumFunction, map, map_named};
-pub use options::{OnError, StrataOptions};
+pub use options::{OnError, SaidCallback, StrataOptions};
 pub use program::{PATH_PLACEHOLDER, STRATUM_VARIABLE, exec};
 pub use run::{StrataAnswer, StrataQuestion};
+pub use statistics::StrataStatistics;
 pub use stratum::Stratum;
