@@ -263,7 +263,11 @@ fn frames_that_are_submitted_go_on_alone_until_they_are_done_or_cancelled() {
         let runner = Runner::new().cancel(token.clone());
         let handle = runner.submit::<_, i64>(waiting.count()).unwrap();
         assert!(!handle.is_done());
-        if by_handle { handle.cancel() } else { token.cancel() }
+        if by_handle {
+            handle.cancel()
+        } else {
+            token.cancel()
+        }
         released.store(1, Ordering::SeqCst);
         handle.wait().unwrap_err().kind()
     });

@@ -4,6 +4,7 @@
 //! column without values takes the type that it has elsewhere. A column of text output that is a number for one stratum and
 //! a word for another is text, with the digits as they were printed: the output is kept until all have come.
 
+use super::failures::Failures;
 use super::output::Outcome;
 use super::run::{ends_the_run, of_stratum};
 use super::stratum::label;
@@ -100,34 +101,36 @@ impl Gather {
         Ok(())
     }
 
-    /// The results that go together, and why others do not, by stratum; `label` gives the keys of a stratum in words.
+    /// The results that go together; the strata of others have failed. `label` gives the keys of a stratum in words.
     ///
     /// # Errors
     /// Those of `label`.
     pub(super) fn unify(
         self,
+        failures: &mut Failures,
         label: &mut dyn FnMut(usize) -> Result<String>,
-    ) -> Result<(Gathered, BTreeMap<usize, Error>)> {
+    ) -> Result<Gathered> {
         let Come { mut by_stratum, shapes } = self.come.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (columns, odd) = unify(&shapes);
-        let mut left_out = BTreeMap::new();
         for (stratum, kept) in &by_stratum {
             if let Some(why) = odd.get(&kept.shape) {
-                let label = label(*stratum)?;
-                left_out.insert(*stratum, of_stratum(&label, 1, &why.error(&label)));
+                failures.note(*stratum, || {
+                    let label = label(*stratum)?;
+                    Ok(of_stratum(&label, 1, &why.error(&label)))
+                })?;
             }
         }
         by_stratum.retain(|_, kept| !odd.contains_key(&kept.shape));
-        Ok((Gathered { keys: self.keys, columns, by_stratum, budget: self.budget, spill: self.spill }, left_out))
+        Ok(Gathered { keys: self.keys, columns, by_stratum, budget: self.budget, spill: self.spill })
     }
 }
 
 impl Gathered {
-    /// The table of all results, and the strata that had to be left out because a value does not fit the common type.
+    /// The table of all results. A stratum whose values do not fit the common type has failed.
     ///
     /// # Errors
     /// Those of the disk, and of the [run](ends_the_run).
-    pub(super) fn finish(self, read_again: &ReadAgain<'_>) -> Result<(SchemaRef, StoredRows, BTreeMap<usize, Error>)> {
+    pub(super) fn finish(self, failures: &mut Failures, read_again: &ReadAgain<'_>) -> Result<(SchemaRef, StoredRows)> {
         let results = self.columns.iter().map(|column| Field::new(&column.name, column.column_type.arrow(), true));
         let fields = self.keys.fields().iter().map(|field| field.as_ref().clone()).chain(results);
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
@@ -138,21 +141,20 @@ impl Gathered {
             room: self.budget.reservation("results of strata that are put together"),
             store: RowStore::new(&self.budget, &self.spill),
         };
-        let mut left_out = BTreeMap::new();
         for (stratum, kept) in &self.by_stratum {
             if let Err(error) = self.put(kept, read_again, &mut table) {
                 let keys = kept.parts.first().map(Part::load).transpose()?.filter(|first| first.num_rows() > 0);
                 let keys = keys.map(|first| self.key_row(&first)).transpose()?;
                 match keys {
                     Some(keys) if !ends_the_run(&error) => {
-                        left_out.insert(*stratum, of_stratum(&label(&keys), 1, &error));
+                        failures.note(*stratum, || Ok(of_stratum(&label(&keys), 1, &error)))?;
                     }
                     _ => return Err(error),
                 }
             }
         }
         table.flush()?;
-        Ok((schema, table.store.finish(), left_out))
+        Ok((schema, table.store.finish()))
     }
 
     fn key_row(&self, first: &RecordBatch) -> Result<RecordBatch> {

@@ -15,6 +15,7 @@
 //! **Invariants.** The results do not depend on workers, allocation or memory; a stratum that fails costs itself only; there
 //! is one segment a worker at a time, and it is on the account.
 
+mod failures;
 mod function;
 mod gather;
 mod index;

@@ -104,7 +104,11 @@ pub(super) fn read_text(
     rows_of(bytes, room, options, |path| {
         let types = texts.iter().map(|name| (name.clone(), ColumnType::Utf8)).collect();
         let options = CsvOptions { types, sample_threads: 1, ..CsvOptions::default() };
-        let source = CsvSource::open(&[path], options).map_err(without_hint)?;
+        let source = CsvSource::open(&[path], options).map_err(|error| match error.kind() {
+            // A first line without end is a fault of this output.
+            ErrorKind::Limit => Error::new(ErrorKind::Malformed, error.message()).at(error.place().clone()),
+            _ => without_hint(error),
+        })?;
         match source.decisions().files.first().is_some_and(|file| !file.has_header) {
             true => Err(no_names(bytes)),
             false => Ok(Arc::new(source)),

@@ -1,5 +1,6 @@
 //! A run over strata: scatter, work, gather.
 
+use super::failures::Failures;
 use super::gather::Gather;
 use super::index::{Reader, StrataIndex};
 use super::options::{OnError, StrataOptions};
@@ -15,13 +16,9 @@ use crate::plan::LogicalPlan;
 use crate::source::CancelToken;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-
-/// So many strata that were left out are told of one by one.
-const TOLD: usize = 10;
 
 /// What is asked: rows sorted by their keys, which are the first columns.
 #[derive(Clone, Debug)]
@@ -85,8 +82,7 @@ struct Shared<'a> {
     how: &'a StrataOptions,
     options: &'a RunOptions,
     cancel: CancelToken,
-    /// By stratum.
-    failures: Mutex<BTreeMap<usize, Error>>,
+    failures: Mutex<Failures>,
     /// What ended the run.
     fatal: Mutex<Option<Error>>,
     counters: Counters,
@@ -161,22 +157,21 @@ pub(super) fn answer(
     let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut done =
         StrataStatistics { workers: hands.len(), seconds_wall: start.elapsed().as_secs_f64(), ..counters.counted() };
-    let (gathered, odd) = {
+    let gathered = {
         let mut reader = Reader::new(&index);
-        gather.unify(&mut |stratum| reader.keys(stratum, &keys).map(|keys| label(&keys)))?
+        gather.unify(&mut failures, &mut |stratum| reader.keys(stratum, &keys).map(|keys| label(&keys)))?
     };
     drop(hands);
-    failures.extend(odd);
     let strata = index.len();
     drop(index);
     if how.on_error == OnError::Fail {
-        settle(std::mem::take(&mut failures), OnError::Fail, strata)?;
+        failures.settle(OnError::Fail, strata)?;
     }
     let reading = reading(options, &options.cancel);
-    let (schema, rows, unfit) = gathered.finish(&|printed, texts, room| read_text(printed, texts, room, &reading))?;
-    failures.extend(unfit);
-    (done.strata, done.failed) = (strata as u64, failures.len() as u64);
-    let mut told = settle(failures, how.on_error, strata)?;
+    let read_again = |printed: &[u8], texts: &[String], room: &mut _| read_text(printed, texts, room, &reading);
+    let (schema, rows) = gathered.finish(&mut failures, &read_again)?;
+    (done.strata, done.failed) = (strata as u64, failures.count() as u64);
+    let mut told = failures.settle(how.on_error, strata)?;
     if rows.rows() == 0 && done.strata > done.failed {
         told.push(Warning("no stratum gave a row; the first line that a program prints names its columns".to_owned()));
     }
@@ -218,32 +213,6 @@ fn work_on(shared: &Shared<'_>, workers: usize) {
             }
         }
     });
-}
-
-/// What the strata that failed, of so many, mean for the run: when all have, nothing is left to be skipped to.
-fn settle(failures: BTreeMap<usize, Error>, on_error: OnError, strata: usize) -> Result<Vec<Warning>> {
-    let count = failures.len();
-    let on_error = if count == strata { OnError::Fail } else { on_error };
-    let more = |told: usize| if count == told + 1 { "stratum" } else { "strata" };
-    match on_error {
-        OnError::Fail => match failures.into_values().next() {
-            None => Ok(Vec::new()),
-            Some(error) if count == 1 => Err(error),
-            Some(first) => {
-                let message = format!("{}\n({} more {} failed)", first.message(), count - 1, more(1));
-                let error = Error::new(first.kind(), message);
-                Err(match first.hint_text() {
-                    Some(hint) => error.hint(hint),
-                    None => error,
-                })
-            }
-        },
-        OnError::Skip => {
-            let told = failures.into_values().take(TOLD).map(|error| Warning(format!("left out: {error}")));
-            let rest = (count > TOLD).then(|| Warning(format!("left out: {} more {}", count - TOLD, more(TOLD))));
-            Ok(told.chain(rest).collect())
-        }
-    }
 }
 
 /// What became of a stratum.
@@ -295,7 +264,7 @@ impl Shared<'_> {
                 Ok(()) => return Ok(Done { label: task.label, well: true }),
                 Err(error) if ends_the_run(&error) => return Err(error),
                 Err(error) if attempt == attempts => {
-                    lock(&self.failures).insert(stratum, of_stratum(&task.label, attempts, &error));
+                    lock(&self.failures).note(stratum, || Ok(of_stratum(&task.label, attempts, &error)))?;
                 }
                 Err(_) => {}
             }
