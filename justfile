@@ -45,6 +45,13 @@ h2o *args:
     benches/peers/setup
     benches/peers/h2o {{args}}
 
+# What a task costs, and eight tasks over one column, beside rayon and Dask.
+tasks *args:
+    cargo build --release --locked --example shared_column
+    cargo bench --locked --bench tasks
+    benches/peers/setup
+    benches/peers/venv/bin/python benches/peers/tasks {{args}}
+
 # Everything a change is judged by.
 ci:
     .ci/run

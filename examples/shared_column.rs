@@ -1,51 +1,63 @@
-//! Eight workers, one column of 50 million doubles (400 MB), no copies: the mean, on threads and in processes.
+//! Eight tasks, one column of 50 million doubles (400 MB), no copies: the mean, on threads and in processes.
 //!
-//! `cargo run --release --example shared_column [ROWS]` prints seconds, and by how much the private memory of all workers grew
-//! while they read the column. Copying the column into shared memory, once, is told apart.
+//! `cargo run --release --example shared_column [ROWS [ROUNDS]]` prints, for each round, seconds: of eight plain scans of the
+//! column by as many threads as there are cores, of the eight tasks on threads and in processes, and of copying the column into
+//! shared memory, once, which goes before either; and by how much the private memory of all workers grew while they read it.
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch};
-use arrow::datatypes::Float64Type;
+use arrow::datatypes::{Float64Type, Int64Type};
 use outcrop::exec::{RunOptions, Scheduler};
 use outcrop::frame::Stratum;
 use outcrop::source::memory::MemorySource;
 use outcrop::{LazyFrame, Result};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-const TASKS: i64 = 8;
+const TASKS: usize = 8;
 
 fn main() -> Result<()> {
     outcrop::init();
-    let rows = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(50_000_000);
-    let column: Vec<f64> = (0..rows).map(|row| (row % 1000) as f64).collect();
-    let mut scan = f64::INFINITY;
-    for _ in 0..3 {
-        let start = Instant::now();
-        std::hint::black_box(mean_of(&column));
-        scan = scan.min(start.elapsed().as_secs_f64());
-    }
-    println!("one scan of {} MB: {scan:.3} s", rows * 8 / 1_000_000);
-    let data = RecordBatch::try_from_iter([("x", Arc::new(Float64Array::from(column)) as ArrayRef)])?;
-    for scheduler in [Scheduler::Threads, Scheduler::Processes] {
-        let start = Instant::now();
-        let options = RunOptions { scheduler, ..RunOptions::default() };
-        let run = tasks().with(data.clone()).workers(TASKS as usize).with_options(options).map_named(mean)?;
-        let whole = start.elapsed().as_secs_f64();
-        let table = run.frame.agg([
-            outcrop::col("mean").min().alias("mean"),
-            outcrop::col("seconds").sum().alias("seconds"),
-            outcrop::col("private_kib").sum().alias("private_kib"),
-        ]);
-        let table = table.collect()?;
-        println!("{scheduler:?}: {whole:.3} s with the copy into shared memory");
-        println!("{table}");
+    let mut words = std::env::args().skip(1).map(|text| text.parse::<usize>());
+    let mut number = |default| words.next().and_then(std::result::Result::ok).unwrap_or(default);
+    let (rows, rounds) = (number(50_000_000), number(3));
+    let column: Arc<Float64Array> = Arc::new((0..rows).map(|row| Some((row % 1000) as f64)).collect());
+    let data = RecordBatch::try_from_iter([("x", Arc::clone(&column) as ArrayRef)])?;
+    println!("{TASKS} means of {} MB", rows * 8 / 1_000_000);
+    for _ in 0..rounds {
+        println!("plain scans: {:.3} s", scans(column.values()));
+        for scheduler in [Scheduler::Threads, Scheduler::Processes] {
+            let start = Instant::now();
+            let options = RunOptions { scheduler, ..RunOptions::default() };
+            let run = tasks().with(data.clone()).with_options(options).map_named(mean)?;
+            let whole = start.elapsed().as_secs_f64();
+            let found = run.frame.collect()?;
+            let grown: i64 = found.column("private_kib")?.as_primitive::<Int64Type>().values().iter().sum();
+            let seconds = run.strata.seconds_wall;
+            println!("{scheduler:?}: {seconds:.3} s, the copy {:.3} s, private memory + {grown} KiB", whole - seconds);
+        }
     }
     Ok(())
 }
 
+/// Seconds that as many threads as there are cores take for as many scans as there are tasks: what memory allows.
+fn scans(values: &[f64]) -> f64 {
+    let (start, next) = (Instant::now(), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while next.fetch_add(1, Ordering::Relaxed) < TASKS {
+                    std::hint::black_box(mean_of(values));
+                }
+            });
+        }
+    });
+    start.elapsed().as_secs_f64()
+}
+
 /// As many strata as there are tasks; what they read is shared.
 fn tasks() -> outcrop::frame::Strata {
-    let numbers: ArrayRef = Arc::new((0..TASKS).collect::<Int64Array>());
+    let numbers: ArrayRef = Arc::new((0..TASKS as i64).collect::<Int64Array>());
     let source =
         RecordBatch::try_from_iter([("task", numbers)]).map(|batch| MemorySource::new(batch.schema(), vec![batch]));
     let frame = source.map(|source| LazyFrame::from_source(Arc::new(source)));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Clone, Debug, Default)]
 pub struct CancelToken {
     flag: Arc<AtomicBool>,
-    parent: Option<Arc<AtomicBool>>,
+    parent: Option<Arc<CancelToken>>,
 }
 
 impl CancelToken {
@@ -24,8 +24,7 @@ impl CancelToken {
 
     /// Whether [`CancelToken::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
-        let set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-        set(&self.flag) || self.parent.as_deref().is_some_and(set)
+        self.flag.load(Ordering::Relaxed) || self.parent.as_deref().is_some_and(CancelToken::is_cancelled)
     }
 
     /// Whether work may go on.
@@ -36,8 +35,8 @@ impl CancelToken {
         if self.is_cancelled() { Err(Error::new(ErrorKind::Cancelled, "the run was cancelled")) } else { Ok(()) }
     }
 
-    /// A token that is cancelled by this one, but does not cancel it.
+    /// A token that is cancelled by this one, and those above it, but does not cancel it.
     pub(crate) fn child(&self) -> Self {
-        CancelToken { flag: Arc::default(), parent: Some(Arc::clone(&self.flag)) }
+        CancelToken { flag: Arc::default(), parent: Some(Arc::new(self.clone())) }
     }
 }

@@ -232,3 +232,44 @@ fn lists_are_kept_shown_and_written_and_nothing_is_computed_of_them() {
     let wrong = frame.ask("list(x, t)").unwrap_err().to_string();
     assert!(wrong.contains("`list` takes one argument"), "{wrong}");
 }
+
+#[test]
+fn frames_that_are_submitted_go_on_alone_until_they_are_done_or_cancelled() {
+    let (air, rows) = (air(), Arc::new(AtomicUsize::new(0)));
+    let told = Arc::clone(&rows);
+    let runner = Runner::new().on_progress(move |now| {
+        told.fetch_max(now.records as usize, Ordering::SeqCst);
+    });
+    let begun = runner.submit((air.count(), air.max("Distance"))).unwrap();
+    let run: Run<(i64, Option<i64>)> = begun.wait().unwrap();
+    assert_eq!(run.value, compute((air.count(), air.max("Distance"))).unwrap());
+    assert!(rows.load(Ordering::SeqCst) <= run.value.0 as usize);
+    let by_month = air.ask("count(*) as n by Month").unwrap();
+    assert_eq!(by_month.submit().unwrap().wait().unwrap().to_string(), by_month.collect().unwrap().to_string());
+    let error = air.select(["Distanc"]).submit().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Name, "names are checked at once");
+    // Work that does not end before somebody cancels it, by its handle or by the token of its runner.
+    let token = CancelToken::new();
+    let handle_cancels = [true, false].map(|by_handle| {
+        let released = Arc::new(AtomicUsize::new(0));
+        let wait = Arc::clone(&released);
+        let schema = Arc::new(Schema::new(vec![Field::new("Distance", DataType::Int64, true)]));
+        let waiting = air.select(["Distance"]).map_partitions(schema, move |batch| {
+            while wait.load(Ordering::SeqCst) == 0 {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            Ok(batch)
+        });
+        let runner = Runner::new().cancel(token.clone());
+        let handle = runner.submit::<_, i64>(waiting.count()).unwrap();
+        assert!(!handle.is_done());
+        if by_handle {
+            handle.cancel()
+        } else {
+            token.cancel()
+        }
+        released.store(1, Ordering::SeqCst);
+        handle.wait().unwrap_err().kind()
+    });
+    assert_eq!(handle_cancels, [ErrorKind::Cancelled; 2]);
+}

@@ -109,8 +109,15 @@ fn programs_that_fail_cost_their_stratum() {
         assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 9, "{what}");
         assert!(String::from_utf8(output.stderr).unwrap().contains("warning: left out: stratum Year = 2003"), "{what}");
     }
-    let said = refused(&["--by", "Year", "--exec", &command("printf 'm\\n1\\n'")], 1);
-    assert!(said.contains("Year = 2003 has no column `n`"), "{said}");
+    let words = ["--by", "Year", "--exec", &command("printf 'm\\n1\\n'")];
+    let said = refused(&words, 1);
+    assert!(said.contains("error: stratum Year = 2003: ") && said.contains("Year = 2003 has no column `n`"), "{said}");
+    assert!(said.contains("hint: the first line that a program prints names its columns"), "{said}");
+    let output = strata(&[&words[..], &["--on-error", "skip"]].concat()).assert().success().get_output().clone();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    assert!(lines.starts_with("Year,n\n2000,1\n") && lines.lines().count() == 9, "{lines}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("warning: left out: stratum Year = 2003: results do not go together"), "{said}");
 }
 
 #[test]
@@ -148,10 +155,70 @@ fn what_is_typed_wrong_is_told_before_anything_is_read() {
 fn strata_that_all_fail_and_programs_that_print_no_header_are_told_of() {
     let said = refused(&["--by", "Year", "--exec", "exit 3", "--on-error", "skip"], 1);
     assert!(said.contains("stratum Year = 2000") && said.contains("(8 more strata failed)"), "{said}");
-    let output = strata(&["--by", "Year", "--exec", "echo 3.5"]).assert().success().get_output().clone();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "Year,3.5\n");
+    for (exec, line) in [("echo 3.5", "3.5"), ("printf 'AA,3.5\\nUA,7.25\\n'", "AA,3.5")] {
+        let said = refused(&["--by", "Year", "--exec", exec], 1);
+        let told = format!(
+            "stratum Year = 2000: the program printed what is no table: its first line holds values, not the names of \
+             columns: {line}"
+        );
+        assert!(said.contains(&told) && said.contains("hint: have it print a line of names first"), "{said}");
+    }
+    let output = strata(&["--by", "Year", "--exec", "echo fine"]).assert().success().get_output().clone();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "Year,fine\n");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("warning: no stratum gave a row; the first line that a program prints names"), "{said}");
+}
+
+#[test]
+fn programs_may_print_other_dialects() {
+    for exec in [
+        "printf 'n;mean\\n3;1,5\\n4;2,25\\n'",
+        "printf 'n\\tmean\\n3\\t1.5\\n4\\t2.25\\n'",
+        "printf '\"n\" \"mean\"\\n3 1.5\\n4 2.25\\n'",
+    ] {
+        let lines = printed(&["--by", "Year", "--where", "Year = 2001", "--exec", exec]);
+        assert_eq!(lines, "Year,n,mean\n2001,3,1.5\n2001,4,2.25\n", "{exec}");
+    }
+    let lines = printed(&["--by", "Year", "--where", "Year = 2001", "--exec", "printf 'n;mean\\n3;1,5\\n'"]);
+    assert_eq!(lines, "Year,n,mean\n2001,3,1.5\n", "also of one row");
+    let said = refused(&["--by", "Year", "--exec", "printf 'a,b\\n1,2,3\\n4,5\\n'"], 1);
+    assert!(
+        said.contains("its output") && said.contains("hint: programs print") && !said.contains("--malformed"),
+        "hints about files do not apply: {said}"
+    );
+}
+
+#[test]
+fn what_programs_say_is_handed_on() {
+    let exec = r#"echo "fitting $OUTCROP_STRATUM" >&2; echo loading >&2; printf 'n\n1\n'"#;
+    let words = ["--by", "Year", "--columns", "Month", "--exec", exec];
+    let output = strata(&words).assert().success().get_output().clone();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("[Year = 2003] fitting Year = 2003\n[Year = 2003] loading\n"), "{said}");
+    assert_eq!(said.lines().count(), 18);
+    let output = strata(&[&words[..], &["--quiet"]].concat()).assert().success().get_output().clone();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    let exec = "for i in $(seq 3000); do echo line $i >&2; done; printf 'n\\n1\\n'";
+    let output = strata(&["--by", "Year", "--exec", exec]).assert().success().get_output().clone();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.len() < 20_000 && said.contains("] …\n") && said.contains("] line 3000\n"), "{said}");
+    assert!(said.contains("warning: the programs of 8 more groups said on stderr what that of Year = "), "{said}");
+}
+
+#[test]
+fn statistics_tell_of_groups() {
+    let exec = "case $OUTCROP_STRATUM in *2003) exit 3 ;; *) printf 'n\\n1\\n' ;; esac";
+    let words = ["--by", "Year", "--columns", "Month", "--exec", exec, "--retries", "1", "--on-error", "skip"];
+    let output =
+        strata(&[&words[..], &["--stats=json", "--workers", "2"]].concat()).assert().success().get_output().clone();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let stats: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    let figure = |name: &str| stats[name].as_u64().unwrap();
+    assert_eq!(
+        ["strata", "strata_attempts", "strata_failed", "strata_workers", "strata_bytes_disk", "passes"].map(figure),
+        [9, 10, 1, 2, 0, 1]
+    );
+    assert!(figure("strata_bytes_memory") > 2500 * 8 && stats["strata_seconds_busy"].as_f64().unwrap() > 0.0);
 }
 
 #[test]

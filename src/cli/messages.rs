@@ -53,16 +53,27 @@ pub(crate) fn warn(text: &str, stderr: &mut dyn Write) {
     print(stderr, "warning", text);
 }
 
+/// Hands on what the program of a group said, each line behind the name of the group.
+pub(crate) fn relay(group: &str, text: &str, stderr: &mut dyn Write) {
+    // Of a line that was written over, as progress bars do, the last state.
+    let lines = text.trim_end().lines().map(|line| line.rsplit('\r').next().unwrap_or(line));
+    write_escaped(stderr, &lines.map(|line| format!("[{group}] {line}\n")).collect::<String>());
+}
+
 /// [`USAGE`] for what the user typed (text that does not parse, and whatever is underlined in it), else [`FAILURE`].
 fn exit_code(error: &Error) -> u8 {
     let typed = error.kind() == ErrorKind::Syntax || error.underlined().is_some();
     if typed { USAGE } else { FAILURE }
 }
 
+fn print(stderr: &mut dyn Write, label: &str, text: &str) {
+    write_escaped(stderr, &format!("{label}: {text}\n"));
+}
+
 /// One write a message, so that messages of several threads do not mix. Control characters of the data are escaped.
 /// A stderr that cannot be written to is no reason to fail.
-fn print(stderr: &mut dyn Write, label: &str, text: &str) {
-    let mut message = format!("{label}: ");
+fn write_escaped(stderr: &mut dyn Write, text: &str) {
+    let mut message = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() && character != '\n' {
             message.extend(character.escape_default());
@@ -70,7 +81,6 @@ fn print(stderr: &mut dyn Write, label: &str, text: &str) {
             message.push(character);
         }
     }
-    message.push('\n');
     let _ = stderr.write_all(message.as_bytes());
 }
 
@@ -108,5 +118,12 @@ mod tests {
         let mut stderr = Vec::new();
         warn("value \u{1b}[2J", &mut stderr);
         assert_eq!(String::from_utf8(stderr).unwrap(), "warning: value \\u{1b}[2J\n");
+    }
+
+    #[test]
+    fn lines_of_a_program_stand_behind_its_group() {
+        let mut stderr = Vec::new();
+        relay("k = 1", "50 %\rdone\nfit\t\u{1b}[1m\n\n", &mut stderr);
+        assert_eq!(String::from_utf8(stderr).unwrap(), "[k = 1] done\n[k = 1] fit\\t\\u{1b}[1m\n");
     }
 }

@@ -3,7 +3,7 @@
 use super::convert::{convert, write_all};
 use super::flags::{
     Ask, Cli, Command, Count, Explain, Form, Head, Input, JoinedTables, Output, Questions, Run, SCHEDULER_VARIABLE,
-    Schema, Stats,
+    Schema, Stats, TimelineFile,
 };
 use super::messages::{Stop, conclude, warn};
 use super::open::{open_any, tables};
@@ -13,9 +13,9 @@ use super::stats;
 use super::strata::strata;
 use crate::atomic::{Partial, remove_unfinished};
 use crate::error::{Error, ErrorKind};
-use crate::exec::{RunOptions, RunStatistics, flows_through, stream};
+use crate::exec::{RunOptions, RunStatistics, Timeline, flows_through, stream};
 use crate::expr::{count_rows, refused_names};
-use crate::frame::{CsvScan, DataFrame, LazyFrame, Runner, Write as FileWrite};
+use crate::frame::{CsvScan, DataFrame, LazyFrame, Runner, StrataStatistics, Write as FileWrite};
 use crate::memory::{Budget, Spill};
 use crate::panics::is_caught;
 use crate::plan::{LogicalPlan, explain};
@@ -216,6 +216,7 @@ pub(super) fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>)
     }
     refuse_rejects_on_stdout(run.rejects.as_deref())?;
     options.rejects.clone_from(&run.rejects);
+    options.timeline = run.timeline.as_ref().map(|_| Timeline::new());
     if !run.quiet {
         let bar = Arc::clone(progress);
         options.on_warning =
@@ -284,8 +285,10 @@ fn answer(
     let form = checked_form(input, frames, output, run)?;
     let progress = progress_of(run);
     let options = options(run, cancel, &progress)?;
+    let timeline = options.timeline.clone();
     let statistics = deliver(frames, titles, &form, output, run, options, &progress)?;
-    statistics.iter().for_each(|statistics| report(statistics, run));
+    draw(timeline.as_ref(), run)?;
+    statistics.iter().for_each(|statistics| report(statistics, None, run));
     Ok(())
 }
 
@@ -343,11 +346,29 @@ fn file_writes(frames: &[LazyFrame], how: &WriteOptions, output: &Output) -> Vec
     frames.iter().enumerate().map(|(at, frame)| FileWrite::new(frame, target(at), how.clone())).collect()
 }
 
-pub(super) fn report(statistics: &RunStatistics, run: &Run) {
+/// Writes the timeline to its file, which has its name only once it is whole.
+pub(super) fn draw(timeline: Option<&Timeline>, run: &Run) -> Result<(), Stop> {
+    let (Some(timeline), Some(TimelineFile { path, page })) = (timeline, &run.timeline) else { return Ok(()) };
+    let text = if *page { timeline.html() } else { timeline.svg() };
+    let write = || {
+        let partial = Partial::file(path)?;
+        partial.handle().and_then(|mut file| file.write_all(text.as_bytes()))?;
+        partial.commit(false)
+    };
+    write().map_err(|error| {
+        Stop::Error(
+            Error::new(ErrorKind::Io, format!("cannot draw the timeline: {error}"))
+                .in_file(&path.display().to_string()),
+        )
+    })
+}
+
+/// Tells what was done, if that is asked for; of groups too, if there were some.
+pub(super) fn report(statistics: &RunStatistics, strata: Option<&StrataStatistics>, run: &Run) {
     let text = match run.stats {
         None => return,
-        Some(Stats::Text) => stats::text(statistics),
-        Some(Stats::Json) => stats::json(statistics),
+        Some(Stats::Text) => stats::text(statistics, strata),
+        Some(Stats::Json) => stats::json(statistics, strata),
     };
     // A stderr that cannot be written to is no reason to fail.
     let _ = io::stderr().write_all(text.as_bytes());

@@ -1,6 +1,7 @@
 //! The statistics of a run as lines for people, or as one JSON object for programs.
 
 use crate::exec::{InputStatistics, RunStatistics};
+use crate::frame::StrataStatistics;
 use crate::write::text::append_string;
 use std::fmt::Write;
 
@@ -41,6 +42,26 @@ fn figures(statistics: &RunStatistics) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The figures of the work on groups, behind those of the pass.
+fn strata_figures(strata: &StrataStatistics) -> Vec<(&'static str, String)> {
+    vec![
+        ("strata", strata.strata.to_string()),
+        ("strata_attempts", strata.attempts.to_string()),
+        ("strata_failed", strata.failed.to_string()),
+        ("strata_workers", strata.workers.to_string()),
+        ("strata_bytes_memory", strata.bytes_in_memory.to_string()),
+        ("strata_bytes_disk", strata.bytes_on_disk.to_string()),
+        ("strata_seconds_busy", format!("{:.6}", strata.seconds_busy)),
+        ("strata_seconds_wall", format!("{:.6}", strata.seconds_wall)),
+    ]
+}
+
+fn all_figures(statistics: &RunStatistics, strata: Option<&StrataStatistics>) -> Vec<(&'static str, String)> {
+    let mut all = figures(statistics);
+    all.extend(strata.into_iter().flat_map(strata_figures));
+    all
+}
+
 /// The most memory that the process has had, its code and the files mapped into it included, where the system tells.
 fn peak_resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -49,9 +70,9 @@ fn peak_resident_bytes() -> Option<u64> {
 }
 
 /// One figure a line.
-pub(super) fn text(statistics: &RunStatistics) -> String {
+pub(super) fn text(statistics: &RunStatistics, strata: Option<&StrataStatistics>) -> String {
     let mut text = String::new();
-    for (name, figure) in figures(statistics) {
+    for (name, figure) in all_figures(statistics, strata) {
         let _ = writeln!(text, "{name:>20}  {figure}");
     }
     for input in &statistics.inputs {
@@ -64,9 +85,9 @@ pub(super) fn text(statistics: &RunStatistics) -> String {
 }
 
 /// One JSON object on one line.
-pub(super) fn json(statistics: &RunStatistics) -> String {
-    let mut members: Vec<String> =
-        figures(statistics).into_iter().map(|(name, figure)| format!("\"{name}\": {figure}")).collect();
+pub(super) fn json(statistics: &RunStatistics, strata: Option<&StrataStatistics>) -> String {
+    let members = all_figures(statistics, strata).into_iter();
+    let mut members: Vec<String> = members.map(|(name, figure)| format!("\"{name}\": {figure}")).collect();
     let input = |input: &InputStatistics| {
         let mut name = Vec::new();
         append_string(&input.input, &mut name);
@@ -88,10 +109,14 @@ mod tests {
         let input = InputStatistics { input: "an \"odd\" name".into(), passes: 1, bytes_read: 7, records_read: 2 };
         let inputs = vec![input];
         let statistics = RunStatistics { rows_kept: vec![3, 4], passes: 1, inputs, ..RunStatistics::default() };
-        let value: serde_json::Value = serde_json::from_str(&json(&statistics)).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&json(&statistics, None)).unwrap();
         assert_eq!(value["passes"], 1);
         assert_eq!(value["rows_kept"][1], 4);
         assert_eq!(value["seconds_wall"], 0.0);
         assert_eq!(value["inputs"][0]["input"], "an \"odd\" name");
+        assert!(value.get("strata").is_none());
+        let strata = StrataStatistics { strata: 7, ..StrataStatistics::default() };
+        let value: serde_json::Value = serde_json::from_str(&json(&statistics, Some(&strata))).unwrap();
+        assert_eq!((&value["strata"], &value["strata_failed"]), (&7.into(), &0.into()));
     }
 }

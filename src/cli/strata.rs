@@ -1,13 +1,16 @@
 //! `strata`: each group, whole, to a program.
 
 use super::flags::Strata;
-use super::messages::Stop;
-use super::run::{checked_form, deliver, open, options, progress_of, report};
+use super::messages::{Stop, relay, warn};
+use super::run::{checked_form, deliver, draw, open, options, progress_of, report};
+use super::said::Said;
 use crate::error::{Error, ErrorKind};
 use crate::exec::RunOptions;
 use crate::expr::Expr;
 use crate::source::CancelToken;
 use crate::sql::{parse_expr, parse_question, underline};
+use std::io;
+use std::sync::Arc;
 
 /// Runs the programs and writes what they printed.
 pub(super) fn strata(command: &Strata, cancel: &CancelToken) -> Result<(), Stop> {
@@ -38,13 +41,25 @@ pub(super) fn strata(command: &Strata, cancel: &CancelToken) -> Result<(), Stop>
     if let Some(timeout) = flags.task_timeout {
         strata = strata.timeout(timeout);
     }
+    let said = Arc::new(Said::default());
+    if !command.run.quiet {
+        let (bar, said) = (Arc::clone(&progress), Arc::clone(&said));
+        strata = strata.on_said(move |group, text| {
+            if said.is_new(group, text) {
+                bar.suspend(|| relay(group, text, &mut io::stderr()));
+            }
+        });
+    }
     let done = strata.exec(&flags.exec);
     progress.finish();
+    said.repeated().iter().for_each(|text| warn(text, &mut io::stderr()));
     let done = done?;
     // What was set aside has been told of; the results are in memory or on disk.
-    let options = RunOptions { rejects: None, on_progress: None, ..options };
+    let timeline = options.timeline.clone();
+    let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
     deliver(&[done.frame], &[String::new()], &form, &command.output, &command.run, options, &progress)?;
-    report(&done.statistics, &command.run);
+    draw(timeline.as_ref(), &command.run)?;
+    report(&done.statistics, Some(&done.strata), &command.run);
     Ok(())
 }
 

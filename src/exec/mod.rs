@@ -31,7 +31,7 @@ mod stream;
 mod work;
 mod worker;
 
-pub use options::{Progress, ProgressCallback, RunOptions, Scheduler, Warning, WarningCallback};
+pub use options::{Progress, ProgressCallback, RunOptions, Scheduler, Timeline, Warning, WarningCallback};
 pub use output::{Prepared, RowOutput, WriteNeeds};
 pub use run::{Answer, RunOutput, run, run_into};
 pub use sink::Materialised;

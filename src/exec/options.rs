@@ -1,7 +1,7 @@
 //! How to run: chosen apart from what is asked.
 
 use crate::memory::{Budget, Spill};
-pub use crate::parallel::Scheduler;
+pub use crate::parallel::{Scheduler, Timeline};
 use crate::source::CancelToken;
 use std::fmt;
 use std::path::PathBuf;
@@ -60,6 +60,8 @@ pub struct RunOptions {
     pub on_warning: Option<WarningCallback>,
     /// Told of progress. Default: nobody.
     pub on_progress: Option<ProgressCallback>,
+    /// Takes note of which worker did which partition, or stratum, when. Default: nobody does.
+    pub timeline: Option<Timeline>,
 }
 
 impl Default for RunOptions {
@@ -75,6 +77,7 @@ impl Default for RunOptions {
             spill: Spill::default(),
             on_warning: None,
             on_progress: None,
+            timeline: None,
         }
     }
 }

@@ -156,6 +156,7 @@ pub(super) fn run_pass(
         warnings: Mutex::new(Vec::new()),
         last_progress: Mutex::new(Instant::now()),
         gates,
+        names: options.timeline.as_ref().map(|_| source.files()).unwrap_or_default(),
     };
     let mut finished = VecDeque::from(work(&shared, needs, beside, statistics)?);
     statistics.partitions += shared.partitions.load(Ordering::Relaxed);

@@ -7,11 +7,11 @@ use super::pressure::{Idle, Pressure};
 use super::rejects::{Found, Keeping, Rejects};
 use super::sink::Sink;
 use super::statistics::StageSeconds;
-
 use super::work::{PartitionWork, PassStage, RecodedField, StageWork};
 use crate::error::{Error, Result};
 use crate::memory::{Reservation, SpillFile, used_bytes};
 use crate::panics::lock;
+use crate::parallel::{BarKind, Timeline};
 use crate::source::{Committed, CommittedRows, Locate, PartitionId, Read, Scan, ScanScratch, SourceBatch};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,6 +55,8 @@ pub(super) struct Shared<'a> {
     pub(super) last_progress: Mutex<Instant>,
     /// By stage, where its batches go when they leave in input order.
     pub(super) gates: &'a [Option<Gate<'a>>],
+    /// What the inputs are called, for the timeline if there is one.
+    pub(super) names: Vec<Arc<str>>,
 }
 
 impl Shared<'_> {
@@ -69,6 +71,12 @@ impl Shared<'_> {
         let mut pending = lock(&self.pending);
         let mut waiting = pending.values_mut().filter(|work| work.reservation.is_some());
         waiting.try_for_each(|work| work.put_on_disk(&self.waiting_file))
+    }
+
+    /// A partition in words.
+    fn label(&self, id: PartitionId) -> String {
+        let name = self.names.get(id.file as usize).map_or("rows in memory", |name| name);
+        format!("{} of {name}, pass {}", id.ordinal + 1, self.pass_number)
     }
 
     /// Whether the pass ends before its time.
@@ -114,6 +122,7 @@ impl<'a> Worker<'a> {
     fn work(&mut self, scratch: &mut ScanScratch) -> Result<()> {
         let shared = self.shared;
         let mut idle = None;
+        let lane = shared.options.timeline.as_ref().map(Timeline::lane);
         loop {
             shared.options.cancel.check()?;
             if shared.stop.load(Ordering::Relaxed) {
@@ -122,6 +131,7 @@ impl<'a> Worker<'a> {
             if shared.pressure.is_on() {
                 self.relieve()?;
             }
+            let begun = lane.as_ref().map(|_| Instant::now());
             let read = shared.scan.read(scratch, true)?;
             if !matches!(read, Read::Busy) {
                 idle = None;
@@ -141,6 +151,9 @@ impl<'a> Worker<'a> {
                     let committed = shared.scan.commit(ticket);
                     self.seconds.commit += start.elapsed().as_secs_f64();
                     self.absorb_all(committed, scratch)?;
+                    if let (Some(lane), Some(begun)) = (&lane, begun) {
+                        lane.done(BarKind::Partition, begun, || shared.label(id));
+                    }
                     if shared.scan.awaits_commit(id) {
                         self.put_aside(id, held)?;
                     }

@@ -5,8 +5,9 @@ use super::lazy::LazyFrame;
 use super::reduction::Reduction;
 use super::value::{FromValue, Value};
 use crate::error::{Error, Result};
-use crate::exec::{Progress, RunOptions, RunStatistics, Scheduler, Warning, run};
+use crate::exec::{Progress, RunOptions, RunStatistics, Scheduler, Timeline, Warning, run};
 use crate::memory::{Budget, ByteSize, Spill};
+use crate::parallel::{Handle, begin};
 use crate::plan::LogicalPlan;
 use crate::source::CancelToken;
 use std::path::PathBuf;
@@ -282,6 +283,13 @@ impl Runner {
         self
     }
 
+    /// Takes note of which worker did which partition when. Default: nobody does.
+    #[must_use]
+    pub fn timeline(mut self, timeline: &Timeline) -> Self {
+        self.options.timeline = Some(timeline.clone());
+        self
+    }
+
     /// Told of progress about ten times a second. Default: nobody.
     #[must_use]
     pub fn on_progress(mut self, callback: impl Fn(Progress) + Send + Sync + 'static) -> Self {
@@ -307,10 +315,41 @@ impl Runner {
     /// # Errors
     /// As [`Runner::compute`].
     pub fn run<T: Targets, R: FromAnswers<T>>(&self, targets: T) -> Result<Run<R>> {
-        let plan = |frame: &LazyFrame| Ok(LogicalPlan::clone(frame.plan()?));
-        let plans = targets.frames().iter().map(plan).collect::<Result<Vec<_>>>()?;
-        let output = run(&plans, &self.options)?;
-        let answers = output.answers.into_iter().map(|answer| DataFrame::of_rows(answer.schema, answer.rows)).collect();
-        Ok(Run { value: R::from_answers(answers)?, statistics: output.statistics, warnings: output.warnings })
+        answer(&plans(&targets)?, &self.options)
     }
+
+    /// Begins what [`Runner::run`] does, and goes on: the handle says whether it is done, waits and cancels;
+    /// [`Runner::on_progress`] is told how far it is. Whoever cancels the token of this runner cancels it too.
+    ///
+    /// ```
+    /// use outcrop::{Runner, scan_csv};
+    /// use outcrop::frame::Run;
+    ///
+    /// let air = scan_csv("testdata/airline/2001.csv.bz2")?;
+    /// let answers = Runner::new().submit((air.count(), air.max("ArrDelay")))?;
+    /// // Meanwhile, something else.
+    /// let run: Run<(i64, Option<i64>)> = answers.wait()?;
+    /// assert_eq!((run.value.0, run.statistics.passes), (6165, 1));
+    /// # Ok::<(), outcrop::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A wrong name or type in any target, at once; errors in the data are those of the handle. `Io` when no thread can be
+    /// started.
+    pub fn submit<T: Targets, R: FromAnswers<T> + Send + 'static>(&self, targets: T) -> Result<Handle<Run<R>>> {
+        let (plans, options) = (plans(&targets)?, self.options.clone());
+        begin(self.options.cancel.child(), move |cancel| {
+            answer::<T, R>(&plans, &RunOptions { cancel: cancel.clone(), ..options })
+        })
+    }
+}
+
+fn plans(targets: &impl Targets) -> Result<Vec<LogicalPlan>> {
+    targets.frames().iter().map(|frame| Ok(LogicalPlan::clone(frame.plan()?))).collect()
+}
+
+fn answer<T: Targets, R: FromAnswers<T>>(plans: &[LogicalPlan], options: &RunOptions) -> Result<Run<R>> {
+    let output = run(plans, options)?;
+    let answers = output.answers.into_iter().map(|answer| DataFrame::of_rows(answer.schema, answer.rows)).collect();
+    Ok(Run { value: R::from_answers(answers)?, statistics: output.statistics, warnings: output.warnings })
 }

@@ -6,10 +6,11 @@ use super::group_by::GroupBy;
 use crate::error::Result;
 use crate::exec::{BatchStream, RunOptions, stream};
 use crate::expr::{Expr, col};
+use crate::parallel::{Handle, begin};
 use crate::plan::{AggregateSelect, BatchFunction, LogicalPlan, SortKey, explain};
 use crate::source::constants::visible_schema;
 use crate::source::memory::MemorySource;
-use crate::source::{PartitionInfo, Source};
+use crate::source::{CancelToken, PartitionInfo, Source};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -233,6 +234,27 @@ impl LazyFrame {
     /// A wrong name or type; else the first error in the data.
     pub fn collect(&self) -> Result<DataFrame> {
         Runner::new().compute(self.clone())
+    }
+
+    /// Begins what [`LazyFrame::collect`] does, and goes on; see [`Runner::submit`] for options and progress.
+    ///
+    /// ```
+    /// use outcrop::scan_csv;
+    ///
+    /// let by_month = scan_csv("testdata/airline/2001.csv.bz2")?.ask("count(*) as n by Month")?.submit()?;
+    /// // Meanwhile, something else.
+    /// assert_eq!(by_month.wait()?.rows(), 12);
+    /// # Ok::<(), outcrop::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A wrong name or type, at once; errors in the data are those of the handle. `Io` when no thread can be started.
+    pub fn submit(&self) -> Result<Handle<DataFrame>> {
+        let (frame, options) = (self.clone(), RunOptions::default());
+        frame.plan()?;
+        begin(CancelToken::new(), move |cancel| {
+            Runner::with_options(RunOptions { cancel: cancel.clone(), ..options }).compute(frame)
+        })
     }
 
     /// Runs the frame once and gives a frame over its rows, which later computes read in place of the files: from memory,

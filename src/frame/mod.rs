@@ -17,7 +17,7 @@ mod value;
 mod write;
 
 pub use crate::plan::JoinKind;
-pub use crate::strata::{OnError, Stratum};
+pub use crate::strata::{OnError, StrataStatistics, Stratum};
 pub use compute::{FromAnswer, FromAnswers, Run, Runner, Target, Targets, compute};
 pub use dataframe::DataFrame;
 pub use group_by::GroupBy;

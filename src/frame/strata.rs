@@ -7,7 +7,7 @@ use crate::exec::{RunOptions, RunStatistics, Warning};
 use crate::expr::{Expr, col};
 use crate::parallel::Allocation;
 use crate::source::memory::MemorySource;
-use crate::strata::{self, OnError, StrataAnswer, StrataOptions, StrataQuestion, Stratum};
+use crate::strata::{self, OnError, StrataAnswer, StrataOptions, StrataQuestion, StrataStatistics, Stratum};
 use arrow::array::RecordBatch;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub struct StrataRun {
     pub frame: LazyFrame,
     /// Of the pass that scattered the rows.
     pub statistics: RunStatistics,
+    /// Of the work on the strata.
+    pub strata: StrataStatistics,
     /// What the user should know: strata that were left out, for one.
     pub warnings: Vec<Warning>,
 }
@@ -123,6 +125,14 @@ impl Strata {
         self
     }
 
+    /// Told what a program that succeeded said on stderr: the keys of its stratum in words, and the end of what it said, some
+    /// KiB; from any thread. What one says that fails stands in its error. Default: nobody.
+    #[must_use]
+    pub fn on_said(mut self, callback: impl Fn(&str, &str) + Send + Sync + 'static) -> Self {
+        self.how.on_said = Some(Arc::new(callback));
+        self
+    }
+
     /// How the run is done. Default: [`RunOptions::default`].
     #[must_use]
     pub fn with_options(mut self, options: RunOptions) -> Self {
@@ -201,8 +211,9 @@ impl Strata {
 
 impl StrataRun {
     fn of(answer: StrataAnswer) -> Result<Self> {
-        let source = MemorySource::of_rows(answer.schema, answer.rows);
+        let StrataAnswer { schema, rows, statistics, strata, warnings } = answer;
+        let source = MemorySource::of_rows(schema, rows);
         let frame = LazyFrame::from_source(Arc::new(source));
-        Ok(StrataRun { frame, statistics: answer.statistics, warnings: answer.warnings })
+        Ok(StrataRun { frame, statistics, strata, warnings })
     }
 }

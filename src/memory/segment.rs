@@ -39,7 +39,6 @@ pub(crate) struct Segment {
     file: Arc<File>,
     bytes: u64,
     /// Given back on drop.
-    #[cfg_attr(not(test), expect(dead_code, reason = "held for its drop"))]
     held: Arc<Held>,
 }
 
@@ -94,9 +93,13 @@ impl SegmentFile {
 }
 
 impl Segment {
+    /// How long it is.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Whether it is a file on disk.
-    #[cfg(test)]
-    fn is_on_disk(&self) -> bool {
+    pub(crate) fn is_on_disk(&self) -> bool {
         matches!(*self.held, Held::Disk(_))
     }
 

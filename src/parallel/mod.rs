@@ -5,6 +5,7 @@ pub(crate) mod process;
 pub mod random;
 mod scheduler;
 mod tasks;
+mod timeline;
 
 pub use allocation::Allocation;
 pub(crate) use allocation::Deal;
@@ -12,4 +13,6 @@ pub use process::init;
 pub(crate) use scheduler::SCHEDULER_VARIABLE;
 pub use scheduler::Scheduler;
 pub use tasks::{Computed, Delayed, Handle, Inputs, Message, NamedTask, TaskProgress, Tasks, delayed, map, submit};
-pub(crate) use tasks::{alone, threads_here};
+pub(crate) use tasks::{alone, begin, threads_here};
+pub(crate) use timeline::Lane;
+pub use timeline::{Bar, BarKind, Timeline};

@@ -10,7 +10,6 @@ use crate::memory::Segment;
 use crate::memory::table::{batches, share};
 use crate::parallel::alone;
 use crate::parallel::process::{Call, Payload, Worker, address, check, place, said};
-use crate::source::arrow_types::taken;
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
@@ -65,7 +64,7 @@ pub fn map_named(
 
 /// What all strata are given, as a segment.
 fn shared(data: &RecordBatch, options: &RunOptions) -> Result<Segment> {
-    share(data, taken, &options.budget, &options.spill)
+    share(data, &options.budget, &options.spill)
 }
 
 /// Whatever a function says is about its stratum.

@@ -1,10 +1,14 @@
 //! Results of strata, which come in any order, as one table in the order of the keys.
 //!
-//! Results are brought together as files are: columns by name, integers widened to doubles and dates to timestamps, and a
+//! Results are brought together as files are: columns by name ([`unify`](super::unify)), integers widened to doubles and dates to timestamps, and a
 //! column without values takes the type that it has elsewhere. A column of text output that is a number for one stratum and
 //! a word for another is text, with the digits as they were printed: the output is kept until all have come.
 
+use super::failures::Failures;
 use super::output::Outcome;
+use super::run::{ends_the_run, of_stratum};
+use super::stratum::label;
+use super::unify::{Column, Known, Shape, unify};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Budget, Part, Reservation, RowStore, Spill, StoredRows, used_bytes};
 use crate::types::ColumnType;
@@ -20,18 +24,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Rows of a batch of the table.
 const BATCH_ROWS: usize = 8192;
 
-/// The columns of a result, and whether they were read from text.
-type Shape = (Vec<(String, ColumnType)>, bool);
-
 /// Reads what was printed, with these columns as text; the reservation is then also that of the rows.
 type ReadAgain<'a> = dyn Fn(&[u8], &[String], &mut Reservation) -> Result<RecordBatch> + 'a;
 
+/// The result of a stratum.
+struct Kept {
+    /// With the keys in front.
+    parts: Vec<Part>,
+    printed: Option<Part>,
+    /// The number of its shape.
+    shape: usize,
+}
+
 /// What has come so far.
+#[derive(Default)]
 struct Come {
-    /// By stratum: the result, with the keys in front, and what was printed.
-    parts: BTreeMap<usize, (Vec<Part>, Option<Part>)>,
-    /// Each shape and the first stratum that has it, with its label.
-    shapes: BTreeMap<Shape, (usize, String)>,
+    by_stratum: BTreeMap<usize, Kept>,
+    shapes: BTreeMap<Shape, Known>,
 }
 
 /// Takes results.
@@ -43,16 +52,19 @@ pub(super) struct Gather {
     spill: Spill,
 }
 
-/// A column of the table.
-struct Unified {
-    name: String,
-    column_type: ColumnType,
+/// Results of which all go together, once they have come.
+pub(super) struct Gathered {
+    keys: SchemaRef,
+    columns: Vec<Column>,
+    by_stratum: BTreeMap<usize, Kept>,
+    budget: Budget,
+    spill: Spill,
 }
 
 impl Gather {
     pub(super) fn new(keys: SchemaRef, budget: &Budget, spill: &Spill) -> Self {
-        let come = Mutex::new(Come { parts: BTreeMap::new(), shapes: BTreeMap::new() });
-        Gather { keys, store: RowStore::new(budget, spill), come, budget: budget.clone(), spill: spill.clone() }
+        let (budget, spill, store) = (budget.clone(), spill.clone(), RowStore::new(budget, spill));
+        Gather { keys, store, come: Mutex::default(), budget, spill }
     }
 
     /// Takes the result of a stratum.
@@ -77,22 +89,49 @@ impl Gather {
         let parts = self.store.keep_cut(with_keys(keys, &batch)?)?;
         let printed = printed.map(|printed| self.store.keep(printed_batch(printed)?)).transpose()?;
         let mut come = self.come.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = come.shapes.entry((shape, printed.is_some())).or_insert_with(|| (stratum, label.to_owned()));
-        if stratum < first.0 {
-            *first = (stratum, label.to_owned());
+        let number = come.shapes.len();
+        let new = || Known { number, strata: 0, first: stratum, label: label.to_owned() };
+        let known = come.shapes.entry((shape, printed.is_some())).or_insert_with(new);
+        known.strata += 1;
+        if stratum < known.first {
+            (known.first, known.label) = (stratum, label.to_owned());
         }
-        come.parts.insert(stratum, (parts, printed));
+        let shape = known.number;
+        come.by_stratum.insert(stratum, Kept { parts, printed, shape });
         Ok(())
     }
 
-    /// The table of all results.
+    /// The results that go together; the strata of others have failed. `label` gives the keys of a stratum in words.
     ///
     /// # Errors
-    /// Results that do not go together; those of the disk.
-    pub(super) fn finish(self, read_again: &ReadAgain<'_>) -> Result<(SchemaRef, StoredRows)> {
-        let come = self.come.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let columns = unify(&come.shapes)?;
-        let results = columns.iter().map(|column| Field::new(&column.name, column.column_type.arrow(), true));
+    /// Those of `label`.
+    pub(super) fn unify(
+        self,
+        failures: &mut Failures,
+        label: &mut dyn FnMut(usize) -> Result<String>,
+    ) -> Result<Gathered> {
+        let Come { mut by_stratum, shapes } = self.come.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (columns, odd) = unify(&shapes);
+        for (stratum, kept) in &by_stratum {
+            if let Some(why) = odd.get(&kept.shape) {
+                failures.note(*stratum, || {
+                    let label = label(*stratum)?;
+                    Ok(of_stratum(&label, 1, &why.error(&label)))
+                })?;
+            }
+        }
+        by_stratum.retain(|_, kept| !odd.contains_key(&kept.shape));
+        Ok(Gathered { keys: self.keys, columns, by_stratum, budget: self.budget, spill: self.spill })
+    }
+}
+
+impl Gathered {
+    /// The table of all results. A stratum whose values do not fit the common type has failed.
+    ///
+    /// # Errors
+    /// Those of the disk, and of the [run](ends_the_run).
+    pub(super) fn finish(self, failures: &mut Failures, read_again: &ReadAgain<'_>) -> Result<(SchemaRef, StoredRows)> {
+        let results = self.columns.iter().map(|column| Field::new(&column.name, column.column_type.arrow(), true));
         let fields = self.keys.fields().iter().map(|field| field.as_ref().clone()).chain(results);
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let mut table = Table {
@@ -102,34 +141,56 @@ impl Gather {
             room: self.budget.reservation("results of strata that are put together"),
             store: RowStore::new(&self.budget, &self.spill),
         };
-        let width = self.keys.fields().len();
-        for (_, (parts, printed)) in come.parts {
-            let mut parts = parts.into_iter().map(|part| part.load());
-            // There is one at least, which says what all are.
-            let first = parts.next().ok_or_else(|| Error::internal("a result without parts"))??;
-            let texts = digits_lost(&first, &columns);
-            if let Some(printed) = printed.filter(|_| !texts.is_empty() && first.num_rows() > 0) {
-                let mut room = self.budget.reservation("what a program has printed");
-                if !matches!(printed, Part::Memory(_)) {
-                    room.resize(printed.loaded_bytes())?;
+        for (stratum, kept) in &self.by_stratum {
+            if let Err(error) = self.put(kept, read_again, &mut table) {
+                let keys = kept.parts.first().map(Part::load).transpose()?.filter(|first| first.num_rows() > 0);
+                let keys = keys.map(|first| self.key_row(&first)).transpose()?;
+                match keys {
+                    Some(keys) if !ends_the_run(&error) => {
+                        failures.note(*stratum, || Ok(of_stratum(&label(&keys), 1, &error)))?;
+                    }
+                    _ => return Err(error),
                 }
-                let again = read_again(printed_of(&printed.load()?)?.value(0), &texts, &mut room)?;
-                let keys = first.slice(0, 1).project(&(0..width).collect::<Vec<_>>())?;
-                table.push(widened(&with_keys(&keys, &again)?, width, &columns, &schema)?)?;
-                continue;
-            }
-            for batch in std::iter::once(Ok(first)).chain(parts) {
-                table.push(widened(&batch?, width, &columns, &schema)?)?;
             }
         }
         table.flush()?;
         Ok((schema, table.store.finish()))
     }
+
+    fn key_row(&self, first: &RecordBatch) -> Result<RecordBatch> {
+        Ok(first.slice(0, 1).project(&(0..self.keys.fields().len()).collect::<Vec<_>>())?)
+    }
+
+    /// Puts the result of a stratum into the table: all of it, or nothing.
+    fn put(&self, kept: &Kept, read_again: &ReadAgain<'_>, table: &mut Table) -> Result<()> {
+        let width = self.keys.fields().len();
+        let as_part = |batch: &RecordBatch| widened(batch, width, &self.columns, &table.schema);
+        // There is one at least, which says what all are.
+        let first = kept.parts.first().ok_or_else(|| Error::internal("a result without parts"))?.load()?;
+        let texts = digits_lost(&first, &self.columns);
+        if let Some(printed) = kept.printed.as_ref().filter(|_| !texts.is_empty() && first.num_rows() > 0) {
+            let mut room = self.budget.reservation("what a program has printed");
+            if !matches!(printed, Part::Memory(_)) {
+                room.resize(printed.loaded_bytes())?;
+            }
+            let again = read_again(printed_of(&printed.load()?)?.value(0), &texts, &mut room)?;
+            return table.push(as_part(&with_keys(&self.key_row(&first)?, &again)?)?);
+        }
+        if kept.parts.len() > 1 {
+            // What does not fit must come to light before anything is in the table.
+            kept.parts.iter().try_for_each(|part| as_part(&part.load()?).map(|_| ()))?;
+        }
+        let mut batches = std::iter::once(Ok(first)).chain(kept.parts[1..].iter().map(Part::load));
+        batches.try_for_each(|batch| {
+            let batch = widened(&batch?, width, &self.columns, &table.schema)?;
+            table.push(batch)
+        })
+    }
 }
 
 /// The columns of a result that are text in the table and were read as something else.
-fn digits_lost(batch: &RecordBatch, columns: &[Unified]) -> Vec<String> {
-    let lost = |column: &&Unified| {
+fn digits_lost(batch: &RecordBatch, columns: &[Column]) -> Vec<String> {
+    let lost = |column: &&Column| {
         let own = batch.column_by_name(&column.name).map(|own| own.data_type());
         column.column_type == ColumnType::Utf8
             && own.is_some_and(|own| !matches!(own, DataType::Utf8View | DataType::Null))
@@ -191,51 +252,8 @@ fn printed_of(batch: &RecordBatch) -> Result<&LargeBinaryArray> {
     batch.column(0).as_binary_opt::<i64>().ok_or_else(|| Error::internal("output that is no text"))
 }
 
-/// The columns of all results, those of the first stratum first.
-fn unify(shapes: &BTreeMap<Shape, (usize, String)>) -> Result<Vec<Unified>> {
-    // Results without columns, of programs that had nothing to print, have no say.
-    let mut by_stratum: Vec<(&Shape, &(usize, String))> =
-        shapes.iter().filter(|((shape, _), _)| !shape.is_empty()).collect();
-    by_stratum.sort_by_key(|(_, (stratum, _))| *stratum);
-    let Some(((first, _), (_, first_label))) = by_stratum.first() else { return Ok(Vec::new()) };
-    let mut unified = Vec::with_capacity(first.len());
-    for (name, _) in first {
-        let mut common: Option<(ColumnType, &str)> = None;
-        for ((shape, is_text), (_, label)) in &by_stratum {
-            let own = shape.iter().find(|(known, _)| known == name);
-            let Some((_, own)) = own else { return Err(lacks(name, label, first_label)) };
-            let Some((before, where_before)) = common.filter(|(before, _)| *before != ColumnType::Null) else {
-                common = Some((*own, label));
-                continue;
-            };
-            let both = before.unify(*own);
-            if both == ColumnType::Utf8 && !is_text && (before != both || *own != both) {
-                let message = format!(
-                    "results do not go together: `{name}` is {before} for {where_before} and {own} for {label}"
-                );
-                return Err(Error::new(ErrorKind::Type, message).hint("return the same type for all strata"));
-            }
-            common = Some((both, where_before));
-        }
-        let column_type = common.map_or(ColumnType::Null, |(column_type, _)| column_type);
-        unified.push(Unified { name: name.clone(), column_type });
-    }
-    for ((shape, _), (_, label)) in &by_stratum {
-        if let Some((name, _)) = shape.iter().find(|(name, _)| first.iter().all(|(known, _)| known != name)) {
-            return Err(lacks(name, first_label, label));
-        }
-    }
-    Ok(unified)
-}
-
-fn lacks(name: &str, without: &str, with: &str) -> Error {
-    let message =
-        format!("results do not go together: that for {without} has no column `{name}`, which that for {with} has");
-    Error::new(ErrorKind::Name, message).hint("return the same columns for all strata; a value may be missing")
-}
-
 /// A result as part of the table.
-fn widened(batch: &RecordBatch, width: usize, columns: &[Unified], schema: &SchemaRef) -> Result<RecordBatch> {
+fn widened(batch: &RecordBatch, width: usize, columns: &[Column], schema: &SchemaRef) -> Result<RecordBatch> {
     let mut arrays: Vec<ArrayRef> = batch.columns()[..width].to_vec();
     for column in columns {
         let wanted = column.column_type.arrow();

@@ -15,6 +15,7 @@
 //! **Invariants.** The results do not depend on workers, allocation or memory; a stratum that fails costs itself only; there
 //! is one segment a worker at a time, and it is on the account.
 
+mod failures;
 mod function;
 mod gather;
 mod index;
@@ -22,10 +23,13 @@ mod options;
 mod output;
 mod program;
 mod run;
+mod statistics;
 mod stratum;
+mod unify;
 
 pub use function::{NamedFunction, StratumFunction, map, map_named};
-pub use options::{OnError, StrataOptions};
+pub use options::{OnError, SaidCallback, StrataOptions};
 pub use program::{PATH_PLACEHOLDER, STRATUM_VARIABLE, exec};
 pub use run::{StrataAnswer, StrataQuestion};
+pub use statistics::StrataStatistics;
 pub use stratum::Stratum;

@@ -2,6 +2,8 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::parallel::Allocation;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What becomes of a stratum that fails at every attempt, once all others are done.
@@ -28,8 +30,11 @@ impl OnError {
     }
 }
 
+/// Told what a program said on stderr: the keys of its stratum in words, and the end of what it said, some KiB.
+pub type SaidCallback = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
 /// How strata are worked on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct StrataOptions {
     /// How many are worked on at a time. Default: as many as the run has threads.
     pub workers: Option<usize>,
@@ -41,4 +46,19 @@ pub struct StrataOptions {
     pub timeout: Option<Duration>,
     /// What becomes of a stratum that fails at every attempt. Default: the run fails.
     pub on_error: OnError,
+    /// Told what a program that succeeded said on stderr; called from any thread. What one says that fails stands in its
+    /// error. Default: nobody.
+    pub on_said: Option<SaidCallback>,
+}
+
+impl fmt::Debug for StrataOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StrataOptions")
+            .field("workers", &self.workers)
+            .field("allocation", &self.allocation)
+            .field("retries", &self.retries)
+            .field("timeout", &self.timeout)
+            .field("on_error", &self.on_error)
+            .finish_non_exhaustive()
+    }
 }

@@ -1,15 +1,16 @@
 //! The result of a stratum, and how that of a program is read.
 
+use super::run::ends_the_run;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{RunOptions, Scheduler, run};
 use crate::expr::refused_names;
 use crate::memory::{Reservation, SegmentFile, handle_path, used_bytes};
 use crate::plan::LogicalPlan;
-use crate::source::arrow_types::taken;
 use crate::source::csv::{CsvOptions, CsvSource};
 use crate::source::ipc::{IpcOptions, IpcSource};
 use crate::source::{CancelToken, Source};
 use crate::types::ColumnType;
+use crate::types::convert::taken;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Schema};
@@ -89,10 +90,11 @@ pub(super) fn reading(options: &RunOptions, cancel: &CancelToken) -> RunOptions 
     }
 }
 
-/// Reads CSV with a header, of which these columns are text. `room` is that of the bytes, and then also that of the rows.
+/// Reads CSV with a header, of which these columns are text; its dialect is told from it, as that of a file is. `room` is
+/// that of the bytes, and then also that of the rows.
 ///
 /// # Errors
-/// What is wrong with it, and where.
+/// What is wrong with it, and where: for one that its first line holds values, not names.
 pub(super) fn read_text(
     bytes: &[u8],
     texts: &[String],
@@ -101,14 +103,40 @@ pub(super) fn read_text(
 ) -> Result<RecordBatch> {
     rows_of(bytes, room, options, |path| {
         let types = texts.iter().map(|name| (name.clone(), ColumnType::Utf8)).collect();
-        let options =
-            CsvOptions { sniff: false, has_header: Some(true), types, sample_threads: 1, ..CsvOptions::default() };
-        Ok(Arc::new(CsvSource::open(&[path], options)?))
+        let options = CsvOptions { types, sample_threads: 1, ..CsvOptions::default() };
+        let source = CsvSource::open(&[path], options).map_err(|error| match error.kind() {
+            // A first line without end is a fault of this output.
+            ErrorKind::Limit => Error::new(ErrorKind::Malformed, error.message()).at(error.place().clone()),
+            _ => without_hint(error),
+        })?;
+        match source.decisions().files.first().is_some_and(|file| !file.has_header) {
+            true => Err(no_names(bytes)),
+            false => Ok(Arc::new(source)),
+        }
     })
 }
 
+/// What is said of output whose first line can hold no names.
+fn no_names(bytes: &[u8]) -> Error {
+    const SHOWN: usize = 60;
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * SHOWN)]);
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let shown: String = line.chars().take(SHOWN).collect();
+    let dots = if shown.len() < line.len() { "…" } else { "" };
+    Error::new(ErrorKind::Name, format!("its first line holds values, not the names of columns: {shown}{dots}"))
+        .hint("have it print a line of names first, such as n,slope")
+}
+
+/// The error without its hint, which is about flags for files.
+fn without_hint(error: Error) -> Error {
+    match ends_the_run(&error) {
+        true => error,
+        false => Error::new(error.kind(), error.message()).at(error.place().clone()),
+    }
+}
+
 fn arrow(path: PathBuf) -> Result<Arc<dyn Source>> {
-    let source = IpcSource::open(&[path], IpcOptions { threads: 1, ..IpcOptions::default() })?;
+    let source = IpcSource::open(&[path], IpcOptions { threads: 1, ..IpcOptions::default() }).map_err(without_hint)?;
     match refused_names(&source.schema()).first() {
         None => Ok(Arc::new(source)),
         Some((name, what)) => {
@@ -130,10 +158,11 @@ fn rows_of(
     let path = PathBuf::from(handle_path(handle.as_raw_fd()));
     let mut read = || -> Result<RecordBatch> {
         let plan = LogicalPlan::Scan(source(path.clone())?);
-        let answer = run(&[plan], options)?.answers.pop().ok_or_else(|| Error::internal("no answer"))?;
+        let answer =
+            run(&[plan], options).map_err(without_hint)?.answers.pop().ok_or_else(|| Error::internal("no answer"))?;
         let mut batches = Vec::new();
         for batch in answer.rows.batches() {
-            let batch = batch?;
+            let batch: RecordBatch = batch?;
             room.resize(room.bytes() + used_bytes([&batch].into_iter(), true))?;
             batches.push(batch);
         }
@@ -148,7 +177,7 @@ mod tests {
     use super::*;
     use crate::memory::Budget;
     use arrow::array::{Array, AsArray, Int32Array, StringArray};
-    use arrow::datatypes::{DataType, Int64Type};
+    use arrow::datatypes::{DataType, Float64Type, Int64Type};
     use arrow::ipc::writer::{FileWriter, StreamWriter};
 
     fn read_bytes(bytes: &[u8]) -> Result<RecordBatch> {
@@ -166,6 +195,27 @@ mod tests {
         assert_eq!(read_bytes(b"a,b\n").unwrap().num_rows(), 0);
         let error = read_bytes(b"a,b\n1,2\n3\n").unwrap_err();
         assert!(error.to_string().contains("its output") && error.to_string().contains("line 3"), "{error}");
+        assert_eq!(error.hint_text(), None, "flags for files are no remedy");
+    }
+
+    #[test]
+    fn the_dialect_is_told_and_values_are_no_names() {
+        for text in ["n;mean\n3;1,5\n4;2,25\n", "n\tmean\n3\t1.5\n4\t2.25\n", "\"n\" \"mean\"\n3 1.5\n4 2.25\n"] {
+            let batch = read_bytes(text.as_bytes()).unwrap();
+            assert_eq!(batch.schema().field(1).name(), "mean", "{text}");
+            assert_eq!(batch.column(1).as_primitive::<Float64Type>().values(), &[1.5, 2.25], "{text}");
+        }
+        // What R's write.table prints: a name less than there are fields.
+        let batch = read_bytes(b"\"est\" \"se\"\n\"a\" 1.5 0.1\n\"b\" 2 0.25\n").unwrap();
+        assert_eq!(batch.schema().field(0).name(), "row_names");
+        for text in ["3.5\n", "3,1.5\n4,2.5\n", "AA,3.5\n", "AA,3.5\nUA,4.5\n", "\n7\n"] {
+            let error = read_bytes(text.as_bytes()).unwrap_err();
+            assert!(error.message().contains("holds values, not the names of columns"), "{text}: {error}");
+            assert!(error.hint_text().unwrap().contains("a line of names first"));
+        }
+        for text in ["x\n", "a,b\n1,2\n", "label\nfoo bar\n", "carrier,2001,2002\nAA,1.5,2.5\nUA,1,2\n"] {
+            assert!(read_bytes(text.as_bytes()).is_ok(), "{text}");
+        }
     }
 
     #[test]

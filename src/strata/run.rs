@@ -1,27 +1,25 @@
 //! A run over strata: scatter, work, gather.
 
+use super::failures::Failures;
 use super::gather::Gather;
 use super::index::{Reader, StrataIndex};
 use super::options::{OnError, StrataOptions};
 use super::output::{Outcome, read_text, reading};
+use super::statistics::{Counters, StrataStatistics};
 use super::stratum::label;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Progress, RunOptions, RunStatistics, Warning, run};
 use crate::memory::table::{Place, stored, write};
 use crate::memory::{Reservation, Segment, StoredRows};
 use crate::panics::lock;
-use crate::parallel::Deal;
+use crate::parallel::{BarKind, Deal, Timeline};
 use crate::plan::LogicalPlan;
 use crate::source::CancelToken;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
-
-/// So many strata that were left out are told of one by one.
-const TOLD: usize = 10;
 
 /// What is asked: rows sorted by their keys, which are the first columns.
 #[derive(Clone, Debug)]
@@ -43,6 +41,8 @@ pub struct StrataAnswer {
     pub rows: StoredRows,
     /// Of the pass that scattered the rows.
     pub statistics: RunStatistics,
+    /// Of the work on strata.
+    pub strata: StrataStatistics,
     /// What the user should know.
     pub warnings: Vec<Warning>,
 }
@@ -83,10 +83,10 @@ struct Shared<'a> {
     how: &'a StrataOptions,
     options: &'a RunOptions,
     cancel: CancelToken,
-    /// By stratum.
-    failures: Mutex<BTreeMap<usize, Error>>,
+    failures: Mutex<Failures>,
     /// What ended the run.
     fatal: Mutex<Option<Error>>,
+    counters: Counters,
     passes: u64,
     done: AtomicU64,
     total: u64,
@@ -138,29 +138,41 @@ pub(super) fn answer(
         cancel,
         failures: Mutex::default(),
         fatal: Mutex::default(),
+        counters: Counters::default(),
         passes: scattered.statistics.passes,
         done: AtomicU64::new(0),
         total: (0..index.len()).map(|stratum| index.rows_of(stratum)).sum(),
         last_progress: Mutex::new(Instant::now()),
     };
+    let start = Instant::now();
     work_on(&shared, hands.len());
-    let Shared { fatal, failures, gather, .. } = shared;
+    let Shared { fatal, failures, gather, keys, counters, .. } = shared;
     options.cancel.check()?;
     if let Some(error) = fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }
+    let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut done =
+        StrataStatistics { workers: hands.len(), seconds_wall: start.elapsed().as_secs_f64(), ..counters.counted() };
+    let gathered = {
+        let mut reader = Reader::new(&index);
+        gather.unify(&mut failures, &mut |stratum| reader.keys(stratum, &keys).map(|keys| label(&keys)))?
+    };
     drop(hands);
-    let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut warnings = scattered.warnings;
-    let failed = failures.len();
-    let mut told = settle(failures, how.on_error, index.len())?;
     let strata = index.len();
     drop(index);
+    if how.on_error == OnError::Fail {
+        failures.settle(OnError::Fail, strata)?;
+    }
     let reading = reading(options, &options.cancel);
-    let (schema, rows) = gather.finish(&|printed, texts, room| read_text(printed, texts, room, &reading))?;
-    if rows.rows() == 0 && strata > failed {
+    let read_again = |printed: &[u8], texts: &[String], room: &mut _| read_text(printed, texts, room, &reading);
+    let (schema, rows) = gathered.finish(&mut failures, &read_again)?;
+    (done.strata, done.failed) = (strata as u64, failures.count() as u64);
+    let mut told = failures.settle(how.on_error, strata)?;
+    if rows.rows() == 0 && done.strata > done.failed {
         told.push(Warning("no stratum gave a row; the first line that a program prints names its columns".to_owned()));
     }
+    let mut warnings = scattered.warnings;
     for warning in told {
         if let Some(callback) = &options.on_warning {
             callback(&warning);
@@ -170,7 +182,7 @@ pub(super) fn answer(
     let mut statistics = scattered.statistics;
     statistics.bytes_spilled = options.spill.written_bytes() - spilled_before;
     statistics.peak_held_bytes = statistics.peak_held_bytes.max(options.budget.peak_bytes() as u64);
-    Ok(StrataAnswer { schema, rows, statistics, warnings })
+    Ok(StrataAnswer { schema, rows, statistics, strata: done, warnings })
 }
 
 /// Room for what each worker reads back, for as many workers as there is room for.
@@ -200,39 +212,28 @@ fn work_on(shared: &Shared<'_>, workers: usize) {
     });
 }
 
-/// What the strata that failed, of so many, mean for the run: when all have, nothing is left to be skipped to.
-fn settle(failures: BTreeMap<usize, Error>, on_error: OnError, strata: usize) -> Result<Vec<Warning>> {
-    let count = failures.len();
-    let on_error = if count == strata { OnError::Fail } else { on_error };
-    let more = |told: usize| if count == told + 1 { "stratum" } else { "strata" };
-    match on_error {
-        OnError::Fail => match failures.into_values().next() {
-            None => Ok(Vec::new()),
-            Some(error) if count == 1 => Err(error),
-            Some(first) => {
-                let message = format!("{}\n({} more {} failed)", first.message(), count - 1, more(1));
-                let error = Error::new(first.kind(), message);
-                Err(match first.hint_text() {
-                    Some(hint) => error.hint(hint),
-                    None => error,
-                })
-            }
-        },
-        OnError::Skip => {
-            let told = failures.into_values().take(TOLD).map(|error| Warning(format!("left out: {error}")));
-            let rest = (count > TOLD).then(|| Warning(format!("left out: {} more {}", count - TOLD, more(TOLD))));
-            Ok(told.chain(rest).collect())
-        }
-    }
+/// What became of a stratum.
+struct Done {
+    label: String,
+    well: bool,
 }
 
 impl Shared<'_> {
     /// Works on all strata that a worker is dealt.
     fn serve(&self, worker: usize) {
         let (mut reader, mut calls) = (Reader::new(self.index), self.work.begin());
+        let lane = self.options.timeline.as_ref().map(Timeline::lane);
         while let Some(stratum) = self.deal.next(worker).filter(|_| !self.cancel.is_cancelled()) {
-            if let Err(error) = self.stratum(stratum, &mut reader, &mut calls) {
-                return self.end(error);
+            let start = Instant::now();
+            let result = self.stratum(stratum, &mut reader, &mut calls);
+            self.counters.busy(start.elapsed());
+            let done = match result {
+                Ok(done) => done,
+                Err(error) => return self.end(error),
+            };
+            if let Some(lane) = &lane {
+                let kind = if done.well { BarKind::Stratum } else { BarKind::Failed };
+                lane.done(kind, start, || format!("{}, {} rows", done.label, self.index.rows_of(stratum)));
             }
             self.note_done(self.index.rows_of(stratum));
         }
@@ -244,26 +245,28 @@ impl Shared<'_> {
         self.cancel.cancel();
     }
 
-    fn stratum(&self, stratum: usize, reader: &mut Reader<'_>, calls: &mut Calls<'_>) -> Result<()> {
+    fn stratum(&self, stratum: usize, reader: &mut Reader<'_>, calls: &mut Calls<'_>) -> Result<Done> {
         let keys = reader.keys(stratum, &self.keys)?;
         let segment = write(&mut reader.slices(stratum), &self.stored, &self.place)?;
+        self.counters.segment(&segment);
         let label = label(&keys);
         let task = Task { keys, label, segment, cancel: &self.cancel };
         let attempts = self.how.retries + 1;
         for attempt in 1..=attempts {
             self.cancel.check()?;
+            self.counters.attempt();
             let result = calls(&task);
             let taken = result.and_then(|outcome| self.gather.take(stratum, &task.label, &task.keys, outcome));
             match taken {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Done { label: task.label, well: true }),
                 Err(error) if ends_the_run(&error) => return Err(error),
                 Err(error) if attempt == attempts => {
-                    lock(&self.failures).insert(stratum, of_stratum(&task.label, attempts, &error));
+                    lock(&self.failures).note(stratum, || Ok(of_stratum(&task.label, attempts, &error)))?;
                 }
                 Err(_) => {}
             }
         }
-        Ok(())
+        Ok(Done { label: task.label, well: false })
     }
 
     fn note_done(&self, rows: u64) {
@@ -279,7 +282,8 @@ impl Shared<'_> {
     }
 }
 
-fn of_stratum(label: &str, attempts: usize, error: &Error) -> Error {
+/// What is said of a stratum, tried so often, whose result or work is wrong.
+pub(super) fn of_stratum(label: &str, attempts: usize, error: &Error) -> Error {
     let tried = if attempts > 1 { format!(" ({attempts} attempts)") } else { String::new() };
     let place = error.place().to_string();
     let place = if place.is_empty() { place } else { format!("{place}: ") };

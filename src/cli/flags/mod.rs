@@ -328,6 +328,9 @@ pub(crate) struct Run {
     /// Print the statistics of the run on stderr at the end, for people or for programs
     #[arg(long, value_name = "text|json", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
     pub(crate) stats: Option<Stats>,
+    /// Draw which worker did which partition or group when, as a picture that a browser shows
+    #[arg(long, value_name = "FILE.svg|FILE.html", value_parser = values::timeline)]
+    pub(crate) timeline: Option<TimelineFile>,
     /// No warnings and no progress
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -354,6 +357,14 @@ impl Run {
             (None, Some(name)) => Scheduler::parse(name),
         }
     }
+}
+
+/// The file for a timeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TimelineFile {
+    pub(crate) path: PathBuf,
+    /// A page, not a bare picture.
+    pub(crate) page: bool,
 }
 
 /// The form of run statistics.

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 pub(super) const STRATA_HELP: &str = "\
 COMMAND is run by the shell, once for each group: {} in it is the path of an Arrow IPC file with the rows of the group, in \
-memory that is shared and not copied; without {} the file is its standard input. It prints CSV with a header, or Arrow; the \
-keys are put in front, and results stand in their order. $OUTCROP_STRATUM says which group it has.
+memory that is shared and not copied; without {} the file is its standard input. It prints CSV with a header, or Arrow, with \
+the same columns for all groups; the keys are put in front, and results stand in their order. $OUTCROP_STRATUM says which \
+group it has. What it says on stderr is shown behind the name of its group.
 
 fit.py:
   import sys, pyarrow as pa, numpy as np
@@ -63,7 +64,8 @@ pub(crate) struct StrataFlags {
     /// How often a group is tried again for which the program failed
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) retries: usize,
-    /// What becomes of a group for which the program failed at last; all others are done in any case
+    /// What becomes of a group for which the program failed at last, or printed other columns than for most; all others are
+    /// done in any case
     #[arg(long, value_name = "fail|skip", value_parser = values::on_error, default_value = "fail")]
     pub(crate) on_error: OnError,
     /// Who does which group: dynamic (whoever is free, the largest first), static or static(N) (told beforehand, N at a time)

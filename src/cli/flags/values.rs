@@ -1,5 +1,6 @@
 //! Values of flags that need reading.
 
+use super::TimelineFile;
 use crate::error::Error;
 use crate::exec::Scheduler;
 use crate::parallel::Allocation;
@@ -8,6 +9,7 @@ use crate::source::detect::InputFormat;
 use crate::strata::OnError;
 use crate::types::ColumnType;
 use crate::write::Compression;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -165,4 +167,15 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let number: Option<f64> = number.trim().parse().ok().filter(|number| *number > 0.0);
     let duration = number.and_then(|number| Duration::try_from_secs_f64(number * seconds).ok());
     duration.ok_or_else(|| "expected a length of time, such as 90s, 5m or 500ms".to_string())
+}
+
+/// Where a timeline is drawn, by the ending of its name.
+pub(super) fn timeline(name: &str) -> Result<TimelineFile, String> {
+    let lower = name.to_ascii_lowercase();
+    let path = PathBuf::from(name);
+    match () {
+        () if lower.ends_with(".svg") => Ok(TimelineFile { path, page: false }),
+        () if lower.ends_with(".html") || lower.ends_with(".htm") => Ok(TimelineFile { path, page: true }),
+        () => Err("expected a file whose name ends in .svg or .html".to_string()),
+    }
 }

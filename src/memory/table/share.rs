@@ -3,21 +3,21 @@
 use super::write::{Place, stored, write};
 use crate::error::Result;
 use crate::memory::{Budget, Segment, Spill};
+use crate::types::convert::taken;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field, Schema};
 use std::sync::Arc;
 
-/// A batch as a segment, its columns as `taken` gives them; at most half of the limit is in memory.
+/// A batch as a segment, its columns in the types of the engine; at most half of the limit is in memory.
 ///
 /// # Errors
-/// Those of `taken` and of the disk.
-pub(crate) fn share(
-    data: &RecordBatch,
-    taken: impl Fn(&ArrayRef) -> Result<ArrayRef>,
-    budget: &Budget,
-    spill: &Spill,
-) -> Result<Segment> {
-    let columns = data.columns().iter().map(taken).collect::<Result<Vec<_>>>()?;
+/// `Unsupported` for a type that columns do not have, `Value` for a value that its column's type does not hold, with the
+/// name of the column; those of the disk.
+pub(crate) fn share(data: &RecordBatch, budget: &Budget, spill: &Spill) -> Result<Segment> {
+    let own = |(field, column): (&Arc<Field>, &ArrayRef)| {
+        taken(column).map_err(|error| error.about(&format!("the column `{}`", field.name())))
+    };
+    let columns = data.schema_ref().fields().iter().zip(data.columns()).map(own).collect::<Result<Vec<_>>>()?;
     let fields = data.schema_ref().fields().iter().zip(&columns);
     let fields = fields.map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));

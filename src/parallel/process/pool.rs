@@ -2,7 +2,7 @@
 
 use super::child::{STDERR_BYTES, TICK, end_with, told, with_stderr};
 use super::function::{Function, place};
-use super::wire::{Header, Kind, header, send};
+use super::wire::{Header, Kind, header, send, send_when};
 use super::worker::is_initialised;
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
@@ -114,6 +114,12 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<io::Error> for Failure {
+    fn from(_: io::Error) -> Self {
+        Failure::Lost
+    }
+}
+
 /// Until when an answer is waited for.
 struct Watch<'a> {
     cancel: &'a CancelToken,
@@ -149,10 +155,12 @@ impl Running {
         let mut bytes = place(call.function as usize)?.to_le_bytes().to_vec();
         bytes.extend_from_slice(call.bytes);
         let lost = |_: io::Error| Failure::Lost;
-        send(&self.socket, Kind::Call, &bytes, handle.as_ref().map(AsFd::as_fd)).map_err(lost)?;
         let until = call.timeout.map(|timeout| (Instant::now() + timeout, timeout));
         let watch = Watch { cancel: call.cancel, until };
-        self.wait(&watch)?;
+        // A worker that has been stopped reads nothing, and what is sent may be more than the socket holds.
+        let handle = handle.as_ref().map(AsFd::as_fd);
+        send_when(&self.socket, Kind::Call, &bytes, handle, || self.wait(PollFlags::OUT, &watch))?;
+        self.wait(PollFlags::IN, &watch)?;
         let Header { kind, bytes, .. } = header(&self.socket).map_err(lost)?.ok_or(Failure::Lost)?;
         room.resize(bytes).map_err(|refused| refused.about("the result of the task is too large"))?;
         let bytes = self.body(bytes, &watch)?;
@@ -176,10 +184,10 @@ impl Running {
         }
     }
 
-    /// Waits until the worker has written, or is gone.
-    fn wait(&self, watch: &Watch<'_>) -> Result<(), Failure> {
+    /// Waits until the worker has written, or read what was sent, or is gone.
+    fn wait(&self, what: PollFlags, watch: &Watch<'_>) -> Result<(), Failure> {
         loop {
-            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&TICK)) {
+            match poll(&mut [PollFd::new(&self.socket, what)], Some(&TICK)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => return Ok(()),
                 Err(_) => return Err(Failure::Lost),
@@ -198,7 +206,7 @@ impl Running {
     fn body(&self, bytes: usize, watch: &Watch<'_>) -> Result<Vec<u8>, Failure> {
         let (mut body, mut filled) = (vec![0; bytes], 0);
         while filled < bytes {
-            self.wait(watch)?;
+            self.wait(PollFlags::IN, watch)?;
             match (&self.socket).read(&mut body[filled..]) {
                 Ok(0) => return Err(Failure::Lost),
                 Ok(came) => filled += came,
@@ -253,13 +261,33 @@ mod tests {
     }
 
     fn call(running: Running, budget: &Budget, cancel: &CancelToken) -> Error {
+        call_with(b"", running, budget, cancel)
+    }
+
+    fn call_with(bytes: &[u8], running: Running, budget: &Budget, cancel: &CancelToken) -> Error {
         let mut worker = Worker { data: None, spill: Spill::default(), running: Some(running) };
         let function: Function = |payload| Ok(payload.bytes);
         let timeout = Some(Duration::from_millis(50));
-        let call = Call { function, bytes: b"", segment: None, timeout, cancel };
+        let call = Call { function, bytes, segment: None, timeout, cancel };
         let error = worker.call(&call, &mut budget.reservation("a test")).unwrap_err();
         assert!(worker.running.is_none(), "it is not used again");
         error
+    }
+
+    #[test]
+    fn a_worker_that_reads_nothing_is_no_wait_without_end() {
+        let long = vec![7; 8 << 20];
+        let (running, _theirs) = answering(100);
+        let error = call_with(&long, running, &Budget::unlimited(), &CancelToken::new());
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Task, "the task did not end within 0.05 s"));
+        let (running, _theirs) = answering(100);
+        let cancel = CancelToken::new();
+        cancel.cancel();
+        assert_eq!(call_with(&long, running, &Budget::unlimited(), &cancel).kind(), ErrorKind::Cancelled);
+        let (running, theirs) = answering(100);
+        drop(theirs);
+        let error = call_with(&long, running, &Budget::unlimited(), &CancelToken::new());
+        assert_eq!(error.message(), "the worker process does not answer");
     }
 
     #[test]

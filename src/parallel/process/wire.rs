@@ -1,10 +1,12 @@
 //! Messages over a socket, each perhaps with a handle.
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
 };
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -32,28 +34,53 @@ pub(super) struct Header {
     pub(super) handle: Option<OwnedFd>,
 }
 
-/// Sends a message.
+/// Sends a message, and waits as long as it takes.
 ///
 /// # Errors
 /// Those of the socket.
 pub(super) fn send(socket: &UnixStream, kind: Kind, bytes: &[u8], handle: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    send_when(socket, kind, bytes, handle, || match poll(&mut [PollFd::new(socket, PollFlags::OUT)], None) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    })
+}
+
+/// Sends a message; whenever the socket takes no more, `wait` waits until it does.
+///
+/// # Errors
+/// Those of the socket and of `wait`.
+pub(super) fn send_when<E: From<io::Error>>(
+    socket: &UnixStream,
+    kind: Kind,
+    bytes: &[u8],
+    handle: Option<BorrowedFd<'_>>,
+    wait: impl Fn() -> Result<(), E>,
+) -> Result<(), E> {
     let mut header = [0; HEADER_BYTES];
     header[0] = kind as u8;
     header[8..].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
     let handles: Vec<BorrowedFd<'_>> = handle.into_iter().collect();
-    if !handles.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&handles)) {
-        return Err(io::ErrorKind::OutOfMemory.into());
+    let own = if cfg!(target_os = "linux") { SendFlags::NOSIGNAL } else { SendFlags::empty() };
+    let (mut sent, all) = (0, HEADER_BYTES + bytes.len());
+    while sent < all {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        // The handle goes with the first bytes.
+        if sent == 0 && !handles.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&handles)) {
+            return Err(io::Error::from(io::ErrorKind::OutOfMemory).into());
+        }
+        let left = [
+            IoSlice::new(&header[sent.min(HEADER_BYTES)..]),
+            IoSlice::new(&bytes[sent.saturating_sub(HEADER_BYTES)..]),
+        ];
+        match sendmsg(socket, &left, &mut control, own | SendFlags::DONTWAIT) {
+            Ok(more) => sent += more,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => wait()?,
+            Err(error) => return Err(io::Error::from(error).into()),
+        }
     }
-    let flags = if cfg!(target_os = "linux") { SendFlags::NOSIGNAL } else { SendFlags::empty() };
-    let sent = retried(|| sendmsg(socket, &[IoSlice::new(&header), IoSlice::new(bytes)], &mut control, flags))?;
-    // What is left is as any other bytes: the handle has gone with the first.
-    let mut socket = socket;
-    if sent < HEADER_BYTES {
-        socket.write_all(&header[sent..])?;
-    }
-    socket.write_all(&bytes[sent.saturating_sub(HEADER_BYTES)..])
+    Ok(())
 }
 
 fn retried<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {

@@ -60,6 +60,11 @@ impl Crew {
         CREW.with_borrow(Clone::clone).map_or_else(new, |crew| (crew, None))
     }
 
+    /// The crew that this thread is busy for, in a task.
+    pub(super) fn of_this_thread() -> Option<Self> {
+        CREW.with_borrow(Clone::clone)
+    }
+
     /// A permit, if there is one.
     pub(super) fn permit(&self) -> Option<Permit> {
         let take = |free: usize| free.checked_sub(1);

@@ -1,15 +1,16 @@
 //! Calls that need each other's results.
 
 use super::crew::Crew;
-use super::map::{TaskProgress, Tasks, attempt};
+use super::map::{TaskProgress, Tasks, attempt, note};
 use crate::error::{Error, Result};
+use crate::parallel::{Lane, Timeline};
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Scope;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often whoever waits looks whether the tasks have been cancelled.
 const LOOK: Duration = Duration::from_millis(20);
@@ -259,21 +260,26 @@ impl Graph<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes calls while there are any that are ready.
+    /// Makes calls on a thread of its own while there are any that are ready.
     fn help<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+        self.make_ready(&self.tasks.timeline.as_ref().map(Timeline::lane), scope);
+    }
+
+    fn make_ready<'scope>(&'scope self, lane: &Option<Lane>, scope: &'scope Scope<'scope, '_>) {
         loop {
             let Some(call) = self.lock().ready.pop_front().filter(|_| !self.tasks.cancel.is_cancelled()) else {
                 return;
             };
-            self.make(call, scope);
+            self.make(call, lane, scope);
         }
     }
 
     /// Makes calls until all are made, and waits where others make those that are needed first.
     fn lead<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+        let lane = self.tasks.timeline.as_ref().map(Timeline::lane);
         self.recruit(scope);
         loop {
-            self.help(scope);
+            self.make_ready(&lane, scope);
             let state = self.lock();
             if state.made == self.plan.nodes.len() || self.tasks.cancel.is_cancelled() {
                 return;
@@ -284,8 +290,10 @@ impl Graph<'_> {
         }
     }
 
-    fn make<'scope>(&'scope self, call: usize, scope: &'scope Scope<'scope, '_>) {
-        self.plan.nodes[call].run();
+    fn make<'scope>(&'scope self, call: usize, lane: &Option<Lane>, scope: &'scope Scope<'scope, '_>) {
+        let (start, node) = (lane.as_ref().map(|_| Instant::now()), &self.plan.nodes[call]);
+        node.run();
+        note(lane, start, node.value.get().is_some_and(Result::is_ok), call);
         let mut state = self.lock();
         state.made += 1;
         for &needs in &self.plan.needed_by[call] {

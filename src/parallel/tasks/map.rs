@@ -4,14 +4,14 @@ use super::crew::{Crew, cores};
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::parallel::process::said;
-use crate::parallel::{Allocation, Deal, Scheduler};
+use crate::parallel::{Allocation, BarKind, Deal, Lane, Scheduler, Timeline};
 use arrow::array::RecordBatch;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Scope;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How far tasks have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub struct Tasks {
     pub(super) data: Option<RecordBatch>,
     pub(super) cancel: CancelToken,
     pub(super) on_progress: Option<Callback>,
+    pub(super) timeline: Option<Timeline>,
 }
 
 impl Default for Tasks {
@@ -46,6 +47,7 @@ impl Default for Tasks {
             data: None,
             cancel: CancelToken::new(),
             on_progress: None,
+            timeline: None,
         }
     }
 }
@@ -124,8 +126,9 @@ impl Tasks {
         self
     }
 
-    /// What named functions are given with each input: shared by all workers, not copied for each. Its columns are Boolean,
-    /// Int64, Float64, Date32, microseconds or text. Default: nothing.
+    /// What named functions are given with each input: shared by all workers, not copied for each. Columns of other types
+    /// than the engine's come as files with such columns are read: integers and floats of any width as Int64 and Float64,
+    /// decimals as doubles, timestamps as microseconds, dictionaries as their values, text as `Utf8`. Default: nothing.
     #[must_use]
     pub fn with(mut self, data: RecordBatch) -> Self {
         self.data = Some(data);
@@ -150,6 +153,13 @@ impl Tasks {
     #[must_use]
     pub fn on_progress(mut self, callback: impl Fn(TaskProgress) + Send + Sync + 'static) -> Self {
         self.on_progress = Some(Arc::new(callback));
+        self
+    }
+
+    /// Takes note of which thread did which task when; see [`Timeline`]. Default: nobody does.
+    #[must_use]
+    pub fn timeline(mut self, timeline: &Timeline) -> Self {
+        self.timeline = Some(timeline.clone());
         self
     }
 
@@ -204,12 +214,15 @@ impl<T: Sync, R: Send, C: FnMut(&T) -> Result<R>, F: Fn() -> C + Sync> Shared<'_
     /// Does the tasks of a hand and then of those that nobody has taken, with others as long as there are permits.
     fn serve<'scope>(&'scope self, hand: usize, scope: &'scope Scope<'scope, '_>) {
         let (mut call, mut done) = ((self.begin)(), Done::new());
+        let lane = self.tasks.timeline.as_ref().map(Timeline::lane);
         for hand in std::iter::once(hand).chain(std::iter::from_fn(|| self.hand())) {
             while let Some(task) = self.deal.next(hand) {
                 if self.crew.has_permit() {
                     self.recruit(scope);
                 }
+                let start = lane.as_ref().map(|_| Instant::now());
                 let result = self.tasks.cancel.check().and_then(|()| attempt(|| call(&self.inputs[task])));
+                note(&lane, start, result.is_ok(), task);
                 done.push((task, result));
                 self.tasks.tell(&self.count, self.inputs.len());
             }
@@ -240,6 +253,14 @@ impl Tasks {
         if let Some(callback) = &self.on_progress {
             callback(TaskProgress { done: count.fetch_add(1, Ordering::Relaxed) + 1, total });
         }
+    }
+}
+
+/// Takes note of a task, by its number, that began at `start`.
+pub(super) fn note(lane: &Option<Lane>, start: Option<Instant>, well: bool, task: usize) {
+    if let (Some(lane), Some(start)) = (lane, start) {
+        let kind = if well { BarKind::Task } else { BarKind::Failed };
+        lane.done(kind, start, || (task + 1).to_string());
     }
 }
 

@@ -20,4 +20,5 @@ pub use graph::{Computed, Delayed, Inputs, delayed};
 pub use map::{TaskProgress, Tasks, map};
 pub use message::Message;
 pub use named::NamedTask;
+pub(crate) use submit::begin;
 pub use submit::{Handle, submit};

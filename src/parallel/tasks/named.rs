@@ -7,10 +7,7 @@ use crate::memory::table::{batches, share};
 use crate::memory::{Budget, Segment, Spill};
 use crate::parallel::Scheduler;
 use crate::parallel::process::{Call, Payload, Worker, address, check, place};
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
-use std::sync::Arc;
+use arrow::array::RecordBatch;
 
 /// A function of an input and of what all tasks are given: one batch, or none.
 pub type NamedTask<T, R> = fn(&T, &[RecordBatch]) -> Result<R>;
@@ -28,7 +25,7 @@ impl Tasks {
     {
         let all = |error: Error| inputs.iter().map(|_| Err(error.clone())).collect();
         let budget = Budget::of_environment().unwrap_or_else(|_| Budget::unlimited());
-        let shared = self.data.as_ref().map(|data| share(data, stored, &budget, &Spill::default())).transpose();
+        let shared = self.data.as_ref().map(|data| share(data, &budget, &Spill::default())).transpose();
         let data = match shared {
             Ok(data) => data,
             Err(error) => return all(error),
@@ -103,14 +100,6 @@ fn in_worker<T: Message, R: Message>(payload: Payload) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     function(&T::receive(&mut input)?, &data)?.send(&mut bytes)?;
     Ok(bytes)
-}
-
-/// A column as segments have it; what else they do not have is refused.
-fn stored(column: &ArrayRef) -> Result<ArrayRef> {
-    match column.data_type() {
-        DataType::Utf8 | DataType::LargeUtf8 => Ok(cast(column, &DataType::Utf8View)?),
-        _ => Ok(Arc::clone(column)),
-    }
 }
 
 fn views(segment: &Segment) -> Result<Vec<RecordBatch>> {

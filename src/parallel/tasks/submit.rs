@@ -1,6 +1,7 @@
 //! Work that goes on while its caller does something else.
 
-use super::map::attempt;
+use super::crew::Crew;
+use super::map::{Tasks, attempt};
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
 use std::thread::JoinHandle;
@@ -32,9 +33,22 @@ pub struct Handle<T> {
 /// # Errors
 /// `Io` when no thread can be started.
 pub fn submit<T: Send + 'static>(work: impl FnOnce(&CancelToken) -> Result<T> + Send + 'static) -> Result<Handle<T>> {
-    let cancel = CancelToken::new();
-    let token = cancel.clone();
-    let thread = std::thread::Builder::new().name("outcrop-submitted".into()).spawn(move || attempt(|| work(&token)));
+    begin(CancelToken::new(), work)
+}
+
+/// [`submit`], with this token.
+pub(crate) fn begin<T: Send + 'static>(
+    cancel: CancelToken,
+    work: impl FnOnce(&CancelToken) -> Result<T> + Send + 'static,
+) -> Result<Handle<T>> {
+    let (token, crew) = (cancel.clone(), Crew::of_this_thread());
+    let work = move || attempt(|| work(&token));
+    // What a task submits has the threads of the task.
+    let work = move || match crew {
+        Some(crew) => crew.busy(work),
+        None => work(),
+    };
+    let thread = std::thread::Builder::new().name("outcrop-submitted".into()).spawn(work);
     let thread = thread.map_err(|error| Error::new(ErrorKind::Io, format!("cannot start a thread: {error}")))?;
     Ok(Handle { thread: Some(thread), cancel })
 }
@@ -57,6 +71,31 @@ impl<T> Handle<T> {
     pub fn wait(mut self) -> Result<T> {
         let thread = self.thread.take().ok_or_else(|| Error::internal("work that was waited for before"))?;
         thread.join().unwrap_or_else(|_| Err(Error::internal("submitted work panicked")))
+    }
+}
+
+impl Tasks {
+    /// Begins `work`, which has these tasks done, and goes on: the handle says whether it is done, waits and cancels;
+    /// [`Tasks::on_progress`] is told how far it is. Whoever cancels the token of these tasks cancels it too.
+    ///
+    /// ```
+    /// use outcrop::parallel::Tasks;
+    ///
+    /// let squares = Tasks::new().submit(|tasks| tasks.map(&[1, 2, 3], |n: &i32| Ok(n * n)).into_iter().collect())?;
+    /// // Meanwhile, something else.
+    /// let squares: Vec<i32> = squares.wait()?;
+    /// assert_eq!(squares, [1, 4, 9]);
+    /// # Ok::<(), outcrop::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Io` when no thread can be started.
+    pub fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Tasks) -> Result<T> + Send + 'static,
+    ) -> Result<Handle<T>> {
+        let tasks = self.clone();
+        begin(self.cancel.child(), move |cancel| work(&tasks.cancel(cancel.clone())))
     }
 }
 
@@ -87,5 +126,29 @@ mod tests {
         assert_eq!(submit(|_| Ok(7)).unwrap().wait().unwrap(), 7);
         let panics = submit(|_| -> Result<()> { std::panic::resume_unwind(Box::new("bad")) }).unwrap();
         assert!(panics.wait().unwrap_err().message().contains("bad"));
+    }
+
+    #[test]
+    fn tasks_that_are_submitted_are_cancelled_by_their_handle_and_by_their_token() {
+        let token = CancelToken::new();
+        let tasks = Tasks::new().workers(2).cancel(token.clone());
+        let begin = || {
+            tasks.submit(|tasks| {
+                let cancel = tasks.cancel.clone();
+                tasks.map(&[0; 8], |_| until_cancelled(&cancel)).into_iter().collect::<Result<Vec<()>>>()
+            })
+        };
+        let (one, other) = (begin().unwrap(), begin().unwrap());
+        one.cancel();
+        assert_eq!(one.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+        assert!(!other.is_done() && !token.is_cancelled());
+        token.cancel();
+        assert_eq!(other.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+    }
+
+    #[test]
+    fn what_a_task_submits_has_the_threads_of_the_task() {
+        let threads = Tasks::new().workers(1).map(&[()], |()| submit(|_| Ok(super::super::threads_here()))?.wait());
+        assert_eq!(threads.into_iter().collect::<Result<Vec<_>>>().unwrap(), [1]);
     }
 }

@@ -5,22 +5,12 @@
 
 use crate::error::{Error, Result};
 use crate::types::ColumnType;
+pub(in crate::source) use crate::types::convert::{Meaning, column_type};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_array};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Schema};
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// What the array that the decoder delivers means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::source) enum Meaning {
-    /// Its values, by its Arrow type.
-    Values,
-    /// Its values, 16 bytes each, are UUIDs.
-    Uuids,
-    /// The lengths of its lists.
-    Lengths,
-}
 
 /// What the name of a column of lengths ends in.
 pub(super) const LENGTH: &str = ".length";
@@ -159,35 +149,6 @@ fn holds_map(data_type: &DataType) -> bool {
         }
         _ => false,
     }
-}
-
-/// Decimals of more digits than this do not fit Int64.
-const INTEGER_DIGITS: u8 = 18;
-
-/// The engine's type for values of an Arrow type, or what they are.
-pub(in crate::source) fn column_type(data_type: &DataType) -> Result<ColumnType, String> {
-    use DataType as D;
-    Ok(match data_type {
-        D::Null => ColumnType::Null,
-        D::Boolean => ColumnType::Boolean,
-        D::Int8 | D::Int16 | D::Int32 | D::Int64 | D::UInt8 | D::UInt16 | D::UInt32 | D::UInt64 => ColumnType::Int64,
-        D::Float16 | D::Float32 | D::Float64 => ColumnType::Float64,
-        D::Decimal32(precision, 0) | D::Decimal64(precision, 0) | D::Decimal128(precision, 0)
-            if *precision <= INTEGER_DIGITS =>
-        {
-            ColumnType::Int64
-        }
-        D::Decimal32(..) | D::Decimal64(..) | D::Decimal128(..) | D::Decimal256(..) => ColumnType::Float64,
-        D::Date32 | D::Date64 => ColumnType::Date,
-        D::Timestamp(..) => ColumnType::Timestamp,
-        D::Time32(_) | D::Time64(_) => ColumnType::Utf8,
-        D::Utf8 | D::LargeUtf8 | D::Utf8View => ColumnType::Utf8,
-        D::Binary | D::LargeBinary | D::BinaryView | D::FixedSizeBinary(_) => ColumnType::Utf8,
-        D::Dictionary(_, value) => column_type(value)?,
-        D::Interval(_) => return Err("an interval".to_owned()),
-        D::Duration(_) => return Err("a duration".to_owned()),
-        other => return Err(format!("of type {other}")),
-    })
 }
 
 /// The array under these names, null where a struct around it is.

@@ -6,7 +6,8 @@ use crate::batch::{Batch, Positions, RowId, RowOrigin, coded};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::memory::Reservation;
 use crate::panics::lock;
-use crate::source::arrow_types::convert::{Converted, leave_out};
+use crate::source::arrow_types::convert::Converted;
+use crate::source::arrow_types::leave_out;
 use crate::source::arrow_types::unify::SetColumn;
 use crate::source::{
     Committed, CommittedRows, Locate, Misfit, PartitionId, Read, ReadNeeds, Remedy, Scan, ScanRequest, ScanScratch,

@@ -33,7 +33,7 @@ pub(super) struct Ended {
     pub(super) stdout: Vec<u8>,
     /// Of it.
     pub(super) room: Reservation,
-    /// The end of it.
+    /// The end of it, behind `…` if there was more.
     pub(super) stderr: String,
 }
 
@@ -117,14 +117,15 @@ impl<'a> Running<'a> {
             }
             pipes.take(&mut room)?;
         };
-        let Pipes { stdout_bytes, stderr_bytes, .. } = pipes;
+        let stderr = pipes.said();
+        let stdout = pipes.stdout_bytes;
         let status = self.end();
         let status = match (stopped, status) {
             (Some(stopped), _) => Err(stopped),
             (None, Ok(status)) => Ok(status),
             (None, Err(error)) => Err(format!("the program is gone: {error}")),
         };
-        Ok(Ended { status, stdout: stdout_bytes, room, stderr: String::from_utf8_lossy(&stderr_bytes).into_owned() })
+        Ok(Ended { status, stdout, room, stderr })
     }
 
     fn pid(&self) -> Option<Pid> {
@@ -170,6 +171,8 @@ struct Pipes {
     stderr: Option<std::process::ChildStderr>,
     stdout_bytes: Vec<u8>,
     stderr_bytes: Vec<u8>,
+    /// There was more than is kept.
+    stderr_is_cut: bool,
     piece: Vec<u8>,
 }
 
@@ -180,6 +183,7 @@ impl Pipes {
             stderr: child.stderr.take(),
             stdout_bytes: Vec::new(),
             stderr_bytes: Vec::new(),
+            stderr_is_cut: false,
             piece: vec![0; PIECE_BYTES],
         }
     }
@@ -254,8 +258,19 @@ impl Pipes {
         let count = read(&mut self.stderr, &mut self.piece[..most])?;
         self.stderr_bytes.extend_from_slice(&self.piece[..count]);
         let surplus = self.stderr_bytes.len().saturating_sub(STDERR_BYTES);
+        self.stderr_is_cut |= surplus > 0;
         self.stderr_bytes.drain(..surplus);
         Ok(count)
+    }
+
+    /// The end of stderr, whole lines of it if there was more.
+    fn said(&self) -> String {
+        let text = String::from_utf8_lossy(&self.stderr_bytes);
+        match (self.stderr_is_cut, text.split_once('\n')) {
+            (false, _) => text.into_owned(),
+            (true, Some((_, whole))) if !whole.is_empty() => format!("…\n{whole}"),
+            (true, _) => format!("…{text}"),
+        }
     }
 }
 

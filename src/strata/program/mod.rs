@@ -70,13 +70,20 @@ impl Program<'_> {
         }
         self.known.store(true, Ordering::Relaxed);
         let printed = Printed { bytes: stdout, room };
-        Outcome::read(printed, &reading(self.options, task.cancel)).map_err(|error| match ends_the_run(&error) {
-            true => error,
-            false => {
-                let message = format!("the program printed what is no table: {error}");
-                Error::new(ErrorKind::Task, with_stderr(message, &stderr))
+        let outcome = Outcome::read(printed, &reading(self.options, task.cancel)).map_err(|error| {
+            if ends_the_run(&error) {
+                return error;
             }
-        })
+            let place = error.place().to_string();
+            let place = if place.is_empty() { place } else { format!("{place}: ") };
+            let message = format!("the program printed what is no table: {place}{}", error.message());
+            let told = Error::new(ErrorKind::Task, with_stderr(message, &stderr));
+            told.hint(error.hint_text().unwrap_or("programs print CSV, with a line of names first, or Arrow"))
+        })?;
+        if let Some(callback) = self.how.on_said.as_ref().filter(|_| !stderr.trim().is_empty()) {
+            callback(&task.label, &stderr);
+        }
+        Ok(outcome)
     }
 }
 

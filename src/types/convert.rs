@@ -1,4 +1,4 @@
-//! From the arrays that the decoder delivers to those of the engine.
+//! From Arrow arrays of any type, those of files and of users, to those of the engine.
 //!
 //! - Integers become Int64; an unsigned one beyond it fits no type and is a misfit.
 //! - Integers of a column that is Float64 in other files become doubles; one that no double holds is a misfit.
@@ -7,9 +7,8 @@
 //! - Times of day become text `HH:MM:SS`, with as many digits behind the point as their unit has.
 //! - Bytes become text where they are UTF-8; bytes that are not are written `\xNN`.
 
-use super::columns::{Meaning, column_type};
+use super::ColumnType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::ColumnType;
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, Int64Array, PrimitiveArray, StringViewArray, StringViewBuilder,
     new_null_array,
@@ -25,13 +24,24 @@ use arrow::util::display::array_value_to_string;
 use std::fmt::Write;
 use std::sync::Arc;
 
+/// What an array means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Its values, by its Arrow type.
+    Values,
+    /// Its values, 16 bytes each, are UUIDs.
+    Uuids,
+    /// The lengths of its lists.
+    Lengths,
+}
+
 /// A column as the engine takes it.
-pub(in crate::source) struct Converted {
-    pub(in crate::source) array: ArrayRef,
+pub(crate) struct Converted {
+    pub(crate) array: ArrayRef,
     /// Rows whose value fits no type, and the value; they are null in `array`.
-    pub(in crate::source) misfits: Vec<(usize, String)>,
+    pub(crate) misfits: Vec<(usize, String)>,
     /// Nanoseconds were cut off.
-    pub(in crate::source) cut: bool,
+    pub(crate) cut: bool,
 }
 
 impl From<ArrayRef> for Converted {
@@ -41,21 +51,56 @@ impl From<ArrayRef> for Converted {
 }
 
 /// Integers up to here, of either sign, are doubles without rounding.
-pub(in crate::source) const EXACT_DOUBLES: i64 = 1 << 53;
-
-/// The remedy for a value that fits no type.
-pub(in crate::source) fn leave_out(column: &str) -> String {
-    format!(
-        "name the columns wanted, without `{column}` (outcrop ask FILE -q 'a, b limit 10'), or turn such rows away by a \
-         condition on another column"
-    )
-}
+pub(crate) const EXACT_DOUBLES: i64 = 1 << 53;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
+/// Decimals of more digits than this do not fit Int64.
+const INTEGER_DIGITS: u8 = 18;
+
+/// The engine's type for values of an Arrow type, or what they are.
+pub(crate) fn column_type(data_type: &DataType) -> Result<ColumnType, String> {
+    use DataType as D;
+    Ok(match data_type {
+        D::Null => ColumnType::Null,
+        D::Boolean => ColumnType::Boolean,
+        D::Int8 | D::Int16 | D::Int32 | D::Int64 | D::UInt8 | D::UInt16 | D::UInt32 | D::UInt64 => ColumnType::Int64,
+        D::Float16 | D::Float32 | D::Float64 => ColumnType::Float64,
+        D::Decimal32(precision, 0) | D::Decimal64(precision, 0) | D::Decimal128(precision, 0)
+            if *precision <= INTEGER_DIGITS =>
+        {
+            ColumnType::Int64
+        }
+        D::Decimal32(..) | D::Decimal64(..) | D::Decimal128(..) | D::Decimal256(..) => ColumnType::Float64,
+        D::Date32 | D::Date64 => ColumnType::Date,
+        D::Timestamp(..) => ColumnType::Timestamp,
+        D::Time32(_) | D::Time64(_) => ColumnType::Utf8,
+        D::Utf8 | D::LargeUtf8 | D::Utf8View => ColumnType::Utf8,
+        D::Binary | D::LargeBinary | D::BinaryView | D::FixedSizeBinary(_) => ColumnType::Utf8,
+        D::Dictionary(_, value) => column_type(value)?,
+        D::Interval(_) => return Err("an interval".to_owned()),
+        D::Duration(_) => return Err("a duration".to_owned()),
+        other => return Err(format!("of type {other}")),
+    })
+}
+
+/// An array of a user's, as the engine takes it.
+///
+/// # Errors
+/// `Unsupported` for types that columns do not have, `Value` for a value that its column's type does not hold.
+pub(crate) fn taken(array: &ArrayRef) -> Result<ArrayRef> {
+    let refused = |what: String| Error::new(ErrorKind::Unsupported, format!("it is {what}, which is not supported"));
+    let wanted = column_type(array.data_type()).map_err(refused)?;
+    let converted = convert(array, Meaning::Values, wanted)?;
+    match converted.misfits.first() {
+        None => Ok(converted.array),
+        Some((_, value)) => Err(Error::new(ErrorKind::Value, format!("the value {value} is no {wanted}"))),
+    }
+}
+
 /// The engine's values for those of `array`, as type `wanted`: to which the file's own type widens, or which other
 /// files have, while this one says that it has no values. A value that is not of that type is a misfit.
-pub(in crate::source) fn convert(array: &ArrayRef, meaning: Meaning, wanted: ColumnType) -> Result<Converted> {
+pub(crate) fn convert(array: &ArrayRef, meaning: Meaning, wanted: ColumnType) -> Result<Converted> {
     let own = match meaning {
         Meaning::Lengths => Converted::from(lengths(array)?),
         Meaning::Uuids => Converted::from(uuids(array)),

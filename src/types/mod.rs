@@ -1,5 +1,7 @@
 //! The types a column can have, how they widen, and the names users give them.
 
+pub(crate) mod convert;
+
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use arrow::datatypes::{DataType, TimeUnit};
 use std::fmt;
