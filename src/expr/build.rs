@@ -3,7 +3,9 @@
 use super::function::Function;
 use super::tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
 use crate::aggregate::holistic::Share;
-use crate::aggregate::{self, Aggregate, ApproxQuantile, List, Quantile, StringAgg};
+use crate::aggregate::{
+    self, Aggregate, ApproxQuantile, Frequent, Histogram, List, Quantile, StringAgg, WeightedQuantile,
+};
 use crate::error::Result;
 use crate::types::ColumnType;
 use std::ops;
@@ -307,6 +309,65 @@ aggregate_methods! {
     mode;
     /// About the number of distinct values, with a standard error of 0.8 %.
     approx_n_unique;
+    /// The skewness of a sample (DuckDB's, type 2).
+    skewness;
+    /// The skewness of a population (SciPy's and Polars' default, type 1).
+    skewness_pop;
+    /// The excess kurtosis of a sample (DuckDB's, type 2).
+    kurtosis;
+    /// The excess kurtosis of a population (SciPy's and Polars' default, type 1).
+    kurtosis_pop;
+    /// The standard error of the mean.
+    sem;
+    /// The geometric mean.
+    geometric_mean;
+    /// The harmonic mean.
+    harmonic_mean;
+    /// The product, as a double.
+    product;
+    /// The median of the distances from the median, without R's factor 1.4826.
+    mad;
+    /// The distance between the quartiles.
+    iqr;
+    /// Shannon's entropy of the distribution of values, in bits.
+    entropy;
+    /// Whether this is true in some row.
+    any;
+    /// Whether this is true in all rows.
+    all;
+    /// The number of rows in which this is true.
+    count_if;
+}
+
+macro_rules! pair_methods {
+    ($($(#[$doc:meta])* $method:ident($other:ident);)*) => {
+        impl Expr {
+            $($(#[$doc])* pub fn $method(self, $other: impl Into<Expr>) -> Expr {
+                built_in(stringify!($method), vec![self, $other.into()])
+            })*
+        }
+    };
+}
+
+pair_methods! {
+    /// The covariance with another column, of a sample (divided by n − 1).
+    cov(other);
+    /// The covariance with another column, of a population (divided by n).
+    cov_pop(other);
+    /// Pearson's correlation with another column.
+    corr(other);
+    /// The mean, each value as often as `weight` says.
+    weighted_mean(weight);
+    /// The sample variance, each value as often as `weight` says.
+    weighted_var(weight);
+    /// The sample standard deviation, each value as often as `weight` says.
+    weighted_std(weight);
+    /// The smallest value that, with those below it, has half of the weights.
+    weighted_median(weight);
+    /// The value of the row in which `by` is smallest; of several, the first in input order.
+    arg_min(by);
+    /// The value of the row in which `by` is largest; of several, the first in input order.
+    arg_max(by);
 }
 
 impl Expr {
@@ -394,6 +455,39 @@ impl Expr {
     /// `Type` when `share` is not between 0 and 1.
     pub fn approx_quantile(self, share: f64) -> Result<Expr> {
         Ok(self.aggregate(Arc::new(ApproxQuantile::new(Share::new(share)?))))
+    }
+
+    /// The smallest value that, with those below it, has `share` of the weights.
+    ///
+    /// # Errors
+    /// `Type` when `share` is not between 0 and 1.
+    pub fn weighted_quantile(self, weight: impl Into<Expr>, share: f64) -> Result<Expr> {
+        let aggregate = Arc::new(WeightedQuantile::At(Share::new(share)?));
+        Ok(Expr::Aggregate(AggregateCall { aggregate, args: vec![self, weight.into()] }))
+    }
+
+    /// The `k` most frequent values, rows of `value` and `count`.
+    ///
+    /// # Errors
+    /// `Type` unless `k` lies between 1 and 10,000.
+    pub fn top_k(self, k: usize) -> Result<Expr> {
+        Ok(self.aggregate(Arc::new(Frequent::new(k as f64)?)))
+    }
+
+    /// How many values lie in each of at most so many ranges with round bounds, rows of `lower`, `upper` and `count`.
+    ///
+    /// # Errors
+    /// `Type` unless there are from 1 to 1,000 ranges.
+    pub fn histogram(self, ranges: usize) -> Result<Expr> {
+        Ok(self.aggregate(Arc::new(Histogram::nice(ranges as f64)?)))
+    }
+
+    /// How many values lie in each of so many equal ranges from `low` to `high`.
+    ///
+    /// # Errors
+    /// `Type` unless the bounds ascend and there are from 1 to 1,000 ranges.
+    pub fn histogram_between(self, low: f64, high: f64, ranges: usize) -> Result<Expr> {
+        Ok(self.aggregate(Arc::new(Histogram::between(low, high, ranges as f64)?)))
     }
 
     /// The texts in input order, joined by `separator`.

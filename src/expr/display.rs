@@ -179,7 +179,14 @@ impl Display for AggregateCall {
         if self.args.is_empty() {
             return write!(f, "{name}(*)");
         }
-        write!(f, "{name}({}", List(&self.args))?;
+        write!(f, "{name}(")?;
+        for (at, arg) in self.args.iter().enumerate() {
+            f.write_str(if at > 0 { ", " } else { "" })?;
+            if let Some(name) = self.aggregate.argument_name(at) {
+                write!(f, "{name} => ")?;
+            }
+            write!(f, "{arg}")?;
+        }
         for constant in self.aggregate.constants() {
             write!(f, ", {}", Literal::from(constant))?;
         }

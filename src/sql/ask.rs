@@ -1,5 +1,6 @@
 //! A question in words about a frame.
 
+use super::fits::expand_columns;
 use super::join::{JoinClause, JoinCondition};
 use super::question::{Question, parse_question};
 use super::sides::Sides;
@@ -10,6 +11,7 @@ use crate::frame::LazyFrame;
 use crate::frame::{expand_wildcards, visible_names};
 use crate::plan::{AggregateSelect, LogicalPlan, SortKey, aliased, replace_names};
 use crate::source::Source;
+use crate::source::constants::visible_schema;
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 
@@ -76,7 +78,12 @@ impl LazyFrame {
             input = joined(input, clause, question, tables)?;
         }
         let schema = input.schema()?;
-        let select = expand_wildcards(question.select.clone(), &schema);
+        let mut question = question.clone();
+        let shown = visible_schema(&schema);
+        let in_models = |expr: &mut Expr| expand_columns(expr, &shown).map(|expanded| *expr = expanded);
+        let sorts = question.sort.iter_mut().map(|key| &mut key.expr);
+        question.select.iter_mut().chain(&mut question.having).chain(sorts).try_for_each(in_models)?;
+        let (question, select) = (&question, expand_wildcards(question.select.clone(), &schema));
         let filtered = match &question.filter {
             None => input,
             Some(predicate) => {

@@ -11,6 +11,8 @@
 mod cells;
 mod comoment;
 mod fit;
+mod fixed;
+mod matrix;
 #[cfg(test)]
 mod nist;
 mod ols;
@@ -18,4 +20,6 @@ mod product;
 mod sums;
 
 pub use comoment::Comoment;
+pub use matrix::Matrix;
 pub use ols::{Measure, Ols};
+pub(super) use sums::doubles;
