@@ -347,7 +347,9 @@ impl Histograms {
         let (histogram, whole) = (self.histogram, self.whole);
         let edges = std::mem::take(&mut self.edges);
         self.change(group, |cells| match histogram {
-            Histogram::Nice(_) if !value.is_finite() => *if value < 0.0 { &mut cells.below } else { &mut cells.above } += 1,
+            Histogram::Nice(_) if !value.is_finite() => {
+                *if value < 0.0 { &mut cells.below } else { &mut cells.above } += 1
+            }
             Histogram::Nice(_) => {
                 cells.cover(value, value, histogram.most_cells(), whole);
                 cells.counts[(cell(value, cells.k) - cells.first) as usize] += 1;
@@ -459,7 +461,10 @@ mod tests {
     #[test]
     fn bounds_are_round_and_belong_to_what_lies_above_them() {
         assert_eq!(rows(&[0.1, 0.2, 0.3, 0.3, 0.45], 5), [(0.1, 0.2, 1), (0.2, 0.3, 1), (0.3, 0.4, 2), (0.4, 0.5, 1)]);
-        assert_eq!(rows(&[3.0, 17.0, 4.0, 39.9], 4), [(0.0, 10.0, 2), (10.0, 20.0, 1), (20.0, 30.0, 0), (30.0, 40.0, 1)]);
+        assert_eq!(
+            rows(&[3.0, 17.0, 4.0, 39.9], 4),
+            [(0.0, 10.0, 2), (10.0, 20.0, 1), (20.0, 30.0, 0), (30.0, 40.0, 1)]
+        );
         assert_eq!(rows(&[-1.0, 1e9 - 1.0], 1), [(-1e9, 0.0, 1), (0.0, 1e9, 1)]);
         assert_eq!(rows(&[1e9 + 0.25, 1e9 + 0.75], 2), [(1e9, 1e9 + 0.5, 1), (1e9 + 0.5, 1e9 + 1.0, 1)]);
         assert_eq!(rows(&[f64::NEG_INFINITY, 5.0, f64::NAN], 3), [(-1e9, 5.0, 1), (5.0, 6.0, 1), (6.0, 1e9, 1)]);

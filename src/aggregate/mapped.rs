@@ -142,9 +142,7 @@ enum Mapping {
 impl Mapping {
     fn argument(self, argument: &ArrayRef) -> Result<ArrayRef> {
         Ok(match self {
-            Mapping::Scaled(mean) => {
-                Arc::new(doubles(argument)?.unary::<_, Float64Type>(|value| mean.there(value)))
-            }
+            Mapping::Scaled(mean) => Arc::new(doubles(argument)?.unary::<_, Float64Type>(|value| mean.there(value))),
             Mapping::TrueOnly => {
                 let conditions = cast(argument, &DataType::Boolean)?;
                 let conditions = conditions.as_boolean();

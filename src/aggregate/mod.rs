@@ -49,12 +49,13 @@ mod wide;
 pub use approximate::{ApproxDistinctCount, ApproxQuantile};
 pub use arg_extreme::ArgExtreme;
 pub use count::Count;
-pub use cross::{Comoment, Matrix, Measure, Ols};
+pub use cross::{Comoment, Matrix, Measure, Model, Ols};
 pub use edge::Edge;
 pub use extreme::Extreme;
 pub use histogram::Histogram;
 pub use holistic::{
-    DistinctCount, Entropy, Fold, Frequent, InterquartileRange, List, MedianDeviation, Mode, Product, Quantile, StringAgg,
+    DistinctCount, Entropy, Fold, Frequent, InterquartileRange, List, MedianDeviation, Mode, Product, Quantile,
+    StringAgg,
 };
 pub use mapped::{CountIf, ScaledMean, Truth};
 pub use mean::Mean;

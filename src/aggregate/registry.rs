@@ -3,9 +3,9 @@
 
 use super::holistic::Share;
 use super::{
-    Aggregate, ApproxDistinctCount, ApproxQuantile, ArgExtreme, Comoment, Constant, Count, CountIf, DistinctCount, Edge,
-    Entropy, Extreme, Frequent, Histogram, InterquartileRange, List, Mean, MedianDeviation, Mode, Product, Quantile,
-    Ranked, ScaledMean, Shape, Spread, StringAgg, Sum, Truth, Weighted, WeightedQuantile,
+    Aggregate, ApproxDistinctCount, ApproxQuantile, ArgExtreme, Comoment, Constant, Count, CountIf, DistinctCount,
+    Edge, Entropy, Extreme, Frequent, Histogram, InterquartileRange, List, Mean, MedianDeviation, Mode, Product,
+    Quantile, Ranked, ScaledMean, Shape, Spread, StringAgg, Sum, Truth, Weighted, WeightedQuantile,
 };
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use std::sync::Arc;
@@ -189,9 +189,7 @@ pub fn find_with(name: &str, arguments: usize, constants: &[Constant]) -> Result
             Err(wrong(format!("`{standard}` takes one argument and how many of its values"))
                 .hint(format!("such as {standard}(x, 3)")))
         }
-        ("weighted_quantile", 2, [Constant::Number(share)]) => {
-            Ok(Arc::new(WeightedQuantile::At(Share::new(*share)?)))
-        }
+        ("weighted_quantile", 2, [Constant::Number(share)]) => Ok(Arc::new(WeightedQuantile::At(Share::new(*share)?))),
         ("weighted_quantile", ..) => {
             Err(wrong("`weighted_quantile` takes a value, its weight, and a share between 0 and 1".to_owned())
                 .hint("such as weighted_quantile(x, w, 0.95)"))

@@ -38,13 +38,8 @@ const POWERS: [Term; 4] = [
 ];
 
 impl Shape {
-    pub(super) const ALL: [Shape; 5] = [
-        Shape::Skewness,
-        Shape::PopulationSkewness,
-        Shape::Kurtosis,
-        Shape::PopulationKurtosis,
-        Shape::MeanError,
-    ];
+    pub(super) const ALL: [Shape; 5] =
+        [Shape::Skewness, Shape::PopulationSkewness, Shape::Kurtosis, Shape::PopulationKurtosis, Shape::MeanError];
 
     /// So few values have it.
     fn least_values(self) -> u64 {
@@ -102,8 +97,8 @@ impl Powers for Shape {
             }
             _ => {
                 let squared = a2.pow(2);
-                let a4: BigInt = &s[3] * n * n * n - &s[0] * &s[2] * n * n * 4 + s[0].pow(2) * &s[1] * n * 6
-                    - s[0].pow(4) * 3;
+                let a4: BigInt =
+                    &s[3] * n * n * n - &s[0] * &s[2] * n * n * 4 + s[0].pow(2) * &s[1] * n * 6 - s[0].pow(4) * 3;
                 let excess = a4 - &squared * 3;
                 if *self == Shape::PopulationKurtosis {
                     big_ratio(&excess, squared.magnitude(), 0)

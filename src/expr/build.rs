@@ -4,7 +4,7 @@ use super::function::Function;
 use super::tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
 use crate::aggregate::holistic::Share;
 use crate::aggregate::{
-    self, Aggregate, ApproxQuantile, Frequent, Histogram, List, Quantile, StringAgg, WeightedQuantile,
+    self, Aggregate, ApproxQuantile, Frequent, Histogram, List, Measure, Ols, Quantile, StringAgg, WeightedQuantile,
 };
 use crate::error::Result;
 use crate::types::ColumnType;
@@ -34,6 +34,16 @@ pub fn len() -> Expr {
 /// The date of year, month (1 to 12) and day (1 to 31).
 pub fn make_date(year: impl Into<Expr>, month: impl Into<Expr>, day: impl Into<Expr>) -> Expr {
     call(Function::MakeDate, [year.into(), month.into(), day.into()])
+}
+
+/// What the linear regression of `response` on `regressors` predicts for a row: `predicted(ols(y, x…))`. The fit is over all
+/// rows, or over those of the row's group, in [`LazyFrame::with_group_columns`](crate::LazyFrame::with_group_columns).
+pub fn predicted(response: impl Into<Expr>, regressors: impl IntoIterator<Item = Expr>) -> Expr {
+    let regressors: Vec<Expr> = regressors.into_iter().collect();
+    let model = Ols::new(regressors.iter().map(ToString::to_string), true).measure(Measure::Model);
+    let args = std::iter::once(response.into()).chain(regressors.iter().cloned()).collect();
+    let fit = Expr::Aggregate(AggregateCall { aggregate: Arc::new(model), args });
+    call(Function::Predict, std::iter::once(fit).chain(regressors))
 }
 
 /// The first of `values` that is not null.

@@ -27,13 +27,14 @@ pub(crate) mod display;
 mod entries;
 pub(crate) mod function;
 mod member;
+mod predict;
 mod tree;
 mod value;
 
 pub(crate) use bind::refuse_name;
 pub(crate) use bind::refused_names;
 pub use bound::BoundExpr;
-pub use build::{Then, When, coalesce, col, count_rows, greatest, least, len, lit, make_date, when};
+pub use build::{Then, When, coalesce, col, count_rows, greatest, least, len, lit, make_date, predicted, when};
 pub(crate) use condition::ColumnTest;
 pub use function::Function;
 pub use tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};

@@ -253,6 +253,9 @@ impl Converter<'_> {
                     .error(ErrorKind::Syntax, "a comparison is no operand of another one", first.span())
                     .hint("write `a < b and b < c` or `b between a and c`; or put one of them in parentheses"));
             }
+            if compares(op) && is_quantified(right) {
+                return Err(self.unsupported("a comparison with `any` or `all`", right.span()));
+            }
             // `x ^ y` is a function of two.
             let op = if *op == BinaryOperator::BitwiseXor { None } else { Some(self.operator(op, first)?) };
             spine.push((op, right.as_ref()));
@@ -365,6 +368,10 @@ impl Converter<'_> {
         if name.eq_ignore_ascii_case("ols") {
             return self.fit(&list.args, ident, depth);
         }
+        let of_fit = ["predicted", "residual", "residuals"].iter().position(|own| name.eq_ignore_ascii_case(own));
+        if let Some(of_fit) = of_fit {
+            return self.prediction(&list.args, ident, of_fit > 0, depth);
+        }
         if let Some(correlation) = ["cov_matrix", "corr_matrix"].iter().position(|own| name.eq_ignore_ascii_case(own)) {
             return self.matrix(&list.args, ident, correlation == 1, depth);
         }
@@ -444,6 +451,13 @@ fn is_date_part(function: Function) -> bool {
             | Function::Minute
             | Function::Second
     )
+}
+
+/// What SQL has behind a comparison means another thing than the aggregate of that name.
+fn is_quantified(expr: &ast::Expr) -> bool {
+    let ast::Expr::Function(call) = expr else { return false };
+    matches!(call.name.0.as_slice(), [ast::ObjectNamePart::Identifier(name)]
+        if ["any", "all", "some"].iter().any(|word| name.value.eq_ignore_ascii_case(word)))
 }
 
 fn compares(op: &BinaryOperator) -> bool {

@@ -5,9 +5,10 @@ use super::convert::Converter;
 use super::formula::Formula;
 use crate::aggregate::{Matrix, Measure, Ols};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{AggregateCall, BinaryOp, Expr, Literal};
+use crate::expr::{AggregateCall, BinaryOp, Expr, Function, Literal};
 use arrow::datatypes::Schema;
 use sqlparser::ast::{self, AccessExpr, FunctionArg, FunctionArgExpr, Spanned};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What is written behind the regressors of a model.
@@ -35,7 +36,9 @@ impl Converter<'_> {
                     if !options.take(&name.value, expr.clone()) {
                         let message = match name.value.to_lowercase().as_str() {
                             "intercept" => format!("`intercept` is true or false, not `{expr}`"),
-                            _ => "`ols` takes a response, regressors, `weights => w` and `intercept => false`".to_owned(),
+                            _ => {
+                                "`ols` takes a response, regressors, `weights => w` and `intercept => false`".to_owned()
+                            }
                         };
                         return Err(self.error(ErrorKind::Type, message, value.span()));
                     }
@@ -88,6 +91,38 @@ impl Converter<'_> {
             args.push(weights);
         }
         Ok((model, args))
+    }
+
+    /// What a fit predicts for a row, or how far the response is from that.
+    pub(super) fn prediction(
+        &self,
+        list: &[FunctionArg],
+        ident: &ast::Ident,
+        residual: bool,
+        depth: usize,
+    ) -> Result<Expr> {
+        let fit = match list {
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Function(fit)))] => Some(fit),
+            _ => None,
+        };
+        let parts = fit.and_then(|fit| match (fit.name.0.as_slice(), &fit.args) {
+            ([ast::ObjectNamePart::Identifier(name)], ast::FunctionArguments::List(list))
+                if name.value.eq_ignore_ascii_case("ols") =>
+            {
+                Some((name, list))
+            }
+            _ => None,
+        });
+        let Some((name, list)) = parts else {
+            let message = format!("`{}` takes a fit", ident.value.to_lowercase());
+            return Err(self
+                .error(ErrorKind::Type, message, ident.span)
+                .hint("such as ArrDelay, predicted(ols(ArrDelay, DepDelay)) by UniqueCarrier"));
+        };
+        let (model, args) = self.model(&list.args, name, depth)?;
+        let response = args[0].clone();
+        let predicted = prediction(AggregateCall { aggregate: Arc::new(model.measure(Measure::Model)), args });
+        Ok(if residual { response - predicted } else { predicted })
     }
 
     /// The error of a formula that is the argument `arg`, with its place in the question.
@@ -158,6 +193,15 @@ fn call(model: Ols, args: Vec<Expr>) -> Expr {
     Expr::Aggregate(AggregateCall { aggregate: Arc::new(model), args })
 }
 
+/// What the model that an aggregate makes predicts from its regressors.
+fn prediction(model: AggregateCall) -> Expr {
+    let is_regressor = |at: &usize| model.aggregate.argument_name(*at).is_none();
+    let regressors = (1..model.args.len()).filter(is_regressor).map(|at| model.args[at].clone());
+    let regressors: Vec<Expr> = regressors.collect();
+    let args = std::iter::once(Expr::Aggregate(model)).chain(regressors).collect();
+    Expr::Function { function: Function::Predict, args }
+}
+
 impl Options {
     /// Takes the option called `name`; whether there is one that may be `value`.
     fn take(&mut self, name: &str, value: Expr) -> bool {
@@ -194,14 +238,26 @@ fn as_option(expr: &Expr) -> Option<(String, Expr)> {
     }
 }
 
-/// An expression with all columns in place of `*` in aggregates that take it, but for those of the first argument before it.
-pub(super) fn expand_columns(expr: &Expr, schema: &Schema) -> Result<Expr> {
+/// An expression with all columns in place of `*` in aggregates that take it, but for those of the first argument before it
+/// and those of `keys`, which do not vary in a group.
+pub(super) fn expand_columns(expr: &Expr, schema: &Schema, keys: &BTreeSet<Arc<str>>) -> Result<Expr> {
     expr.replace(&mut |part| {
+        if let Expr::Function { function: Function::Predict, args } = part
+            && let Expr::Aggregate(AggregateCall { args: own, .. }) = &args[0]
+            && own.contains(&Expr::Wildcard)
+        {
+            return Ok(match expand_columns(&args[0], schema, keys)? {
+                Expr::Aggregate(model) => Some(prediction(model)),
+                _ => None,
+            });
+        }
         let Expr::Aggregate(AggregateCall { aggregate, args }) = part else { return Ok(None) };
         let Some(at) = args.iter().position(|arg| *arg == Expr::Wildcard) else { return Ok(None) };
-        let taken = if at == 0 { Default::default() } else { args[0].columns() };
-        let fields = schema.fields().iter().filter(|field| !taken.contains(field.name().as_str()));
-        let columns: Vec<_> = fields.map(|field| (Arc::from(field.name().as_str()), field.data_type().clone())).collect();
+        let taken = if at == 0 { BTreeSet::new() } else { args[0].columns() };
+        let is_other = |name: &str| !taken.contains(name) && !keys.contains(name);
+        let fields = schema.fields().iter().filter(|field| is_other(field.name()));
+        let columns: Vec<_> =
+            fields.map(|field| (Arc::from(field.name().as_str()), field.data_type().clone())).collect();
         let Some((aggregate, chosen)) = aggregate.over_columns(at, &columns) else { return Ok(None) };
         let mut args = args.clone();
         args.splice(at..=at, chosen.into_iter().map(|column| Expr::Column(Arc::clone(&columns[column].0))));

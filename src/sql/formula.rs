@@ -47,7 +47,8 @@ impl Formula {
         let Sum { terms, without, intercept } = reader.sum(right, 0)?;
         let without = without.iter().flatten().map(|at| reader.regressors[*at].clone()).collect();
         // Of regressors that are in no term nothing is needed.
-        let used: Vec<usize> = (0..reader.regressors.len()).filter(|at| terms.iter().flatten().any(|own| own == at)).collect();
+        let used: Vec<usize> =
+            (0..reader.regressors.len()).filter(|at| terms.iter().flatten().any(|own| own == at)).collect();
         let place = |at: &usize| used.iter().position(|own| own == at).unwrap_or_default();
         Ok(Formula {
             response,
@@ -182,7 +183,9 @@ impl Reader<'_> {
     /// `(a + b)^2`.
     fn power(&mut self, range: Range<usize>, depth: usize) -> Result<Vec<Vec<usize>>> {
         let parts = split(self.text, range.clone(), &['^']);
-        let [(_, base), exponents @ ..] = parts.as_slice() else { return Err(slip(self.text, range, "a term is missing")) };
+        let [(_, base), exponents @ ..] = parts.as_slice() else {
+            return Err(slip(self.text, range, "a term is missing"));
+        };
         let base = self.part(base.clone(), depth)?;
         let mut all = Sum { terms: base.clone(), ..Sum::default() };
         for (_, exponent) in exponents {
@@ -230,7 +233,8 @@ impl Reader<'_> {
         let inside = |name: &str| {
             let text = &self.text[range.clone()];
             let open = name.len();
-            let all = text.starts_with(name) && text[open..].starts_with('(') && closes(text, open) == Some(text.len() - 1);
+            let all =
+                text.starts_with(name) && text[open..].starts_with('(') && closes(text, open) == Some(text.len() - 1);
             all.then(|| range.start + open + 1..range.end - 1)
         };
         let factor = inside("factor").or_else(|| inside("as.factor"));
@@ -331,9 +335,8 @@ mod tests {
 
     fn read(text: &str) -> String {
         let formula = Formula::parse(text).unwrap();
-        let term = |term: &Vec<usize>| {
-            term.iter().map(|at| formula.regressors[*at].to_string()).collect::<Vec<_>>().join(":")
-        };
+        let term =
+            |term: &Vec<usize>| term.iter().map(|at| formula.regressors[*at].to_string()).collect::<Vec<_>>().join(":");
         let terms: Vec<String> = formula.terms.iter().map(term).collect();
         format!("{} ~ {} | {}", formula.response, terms.join(" + "), formula.intercept)
     }
@@ -357,7 +360,10 @@ mod tests {
             ("y ~ (a + b):c", "y ~ a:c + b:c | true"),
             ("y ~ . - x", "y ~ * | true"),
             ("ln(y) ~ I(x - 1) + power(x, 2)", "ln(y) ~ x - 1 + power(x, 2) | true"),
-            ("log(y) ~ log(x) + log10(x) + I(x^2 * catalog)", "ln(y) ~ ln(x) + log10(x) + power(x, 2) * catalog | true"),
+            (
+                "log(y) ~ log(x) + log10(x) + I(x^2 * catalog)",
+                "ln(y) ~ ln(x) + log10(x) + power(x, 2) * catalog | true",
+            ),
             ("y ~ factor(Month) + as.factor(b)", "y ~ cast(Month as utf8) + cast(b as utf8) | true"),
             ("y ~ Origin = 'a+b' + x", "y ~ Origin = 'a+b' + x | true"),
         ] {
@@ -373,7 +379,9 @@ mod tests {
 
     #[test]
     fn errors_are_placed_in_the_formula() {
-        for (text, place) in [("y ~ a + sqrtt(b)", 8..13), ("y ~ a + + b", 6..7), ("y ~ I(a b)", 8..9), ("y ~ a^z", 6..7)] {
+        for (text, place) in
+            [("y ~ a + sqrtt(b)", 8..13), ("y ~ a + + b", 6..7), ("y ~ I(a b)", 8..9), ("y ~ a^z", 6..7)]
+        {
             let error = Formula::parse(text).unwrap_err();
             assert_eq!(error.underlined().map(|underline| underline.range.clone()), Some(place), "{text}: {error}");
         }

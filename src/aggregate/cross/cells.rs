@@ -4,7 +4,8 @@
 //! numbers in its rows. In a cell the indicator of a level is 1 or 0 throughout, so all products with indicators are among
 //! those sums, and are put together in the end.
 
-use super::ols::{Ols, product_name};
+use super::model::{Part, Terms};
+use super::ols::Ols;
 use super::sums::{CrossProducts, CrossSums, Design, Unasked};
 use crate::aggregate::Rows;
 use crate::aggregate::store::{
@@ -117,7 +118,8 @@ impl Cells {
             for (regressor, factor) in term.iter().filter_map(|at| Some((*at, factor_of(*at)?))) {
                 // Where the model lacks the term without a factor, all of its levels are told apart (R's rule).
                 let rest: BTreeSet<usize> = term.iter().copied().filter(|at| *at != regressor).collect();
-                let has_rest = rest.is_empty() || of_terms.iter().any(|other| other.iter().copied().collect::<BTreeSet<_>>() == rest);
+                let has_rest = rest.is_empty()
+                    || of_terms.iter().any(|other| other.iter().copied().collect::<BTreeSet<_>>() == rest);
                 own.push((factor, std::mem::take(&mut stands_for_intercept) || !has_rest));
             }
             let parts = term.iter().map(|at| (*at, factor_of(*at))).collect();
@@ -184,38 +186,28 @@ impl Cells {
         Ok(all)
     }
 
-    /// What the columns of a term are called.
-    fn names(&self, term: &Term, coded: &Coded<'_>) -> Vec<Arc<str>> {
-        let names = self.model.regressors();
-        let ordered = |levels: &BTreeMap<&str, usize>| {
-            let mut ordered: Vec<(usize, String)> =
-                levels.iter().map(|(level, place)| (*place, level.replace('\'', "''"))).collect();
-            ordered.sort_unstable();
-            ordered.into_iter().map(|(_, level)| level).collect::<Vec<_>>()
-        };
-        let levels: Vec<Vec<String>> = coded.levels.iter().map(ordered).collect();
-        let name = |column: usize| {
-            let (mut place, mut of_factors) = (column, Vec::with_capacity(levels.len()));
-            for levels in &levels {
-                of_factors.push(&levels[place % levels.len()]);
-                place /= levels.len();
-            }
-            let mut of_factors = of_factors.into_iter();
-            let part = |(regressor, factor): &(usize, Option<usize>)| match factor.and_then(|_| of_factors.next()) {
-                None => names[*regressor].to_string(),
-                Some(level) => format!("{} = '{level}'", names[*regressor]),
+    /// What each column of a term is the product of.
+    fn parts(&self, term: &Term, coded: &Coded<'_>) -> Vec<Vec<Part>> {
+        let ordered = |levels: &BTreeMap<&str, usize>| levels.keys().map(|level| Arc::from(*level)).collect();
+        let levels: Vec<Vec<Arc<str>>> = coded.levels.iter().map(ordered).collect();
+        let parts = |column: usize| {
+            let (mut place, mut factors) = (column, levels.iter());
+            let part = |(regressor, factor): &(usize, Option<usize>)| {
+                let levels = factor.and_then(|_| factors.next());
+                let level = levels.map(|levels| {
+                    let level = Arc::clone(&levels[place % levels.len()]);
+                    place /= levels.len();
+                    level
+                });
+                (*regressor, level)
             };
-            let parts: Vec<String> = term.parts.iter().map(part).collect();
-            match parts.as_slice() {
-                [one] => one.as_str().into(),
-                several => product_name(several.iter().map(String::as_str)),
-            }
+            term.parts.iter().map(part).collect()
         };
-        (0..coded.width()).map(name).collect()
+        (0..coded.width()).map(parts).collect()
     }
 
-    /// The sums of a group with the columns of all terms, and what these are called.
-    fn model_of(&self, group: usize) -> Result<(CrossSums, Vec<Arc<str>>)> {
+    /// The sums of a group with the columns of all terms, and what these are.
+    fn model_of(&self, group: usize) -> Result<(CrossSums, Terms)> {
         let mut levels: Vec<BTreeSet<&str>> = vec![BTreeSet::new(); self.factors.len()];
         for (of_cell, _) in self.of_group(group) {
             for ((own, level), levels) in self.levels.iter().zip(of_cell).zip(&mut levels) {
@@ -223,9 +215,13 @@ impl Cells {
             }
         }
         let coded = self.coded(&levels)?;
-        let names: Vec<Arc<str>> =
-            self.terms.iter().zip(&coded).flat_map(|(term, coded)| self.names(term, coded)).collect();
-        let mut sums = CrossSums::zero(names.len() + 2, self.left_out[group]);
+        let terms: Vec<Vec<Part>> =
+            self.terms.iter().zip(&coded).flat_map(|(term, coded)| self.parts(term, coded)).collect();
+        let known = |(factor, levels): (&usize, &BTreeSet<&str>)| {
+            (factor - 1, levels.iter().map(|level| Arc::from(*level)).collect())
+        };
+        let terms = Terms { terms, levels: self.factors.iter().zip(&levels).map(known).collect() };
+        let mut sums = CrossSums::zero(terms.terms.len() + 2, self.left_out[group]);
         for (of_cell, cell) in self.of_group(group) {
             let own = self.sums.sums_of(cell);
             // The columns that are not 0 in this cell, and those of its sums that they are.
@@ -236,7 +232,7 @@ impl Cells {
             }
             sums.add(&own, &active);
         }
-        Ok((sums, names))
+        Ok((sums, terms))
     }
 
     /// Levels and sums of the cells of a group, and the wide sums of each that has them.
@@ -322,8 +318,7 @@ impl Store for Cells {
     }
 
     fn read(&self, columns: &[ArrayRef]) -> Result<Self> {
-        let mut read =
-            Cells::of(self.model.clone(), self.design.clone(), self.factors.clone(), self.terms.clone());
+        let mut read = Cells::of(self.model.clone(), self.design.clone(), self.factors.clone(), self.terms.clone());
         let (mut fixed, mut wide) = (Vec::new(), Vec::new());
         for (group, mut bytes) in read_view_bytes::<Self>(columns, 0)?.into_iter().enumerate() {
             let left_out =

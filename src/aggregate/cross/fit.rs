@@ -306,9 +306,11 @@ mod tests {
                 values[3] = values[2].iter().map(|value| value * 3.0).collect();
             }
             let (sums, intercept) = (sums_of(&values), round % 4 > 0);
-            let terms: Vec<usize> = intercept.then_some(0).into_iter().chain(RESPONSE + 1..RESPONSE + columns).collect();
+            let terms: Vec<usize> =
+                intercept.then_some(0).into_iter().chain(RESPONSE + 1..RESPONSE + columns).collect();
             let scaled = Scaled::new(&sums, &terms);
-            let (short, long) = (scaled.solved::<Short>(intercept).unwrap(), scaled.solved::<BigInt>(intercept).unwrap());
+            let (short, long) =
+                (scaled.solved::<Short>(intercept).unwrap(), scaled.solved::<BigInt>(intercept).unwrap());
             if short.is_well_conditioned() {
                 well_conditioned += 1;
                 let (short, long) = (short.fit(&sums, intercept), long.fit(&sums, intercept));

@@ -13,6 +13,7 @@ mod comoment;
 mod fit;
 mod fixed;
 mod matrix;
+mod model;
 #[cfg(test)]
 mod nist;
 mod ols;
@@ -21,5 +22,6 @@ mod sums;
 
 pub use comoment::Comoment;
 pub use matrix::Matrix;
+pub use model::Model;
 pub use ols::{Measure, Ols};
 pub(super) use sums::doubles;

@@ -2,13 +2,17 @@
 
 use super::cells::Cells;
 use super::fit::{Coefficient, Fit, f_probability, fit, t_probability};
+use super::model::{Part, Terms};
 use super::sums::{Answer, CrossProducts, CrossSums, Design};
 use crate::aggregate::{Aggregate, Exactness, GroupStates, Makes, wrong_arguments};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::types::ColumnType;
-use arrow::array::{ArrayRef, Float64Array, Float64Builder, Int64Array, ListArray, StringViewBuilder, StructArray};
+use arrow::array::{
+    ArrayRef, Float64Array, Float64Builder, Int64Array, ListArray, StringViewArray, StringViewBuilder, StructArray,
+};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 /// Linear regression of a response on regressors, numbers, Booleans (as 0 and 1) or texts, over the rows in which all of
@@ -65,10 +69,12 @@ pub enum Measure {
     FStatistic,
     /// Probability of an F as large or larger.
     FProbability,
+    /// The model as text, from which the function `predict` computes; null without a fit.
+    Model,
 }
 
 impl Measure {
-    const ALL: [Measure; 10] = [
+    const ALL: [Measure; 11] = [
         Measure::Rows,
         Measure::LeftOut,
         Measure::Rank,
@@ -79,6 +85,7 @@ impl Measure {
         Measure::ResidualVariance,
         Measure::FStatistic,
         Measure::FProbability,
+        Measure::Model,
     ];
 
     /// The measure that users call `name`, as in `ols(y, x).r_squared`.
@@ -109,6 +116,7 @@ impl Measure {
             Measure::ResidualVariance => "residual_variance",
             Measure::FStatistic => "f_statistic",
             Measure::FProbability => "f_p",
+            Measure::Model => "model",
         }
     }
 
@@ -206,52 +214,65 @@ impl Ols {
         }
     }
 
-    /// What each term is called where all regressors are numbers.
-    fn names(&self) -> Vec<Arc<str>> {
-        let name = |term: &Vec<usize>| match term[..] {
-            [one] => Arc::clone(&self.regressors[one]),
-            _ => product_name(term.iter().map(|at| &*self.regressors[*at])),
+    /// What a term is called.
+    fn name_of(&self, parts: &[Part]) -> Arc<str> {
+        let name = |(regressor, level): &Part| match level {
+            None => self.regressors[*regressor].to_string(),
+            Some(level) => format!("{} = '{}'", self.regressors[*regressor], level.replace('\'', "''")),
         };
-        self.factors_of_terms().iter().map(name).collect()
+        match parts {
+            [one] => name(one).into(),
+            several => {
+                let part = |name: String| if name.contains(' ') { format!("({name})") } else { name };
+                several.iter().map(|one| part(name(one))).collect::<Vec<_>>().join(" * ").into()
+            }
+        }
     }
 
     fn fit(&self, sums: &CrossSums, terms: usize) -> Option<Fit> {
         if sums.special { None } else { fit(sums, terms, self.intercept) }
     }
 
-    /// What is to be told of models: the sums of each and the names of its terms but the intercept.
-    pub(super) fn told<T: AsRef<[Arc<str>]>>(
+    /// What is to be told of models: the sums of each and its terms.
+    pub(super) fn told<T: Borrow<Terms>>(
         &self,
         models: impl Iterator<Item = Result<(CrossSums, T)>>,
     ) -> Result<ArrayRef> {
         let Some(measure) = self.measure else { return self.terms_of(models) };
         let fitted = models.map(|model| {
             let (sums, terms) = model?;
-            let fit = self.fit(&sums, terms.as_ref().len());
-            Ok((sums, fit))
+            let fit = self.fit(&sums, terms.borrow().terms.len());
+            Ok((sums, terms, fit))
         });
+        type Fitted<T> = (CrossSums, T, Option<Fit>);
         Ok(if measure.is_count() {
-            let count =
-                |(sums, fit): (CrossSums, Option<Fit>)| measure.count(&sums, fit.as_ref()).map(u64::cast_signed);
+            let count = |(sums, _, fit): Fitted<T>| measure.count(&sums, fit.as_ref()).map(u64::cast_signed);
             Arc::new(fitted.map(|fitted| fitted.map(count)).collect::<Result<Int64Array>>()?)
+        } else if measure == Measure::Model {
+            let text = |(_, terms, fit): Fitted<T>| {
+                let estimates = fit?.coefficients.into_iter().map(|coefficient| Some(coefficient?.estimate));
+                Some(terms.borrow().text(self.intercept, estimates))
+            };
+            Arc::new(fitted.map(|fitted| fitted.map(text)).collect::<Result<StringViewArray>>()?)
         } else {
-            let number = |(_, fit): (CrossSums, Option<Fit>)| measure.number(&fit?);
+            let number = |(_, _, fit): Fitted<T>| measure.number(&fit?);
             Arc::new(fitted.map(|fitted| fitted.map(number)).collect::<Result<Float64Array>>()?)
         })
     }
 
     /// The terms of each fit, a list.
-    fn terms_of<T: AsRef<[Arc<str>]>>(&self, models: impl Iterator<Item = Result<(CrossSums, T)>>) -> Result<ArrayRef> {
+    fn terms_of<T: Borrow<Terms>>(&self, models: impl Iterator<Item = Result<(CrossSums, T)>>) -> Result<ArrayRef> {
         let (mut names, mut lengths) = (StringViewBuilder::new(), Vec::new());
         let mut columns: [Float64Builder; 4] = Default::default();
         for model in models {
             let (sums, terms) = model?;
-            let fit = self.fit(&sums, terms.as_ref().len());
+            let terms = &terms.borrow().terms;
+            let fit = self.fit(&sums, terms.len());
             lengths.push(fit.as_ref().map_or(0, |fit| fit.coefficients.len()));
             let Some(fit) = fit else { continue };
-            let terms =
-                self.intercept.then_some(INTERCEPT).into_iter().chain(terms.as_ref().iter().map(|term| &**term));
-            for (name, coefficient) in terms.zip(&fit.coefficients) {
+            let own_names = terms.iter().map(|parts| self.name_of(parts));
+            let intercept = self.intercept.then(|| Arc::from(INTERCEPT));
+            for (name, coefficient) in intercept.into_iter().chain(own_names).zip(&fit.coefficients) {
                 names.append_value(name);
                 let told = of_term(coefficient.as_ref(), fit.df_residual);
                 columns.iter_mut().zip(told).for_each(|(column, value)| column.append_option(value));
@@ -262,12 +283,6 @@ impl Ols {
         let terms = StructArray::try_new(Ols::term_fields(), arrays, None)?;
         Ok(Arc::new(ListArray::try_new(item(), OffsetBuffer::from_lengths(lengths), Arc::new(terms), None)?))
     }
-}
-
-/// What a product of these is called, such as `(f = 'a') * x`.
-pub(super) fn product_name<'a>(names: impl Iterator<Item = &'a str>) -> Arc<str> {
-    let part = |name: &str| if name.contains(' ') { format!("({name})") } else { name.to_owned() };
-    names.map(part).collect::<Vec<_>>().join(" * ").into()
 }
 
 /// Estimate, standard error, t and its probability.
@@ -305,6 +320,7 @@ impl Aggregate for Ols {
         Ok(match self.measure {
             None => DataType::List(item()),
             Some(measure) if measure.is_count() => DataType::Int64,
+            Some(Measure::Model) => DataType::Utf8View,
             Some(_) => DataType::Float64,
         })
     }
@@ -371,7 +387,9 @@ impl Aggregate for Ols {
 
 impl Answer for Ols {
     fn of(&self, groups: impl Iterator<Item = CrossSums>) -> Result<ArrayRef> {
-        let names = self.names();
-        self.told(groups.map(|sums| Ok((sums, &names))))
+        let term = |term: Vec<usize>| term.into_iter().map(|regressor| (regressor, None)).collect();
+        let terms = self.factors_of_terms().into_iter().map(term).collect();
+        let terms = Terms { terms, levels: Vec::new() };
+        self.told(groups.map(|sums| Ok((sums, &terms))))
     }
 }

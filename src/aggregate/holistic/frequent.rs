@@ -155,7 +155,8 @@ impl Fold for Leaders {
             }
             None if ended.is_empty() => new_null_array(&self.argument.arrow(), 0),
             None => {
-                let text = |(_, item): &(i64, Item)| if let Item::Text(text) = item { Some(text.clone()) } else { None };
+                let text =
+                    |(_, item): &(i64, Item)| if let Item::Text(text) = item { Some(text.clone()) } else { None };
                 Arc::new(ended.iter().map(text).collect::<StringViewArray>())
             }
         };

@@ -74,7 +74,8 @@ impl Scaled {
         }
         let exponent = (self.high.to_bits() >> 52 & 0x7ff) as i64 - 1023;
         // Within the normal range the parts keep all their bits.
-        let down = |value: f64| value * 2f64.powi(-(exponent / 2) as i32) * 2f64.powi(-(exponent - exponent / 2) as i32);
+        let down =
+            |value: f64| value * 2f64.powi(-(exponent / 2) as i32) * 2f64.powi(-(exponent - exponent / 2) as i32);
         Scaled { high: down(self.high), low: down(self.low), exponent: self.exponent + exponent }
     }
 
@@ -162,7 +163,10 @@ mod tests {
         assert_eq!(product(&[1e300, 1e300]), f64::INFINITY);
         assert_eq!(product(&[-1e-300, 1e-300]), 0.0);
         assert_eq!(product(&[2f64.powi(-1000), 2f64.powi(-74)]), 5e-324);
-        assert_eq!((1..=20).map(Scaled::of_integer).fold(Scaled::ONE, Scaled::times).value(), 2_432_902_008_176_640_000.0);
+        assert_eq!(
+            (1..=20).map(Scaled::of_integer).fold(Scaled::ONE, Scaled::times).value(),
+            2_432_902_008_176_640_000.0
+        );
         assert_eq!(Scaled::of(1.1).power(1000).value(), 2.469_932_918_006_025_6e41);
         assert_eq!(Scaled::of_integer(i64::MAX).power(2).value(), 2f64.powi(126));
         assert!(product(&[0.0, f64::INFINITY]).is_nan());

@@ -9,8 +9,8 @@ use crate::aggregate::rounding::NAN;
 use crate::aggregate::{Aggregate, Constant, Fold, Over, Quantile, StringAgg, all};
 use crate::batch::Mask;
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringViewArray, UInt32Array, make_comparator,
-    StructArray, new_null_array,
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringViewArray, StructArray, UInt32Array,
+    make_comparator, new_null_array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::{SortOptions, cast, concat, take};
@@ -172,7 +172,8 @@ fn naive(aggregate: &dyn Aggregate, values: &ArrayRef, over: &Sorted, group: usi
             let (values, counts) = (take(values, &picked, None).unwrap(), order.iter().map(|at| counts[*at]));
             let columns: Vec<ArrayRef> = vec![values, Arc::new(counts.collect::<Int64Array>())];
             let fields = ["value", "count"].into_iter().zip(&columns);
-            let fields: Fields = fields.map(|(name, column)| Field::new(name, column.data_type().clone(), true)).collect();
+            let fields: Fields =
+                fields.map(|(name, column)| Field::new(name, column.data_type().clone(), true)).collect();
             let rows = StructArray::new(fields, columns, None);
             let field = Arc::new(Field::new_list_field(rows.data_type().clone(), true));
             Arc::new(ListArray::new(field, OffsetBuffer::from_lengths([rows.len()]), Arc::new(rows), None))
@@ -223,7 +224,10 @@ fn middle(mut values: Vec<f64>) -> Option<f64> {
 /// The product of exact values, rounded once.
 fn product(floats: &[f64], values: &ArrayRef, rows: &[u32]) -> f64 {
     if floats.iter().any(|value| !value.is_finite()) {
-        let product: f64 = floats.iter().map(|value| if value.is_finite() { value.signum() * f64::from(*value != 0.0) } else { *value }).product();
+        let product: f64 = floats
+            .iter()
+            .map(|value| if value.is_finite() { value.signum() * f64::from(*value != 0.0) } else { *value })
+            .product();
         return if product.is_nan() { NAN } else { product };
     }
     let exact = |row: &u32| match values.as_primitive_opt::<Int64Type>() {

@@ -306,7 +306,9 @@ fn check_weighted(name: &str, aggregate: &str, sample: &Sample, group: usize, fo
     let weights: BigInt = pairs.iter().map(|[_, weight]| &weight.0).sum();
     if is_quantile {
         // By the order of values; NaN is last.
-        pairs.sort_by(|[a, _], [b, _]| a.1.is_nan().cmp(&b.1.is_nan()).then(a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal)));
+        pairs.sort_by(|[a, _], [b, _]| {
+            a.1.is_nan().cmp(&b.1.is_nan()).then(a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal))
+        });
         let mut below = BigInt::ZERO;
         let reached = pairs.iter().find(|[_, weight]| {
             below += &weight.0;
@@ -317,10 +319,11 @@ fn check_weighted(name: &str, aggregate: &str, sample: &Sample, group: usize, fo
     }
     let sum: BigInt = pairs.iter().map(|[value, weight]| &value.0 * &weight.0).sum();
     // Σw(x·W − Σwx)² is W² times the sum of squares; units of 2^−5370.
-    let squares: BigInt =
-        pairs.iter().map(|[value, weight]| (&value.0 * &weights - &sum).pow(2) * &weight.0).sum();
+    let squares: BigInt = pairs.iter().map(|[value, weight]| (&value.0 * &weights - &sum).pow(2) * &weight.0).sum();
     let divisor = match aggregate {
-        "weighted_mean" => return assert_eq!(found, Some((nearest(&(sum << BITS), &weights) + 0.0).to_bits()), "{name}"),
+        "weighted_mean" => {
+            return assert_eq!(found, Some((nearest(&(sum << BITS), &weights) + 0.0).to_bits()), "{name}");
+        }
         "weighted_var" | "weighted_std" => &weights - (BigInt::from(1) << BITS),
         _ => weights.clone(),
     };
