@@ -12,6 +12,7 @@
 //! - `case`, `coalesce`, `and` and `or` evaluate an operand that can fail only on the rows that reach it.
 //! - Logic is three-valued. NaN equals itself and is above all numbers; −0.0 equals 0.0; text compares bytewise.
 
+mod aggregates;
 mod arithmetic;
 mod bind;
 mod bound;

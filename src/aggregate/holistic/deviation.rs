@@ -61,7 +61,7 @@ fn median(values: &[(f64, u64)]) -> Option<f64> {
         });
         found.map(|(value, _)| *value)
     };
-    Some(between_floats(at(last / 2)?, at(all / 2)?, all % 2 ^ 1, 2))
+    Some(between_floats(at(last / 2)?, at(all / 2)?, 1 - all % 2, 2))
 }
 
 /// Consumes the values.
