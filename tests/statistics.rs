@@ -274,6 +274,12 @@ fn the_library_has_the_same() {
     .unwrap();
     let asked = ask("skewness(ArrDelay) as a, weighted_mean(ArrDelay, Distance) as b, count_if(ArrDelay > 15) as c");
     assert_eq!(shown(&found), shown(&asked));
+    let apart = (col("ArrDelay") - col("ArrDelay").mean()).alias("apart");
+    let rows = frame.with_group_columns([apart], ["Month"]).select(["Month", "apart"]);
+    let sums: DataFrame = compute(rows.ask("sum(apart) as s, count(apart) as n by Month").unwrap()).unwrap();
+    assert!(
+        sums.rows() == 12 && (0..12).all(|row| number(&sums, row, "s").abs() < 1e-9 && number(&sums, row, "n") > 100.0)
+    );
     let few: DataFrame = compute(frame.agg([col("Dest").top_k(2).unwrap()])).unwrap();
     assert_eq!(few.rows(), 2);
     let one = Runner::new().threads(1);

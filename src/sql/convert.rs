@@ -399,7 +399,8 @@ impl Converter<'_> {
             Ok(aggregate) => Ok(Expr::Aggregate(AggregateCall { aggregate, args })),
             Err(error) if error.kind() == ErrorKind::Name => {
                 let aggregates = aggregate::all();
-                let names = aggregates.iter().map(|aggregate| aggregate.name());
+                let others = ["ols", "cov_matrix", "corr_matrix", "predicted", "residual"];
+                let names = aggregates.iter().map(|aggregate| aggregate.name()).chain(others);
                 Err(self.error(ErrorKind::Name, format!("no function `{name}`"), ident.span).hint(suggest(name, names)))
             }
             Err(error) => Err(error.underline(&self.words.text, self.bytes(ident.span))),
