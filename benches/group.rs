@@ -124,7 +124,7 @@ fn argument(name: &str) -> ArrayRef {
 }
 
 /// Aggregates and their arguments.
-const STATES: [(&str, &str); 21] = [
+const STATES: [(&str, &str); 24] = [
     ("count", "Int64, 2% null"),
     ("sum", "Int64"),
     ("sum", "Int64, 2% null"),
@@ -137,6 +137,9 @@ const STATES: [(&str, &str); 21] = [
     ("var", "Float64, whole"),
     ("var", "Float64"),
     ("var", "Float64, tiny"),
+    ("sem", "Float64"),
+    ("kurtosis", "Float64"),
+    ("geometric_mean", "Float64"),
     ("min", "Int64"),
     ("max", "Int64, 2% null"),
     ("max", "Float64"),
@@ -149,7 +152,7 @@ const STATES: [(&str, &str); 21] = [
 ];
 
 fn states(name: &str, argument: &ArrayRef, groups: usize) -> Box<dyn GroupStates> {
-    let constants = vec![Constant::Number(0.95); constants_of(name)];
+    let constants = vec![Constant::Number(0.95); constants_of(name, 2)];
     let mut states = find_with(name, 1, &constants).unwrap().states(&[argument.data_type().clone()]).unwrap();
     states.grow(groups);
     states

@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Questions that touch every sink and every kind of state.
-const QUESTIONS: [&str; 29] = [
+const QUESTIONS: [&str; 37] = [
     "count(*) as n, count(x), sum(i), mean(i), min(i), max(i), var(i), std(i), first(i), last(i)",
     "sum(x), mean(x), min(x), max(x), var(x), std_pop(x), first(x), last(x)",
     "min(t), max(t), first(t), last(t), count(t)",
@@ -33,6 +33,16 @@ const QUESTIONS: [&str; 29] = [
     "approx_n_unique(x), approx_quantile(i, 0.9), approx_n_unique(t) by k",
     "corr(i, x), cov_pop(x, b) as c, regr_slope(x, i), regr_count(i, x) by k",
     "ols(x, i, b, t) by k sort p, term",
+    "ols('x ~ t * i - 1', weights => b) by b sort p, term",
+    "corr_matrix(x, i, b) by k",
+    "k, i, predicted(ols(x, i, t)) as p, residual(ols(x, i)) as r by k where i is not null",
+    "skewness(x), kurtosis(i), sem(x), product(i), geometric_mean(x), harmonic_mean(i), bool_or(b), count_if(x > 0), \
+     arg_min(t, x), arg_max(x, i), arg_max(d, t) by k",
+    "weighted_mean(x, i), weighted_std(i, b), weighted_quantile(x, i, 0.9), weighted_median(i, b), mad(x), iqr(i), \
+     entropy(t), entropy(x) by k",
+    "top_k(t, 3) by k",
+    "histogram(x, 5) by k",
+    "histogram(i, -10, 10, 4) by t",
     "largest(x, 3) as y by t having y > 0",
     "distinct k, b",
     "distinct * where i < 0 sort t desc, x",

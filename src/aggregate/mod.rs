@@ -14,6 +14,7 @@
 //! Aggregates that need all values of a group at once keep no state: see [`holistic`].
 
 pub mod approximate;
+mod arg_extreme;
 mod count;
 mod cross;
 mod edge;
@@ -21,35 +22,50 @@ mod exact_moments;
 mod exact_sum;
 mod extreme;
 pub(crate) mod fixed;
+mod histogram;
 pub mod holistic;
 mod integer_moments;
 mod integer_sum;
 mod interpolate;
 #[cfg(test)]
 mod laws;
+mod mapped;
 mod mean;
 mod nothing;
+mod powers;
 mod ranked;
 mod registry;
 mod rounding;
+mod shape;
 mod spread;
 mod store;
 mod sum;
 mod text;
 mod values;
+mod weighted;
+mod weighted_quantile;
 mod wide;
 
 pub use approximate::{ApproxDistinctCount, ApproxQuantile};
+pub use arg_extreme::ArgExtreme;
 pub use count::Count;
-pub use cross::{Comoment, Measure, Ols};
+pub use cross::{Comoment, Matrix, Measure, Model, Ols};
 pub use edge::Edge;
 pub use extreme::Extreme;
-pub use holistic::{DistinctCount, Fold, List, Mode, Quantile, StringAgg};
+pub use histogram::Histogram;
+pub use holistic::{
+    DistinctCount, Entropy, Fold, Frequent, InterquartileRange, List, MedianDeviation, Mode, Product, Quantile,
+    StringAgg,
+};
+pub use mapped::{CountIf, ScaledMean, Truth};
 pub use mean::Mean;
 pub use ranked::Ranked;
 pub use registry::{all, constants_of, find, find_with};
+pub use shape::Shape;
 pub use spread::Spread;
 pub use sum::Sum;
+pub use weighted::Weighted;
+pub use weighted_quantile::WeightedQuantile;
 
 use crate::batch::RowOrigin;
 use crate::error::{Error, ErrorKind, Result};
@@ -136,6 +152,20 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
     /// What ends its text behind the arguments and constants: a closing parenthesis, unless more is told there.
     fn suffix(&self) -> String {
         ")".to_owned()
+    }
+
+    /// What the argument at `at` is called where it is written, as the weights in `ols(y, x, weights => w)`; nothing unless said
+    /// otherwise.
+    fn argument_name(&self, at: usize) -> Option<&str> {
+        let _ = at;
+        None
+    }
+
+    /// The same aggregate with some of these columns in place of `*`, which is its argument at `at`, and which columns it takes;
+    /// `None`, unless said otherwise, where it takes no `*`.
+    fn over_columns(&self, at: usize, columns: &[(Arc<str>, DataType)]) -> Option<(Arc<dyn Aggregate>, Vec<usize>)> {
+        let _ = (at, columns);
+        None
     }
 
     /// Whether the answer depends on the order of the rows (then the states keep row identities).

@@ -3,14 +3,15 @@
 
 use super::holistic::Share;
 use super::{
-    Aggregate, ApproxDistinctCount, ApproxQuantile, Comoment, Constant, Count, DistinctCount, Edge, Extreme, List,
-    Mean, Mode, Quantile, Ranked, Spread, StringAgg, Sum,
+    Aggregate, ApproxDistinctCount, ApproxQuantile, ArgExtreme, Comoment, Constant, Count, CountIf, DistinctCount,
+    Edge, Entropy, Extreme, Frequent, Histogram, InterquartileRange, List, Mean, MedianDeviation, Mode, Product,
+    Quantile, Ranked, ScaledMean, Shape, Spread, StringAgg, Sum, Truth, Weighted, WeightedQuantile,
 };
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use std::sync::Arc;
 
 /// Names that users write, and the name each stands for.
-const SYNONYMS: [(&str, &str); 27] = [
+const SYNONYMS: [(&str, &str); 60] = [
     ("avg", "mean"),
     ("average", "mean"),
     ("total", "sum"),
@@ -38,6 +39,39 @@ const SYNONYMS: [(&str, &str); 27] = [
     ("cov_samp", "cov"),
     ("covar_pop", "cov_pop"),
     ("correlation", "corr"),
+    ("skew", "skewness"),
+    ("skew_pop", "skewness_pop"),
+    ("kurtosis_samp", "kurtosis"),
+    ("kurt", "kurtosis"),
+    ("standard_error", "sem"),
+    ("weighted_avg", "weighted_mean"),
+    ("wavg", "weighted_mean"),
+    ("weighted_variance", "weighted_var"),
+    ("weighted_sd", "weighted_std"),
+    ("weighted_stddev", "weighted_std"),
+    ("geomean", "geometric_mean"),
+    ("gmean", "geometric_mean"),
+    ("geo_mean", "geometric_mean"),
+    ("hmean", "harmonic_mean"),
+    ("median_absolute_deviation", "mad"),
+    ("median_abs_deviation", "mad"),
+    ("interquartile_range", "iqr"),
+    ("any", "bool_or"),
+    ("logical_or", "bool_or"),
+    ("all", "bool_and"),
+    ("every", "bool_and"),
+    ("logical_and", "bool_and"),
+    ("argmin", "arg_min"),
+    ("min_by", "arg_min"),
+    ("minby", "arg_min"),
+    ("argmax", "arg_max"),
+    ("max_by", "arg_max"),
+    ("maxby", "arg_max"),
+    ("countif", "count_if"),
+    ("prod", "product"),
+    ("hist", "histogram"),
+    ("most_frequent", "top_k"),
+    ("topk", "top_k"),
 ];
 
 /// Every built-in aggregate once, those with constants with some.
@@ -67,21 +101,45 @@ pub fn all() -> Vec<Arc<dyn Aggregate>> {
     all.extend(
         [true, false].into_iter().flat_map(|largest| Ranked::new(1.0, largest)).map(|ranked| Arc::new(ranked) as _),
     );
+    all.extend(Shape::ALL.map(|shape| Arc::new(shape) as Arc<dyn Aggregate>));
+    all.extend(Weighted::ALL.map(|weighted| Arc::new(weighted) as Arc<dyn Aggregate>));
+    let more: [Arc<dyn Aggregate>; 13] = [
+        Arc::new(WeightedQuantile::Median),
+        Arc::new(WeightedQuantile::At(Share::HALF)),
+        Arc::new(ScaledMean::Geometric),
+        Arc::new(ScaledMean::Harmonic),
+        Arc::new(Product),
+        Arc::new(MedianDeviation),
+        Arc::new(InterquartileRange),
+        Arc::new(Entropy),
+        Arc::new(Truth::Any),
+        Arc::new(Truth::All),
+        Arc::new(CountIf),
+        Arc::new(ArgExtreme::Min),
+        Arc::new(ArgExtreme::Max),
+    ];
+    all.extend(more);
+    all.extend(Frequent::new(3.0).into_iter().map(|frequent| Arc::new(frequent) as Arc<dyn Aggregate>));
+    all.extend(Histogram::nice(5.0).into_iter().map(|histogram| Arc::new(histogram) as Arc<dyn Aggregate>));
     all.extend(Comoment::ALL.map(|comoment| Arc::new(comoment) as Arc<dyn Aggregate>));
     all
 }
 
-/// How many constants the built-in aggregate that users call `name` takes behind its arguments; none if there is no such
-/// aggregate.
-pub fn constants_of(name: &str) -> usize {
+/// How many of the `written` arguments of the built-in aggregate that users call `name` are constants, the last ones; none
+/// if there is no such aggregate.
+pub fn constants_of(name: &str, written: usize) -> usize {
     match standard(&name.trim().to_lowercase()) {
-        "quantile" | "quantile_disc" | "approx_quantile" | "string_agg" | "largest" | "smallest" => 1,
+        "quantile" | "quantile_disc" | "approx_quantile" | "string_agg" | "largest" | "smallest" | "top_k"
+        | "weighted_quantile" => written.min(1),
+        "histogram" => written.saturating_sub(1),
         _ => 0,
     }
 }
 
 fn takes_two(name: &str) -> bool {
-    Comoment::ALL.iter().any(|comoment| comoment.name() == name)
+    name.starts_with("weighted_")
+        || name.starts_with("arg_")
+        || Comoment::ALL.iter().any(|comoment| comoment.name() == name)
 }
 
 fn standard(lower: &str) -> &str {
@@ -131,6 +189,23 @@ pub fn find_with(name: &str, arguments: usize, constants: &[Constant]) -> Result
             Err(wrong(format!("`{standard}` takes one argument and how many of its values"))
                 .hint(format!("such as {standard}(x, 3)")))
         }
+        ("weighted_quantile", 2, [Constant::Number(share)]) => Ok(Arc::new(WeightedQuantile::At(Share::new(*share)?))),
+        ("weighted_quantile", ..) => {
+            Err(wrong("`weighted_quantile` takes a value, its weight, and a share between 0 and 1".to_owned())
+                .hint("such as weighted_quantile(x, w, 0.95)"))
+        }
+        ("top_k", 1, [Constant::Number(values)]) => Ok(Arc::new(Frequent::new(*values)?)),
+        ("top_k", ..) => Err(wrong("`top_k` takes one argument and how many of its values".to_owned())
+            .hint("such as top_k(x, 10); `largest` gives the largest ones")),
+        ("histogram", 1, [Constant::Number(ranges)]) => Ok(Arc::new(Histogram::nice(*ranges)?)),
+        ("histogram", 1, [Constant::Number(low), Constant::Number(high), Constant::Number(ranges)]) => {
+            Ok(Arc::new(Histogram::between(*low, *high, *ranges)?))
+        }
+        ("histogram", 1, []) => Ok(Arc::new(Histogram::nice(10.0)?)),
+        ("histogram", ..) => {
+            Err(wrong("`histogram` takes one argument, and a number of ranges or two bounds and a number".to_owned())
+                .hint("such as histogram(x, 10) or histogram(x, 0, 100, 20)"))
+        }
         ("string_agg", 1, [Constant::Text(separator)]) => Ok(Arc::new(StringAgg::new(Arc::clone(separator)))),
         ("quantile" | "quantile_disc" | "approx_quantile", ..) => {
             Err(wrong(format!("`{standard}` takes one argument and a share between 0 and 1"))
@@ -173,12 +248,13 @@ mod tests {
             let constants = aggregate.constants();
             let arguments = 1 + usize::from(takes_two(aggregate.name()));
             let found = |name: &str| find_with(name, arguments, &constants).unwrap();
-            assert_eq!(constants_of(aggregate.name()), constants.len());
+            let written = arguments + constants.len();
+            assert_eq!(constants_of(aggregate.name(), written), constants.len());
             assert_eq!(found(aggregate.name()).name(), aggregate.name());
             assert_eq!(found(aggregate.name()).constants(), constants);
             for (synonym, _) in SYNONYMS.iter().filter(|(_, name)| *name == aggregate.name()) {
                 assert_eq!(found(&synonym.to_uppercase()).name(), aggregate.name());
-                assert_eq!(constants_of(synonym), constants.len());
+                assert_eq!(constants_of(synonym, written), constants.len());
             }
         }
         assert!(SYNONYMS.iter().all(|(_, name)| all().iter().any(|aggregate| aggregate.name() == *name)));

@@ -1,10 +1,9 @@
 //! Building expressions in Rust: `col("DepDelay").gt(15).and(col("Month").eq(12))`.
 
+use super::aggregates::built_in;
 use super::function::Function;
 use super::tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
-use crate::aggregate::holistic::Share;
-use crate::aggregate::{self, Aggregate, ApproxQuantile, List, Quantile, StringAgg};
-use crate::error::Result;
+use crate::aggregate::{Measure, Ols};
 use crate::types::ColumnType;
 use std::ops;
 use std::sync::Arc;
@@ -32,6 +31,16 @@ pub fn len() -> Expr {
 /// The date of year, month (1 to 12) and day (1 to 31).
 pub fn make_date(year: impl Into<Expr>, month: impl Into<Expr>, day: impl Into<Expr>) -> Expr {
     call(Function::MakeDate, [year.into(), month.into(), day.into()])
+}
+
+/// What the linear regression of `response` on `regressors` predicts for a row: `predicted(ols(y, x…))`. The fit is over all
+/// rows, or over those of the row's group, in [`LazyFrame::with_group_columns`](crate::LazyFrame::with_group_columns).
+pub fn predicted(response: impl Into<Expr>, regressors: impl IntoIterator<Item = Expr>) -> Expr {
+    let regressors: Vec<Expr> = regressors.into_iter().collect();
+    let model = Ols::new(regressors.iter().map(ToString::to_string), true).measure(Measure::Model);
+    let args = std::iter::once(response.into()).chain(regressors.iter().cloned()).collect();
+    let fit = Expr::Aggregate(AggregateCall { aggregate: Arc::new(model), args });
+    call(Function::Predict, std::iter::once(fit).chain(regressors))
 }
 
 /// The first of `values` that is not null.
@@ -94,13 +103,6 @@ impl Then {
 
 fn call(function: Function, args: impl IntoIterator<Item = Expr>) -> Expr {
     Expr::Function { function, args: args.into_iter().collect() }
-}
-
-fn built_in(name: &str, args: Vec<Expr>) -> Expr {
-    match aggregate::find(name, args.len()) {
-        Ok(aggregate) => Expr::Aggregate(AggregateCall { aggregate, args }),
-        Err(error) => unreachable!("`{name}` is a built-in aggregate: {error}"),
-    }
 }
 
 macro_rules! literal_from {
@@ -266,49 +268,6 @@ function_methods! {
     nullif(other) Nullif;
 }
 
-macro_rules! aggregate_methods {
-    ($($(#[$doc:meta])* $method:ident;)*) => {
-        impl Expr {
-            $($(#[$doc])* pub fn $method(self) -> Expr {
-                built_in(stringify!($method), vec![self])
-            })*
-        }
-    };
-}
-
-aggregate_methods! {
-    /// The sum over rows; nulls are left out.
-    sum;
-    /// The mean over rows.
-    mean;
-    /// The least value.
-    min;
-    /// The greatest value.
-    max;
-    /// The number of rows where this is not null.
-    count;
-    /// The sample variance (divided by n − 1).
-    var;
-    /// The sample standard deviation.
-    std;
-    /// The population variance (divided by n).
-    var_pop;
-    /// The population standard deviation.
-    std_pop;
-    /// The first value that is not null, in input order.
-    first;
-    /// The last value that is not null, in input order.
-    last;
-    /// The median; of an even number of values, the midpoint of the two in the middle.
-    median;
-    /// The number of distinct values; nulls are left out.
-    n_unique;
-    /// The most frequent value; of several, the smallest.
-    mode;
-    /// About the number of distinct values, with a standard error of 0.8 %.
-    approx_n_unique;
-}
-
 impl Expr {
     fn binary(self, op: BinaryOp, other: impl Into<Expr>) -> Expr {
         Expr::Binary { left: Box::new(self), op, right: Box::new(other.into()) }
@@ -370,44 +329,5 @@ impl Expr {
     /// This under the name `name`.
     pub fn alias(self, name: impl Into<Arc<str>>) -> Expr {
         Expr::Alias { expr: Box::new(self), name: name.into() }
-    }
-
-    /// The quantile at `share`, between the two nearest values in proportion, as R and NumPy do by default.
-    ///
-    /// # Errors
-    /// `Type` when `share` is not between 0 and 1.
-    pub fn quantile(self, share: f64) -> Result<Expr> {
-        Ok(self.aggregate(Arc::new(Quantile::Interpolated(Share::new(share)?))))
-    }
-
-    /// The smallest value with at least `share` of the values at or below it.
-    ///
-    /// # Errors
-    /// `Type` when `share` is not between 0 and 1.
-    pub fn quantile_disc(self, share: f64) -> Result<Expr> {
-        Ok(self.aggregate(Arc::new(Quantile::Discrete(Share::new(share)?))))
-    }
-
-    /// About the quantile at `share`: that of a random sample of 32,768 values.
-    ///
-    /// # Errors
-    /// `Type` when `share` is not between 0 and 1.
-    pub fn approx_quantile(self, share: f64) -> Result<Expr> {
-        Ok(self.aggregate(Arc::new(ApproxQuantile::new(Share::new(share)?))))
-    }
-
-    /// The texts in input order, joined by `separator`.
-    pub fn string_agg(self, separator: &str) -> Expr {
-        self.aggregate(Arc::new(StringAgg::new(separator)))
-    }
-
-    /// The values in input order, as a list; missing ones are left out.
-    pub fn list(self) -> Expr {
-        self.aggregate(Arc::new(List))
-    }
-
-    /// `aggregate` of this, for aggregates without a method of their own.
-    pub fn aggregate(self, aggregate: Arc<dyn Aggregate>) -> Expr {
-        Expr::Aggregate(AggregateCall { aggregate, args: vec![self] })
     }
 }

@@ -4,6 +4,7 @@ use super::arithmetic::{Fault, each, each_pair};
 use super::civil::{self, DAY_MICROS};
 use super::compare::choose;
 use super::function::Function;
+use super::predict;
 use super::tree::BinaryOp;
 use super::value::{Numbers, Texts, Value, result_rows, valid_everywhere};
 use crate::error::{Error, ErrorKind, Result};
@@ -77,6 +78,7 @@ pub(crate) fn call(text: &str, function: Function, args: &[Value]) -> Result<Val
         (Function::Least, [first, rest @ ..]) => {
             rest.iter().try_fold(first.clone(), |best, next| choose(BinaryOp::Lt, &best, next))
         }
+        (Function::Predict, [model, regressors @ ..]) => predict::predict(text, model, regressors),
         (_, [x]) => date_part(text, function, x),
         _ => Err(Error::internal(format!("`{function}` was bound with {} arguments", args.len()))),
     }
@@ -86,7 +88,7 @@ pub(crate) fn call(text: &str, function: Function, args: &[Value]) -> Result<Val
 pub(crate) fn can_fail(function: Function, first: &DataType) -> bool {
     match function {
         Function::Abs => *first == DataType::Int64,
-        Function::MakeDate | Function::DateTrunc => true,
+        Function::MakeDate | Function::DateTrunc | Function::Predict => true,
         _ => false,
     }
 }

@@ -181,6 +181,10 @@ pub(super) fn function(whole: &Expr, function: Function, args: Vec<BoundExpr>) -
         Function::Round => (vec![Float64, Int64], Float64),
         Function::Power => (vec![Float64; 2], Float64),
         Function::MakeDate => (vec![Int64; 3], Date),
+        Function::Predict => {
+            let regressors = types[1..].iter().map(|own| if *own == Utf8 { Utf8 } else { Float64 });
+            (std::iter::once(Utf8).chain(regressors).collect(), Float64)
+        }
         Function::Coalesce | Function::Greatest | Function::Least => return choice(whole, function, args),
         Function::Nullif => return nullif(whole, args),
         Function::DateTrunc => return date_trunc(whole, args),

@@ -1,6 +1,7 @@
 //! Expressions as text: what users would have typed, with no more parentheses than needed.
 
 use super::civil;
+use super::function::Function;
 use super::tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -151,6 +152,13 @@ impl Display for At<'_> {
     }
 }
 
+/// The fit in `predicted(ols(…))`, which stands for a model and its regressors.
+fn fit_of(function: Function, args: &[Expr]) -> Option<String> {
+    let (Function::Predict, [Expr::Aggregate(fit), regressors @ ..]) = (function, args) else { return None };
+    let own = fit.args.get(1..1 + regressors.len()).filter(|own| *own == regressors);
+    own.and_then(|_| fit.to_string().strip_suffix(".model").map(str::to_owned))
+}
+
 struct List<'a>(&'a [Expr]);
 
 impl Display for List<'_> {
@@ -179,7 +187,14 @@ impl Display for AggregateCall {
         if self.args.is_empty() {
             return write!(f, "{name}(*)");
         }
-        write!(f, "{name}({}", List(&self.args))?;
+        write!(f, "{name}(")?;
+        for (at, arg) in self.args.iter().enumerate() {
+            f.write_str(if at > 0 { ", " } else { "" })?;
+            if let Some(name) = self.aggregate.argument_name(at) {
+                write!(f, "{name} => ")?;
+            }
+            write!(f, "{arg}")?;
+        }
         for constant in self.aggregate.constants() {
             write!(f, ", {}", Literal::from(constant))?;
         }
@@ -217,7 +232,10 @@ impl Display for Expr {
                 };
                 write!(f, "{} {} {}", At(left, left_level), op.symbol(), At(right, right_level))
             }
-            Expr::Function { function, args } => write!(f, "{function}({})", List(args)),
+            Expr::Function { function, args } => match fit_of(*function, args) {
+                Some(fit) => write!(f, "predicted({fit})"),
+                None => write!(f, "{function}({})", List(args)),
+            },
             Expr::Cast { expr, to, try_ } => {
                 let name = if *try_ { "try_cast" } else { "cast" };
                 write!(f, "{name}({expr} as {})", to.to_string().to_lowercase())

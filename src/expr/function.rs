@@ -83,6 +83,9 @@ pub enum Function {
     Greatest,
     /// The least argument that is not null.
     Least,
+    /// `predict(model, x…)`: what a fit, the text `ols(y, x…).model`, predicts from its regressors; Float64, null for a level
+    /// of a factor that the fit does not know.
+    Predict,
 }
 
 /// Names (the first is the canonical one), fewest and most arguments.
@@ -129,6 +132,7 @@ const TABLE: &[Entry] = &[
     (Function::Nullif, &["nullif"], 2, 2),
     (Function::Greatest, &["greatest"], 1, ANY),
     (Function::Least, &["least"], 1, ANY),
+    (Function::Predict, &["predict"], 1, ANY),
 ];
 
 impl Function {
@@ -215,8 +219,8 @@ mod tests {
 
     #[test]
     fn every_function_is_in_the_table() {
-        // `Least` is the last variant, so the table is complete when it has as many entries.
-        assert_eq!(TABLE.len(), Function::Least as usize + 1);
+        // `Predict` is the last variant, so the table is complete when it has as many entries.
+        assert_eq!(TABLE.len(), Function::Predict as usize + 1);
         for entry in TABLE {
             assert_eq!(entry.0.name(), entry.1[0]);
         }

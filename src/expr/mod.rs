@@ -12,6 +12,7 @@
 //! - `case`, `coalesce`, `and` and `or` evaluate an operand that can fail only on the rows that reach it.
 //! - Logic is three-valued. NaN equals itself and is above all numbers; −0.0 equals 0.0; text compares bytewise.
 
+mod aggregates;
 mod arithmetic;
 mod bind;
 mod bound;
@@ -27,13 +28,14 @@ pub(crate) mod display;
 mod entries;
 pub(crate) mod function;
 mod member;
+mod predict;
 mod tree;
 mod value;
 
 pub(crate) use bind::refuse_name;
 pub(crate) use bind::refused_names;
 pub use bound::BoundExpr;
-pub use build::{Then, When, coalesce, col, count_rows, greatest, least, len, lit, make_date, when};
+pub use build::{Then, When, coalesce, col, count_rows, greatest, least, len, lit, make_date, predicted, when};
 pub(crate) use condition::ColumnTest;
 pub use function::Function;
 pub use tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};

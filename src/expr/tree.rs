@@ -111,8 +111,10 @@ pub struct AggregateCall {
 
 impl PartialEq for AggregateCall {
     fn eq(&self, other: &Self) -> bool {
+        let named = |call: &AggregateCall, at: usize| call.aggregate.argument_name(at).map(str::to_owned);
         self.aggregate.name() == other.aggregate.name()
             && self.args == other.args
+            && (0..self.args.len()).all(|at| named(self, at) == named(other, at))
             && self.aggregate.constants() == other.aggregate.constants()
             && self.aggregate.suffix() == other.aggregate.suffix()
     }

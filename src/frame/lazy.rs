@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::exec::{BatchStream, RunOptions, stream};
 use crate::expr::{Expr, col};
 use crate::parallel::{Handle, begin};
-use crate::plan::{AggregateSelect, BatchFunction, LogicalPlan, SortKey, explain};
+use crate::plan::{AggregateSelect, BatchFunction, LogicalPlan, SortKey, explain, over_groups};
 use crate::source::constants::visible_schema;
 use crate::source::memory::MemorySource;
 use crate::source::{CancelToken, PartitionInfo, Source};
@@ -122,16 +122,32 @@ impl LazyFrame {
     pub fn with_columns(&self, columns: impl IntoExprs) -> Self {
         let added = columns.into_exprs();
         self.then(|input| {
-            let schema = input.schema()?;
-            let mut columns: Vec<Expr> = visible_names(&schema);
-            for column in added {
-                let name = column.output_name();
-                match columns.iter().position(|known| known.output_name() == name) {
-                    Some(at) => columns[at] = column,
-                    None => columns.push(column),
-                }
-            }
+            let columns = with_added(visible_names(&input.schema()?), added);
             Ok(LogicalPlan::Project { input, columns })
+        })
+    }
+
+    /// All columns, and the given expressions, in which aggregates are those of the rows that have the same `by` (of all rows
+    /// where `by` is empty): what a fit predicts, the distance from a mean. The input is read twice. Rows that lack a key
+    /// have null in place of aggregates.
+    ///
+    /// ```
+    /// use outcrop::expr::predicted;
+    /// use outcrop::{col, scan_csv};
+    ///
+    /// let air = scan_csv("testdata/airline/1987.csv.bz2")?;
+    /// let fit = predicted(col("ArrDelay"), [col("DepDelay")]);
+    /// let rows = air.with_group_columns([(col("ArrDelay") - fit).alias("residual")], ["UniqueCarrier"]).collect()?;
+    /// assert!(rows.schema().field_with_name("residual").is_ok());
+    /// # Ok::<(), outcrop::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_group_columns(&self, columns: impl IntoExprs, by: impl IntoExprs) -> Self {
+        let (columns, by) = (columns.into_exprs(), by.into_exprs());
+        self.then(|input| {
+            let own = visible_names(&input.schema()?);
+            let (input, added) = over_groups(input, &by, &columns)?;
+            Ok(LogicalPlan::Project { input, columns: with_added(own, added) })
         })
     }
 
@@ -304,6 +320,18 @@ impl LazyFrame {
     pub fn iter_batches_with(&self, options: RunOptions) -> Result<BatchStream> {
         stream(LogicalPlan::clone(self.plan()?), options, 0)
     }
+}
+
+/// Columns and added ones: in the place of a column of the same name, else behind.
+fn with_added(mut columns: Vec<Expr>, added: Vec<Expr>) -> Vec<Expr> {
+    for column in added {
+        let name = column.output_name();
+        match columns.iter().position(|known| known.output_name() == name) {
+            Some(at) => columns[at] = column,
+            None => columns.push(column),
+        }
+    }
+    columns
 }
 
 fn ungrouped(select: Vec<Expr>) -> AggregateSelect {

@@ -15,6 +15,7 @@ mod join;
 mod logical;
 mod lower;
 mod need;
+mod over_groups;
 mod push_down;
 mod stage;
 mod unnest;
@@ -26,4 +27,5 @@ pub use join::{Built, Join, JoinColumn, JoinKind, JoinShape, Probe, Reserve, Rig
 pub(crate) use join::{MOST_COPIES, TABLE_SHARE};
 pub use logical::{BatchFunction, LogicalPlan, SortKey};
 pub use lower::lower;
+pub use over_groups::over_groups;
 pub use stage::{AggregateColumn, JoinSide, SinkSpec, SortColumn, Stage, StageInput, Step};

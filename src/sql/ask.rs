@@ -1,17 +1,20 @@
 //! A question in words about a frame.
 
+use super::fits::expand_columns;
 use super::join::{JoinClause, JoinCondition};
 use super::qualified::Qualifiers;
 use super::question::{Question, parse_question};
 use super::sides::Sides;
 use super::tables::Tables;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{BinaryOp, Expr, Literal};
+use crate::expr::{BinaryOp, Expr, Function, Literal};
 use crate::frame::LazyFrame;
 use crate::frame::{expand_wildcards, visible_names};
-use crate::plan::{AggregateSelect, LogicalPlan, SortKey, aliased, replace_names};
+use crate::plan::{AggregateSelect, LogicalPlan, SortKey, aliased, over_groups, replace_names};
 use crate::source::Source;
+use crate::source::constants::visible_schema;
 use arrow::datatypes::SchemaRef;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl LazyFrame {
@@ -78,9 +81,16 @@ impl LazyFrame {
             input = joined(input, clause, question, tables, &mut known)?;
         }
         let schema = input.schema()?;
-        let resolved = if question.joins.is_empty() { None } else { Some(known.resolved(question, &schema)?) };
-        let question = resolved.as_ref().unwrap_or(question);
-        let select = expand_wildcards(question.select.clone(), &schema);
+        let mut question = match question.joins.is_empty() {
+            true => question.clone(),
+            false => known.resolved(question, &schema)?,
+        };
+        let shown = visible_schema(&schema);
+        let keys: BTreeSet<Arc<str>> = question.by.iter().flat_map(Expr::columns).collect();
+        let in_models = |expr: &mut Expr| expand_columns(expr, &shown, &keys).map(|expanded| *expr = expanded);
+        let sorts = question.sort.iter_mut().map(|key| &mut key.expr);
+        question.select.iter_mut().chain(&mut question.having).chain(sorts).try_for_each(in_models)?;
+        let (question, select) = (&question, expand_wildcards(question.select.clone(), &schema));
         let filtered = match &question.filter {
             None => input,
             Some(predicate) => {
@@ -92,8 +102,16 @@ impl LazyFrame {
         // A wrong name in `where` is told before one in the select list.
         filtered.schema()?;
         let limit = question.limit.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX));
-        let grouped = !question.by.is_empty() || select.iter().any(Expr::contains_aggregate);
-        let plan = if question.distinct {
+        let of_fits = select.iter().any(predicts);
+        let grouped = !of_fits && (!question.by.is_empty() || select.iter().any(Expr::contains_aggregate));
+        let plan = if of_fits {
+            if question.distinct {
+                return Err(Error::new(ErrorKind::Unsupported, "`distinct` beside predictions is not supported"));
+            }
+            let keys: Vec<Expr> = question.by.iter().map(|key| named_key(key, &select, &schema)).collect();
+            let (joined, select) = over_groups(filtered, &keys, &select)?;
+            rows(joined, select, question, limit, &schema)?
+        } else if question.distinct {
             distinct(filtered, select, question, grouped, limit)?
         } else if grouped {
             let keys = question.by.iter().map(|key| named_key(key, &select, &schema)).collect();
@@ -105,6 +123,15 @@ impl LazyFrame {
         plan.schema()?;
         Ok(LazyFrame::from_plan(plan))
     }
+}
+
+/// Whether rows are asked for, beside what a fit of them predicts.
+fn predicts(column: &Expr) -> bool {
+    let mut found = false;
+    column.visit(&mut |part| {
+        found |= matches!(part, Expr::Function { function: Function::Predict, args } if args[0].contains_aggregate());
+    });
+    found
 }
 
 /// The table with another one joined to it.

@@ -97,6 +97,9 @@ fn left_over(words: &Words, at: usize) -> Error {
     if words.is_word(at, "as") {
         return error.hint("only a whole item of a select list or of `by` can be named with `as`");
     }
+    if typed == "~" {
+        return error.hint("a formula is a text: ols('y ~ x')");
+    }
     match words.name(at) {
         Some(name) => error.hint(format!("name a result with `as {name}`, or put a comma or an operator before it")),
         None => error.hint("put a comma or an operator before it"),
@@ -249,13 +252,21 @@ impl Converter<'_> {
                     .error(ErrorKind::Syntax, "a comparison is no operand of another one", first.span())
                     .hint("write `a < b and b < c` or `b between a and c`; or put one of them in parentheses"));
             }
-            spine.push((self.operator(op, first)?, right.as_ref()));
+            if compares(op) && is_quantified(right) {
+                return Err(self.unsupported("a comparison with `any` or `all`", right.span()));
+            }
+            // `x ^ y` is a function of two.
+            let op = if *op == BinaryOperator::BitwiseXor { None } else { Some(self.operator(op, first)?) };
+            spine.push((op, right.as_ref()));
             first = left;
         }
         let inner = depth + spine.len();
         let mut whole = self.convert(first, inner)?;
         for (op, right) in spine.into_iter().rev() {
-            whole = Expr::Binary { left: Box::new(whole), op, right: self.boxed(right, inner)? };
+            whole = match op {
+                Some(op) => Expr::Binary { left: Box::new(whole), op, right: self.boxed(right, inner)? },
+                None => whole.power(self.convert(right, inner)?),
+            };
         }
         Ok(whole)
     }
@@ -329,8 +340,8 @@ impl Converter<'_> {
             BinaryOperator::GtEq => BinaryOp::GtEq,
             BinaryOperator::And => BinaryOp::And,
             BinaryOperator::Or => BinaryOp::Or,
-            BinaryOperator::BitwiseXor => {
-                return Err(self.unsupported("`^`", node.span()).hint("powers are written power(x, y)"));
+            BinaryOperator::PGRegexMatch => {
+                return Err(self.unsupported("`~`", node.span()).hint("a formula is a text: ols('y ~ x')"));
             }
             other => return Err(self.unsupported(&format!("the operator `{other}`"), node.span())),
         })
@@ -356,6 +367,13 @@ impl Converter<'_> {
         if name.eq_ignore_ascii_case("ols") {
             return self.fit(&list.args, ident, depth);
         }
+        let of_fit = ["predicted", "residual", "residuals"].iter().position(|own| name.eq_ignore_ascii_case(own));
+        if let Some(of_fit) = of_fit {
+            return self.prediction(&list.args, ident, of_fit > 0, depth);
+        }
+        if let Some(correlation) = ["cov_matrix", "corr_matrix"].iter().position(|own| name.eq_ignore_ascii_case(own)) {
+            return self.matrix(&list.args, ident, correlation == 1, depth);
+        }
         let mut args = Vec::with_capacity(list.args.len());
         for arg in &list.args {
             match arg {
@@ -380,7 +398,8 @@ impl Converter<'_> {
             Ok(aggregate) => Ok(Expr::Aggregate(AggregateCall { aggregate, args })),
             Err(error) if error.kind() == ErrorKind::Name => {
                 let aggregates = aggregate::all();
-                let names = aggregates.iter().map(|aggregate| aggregate.name());
+                let others = ["ols", "cov_matrix", "corr_matrix", "predicted", "residual"];
+                let names = aggregates.iter().map(|aggregate| aggregate.name()).chain(others);
                 Err(self.error(ErrorKind::Name, format!("no function `{name}`"), ident.span).hint(suggest(name, names)))
             }
             Err(error) => Err(error.underline(&self.words.text, self.bytes(ident.span))),
@@ -398,7 +417,7 @@ impl Converter<'_> {
         if args.len() < 2 {
             return Ok(Vec::new());
         }
-        let columns = args.len() - aggregate::constants_of(name).min(args.len() - 1);
+        let columns = args.len() - aggregate::constants_of(name, args.len()).min(args.len() - 1);
         let constant = |(arg, node): (Expr, &FunctionArg)| match arg {
             Expr::Literal(Literal::Int64(number)) => Ok(Constant::Number(number as f64)),
             Expr::Literal(Literal::Float64(number)) => Ok(Constant::Number(number)),
@@ -432,6 +451,13 @@ fn is_date_part(function: Function) -> bool {
             | Function::Minute
             | Function::Second
     )
+}
+
+/// What SQL has behind a comparison means another thing than the aggregate of that name.
+fn is_quantified(expr: &ast::Expr) -> bool {
+    let ast::Expr::Function(call) = expr else { return false };
+    matches!(call.name.0.as_slice(), [ast::ObjectNamePart::Identifier(name)]
+        if ["any", "all", "some"].iter().any(|word| name.value.eq_ignore_ascii_case(word)))
 }
 
 fn compares(op: &BinaryOperator) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::display::{is_name_part, is_name_start};
-use sqlparser::dialect::{Dialect, DuckDbDialect};
+use sqlparser::dialect::{Dialect, DuckDbDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 use std::any::TypeId;
@@ -32,6 +32,14 @@ impl Dialect for OutcropDialect {
 
     fn is_delimited_identifier_start(&self, ch: char) -> bool {
         ch == '`'
+    }
+
+    /// A power binds more tightly than a product.
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        match precedence {
+            Precedence::Caret => DuckDbDialect {}.prec_value(Precedence::MulDivModOp) + 5,
+            other => DuckDbDialect {}.prec_value(other),
+        }
     }
 
     fn allow_extract_custom(&self) -> bool {

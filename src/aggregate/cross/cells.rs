@@ -4,31 +4,57 @@
 //! numbers in its rows. In a cell the indicator of a level is 1 or 0 throughout, so all products with indicators are among
 //! those sums, and are put together in the end.
 
+use super::model::{Part, Terms};
 use super::ols::Ols;
-use super::sums::{CrossProducts, CrossSums, Unasked, doubles};
+use super::sums::{CrossProducts, CrossSums, Design, Unasked};
 use crate::aggregate::Rows;
 use crate::aggregate::store::{
-    Store, binary_column, column, for_each_live, live_rows, not_an_export, read_view_bytes, typed, view_bytes_column,
+    Store, binary_column, for_each_live, live_rows, not_an_export, read_view_bytes, typed, view_bytes_column,
 };
 use crate::error::{Error, ErrorKind, Result};
-use arrow::array::{Array, ArrayRef, BinaryArray, Float64Array, StringViewArray};
+use arrow::array::{Array, ArrayRef, BinaryArray, StringViewArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 use num_bigint::BigInt;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// More terms would take minutes to be fitted.
 const MOST_TERMS: usize = 300;
 
-/// What a regressor of a model is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Regressor {
-    /// A column of the sums.
-    Number(usize),
-    /// A factor.
-    Factor(usize),
+/// A term of a model: a product of numbers and factors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Term {
+    /// The column of the sums that is the product of its numbers; 0, the ones, if there are none.
+    number: usize,
+    /// Its factors, and whether each is coded by all of its levels and not by all but the first.
+    factors: Vec<(usize, bool)>,
+    /// The regressors that it is the product of, and of the factors among them, their numbers.
+    parts: Vec<(usize, Option<usize>)>,
+}
+
+/// The columns of a term in a group: for each factor its coded levels, of which the first in the order of the factors varies
+/// fastest.
+struct Coded<'a> {
+    first_column: usize,
+    levels: Vec<BTreeMap<&'a str, usize>>,
+}
+
+impl Coded<'_> {
+    fn width(&self) -> usize {
+        self.levels.iter().fold(1, |width, levels| width.saturating_mul(levels.len()))
+    }
+
+    /// The column that is not 0 where the factors have these levels, if one is.
+    fn column<'b>(&self, levels: impl Iterator<Item = &'b str>) -> Option<usize> {
+        let (mut place, mut step) = (0, 1);
+        for (coded, level) in self.levels.iter().zip(levels) {
+            place += coded.get(level)? * step;
+            step *= coded.len();
+        }
+        Some(self.first_column + place)
+    }
 }
 
 /// The levels of a factor, numbered as they come.
@@ -60,27 +86,58 @@ pub(super) struct Cells {
     levels: Vec<Levels>,
     /// By group, rows that lack a value.
     left_out: Vec<u64>,
-    /// Of the arguments, which are numbers and which factors.
-    numbers: Vec<usize>,
+    /// The columns of the sums, of which the response is the first.
+    design: Design,
+    /// Of the arguments, those that are factors.
     factors: Vec<usize>,
+    terms: Vec<Term>,
     model: Ols,
 }
 
 impl Cells {
     /// States for arguments of these types: a response, which is a number, and regressors.
     pub(super) fn new(model: Ols, types: &[DataType]) -> Self {
-        let (factors, numbers) = (0..types.len()).partition(|at| types[*at] == DataType::Utf8View);
-        Cells::of(model, numbers, factors)
+        let factors: Vec<usize> = (0..types.len()).filter(|at| types[*at] == DataType::Utf8View).collect();
+        let factor_of = |regressor: usize| factors.iter().position(|factor| *factor == 1 + regressor);
+        let of_terms = model.factors_of_terms();
+        let mut products = vec![vec![0]];
+        // Without an intercept the first factor stands for it.
+        let mut stands_for_intercept = !model.has_intercept();
+        let mut terms = Vec::with_capacity(of_terms.len());
+        for term in &of_terms {
+            let numbers: Vec<usize> = term.iter().filter(|at| factor_of(**at).is_none()).map(|at| at + 1).collect();
+            let number = match products.iter().position(|known| *known == numbers) {
+                _ if numbers.is_empty() => 0,
+                Some(known) => 1 + known,
+                None => {
+                    products.push(numbers);
+                    products.len()
+                }
+            };
+            let mut own = Vec::new();
+            for (regressor, factor) in term.iter().filter_map(|at| Some((*at, factor_of(*at)?))) {
+                // Where the model lacks the term without a factor, all of its levels are told apart (R's rule).
+                let rest: BTreeSet<usize> = term.iter().copied().filter(|at| *at != regressor).collect();
+                let has_rest = rest.is_empty()
+                    || of_terms.iter().any(|other| other.iter().copied().collect::<BTreeSet<_>>() == rest);
+                own.push((factor, std::mem::take(&mut stands_for_intercept) || !has_rest));
+            }
+            let parts = term.iter().map(|at| (*at, factor_of(*at))).collect();
+            terms.push(Term { number, factors: own, parts });
+        }
+        let weight = model.is_weighted().then(|| types.len() - 1);
+        Cells::of(model, Design { products, weight }, factors, terms)
     }
 
-    fn of(model: Ols, numbers: Vec<usize>, factors: Vec<usize>) -> Self {
+    fn of(model: Ols, design: Design, factors: Vec<usize>, terms: Vec<Term>) -> Self {
         Cells {
-            sums: CrossProducts::new(numbers.len(), Unasked),
+            sums: CrossProducts::new(design.clone(), Unasked),
             cells: BTreeMap::new(),
             levels: factors.iter().map(|_| Levels::default()).collect(),
             left_out: Vec::new(),
-            numbers,
+            design,
             factors,
+            terms,
             model,
         }
     }
@@ -103,63 +160,75 @@ impl Cells {
         cells.map(|(key, cell)| (&key[1..], *cell as usize))
     }
 
-    fn regressors(&self) -> Vec<Regressor> {
-        let regressor = |at: usize| match self.factors.iter().position(|factor| *factor == at) {
-            Some(factor) => Regressor::Factor(factor),
-            None => Regressor::Number(1 + self.numbers.iter().position(|number| *number == at).unwrap_or_default()),
-        };
-        (1..self.numbers.len() + self.factors.len()).map(regressor).collect()
-    }
-
-    /// The sums of a group with a column for each level but the first of a factor, and what the columns are called.
-    fn model_of(&self, group: usize) -> Result<(CrossSums, Vec<Arc<str>>)> {
-        let regressors = self.regressors();
-        // By factor, its levels in this group and the column of each.
-        let mut columns: Vec<BTreeMap<&str, Option<usize>>> = vec![BTreeMap::new(); self.factors.len()];
-        for (levels, _) in self.of_group(group) {
-            for ((own, level), columns) in self.levels.iter().zip(levels).zip(&mut columns) {
-                columns.insert(&own.names[*level as usize], None);
-            }
-        }
-        let mut terms: Vec<Arc<str>> = Vec::new();
-        let mut all_levels = !self.model.has_intercept();
-        for (regressor, name) in regressors.iter().zip(self.model.regressors()) {
-            match regressor {
-                Regressor::Number(_) => terms.push(Arc::clone(name)),
-                Regressor::Factor(factor) => {
-                    for (level, column) in columns[*factor].iter_mut().skip(usize::from(!all_levels)) {
-                        *column = Some(2 + terms.len());
-                        terms.push(format!("{name} = '{}'", level.replace('\'', "''")).into());
-                    }
-                    // Without an intercept the first factor stands for it.
-                    all_levels = false;
-                }
-            }
-            if terms.len() > MOST_TERMS {
-                let message = format!("`ols` has more than {MOST_TERMS} terms, with one for each level of a factor");
+    /// The columns of each term, by the levels that a group has.
+    fn coded<'a>(&'a self, levels: &[BTreeSet<&'a str>]) -> Result<Vec<Coded<'a>>> {
+        let mut all: Vec<Coded<'a>> = Vec::with_capacity(self.terms.len());
+        let mut next = 2;
+        for term in &self.terms {
+            let of_factor = |(factor, all_levels): &(usize, bool)| {
+                levels[*factor].iter().copied().skip(usize::from(!all_levels)).zip(0..).collect()
+            };
+            let coded = Coded { first_column: next, levels: term.factors.iter().map(of_factor).collect() };
+            next += coded.width().min(MOST_TERMS + 1);
+            if next - 2 > MOST_TERMS {
+                let largest = term.factors.iter().max_by_key(|(factor, _)| levels[*factor].len());
+                let name = largest.map_or("", |(factor, _)| &self.model.regressors()[self.factors[*factor] - 1]);
+                let count = largest.map_or(0, |(factor, _)| levels[*factor].len());
+                let message = format!(
+                    "`ols` has more than {MOST_TERMS} terms, one for each level of a factor, and `{name}` has {count} levels"
+                );
                 return Err(
                     Error::new(ErrorKind::Limit, message).hint("group by the factor in place of regressing on it")
                 );
             }
+            all.push(coded);
         }
-        let mut sums = CrossSums::zero(terms.len() + 2, self.left_out[group]);
-        for (levels, cell) in self.of_group(group) {
+        Ok(all)
+    }
+
+    /// What each column of a term is the product of.
+    fn parts(&self, term: &Term, coded: &Coded<'_>) -> Vec<Vec<Part>> {
+        let ordered = |levels: &BTreeMap<&str, usize>| levels.keys().map(|level| Arc::from(*level)).collect();
+        let levels: Vec<Vec<Arc<str>>> = coded.levels.iter().map(ordered).collect();
+        let parts = |column: usize| {
+            let (mut place, mut factors) = (column, levels.iter());
+            let part = |(regressor, factor): &(usize, Option<usize>)| {
+                let levels = factor.and_then(|_| factors.next());
+                let level = levels.map(|levels| {
+                    let level = Arc::clone(&levels[place % levels.len()]);
+                    place /= levels.len();
+                    level
+                });
+                (*regressor, level)
+            };
+            term.parts.iter().map(part).collect()
+        };
+        (0..coded.width()).map(parts).collect()
+    }
+
+    /// The sums of a group with the columns of all terms, and what these are.
+    fn model_of(&self, group: usize) -> Result<(CrossSums, Terms)> {
+        let mut levels: Vec<BTreeSet<&str>> = vec![BTreeSet::new(); self.factors.len()];
+        for (of_cell, _) in self.of_group(group) {
+            for ((own, level), levels) in self.levels.iter().zip(of_cell).zip(&mut levels) {
+                levels.insert(&own.names[*level as usize]);
+            }
+        }
+        let coded = self.coded(&levels)?;
+        let terms: Vec<Vec<Part>> =
+            self.terms.iter().zip(&coded).flat_map(|(term, coded)| self.parts(term, coded)).collect();
+        let known = |(factor, levels): (&usize, &BTreeSet<&str>)| {
+            (factor - 1, levels.iter().map(|level| Arc::from(*level)).collect())
+        };
+        let terms = Terms { terms, levels: self.factors.iter().zip(&levels).map(known).collect() };
+        let mut sums = CrossSums::zero(terms.terms.len() + 2, self.left_out[group]);
+        for (of_cell, cell) in self.of_group(group) {
             let own = self.sums.sums_of(cell);
             // The columns that are not 0 in this cell, and those of its sums that they are.
             let mut active = vec![(0, 0), (1, 1)];
-            let mut at = 2;
-            for regressor in &regressors {
-                match regressor {
-                    Regressor::Number(number) => {
-                        active.push((at, *number));
-                        at += 1;
-                    }
-                    Regressor::Factor(factor) => {
-                        let level = &self.levels[*factor].names[levels[*factor] as usize];
-                        active.extend(columns[*factor][&**level].map(|column| (column, 0)));
-                        at += columns[*factor].values().flatten().count();
-                    }
-                }
+            for (term, coded) in self.terms.iter().zip(&coded) {
+                let level = |(factor, _): &(usize, bool)| &*self.levels[*factor].names[of_cell[*factor] as usize];
+                active.extend(coded.column(term.factors.iter().map(level)).map(|column| (column, term.number)));
             }
             sums.add(&own, &active);
         }
@@ -200,12 +269,13 @@ impl Store for Cells {
     }
 
     fn update(&mut self, arguments: &[ArrayRef], rows: &Rows<'_>) -> Result<()> {
-        let numbers = self.numbers.iter().map(|at| doubles(column(arguments, *at)?));
-        let numbers: Vec<Float64Array> = numbers.collect::<Result<_>>()?;
+        let (numbers, roots) = self.design.columns(arguments)?;
         let texts: Vec<StringViewArray> =
             self.factors.iter().map(|at| typed::<StringViewArray>(arguments, *at).cloned()).collect::<Result<_>>()?;
-        let all = numbers.iter().map(|own| own.nulls()).chain(texts.iter().map(|own| own.nulls()));
+        let all = numbers.iter().chain(&roots).map(|own| own.nulls()).chain(texts.iter().map(|own| own.nulls()));
         let nulls = all.fold(None, |all: Option<NullBuffer>, own| NullBuffer::union(all.as_ref(), own));
+        let values: Vec<&[f64]> = numbers.iter().map(|own| own.values().as_ref()).collect();
+        let roots = roots.as_ref().map(|roots| roots.values().as_ref());
         let asked = live_rows(rows, None);
         let mut key = vec![0; 1 + texts.len()];
         for_each_live(rows.groups.rows(), asked.as_ref(), |row| {
@@ -214,12 +284,16 @@ impl Store for Cells {
                 self.left_out[group] += 1;
                 return;
             }
+            // A row that does not count makes no level known.
+            if roots.is_some_and(|roots| roots[row] == 0.0) {
+                return;
+            }
             key[0] = group as u32;
             for ((place, levels), texts) in key[1..].iter_mut().zip(&mut self.levels).zip(&texts) {
                 *place = levels.number(texts.value(row));
             }
             let cell = self.cell(&key);
-            self.sums.add(cell, |at| numbers[at].value(row));
+            self.sums.add_row(cell, &values, roots, row);
         });
         Ok(())
     }
@@ -244,7 +318,7 @@ impl Store for Cells {
     }
 
     fn read(&self, columns: &[ArrayRef]) -> Result<Self> {
-        let mut read = Cells::of(self.model.clone(), self.numbers.clone(), self.factors.clone());
+        let mut read = Cells::of(self.model.clone(), self.design.clone(), self.factors.clone(), self.terms.clone());
         let (mut fixed, mut wide) = (Vec::new(), Vec::new());
         for (group, mut bytes) in read_view_bytes::<Self>(columns, 0)?.into_iter().enumerate() {
             let left_out =

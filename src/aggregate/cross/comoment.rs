@@ -1,6 +1,6 @@
 //! `cov`, `cov_pop`, `corr` and SQL's `regr_…`: how two columns go together.
 
-use super::sums::{Answer, CrossProducts, CrossSums, doubles_column};
+use super::sums::{Answer, CrossProducts, CrossSums, Design, doubles_column};
 use crate::aggregate::nothing::Nothing;
 use crate::aggregate::rounding::{NAN, big_ratio};
 use crate::aggregate::{Aggregate, Exactness, GroupStates, wrong_arguments};
@@ -63,21 +63,14 @@ impl Comoment {
                 let divisor = BigUint::from(count) * (count + 1 - least);
                 Some(big_ratio(&both, &divisor, 2 * sums.exponent))
             }
-            Comoment::Correlation | Comoment::Determination => {
+            Comoment::Correlation => correlation(&both, sums.around_means(x, x), sums.around_means(y, y)),
+            Comoment::Determination => {
                 let (of_x, of_y) = (sums.around_means(x, x), sums.around_means(y, y));
-                let determination = self == Comoment::Determination;
-                if of_x == zero || (of_y == zero && !determination) {
-                    return None;
+                match (of_x == zero, of_y == zero) {
+                    (true, _) => None,
+                    (false, true) => Some(1.0),
+                    (false, false) => Some(big_ratio(&(&both * &both), (of_x * of_y).magnitude(), 0)),
                 }
-                if of_y == zero {
-                    return Some(1.0);
-                }
-                let square = big_ratio(&(&both * &both), (of_x * of_y).magnitude(), 0);
-                Some(match (determination, both < zero) {
-                    (true, _) => square,
-                    (false, true) => -square.sqrt(),
-                    (false, false) => square.sqrt(),
-                })
             }
             Comoment::Slope => {
                 let of_x = sums.around_means(x, x);
@@ -91,6 +84,15 @@ impl Comoment {
             Comoment::Rows => None,
         }
     }
+}
+
+/// Of sums of products around the means; `None` where a column does not vary.
+pub(super) fn correlation(both: &BigInt, of_x: BigInt, of_y: BigInt) -> Option<f64> {
+    if of_x == BigInt::ZERO || of_y == BigInt::ZERO {
+        return None;
+    }
+    let magnitude = big_ratio(&(both * both), (of_x * of_y).magnitude(), 0).sqrt();
+    Some(if *both < BigInt::ZERO { -magnitude } else { magnitude })
 }
 
 impl Aggregate for Comoment {
@@ -121,7 +123,7 @@ impl Aggregate for Comoment {
         Ok(if nothing {
             Box::new(Nothing(DataType::Float64))
         } else {
-            Box::new(CrossProducts::new(arguments.len(), *self))
+            Box::new(CrossProducts::new(Design::plain(arguments.len()), *self))
         })
     }
 }

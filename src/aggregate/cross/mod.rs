@@ -11,6 +11,9 @@
 mod cells;
 mod comoment;
 mod fit;
+mod fixed;
+mod matrix;
+mod model;
 #[cfg(test)]
 mod nist;
 mod ols;
@@ -18,4 +21,7 @@ mod product;
 mod sums;
 
 pub use comoment::Comoment;
+pub use matrix::Matrix;
+pub use model::Model;
 pub use ols::{Measure, Ols};
+pub(super) use sums::doubles;

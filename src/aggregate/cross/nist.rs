@@ -1,7 +1,7 @@
 //! Fits beside the certified values of the linear regressions of NIST's Statistical Reference Datasets.
 
 use super::fit::{Fit, f_probability, fit, t_probability};
-use super::sums::{CrossProducts, CrossSums, Unasked};
+use super::sums::{CrossProducts, CrossSums, Design, Unasked};
 use crate::aggregate::store::Store;
 use crate::aggregate::{GroupIds, Rows};
 use crate::batch::{Positions, RowOrigin};
@@ -10,10 +10,10 @@ use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 
-fn sums_of(columns: &[Vec<f64>]) -> CrossSums {
+pub(super) fn sums_of(columns: &[Vec<f64>]) -> CrossSums {
     let arrays: Vec<ArrayRef> =
         columns.iter().map(|values| Arc::new(Float64Array::from(values.clone())) as ArrayRef).collect();
-    let mut states = CrossProducts::new(columns.len(), Unasked);
+    let mut states = CrossProducts::new(Design::plain(columns.len()), Unasked);
     states.grow(1);
     let origin = RowOrigin { file: 0, positions: Positions::Consecutive(0) };
     let rows = Rows { groups: GroupIds::One(columns[0].len()), mask: None, origin: &origin };

@@ -1,14 +1,15 @@
-//! The states: for every group, the sums of products of each two columns, the first of which is 1 in every row.
+//! The states: for every group, the sums of products of each two columns, the first of which is 1 in every row (or, of
+//! weighted rows, the root of the weight, with which all others are multiplied).
 
 use super::product::{Factor, PRODUCT_EXPONENT, Sum, WIDE_EXPONENT, WideSum, add_fixed, add_product};
 use crate::aggregate::Rows;
 use crate::aggregate::store::{
     Store, binary_column, column, exported, for_each_live, live_rows, not_an_export, read_view_bytes, view_bytes_column,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Float64Array};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
-use arrow::compute::cast;
+use arrow::compute::{binary, cast};
 use arrow::datatypes::{DataType, Float64Type};
 use num_bigint::BigInt;
 use std::ops::Range;
@@ -96,9 +97,37 @@ struct Group {
     special: bool,
 }
 
+/// What is made of the arguments: a column of each set of them, their product, and weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Design {
+    pub(super) products: Vec<Vec<usize>>,
+    /// The argument that holds the weights of rows. Rows of weight 0 do not count; a negative one makes them special.
+    pub(super) weight: Option<usize>,
+}
+
+impl Design {
+    /// Each argument is a column.
+    pub(super) fn plain(arguments: usize) -> Self {
+        Design { products: (0..arguments).map(|at| vec![at]).collect(), weight: None }
+    }
+
+    /// The columns, and the roots of the weights.
+    pub(super) fn columns(&self, arguments: &[ArrayRef]) -> Result<(Vec<Float64Array>, Option<Float64Array>)> {
+        let product = |factors: &Vec<usize>| -> Result<Float64Array> {
+            let mut factors = factors.iter().map(|at| doubles(column(arguments, *at)?));
+            let first = factors.next().ok_or_else(|| Error::internal("a product of nothing"))??;
+            factors.try_fold(first, |product, factor| Ok(binary(&product, &factor?, |a, b| a * b)?))
+        };
+        let columns = self.products.iter().map(product).collect::<Result<Vec<_>>>()?;
+        let root = |at: usize| -> Result<Float64Array> { Ok(doubles(column(arguments, at)?)?.unary(f64::sqrt)) };
+        Ok((columns, self.weight.map(root).transpose()?))
+    }
+}
+
 /// Sums of products, for each group those of all pairs of columns.
 pub(super) struct CrossProducts<A> {
-    /// Arguments and the column of ones.
+    design: Design,
+    /// Those of the design, and before them the column of ones.
     columns: usize,
     groups: Vec<Group>,
     /// Of each group, one after the other.
@@ -110,22 +139,32 @@ pub(super) struct CrossProducts<A> {
 }
 
 impl<A: Answer> CrossProducts<A> {
-    pub(super) fn new(arguments: usize, answer: A) -> Self {
-        let columns = arguments + 1;
+    pub(super) fn new(design: Design, answer: A) -> Self {
+        let columns = design.products.len() + 1;
         let factors = vec![Factor::new(1.0).unwrap_or_default(); columns];
-        CrossProducts { columns, groups: Vec::new(), sums: Vec::new(), wides: Vec::new(), factors, answer }
+        CrossProducts { design, columns, groups: Vec::new(), sums: Vec::new(), wides: Vec::new(), factors, answer }
+    }
+
+    /// Adds row `row` of the design's columns.
+    #[inline(always)]
+    pub(super) fn add_row(&mut self, group: usize, columns: &[&[f64]], roots: Option<&[f64]>, row: usize) {
+        match roots.map(|roots| roots[row]) {
+            None => self.add(group, |at| if at == 0 { 1.0 } else { columns[at - 1][row] }),
+            Some(0.0) => {}
+            Some(root) => self.add(group, |at| if at == 0 { root } else { root * columns[at - 1][row] }),
+        }
     }
 
     fn pairs(&self) -> usize {
         self.columns * (self.columns + 1) / 2
     }
 
-    /// Adds a row, of whose arguments each is finite or not.
+    /// Adds a row, of whose values each is finite or not.
     #[inline(always)]
-    pub(super) fn add(&mut self, group: usize, row: impl Fn(usize) -> f64) {
+    fn add(&mut self, group: usize, row: impl Fn(usize) -> f64) {
         self.groups[group].count += 1;
-        for (at, factor) in self.factors.iter_mut().enumerate().skip(1) {
-            match Factor::new(row(at - 1)) {
+        for (at, factor) in self.factors.iter_mut().enumerate().skip(usize::from(self.design.weight.is_none())) {
+            match Factor::new(row(at)) {
                 Some(own) => *factor = own,
                 None => return self.add_other(group, row),
             }
@@ -152,7 +191,7 @@ impl<A: Answer> CrossProducts<A> {
     /// Adds a row with values that have no room in fixed point.
     #[inline(never)]
     fn add_other(&mut self, group: usize, row: impl Fn(usize) -> f64) {
-        let row: Vec<f64> = (0..self.columns).map(|at| if at == 0 { 1.0 } else { row(at - 1) }).collect();
+        let row: Vec<f64> = (0..self.columns).map(row).collect();
         if row.iter().any(|value| !value.is_finite()) {
             self.groups[group].special = true;
             return;
@@ -196,7 +235,7 @@ fn wide<'a>(wides: &'a mut Vec<Box<[WideSum]>>, group: &mut Group, pairs: usize)
 }
 
 /// Doubles of an argument of numbers or Booleans.
-pub(super) fn doubles(argument: &ArrayRef) -> Result<Float64Array> {
+pub(in crate::aggregate) fn doubles(argument: &ArrayRef) -> Result<Float64Array> {
     Ok(cast(argument, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
 }
 
@@ -208,15 +247,18 @@ impl<A: Answer> Store for CrossProducts<A> {
     }
 
     fn update(&mut self, arguments: &[ArrayRef], rows: &Rows<'_>) -> Result<()> {
-        let given = (0..self.columns - 1).map(|at| doubles(column(arguments, at)?)).collect::<Result<Vec<_>>>()?;
-        let nulls = given.iter().fold(None, |all, own| NullBuffer::union(all.as_ref(), own.nulls()));
+        let (given, roots) = self.design.columns(arguments)?;
+        let nulls = given.iter().chain(&roots).fold(None, |all, own| NullBuffer::union(all.as_ref(), own.nulls()));
         let asked = live_rows(rows, None);
         let live: Option<BooleanBuffer> = match (&asked, &nulls) {
             (Some(asked), Some(nulls)) => Some(asked & nulls.inner()),
             (asked, nulls) => asked.clone().or_else(|| nulls.as_ref().map(|nulls| nulls.inner().clone())),
         };
         let values: Vec<&[f64]> = given.iter().map(|own| own.values().as_ref()).collect();
-        for_each_live(rows.groups.rows(), live.as_ref(), |row| self.add(rows.groups.of(row), |at| values[at][row]));
+        let roots = roots.as_ref().map(|roots| roots.values().as_ref());
+        for_each_live(rows.groups.rows(), live.as_ref(), |row| {
+            self.add_row(rows.groups.of(row), &values, roots, row);
+        });
         if let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) {
             for_each_live(rows.groups.rows(), asked.as_ref(), |row| {
                 self.groups[rows.groups.of(row)].left_out += u64::from(nulls.is_null(row));
@@ -265,7 +307,7 @@ impl<A: Answer> Store for CrossProducts<A> {
     }
 
     fn read(&self, columns: &[ArrayRef]) -> Result<Self> {
-        let mut read = CrossProducts::new(self.columns - 1, self.answer.clone());
+        let mut read = CrossProducts::new(self.design.clone(), self.answer.clone());
         let pairs = read.pairs();
         let wides = exported::<Self, BinaryArray>(columns, 1)?;
         for (bytes, wide_bytes) in read_view_bytes::<Self>(columns, 0)?.into_iter().zip(wides) {

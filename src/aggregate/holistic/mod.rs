@@ -5,22 +5,32 @@
 //! **Idea.** These aggregates keep no state. The engine counts the distinct values of every group in a table of its own,
 //! which spills like any other, or sorts the values by input order; at the end a [`Fold`] sees the values of one group
 //! after the other, in order. So a group of any size is finished in constant memory (but for `string_agg` and `list`, whose
-//! results are as large as the group), and all aggregates over the same argument share one table.
+//! results are as large as the group, and `mad`), and all aggregates over the same argument share one table.
 //! **Invariants.** A fold's result depends on the values alone, not on where they are cut into chunks.
 //!
 //! ("Holistic" is the word of Gray et al., *Data Cube*, 1997.)
 
+mod deviation;
 mod distinct;
+mod entropy;
+mod frequent;
+mod interquartile;
 mod list;
 mod mode;
 mod picks;
+mod product;
 mod quantile;
 mod share;
 mod string_agg;
 
+pub use deviation::MedianDeviation;
 pub use distinct::DistinctCount;
+pub use entropy::Entropy;
+pub use frequent::Frequent;
+pub use interquartile::InterquartileRange;
 pub use list::List;
 pub use mode::Mode;
+pub use product::Product;
 pub use quantile::Quantile;
 pub use share::Share;
 pub use string_agg::StringAgg;

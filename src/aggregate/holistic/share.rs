@@ -53,6 +53,11 @@ impl Share {
         ((product / denominator) as u64, (product % denominator) as u64)
     }
 
+    /// Whether a part of a whole, sums of weights, is at least this share of it.
+    pub(in crate::aggregate) fn is_reached(self, part: f64, whole: f64) -> bool {
+        part * self.denominator as f64 >= whole * self.numerator as f64
+    }
+
     /// The number `rest`, as [`Share::times`] gives it, of the way from one value to another, both as encoded by `fixed`.
     pub(in crate::aggregate) fn between(self, fixed: Fixed, low: i64, high: i64, rest: u64) -> f64 {
         match fixed.float(low).zip(fixed.float(high)) {

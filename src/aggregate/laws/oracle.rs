@@ -50,6 +50,28 @@ pub(super) fn check(name: &str, aggregate: &str, sample: &Sample, group: usize, 
                 check_choice(&name, which, sample, &rows, found.as_struct().column(0), 0);
             }
         }
+        "skewness" | "skewness_pop" | "kurtosis" | "kurtosis_pop" | "sem" => {
+            check_shape(&name, aggregate, sample, &rows, found_float(column, group));
+        }
+        "geometric_mean" | "harmonic_mean" => {
+            check_scaled_mean(&name, aggregate, sample, &rows, found_float(column, group));
+        }
+        _ if aggregate.starts_with("weighted_") => {
+            check_weighted(&name, aggregate, sample, group, found_float(column, group));
+        }
+        "bool_or" | "bool_and" | "count_if" => {
+            let values = sample.values.as_boolean_opt();
+            let truths: Vec<bool> = rows.iter().filter_map(|row| Some(values?.value(*row))).collect();
+            if aggregate == "count_if" {
+                let expected = truths.iter().filter(|truth| **truth).count() as i64;
+                return assert_eq!(column.as_primitive::<Int64Type>().value(group), expected, "{name}");
+            }
+            let expected = if aggregate == "bool_or" { truths.contains(&true) } else { !truths.contains(&false) };
+            let found = column.is_valid(group).then(|| column.as_boolean().value(group));
+            assert_eq!(found, (!truths.is_empty()).then_some(expected), "{name}");
+        }
+        "arg_min" | "arg_max" => check_place(&name, aggregate, sample, &rows, column, group),
+        "histogram" => check_ranges(&name, sample, &rows, &column.as_list::<i32>().value(group)),
         "min" | "max" | "first" | "last" => check_choice(&name, aggregate, sample, &rows, column, group),
         "sum" if !is_float(sample) => {
             let column = column.as_primitive::<Int64Type>();
@@ -185,16 +207,175 @@ fn pairs(sample: &Sample, group: usize) -> Option<Vec<[(BigInt, f64); 2]>> {
     let rows: Vec<usize> =
         selected(sample, group).into_iter().filter(|row| valid(*row) && valid(partner(*row))).collect();
     let partners: Vec<usize> = rows.iter().map(|row| partner(*row)).collect();
-    // Integers are taken as doubles.
-    let doubles = |rows: &[usize]| -> Option<Vec<(BigInt, f64)>> {
-        let values = values(sample, rows)?.into_iter();
-        if is_float(sample) {
-            return Some(values.collect());
-        }
-        let one = BigInt::from(1) << BITS;
-        Some(values.map(|(value, _)| (units(i64::try_from(value / &one).unwrap() as f64), 0.0)).collect())
+    Some(doubles(sample, &rows)?.into_iter().zip(doubles(sample, &partners)?).map(|(y, x)| [y, x]).collect())
+}
+
+/// As [`values`], integers taken as doubles.
+fn doubles(sample: &Sample, rows: &[usize]) -> Option<Vec<(BigInt, f64)>> {
+    let values = values(sample, rows)?.into_iter();
+    if is_float(sample) {
+        return Some(values.collect());
+    }
+    let one = BigInt::from(1) << BITS;
+    let double = |(value, _): (BigInt, f64)| i64::try_from(value / &one).unwrap() as f64;
+    Some(values.map(double).map(|value| (units(value), value)).collect())
+}
+
+fn found_float(column: &ArrayRef, group: usize) -> Option<u64> {
+    column.is_valid(group).then(|| (column.as_primitive::<Float64Type>().value(group) + 0.0).to_bits())
+}
+
+const NAN: Option<u64> = Some(super::super::rounding::NAN.to_bits());
+
+/// From deviations from the mean, times the count.
+fn check_shape(name: &str, aggregate: &str, sample: &Sample, rows: &[usize], found: Option<u64>) {
+    let values = doubles(sample, rows).unwrap_or_default();
+    let n = BigInt::from(values.len());
+    let least = match aggregate {
+        "kurtosis" => 4,
+        "skewness" => 3,
+        "sem" => 2,
+        _ => 1,
     };
-    Some(doubles(&rows)?.into_iter().zip(doubles(&partners)?).map(|(y, x)| [y, x]).collect())
+    if values.len() < least {
+        return assert_eq!(found, None, "{name}");
+    }
+    if values.iter().any(|(_, value)| !value.is_finite()) {
+        return assert_eq!(found, NAN, "{name}");
+    }
+    let sum: BigInt = values.iter().map(|(value, _)| value).sum();
+    let moment = |power: u32| values.iter().map(|(value, _)| (value * &n - &sum).pow(power)).sum::<BigInt>();
+    let (m2, m3) = (moment(2), moment(3));
+    let share = |numerator: BigInt, denominator: &BigInt| nearest(&(numerator << (2 * BITS)), denominator);
+    let expected = match aggregate {
+        "sem" => Some(nearest(&m2, &(n.pow(3) * (&n - 1))).sqrt()),
+        _ if m2 == BigInt::ZERO => None,
+        "skewness" | "skewness_pop" => {
+            let (mut numerator, mut denominator) = (m3.pow(2) * &n, m2.pow(3));
+            if aggregate == "skewness" {
+                numerator *= &n * (&n - 1);
+                denominator *= (&n - 2) * (&n - 2);
+            }
+            let root = share(numerator, &denominator).sqrt();
+            Some(if m3 < BigInt::ZERO { -root } else { root })
+        }
+        _ => {
+            let excess = moment(4) * &n - m2.pow(2) * 3;
+            Some(match aggregate {
+                "kurtosis_pop" => share(excess, &m2.pow(2)),
+                _ => share((excess * (&n + 1) + m2.pow(2) * 6) * (&n - 1), &(m2.pow(2) * (&n - 2) * (&n - 3))),
+            })
+        }
+    };
+    assert_eq!(found, expected.map(|expected| (expected + 0.0).to_bits()), "{name}");
+}
+
+fn check_scaled_mean(name: &str, aggregate: &str, sample: &Sample, rows: &[usize], found: Option<u64>) {
+    let values = doubles(sample, rows).unwrap_or_default();
+    let scaled = |value: f64| match (aggregate, value) {
+        (_, value) if value < 0.0 => f64::NAN,
+        ("geometric_mean", value) => value.ln(),
+        (_, 0.0) => f64::INFINITY,
+        (_, value) => 1.0 / value,
+    };
+    let scaled: Vec<f64> = values.iter().map(|(_, value)| scaled(*value)).collect();
+    let mean = match scaled.iter().all(|value| value.is_finite()) {
+        true if scaled.is_empty() => return assert_eq!(found, None, "{name}"),
+        true => nearest(&(scaled.iter().map(|value| units(*value)).sum::<BigInt>() << BITS), &scaled.len().into()),
+        false => scaled.iter().filter(|value| !value.is_finite()).sum(),
+    };
+    let expected = if aggregate == "geometric_mean" { mean.exp() } else { 1.0 / mean };
+    let expected = if expected.is_nan() { NAN } else { Some(expected.to_bits()) };
+    assert_eq!(found, expected, "{name}");
+}
+
+/// Values and weights that are not 0.
+fn check_weighted(name: &str, aggregate: &str, sample: &Sample, group: usize, found: Option<u64>) {
+    let mut pairs = pairs(sample, group).unwrap_or_default();
+    pairs.retain(|[_, weight]| weight.1 != 0.0);
+    if pairs.is_empty() {
+        return assert_eq!(found, None, "{name}");
+    }
+    let is_quantile = matches!(aggregate, "weighted_quantile" | "weighted_median");
+    let bad_weight = pairs.iter().any(|[_, weight]| !weight.1.is_finite() || weight.1 < 0.0);
+    let special: f64 = pairs.iter().map(|[value, _]| value.1).filter(|value| !value.is_finite()).sum();
+    if bad_weight || (special != 0.0 && !is_quantile) {
+        let mean = aggregate == "weighted_mean" && !bad_weight && special.is_infinite();
+        return assert_eq!(found, if mean { Some(special.to_bits()) } else { NAN }, "{name}");
+    }
+    let weights: BigInt = pairs.iter().map(|[_, weight]| &weight.0).sum();
+    if is_quantile {
+        // By the order of values; NaN is last.
+        pairs.sort_by(|[a, _], [b, _]| {
+            a.1.is_nan().cmp(&b.1.is_nan()).then(a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal))
+        });
+        let mut below = BigInt::ZERO;
+        let reached = pairs.iter().find(|[_, weight]| {
+            below += &weight.0;
+            &below * 2 >= weights
+        });
+        let value = reached.map_or(f64::NAN, |[value, _]| value.1 + 0.0);
+        return assert_eq!(found, if value.is_nan() { NAN } else { Some(value.to_bits()) }, "{name}");
+    }
+    let sum: BigInt = pairs.iter().map(|[value, weight]| &value.0 * &weight.0).sum();
+    // Σw(x·W − Σwx)² is W² times the sum of squares; units of 2^−5370.
+    let squares: BigInt = pairs.iter().map(|[value, weight]| (&value.0 * &weights - &sum).pow(2) * &weight.0).sum();
+    let divisor = match aggregate {
+        "weighted_mean" => {
+            return assert_eq!(found, Some((nearest(&(sum << BITS), &weights) + 0.0).to_bits()), "{name}");
+        }
+        "weighted_var" | "weighted_std" => &weights - (BigInt::from(1) << BITS),
+        _ => weights.clone(),
+    };
+    if divisor <= BigInt::ZERO {
+        return assert_eq!(found, None, "{name}");
+    }
+    let variance = nearest(&squares, &(divisor * weights.pow(2)));
+    let expected = if aggregate.starts_with("weighted_std") { variance.sqrt() } else { variance };
+    assert_eq!(found, Some(expected.to_bits()), "{name}");
+}
+
+fn check_place(name: &str, aggregate: &str, sample: &Sample, rows: &[usize], column: &ArrayRef, group: usize) {
+    let normal = normalised(&sample.values);
+    let compare = make_comparator(&normal, &normal, SortOptions::default()).unwrap();
+    let partner = |row: usize| sample.values.len() - 1 - row;
+    let nulls = sample.values.logical_nulls();
+    let mut best: Option<usize> = None;
+    for row in rows.iter().copied().filter(|row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(partner(*row)))) {
+        let order = |best: usize| compare(partner(row), partner(best));
+        let wanted = if aggregate == "arg_min" { Ordering::Less } else { Ordering::Greater };
+        if best.is_none_or(|best| order(best) == wanted) {
+            best = Some(row);
+        }
+    }
+    match best {
+        None => assert!(column.logical_nulls().is_some_and(|nulls| nulls.is_null(group)), "{name}"),
+        Some(row) => assert_eq!(super::show(&column.slice(group, 1)), super::show(&normal.slice(row, 1)), "{name}"),
+    }
+}
+
+fn check_ranges(name: &str, sample: &Sample, rows: &[usize], found: &ArrayRef) {
+    let values: Vec<f64> = doubles(sample, rows).unwrap_or_default().into_iter().map(|(_, value)| value).collect();
+    let ranges = found.as_struct();
+    let bounds = |at: usize| ranges.column(at).as_primitive::<Float64Type>();
+    let counts = ranges.column(2).as_primitive::<Int64Type>();
+    assert!(ranges.len() <= 7 && (ranges.is_empty() == values.is_empty()), "{name}: {} ranges", ranges.len());
+    for range in 0..ranges.len() {
+        let (lower, upper) = (bounds(0), bounds(1));
+        let bound = |bounds: &arrow::array::Float64Array| bounds.is_valid(range).then(|| bounds.value(range));
+        let inside = |value: f64| match (bound(lower), bound(upper)) {
+            (Some(lower), Some(upper)) => lower <= value && value < upper,
+            (Some(lower), None) => value >= lower || value.is_nan(),
+            (None, Some(upper)) => value < upper,
+            // Nothing finite.
+            (None, None) => true,
+        };
+        let expected = values.iter().filter(|value| inside(**value)).count();
+        if bound(lower).is_some() || bound(upper).is_some() {
+            assert_eq!(counts.value(range), expected as i64, "{name}: {:?} to {:?}", bound(lower), bound(upper));
+        }
+    }
+    assert_eq!(counts.iter().flatten().sum::<i64>(), values.len() as i64, "{name}");
 }
 
 fn check_pairs(name: &str, aggregate: &str, sample: &Sample, column: &arrow::array::Float64Array, group: usize) {
