@@ -26,6 +26,7 @@ mod condition;
 pub(crate) mod display;
 mod entries;
 pub(crate) mod function;
+mod math;
 mod member;
 mod tree;
 mod value;
