@@ -34,6 +34,27 @@ pub fn make_date(year: impl Into<Expr>, month: impl Into<Expr>, day: impl Into<E
     call(Function::MakeDate, [year.into(), month.into(), day.into()])
 }
 
+/// The fold of a row, 0 to `folds` − 1, by a hash of its identity: the same in every run, for any threads and partitions.
+///
+/// ```
+/// use outcrop::expr::{col, fold};
+/// use outcrop::{compute, scan_csv};
+///
+/// let air = scan_csv("testdata/airline/1987.csv.bz2")?;
+/// let training = air.filter(fold(5, 42).not_eq(0));
+/// let (all, kept): (i64, i64) = compute((air.count(), training.count()))?;
+/// assert!((kept as f64 / all as f64 - 0.8).abs() < 0.02);
+/// # Ok::<(), outcrop::Error>(())
+/// ```
+pub fn fold(folds: i64, seed: i64) -> Expr {
+    call(Function::Fold, [lit(folds), lit(seed)])
+}
+
+/// A number uniform over [0, 1), by a hash of the row's identity: the same in every run, for any threads and partitions.
+pub fn random(seed: i64) -> Expr {
+    call(Function::Random, [lit(seed)])
+}
+
 /// The first of `values` that is not null.
 pub fn coalesce(values: impl IntoIterator<Item = Expr>) -> Expr {
     call(Function::Coalesce, values)

@@ -174,6 +174,7 @@ pub(super) fn function(whole: &Expr, function: Function, args: Vec<BoundExpr>) -
         Function::Substring => (vec![Utf8, Int64, Int64], Utf8),
         Function::Replace => (vec![Utf8; 3], Utf8),
         Function::StartsWith | Function::EndsWith | Function::Contains => (vec![Utf8; 2], Boolean),
+        Function::Fold | Function::Random => return super::row::bind(whole, function, &args),
         Function::Pi => {
             return Ok(BoundExpr::literal(Arc::new(Float64Array::from(vec![std::f64::consts::PI])), Float64));
         }

@@ -134,6 +134,10 @@ pub enum Function {
     Second,
     /// `date_trunc('month', d)`: the start of the year, quarter, month, week (Monday), day, hour, minute or second.
     DateTrunc,
+    /// `fold(k, seed)`: the fold of the row, 0 to k − 1, by a hash of its identity; seed 0 unless given.
+    Fold,
+    /// `random(seed)`: uniform over [0, 1), by a hash of the row's identity, the same in every run.
+    Random,
     /// The first argument that is not null; later ones are evaluated only where needed.
     Coalesce,
     /// `nullif(a, b)`: null where a = b, else a.
@@ -213,6 +217,8 @@ const TABLE: &[Entry] = &[
     (Function::Minute, &["minute"], 1, 1),
     (Function::Second, &["second"], 1, 1),
     (Function::DateTrunc, &["date_trunc"], 2, 2),
+    (Function::Fold, &["fold"], 1, 2),
+    (Function::Random, &["random"], 1, 1),
     (Function::Coalesce, &["coalesce", "ifnull"], 1, ANY),
     (Function::Nullif, &["nullif"], 2, 2),
     (Function::Greatest, &["greatest"], 1, ANY),

@@ -28,15 +28,17 @@ mod entries;
 pub(crate) mod function;
 mod math;
 mod member;
+mod row;
 mod tree;
 mod value;
 
 pub(crate) use bind::refuse_name;
 pub(crate) use bind::refused_names;
 pub use bound::BoundExpr;
-pub use build::{Then, When, coalesce, col, count_rows, greatest, least, len, lit, make_date, when};
+pub use build::{Then, When, coalesce, col, count_rows, fold, greatest, least, len, lit, make_date, random, when};
 pub(crate) use condition::ColumnTest;
 pub use function::Function;
+pub(crate) use row::RowValue;
 pub use tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
 
 #[cfg(test)]
