@@ -10,6 +10,7 @@ mod join;
 mod lazy;
 mod open;
 mod reduction;
+mod sample;
 mod scan;
 mod scan_parquet;
 mod strata;
