@@ -9,6 +9,7 @@ mod group_by;
 mod join;
 mod lazy;
 mod open;
+mod random;
 mod reduction;
 mod sample;
 mod scan;
