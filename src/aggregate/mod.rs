@@ -14,6 +14,7 @@
 //! Aggregates that need all values of a group at once keep no state: see [`holistic`].
 
 pub mod approximate;
+mod bootstrap;
 mod count;
 mod cross;
 mod edge;
@@ -40,6 +41,7 @@ mod values;
 mod wide;
 
 pub use approximate::{ApproxDistinctCount, ApproxQuantile};
+pub use bootstrap::Bootstrap;
 pub use count::Count;
 pub use cross::{Comoment, Measure, Ols};
 pub use edge::Edge;
@@ -131,6 +133,11 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
     /// What it makes of a group: a value unless said otherwise.
     fn makes(&self) -> Makes {
         Makes::Value
+    }
+
+    /// What begins its text before the arguments: its name and a parenthesis, unless it is of another aggregate.
+    fn opening(&self) -> String {
+        format!("{}(", self.name())
     }
 
     /// What ends its text behind the arguments and constants: a closing parenthesis, unless more is told there.

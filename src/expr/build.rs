@@ -3,8 +3,8 @@
 use super::function::Function;
 use super::tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
 use crate::aggregate::holistic::Share;
-use crate::aggregate::{self, Aggregate, ApproxQuantile, List, Quantile, StringAgg};
-use crate::error::Result;
+use crate::aggregate::{self, Aggregate, ApproxQuantile, Bootstrap, List, Quantile, StringAgg};
+use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
 use std::ops;
 use std::sync::Arc;
@@ -484,6 +484,31 @@ impl Expr {
     /// The values in input order, as a list; missing ones are left out.
     pub fn list(self) -> Expr {
         self.aggregate(Arc::new(List))
+    }
+
+    /// This aggregate, such as `col("x").mean()`, over so many replicates of the rows: its estimate, standard error and bounds;
+    /// another seed draws other replicates. See [`Bootstrap`].
+    ///
+    /// ```
+    /// use outcrop::{col, scan_csv};
+    ///
+    /// let air = scan_csv("testdata/airline/1987.csv.bz2")?;
+    /// let delay = air.agg(col("ArrDelay").mean().bootstrap(200, 1)?).collect()?;
+    /// assert_eq!(delay.schema().field(1).name(), "std_error");
+    /// # Ok::<(), outcrop::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Type` when this is no aggregate that has replicates, or there are none of as many.
+    pub fn bootstrap(self, replicates: u32, seed: u64) -> Result<Expr> {
+        match self {
+            Expr::Aggregate(AggregateCall { aggregate, args }) => {
+                let aggregate = Arc::new(Bootstrap::new(aggregate, replicates, seed)?);
+                Ok(Expr::Aggregate(AggregateCall { aggregate, args }))
+            }
+            other => Err(Error::new(ErrorKind::Type, format!("`bootstrap` takes an aggregate, not `{other}`"))
+                .hint("such as bootstrap(mean(x), 1000)")),
+        }
     }
 
     /// `aggregate` of this, for aggregates without a method of their own.

@@ -175,11 +175,11 @@ fn write_membership(f: &mut Formatter<'_>, expr: &Expr, not: &str) -> fmt::Resul
 
 impl Display for AggregateCall {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let name = self.aggregate.name();
-        if self.args.is_empty() {
-            return write!(f, "{name}(*)");
+        f.write_str(&self.aggregate.opening())?;
+        match self.args.as_slice() {
+            [] => f.write_str("*")?,
+            args => write!(f, "{}", List(args))?,
         }
-        write!(f, "{name}({}", List(&self.args))?;
         for constant in self.aggregate.constants() {
             write!(f, ", {}", Literal::from(constant))?;
         }

@@ -114,6 +114,7 @@ impl PartialEq for AggregateCall {
         self.aggregate.name() == other.aggregate.name()
             && self.args == other.args
             && self.aggregate.constants() == other.aggregate.constants()
+            && self.aggregate.opening() == other.aggregate.opening()
             && self.aggregate.suffix() == other.aggregate.suffix()
     }
 }

@@ -19,6 +19,7 @@ mod fits;
 mod formula;
 mod join;
 mod question;
+mod resample;
 mod sides;
 mod tables;
 mod words;
