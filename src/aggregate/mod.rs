@@ -43,7 +43,7 @@ mod wide;
 pub use approximate::{ApproxDistinctCount, ApproxQuantile};
 pub use bootstrap::Bootstrap;
 pub use count::Count;
-pub use cross::{Comoment, Measure, Ols};
+pub use cross::{Comoment, Crossprod, Measure, Ols};
 pub use edge::Edge;
 pub use extreme::Extreme;
 pub use holistic::{DistinctCount, Fold, List, Mode, Quantile, StringAgg};

@@ -19,8 +19,8 @@ mod fits;
 mod formula;
 mod join;
 mod question;
-mod resample;
 mod sides;
+mod special;
 mod tables;
 mod words;
 

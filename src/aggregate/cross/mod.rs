@@ -10,6 +10,7 @@
 
 mod cells;
 mod comoment;
+mod crossprod;
 mod fit;
 #[cfg(test)]
 mod nist;
@@ -18,4 +19,5 @@ mod product;
 mod sums;
 
 pub use comoment::Comoment;
+pub use crossprod::Crossprod;
 pub use ols::{Measure, Ols};

@@ -1,11 +1,30 @@
-//! `bootstrap(mean(x), 1000)`, with a seed behind it if that is not 0.
+//! Aggregates that are told more by their arguments than values: `bootstrap(mean(x), 1000)`, `crossprod(x, y)`.
 
 use super::convert::Converter;
+use crate::aggregate::Crossprod;
 use crate::error::{ErrorKind, Result};
-use crate::expr::{Expr, Literal};
+use crate::expr::{AggregateCall, Expr, Literal};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, Spanned};
+use std::sync::Arc;
 
 impl Converter<'_> {
+    /// Sums of products of columns, which are called as they are written.
+    pub(super) fn crossprod(&self, list: &[FunctionArg], ident: &ast::Ident, depth: usize) -> Result<Expr> {
+        let mut args = Vec::with_capacity(list.len());
+        for arg in list {
+            match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) => args.push(self.convert(arg, depth)?),
+                _ => return Err(self.error(ErrorKind::Type, "`crossprod` takes columns".to_owned(), arg.span())),
+            }
+        }
+        if args.is_empty() {
+            let error = self.error(ErrorKind::Type, "`crossprod` takes columns".to_owned(), ident.span);
+            return Err(error.hint("such as crossprod(1, x, y), whose first row has the number of rows and sums"));
+        }
+        let aggregate = Arc::new(Crossprod::new(args.iter().map(ToString::to_string)));
+        Ok(Expr::Aggregate(AggregateCall { aggregate, args }))
+    }
+
     /// Replicates of the aggregate that is the first argument.
     pub(super) fn bootstrap(&self, list: &[FunctionArg], ident: &ast::Ident, depth: usize) -> Result<Expr> {
         let wrong = || {
