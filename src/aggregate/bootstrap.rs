@@ -78,7 +78,10 @@ impl Bootstrap {
 }
 
 fn fields() -> Fields {
-    ["estimate", "std_error", "lower", "upper"].into_iter().map(|name| Field::new(name, DataType::Float64, true)).collect()
+    ["estimate", "std_error", "lower", "upper"]
+        .into_iter()
+        .map(|name| Field::new(name, DataType::Float64, true))
+        .collect()
 }
 
 fn item() -> Arc<Field> {
@@ -230,7 +233,8 @@ impl GroupStates for Replicates {
                 if replicate as usize == self.each {
                     break;
                 }
-                let (mut chosen, mut ids) = (Vec::with_capacity(drawn.len() + 64), Vec::with_capacity(drawn.len() + 64));
+                let (mut chosen, mut ids) =
+                    (Vec::with_capacity(drawn.len() + 64), Vec::with_capacity(drawn.len() + 64));
                 for ((bits, row), first) in drawn.iter().zip(&live_rows).zip(&firsts) {
                     let weight = WEIGHTS.of((bits >> (32 * half)) as u32);
                     chosen.extend(std::iter::repeat_n(*row, weight));
@@ -268,7 +272,8 @@ impl GroupStates for Replicates {
     fn import(&mut self, columns: &[ArrayRef], map: &[u32]) -> Result<()> {
         let states = |column: &ArrayRef| -> Result<ArrayRef> {
             let lists = column.as_list_opt::<i32>().ok_or_else(not_an_export::<Self>)?;
-            if lists.len() != map.len() || (0..lists.len()).any(|group| lists.value_length(group) as usize != self.each) {
+            if lists.len() != map.len() || (0..lists.len()).any(|group| lists.value_length(group) as usize != self.each)
+            {
                 return Err(not_an_export::<Self>());
             }
             let parts: Vec<ArrayRef> = (0..lists.len()).map(|group| lists.value(group)).collect();

@@ -119,9 +119,7 @@ pub(super) fn bind(whole: &Expr, function: Function, args: &[BoundExpr]) -> Resu
             let seed = seed.first().copied().unwrap_or(0).cast_unsigned();
             RowValue::Fold(folds.cast_unsigned(), RowHash::new(seed, Purpose::Fold))
         }
-        (Function::Random, Some([seed])) => {
-            RowValue::Uniform(RowHash::new(seed.cast_unsigned(), Purpose::Random))
-        }
+        (Function::Random, Some([seed])) => RowValue::Uniform(RowHash::new(seed.cast_unsigned(), Purpose::Random)),
         _ => {
             let takes = match function {
                 Function::Fold => "a constant number of folds, at least 1, and a constant whole number as seed",

@@ -189,10 +189,8 @@ impl Builder {
         let schema = Arc::clone(&self.schema);
         let width = schema.fields().len();
         let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-        let mut columns: Vec<BoundExpr> = names
-            .iter()
-            .map(|name| Expr::Column(Arc::from(name.as_str())).bind(&schema))
-            .collect::<Result<_>>()?;
+        let mut columns: Vec<BoundExpr> =
+            names.iter().map(|name| Expr::Column(Arc::from(name.as_str())).bind(&schema)).collect::<Result<_>>()?;
         let places = [RowValue::File, RowValue::Position, RowValue::Copy];
         columns.extend(places.map(BoundExpr::of_row));
         columns.push(BoundExpr::of_row(RowValue::sample_hash(seed)));

@@ -124,10 +124,12 @@ impl RandomSource {
             }
         }
         if rows.div_ceil(CELL_ROWS as u64) > u64::from(u32::MAX) {
-            return Err(Error::new(ErrorKind::Limit, format!("{rows} random rows are more than there are streams for")));
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!("{rows} random rows are more than there are streams for"),
+            ));
         }
-        let fields: Vec<Field> =
-            columns.iter().map(|(name, _)| Field::new(name, DataType::Float64, true)).collect();
+        let fields: Vec<Field> = columns.iter().map(|(name, _)| Field::new(name, DataType::Float64, true)).collect();
         let columns = columns.iter().map(|(_, distribution)| *distribution).collect();
         Ok(RandomSource { schema: Arc::new(Schema::new(fields)), columns, rows, seed })
     }
@@ -223,8 +225,7 @@ impl Scan for RandomScan {
         }
         let first = cell * CELL_ROWS as u64;
         let rows = usize::try_from(self.source.rows - first).map_or(CELL_ROWS, |rest| rest.min(CELL_ROWS));
-        let ticket =
-            Ticket { id: PartitionId { file: 0, ordinal: cell }, notes: Box::new(rows as u64), held_bytes: 0 };
+        let ticket = Ticket { id: PartitionId { file: 0, ordinal: cell }, notes: Box::new(rows as u64), held_bytes: 0 };
         Ok(Read::Partition(ticket, self.cell(cell, first, rows)?))
     }
 

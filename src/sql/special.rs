@@ -29,7 +29,8 @@ impl Converter<'_> {
     pub(super) fn bootstrap(&self, list: &[FunctionArg], ident: &ast::Ident, depth: usize) -> Result<Expr> {
         let wrong = || {
             let message = "`bootstrap` takes an aggregate, a number of replicates and, if so wanted, a seed".to_owned();
-            self.error(ErrorKind::Type, message, ident.span).hint("such as bootstrap(mean(x), 1000) or bootstrap(mean(x), 1000, 7)")
+            self.error(ErrorKind::Type, message, ident.span)
+                .hint("such as bootstrap(mean(x), 1000) or bootstrap(mean(x), 1000, 7)")
         };
         let mut args = Vec::with_capacity(list.len());
         for arg in list {

@@ -126,7 +126,8 @@ pub(super) fn decide(
                     before.push(Step::Join(Arc::clone(&shape), Some(Arc::clone(&probe))));
                     if shape.kind.keeps_right() {
                         SinkSpec::Rest(probe)
-                    } else if (numbered && joins_left == 0) || steps.clone().map_while(before_join).any(reads_identity) {
+                    } else if (numbered && joins_left == 0) || steps.clone().map_while(before_join).any(reads_identity)
+                    {
                         // As behind a join in rounds, rows are numbered anew.
                         SinkSpec::Collect { limit: None }
                     } else {
