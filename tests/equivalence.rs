@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Questions that touch every sink and every kind of state.
-const QUESTIONS: [&str; 37] = [
+const QUESTIONS: [&str; 44] = [
     "count(*) as n, count(x), sum(i), mean(i), min(i), max(i), var(i), std(i), first(i), last(i)",
     "sum(x), mean(x), min(x), max(x), var(x), std_pop(x), first(x), last(x)",
     "min(t), max(t), first(t), last(t), count(t)",
@@ -51,6 +51,13 @@ const QUESTIONS: [&str; 37] = [
     "k, i, t, j, u join 'other.csv' on k = k where i > 0",
     "count(*) as n, sum(j), first(u), last(i) by b full join 'other.csv' on i = j",
     "t, x, j left join 'other.csv' on i % 50 = j and k = k sort x, j limit 40",
+    "k, t, x, i where i > -20 sample 30 seed 5",
+    "* sample 20%",
+    "count(*) as n, sum(x) by fold(3, 7) as part where random(2) < 0.6 sample 40",
+    "k, i, j, u, fold(9) as f join 'other.csv' on k = k where fold(2) = 0 sample 40 seed 1",
+    "bootstrap(mean(i), 3, 9) by k",
+    "crossprod(1, i, x, b) by k",
+    "sum(exp(x / 100) + 3 * sin(i)) as s, max(lgamma(x)), min(log(2, i)) by is_nan(x) as odd",
 ];
 
 /// Writes a table to join: a third of its rows has one key.

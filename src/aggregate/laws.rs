@@ -6,7 +6,7 @@ mod folds;
 mod oracle;
 mod samples;
 
-use super::{Aggregate, GroupIds, GroupStates, Over, Rows, all};
+use super::{Aggregate, Bootstrap, GroupIds, GroupStates, Over, Rows, all};
 use crate::batch::{Positions, RowOrigin};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
@@ -27,7 +27,12 @@ struct Case {
 /// Every aggregate with states, with every sample it accepts.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for aggregate in all().into_iter().filter(|aggregate| aggregate.over() == Over::Rows) {
+    let few = |inner: &str| -> Arc<dyn Aggregate> {
+        let arguments = if inner == "cov" { 2 } else { 1 };
+        Arc::new(Bootstrap::new(super::find(inner, arguments).unwrap(), 5, 1).unwrap())
+    };
+    let replicated = ["mean", "cov"].map(few);
+    for aggregate in all().into_iter().filter(|aggregate| aggregate.over() == Over::Rows).chain(replicated) {
         if aggregate.output_type(&[]).is_ok() {
             cases.extend(samples().into_iter().map(|sample| Case {
                 aggregate: Arc::clone(&aggregate),

@@ -15,6 +15,7 @@
 
 pub mod approximate;
 mod arg_extreme;
+mod bootstrap;
 mod count;
 mod cross;
 mod edge;
@@ -48,8 +49,9 @@ mod wide;
 
 pub use approximate::{ApproxDistinctCount, ApproxQuantile};
 pub use arg_extreme::ArgExtreme;
+pub use bootstrap::Bootstrap;
 pub use count::Count;
-pub use cross::{Comoment, Matrix, Measure, Model, Ols};
+pub use cross::{Comoment, Crossprod, Matrix, Measure, Model, Ols};
 pub use edge::Edge;
 pub use extreme::Extreme;
 pub use histogram::Histogram;
@@ -147,6 +149,11 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
     /// What it makes of a group: a value unless said otherwise.
     fn makes(&self) -> Makes {
         Makes::Value
+    }
+
+    /// What begins its text before the arguments: its name and a parenthesis, unless it is of another aggregate.
+    fn opening(&self) -> String {
+        format!("{}(", self.name())
     }
 
     /// What ends its text behind the arguments and constants: a closing parenthesis, unless more is told there.

@@ -33,7 +33,7 @@ pub(super) fn leading_filters(stage: &Stage) -> impl Iterator<Item = &BoundExpr>
 /// The filter for these stages; `None` when one of them wants every row. `maps[i]` tells where the columns of stage
 /// `i` stand among the columns of the pass, whose schema is `schema`.
 pub(super) fn any_stage(stages: &[Stage], maps: &[Vec<usize>], schema: SchemaRef) -> Option<Arc<dyn RowFilter>> {
-    let filters: Vec<Vec<BoundExpr>> = stages.iter().map(|stage| leading_filters(stage).cloned().collect()).collect();
+    let filters: Vec<Vec<BoundExpr>> = stages.iter().map(|stage| for_scan(leading_filters(stage))).collect();
     if filters.iter().any(Vec::is_empty) {
         return None;
     }
@@ -45,6 +45,26 @@ pub(super) fn any_stage(stages: &[Stage], maps: &[Vec<usize>], schema: SchemaRef
     columns.dedup();
     let alternatives = filters.iter().zip(maps).map(|(filters, map)| conditions(filters, map)).collect();
     Some(Arc::new(AnyStage { columns, schema, stages: filters, maps: maps.to_vec(), alternatives }))
+}
+
+/// What a scan can ask of these filters: a scan that asks does not know which row it is. Of a filter that has to know, the
+/// other conditions, up to the first that may fail: there it would be asked of rows that it would not have been asked of.
+fn for_scan<'a>(filters: impl Iterator<Item = &'a BoundExpr>) -> Vec<BoundExpr> {
+    let mut asked = Vec::new();
+    for filter in filters {
+        if !filter.reads_identity() {
+            asked.push(filter.clone());
+            continue;
+        }
+        for conjunct in filter.conjuncts() {
+            match (conjunct.reads_identity(), conjunct.can_fail()) {
+                (_, true) => return asked,
+                (true, false) => {}
+                (false, false) => asked.push(conjunct.clone()),
+            }
+        }
+    }
+    asked
 }
 
 /// What the rows that pass these filters have in common. A row that is not looked at cannot end in an error, so only

@@ -293,7 +293,8 @@ impl<'a> Concern<'a> {
             }
             if self.masks.len() == at {
                 let records = self.source.batch.records.project(&self.stage.map).ok();
-                self.masks.push(records.and_then(|records| predicate.evaluate_mask(&records).ok()));
+                let batch = records.map(|records| Batch { records, origin: self.source.batch.origin.clone() });
+                self.masks.push(batch.and_then(|batch| predicate.mask_rows(&batch).ok()));
             }
             if self.masks[at].as_ref().is_some_and(|mask| !mask.is_valid_and_true(row)) {
                 return false;

@@ -3,9 +3,9 @@
 use super::tree::{AggregateCall, Expr};
 use crate::aggregate::holistic::Share;
 use crate::aggregate::{
-    self, Aggregate, ApproxQuantile, Frequent, Histogram, List, Quantile, StringAgg, WeightedQuantile,
+    self, Aggregate, ApproxQuantile, Bootstrap, Frequent, Histogram, List, Quantile, StringAgg, WeightedQuantile,
 };
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
 
 pub(super) fn built_in(name: &str, args: Vec<Expr>) -> Expr {
@@ -183,6 +183,31 @@ impl Expr {
     /// The values in input order, as a list; missing ones are left out.
     pub fn list(self) -> Expr {
         self.aggregate(Arc::new(List))
+    }
+
+    /// This aggregate, such as `col("x").mean()`, over so many replicates of the rows: its estimate, standard error and bounds;
+    /// another seed draws other replicates. See [`Bootstrap`].
+    ///
+    /// ```
+    /// use outcrop::{col, scan_csv};
+    ///
+    /// let air = scan_csv("testdata/airline/1987.csv.bz2")?;
+    /// let delay = air.agg(col("ArrDelay").mean().bootstrap(200, 1)?).collect()?;
+    /// assert_eq!(delay.schema().field(1).name(), "std_error");
+    /// # Ok::<(), outcrop::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Type` when this is no aggregate that has replicates, or there are none of as many.
+    pub fn bootstrap(self, replicates: u32, seed: u64) -> Result<Expr> {
+        match self {
+            Expr::Aggregate(AggregateCall { aggregate, args }) => {
+                let aggregate = Arc::new(Bootstrap::new(aggregate, replicates, seed)?);
+                Ok(Expr::Aggregate(AggregateCall { aggregate, args }))
+            }
+            other => Err(Error::new(ErrorKind::Type, format!("`bootstrap` takes an aggregate, not `{other}`"))
+                .hint("such as bootstrap(mean(x), 1000)")),
+        }
     }
 
     /// `aggregate` of this, for aggregates without a method of their own.

@@ -63,7 +63,8 @@ impl BoundExpr {
         }
         if constant {
             // An error is left for evaluation, for it may stand in a branch that no row reaches.
-            let folded = bound.value(&Input { columns: &[], rows: 1 }).and_then(|value| value.into_array(1));
+            let folded =
+                bound.value(&Input { columns: &[], rows: 1, origin: None }).and_then(|value| value.into_array(1));
             if let Ok(array) = folded {
                 return BoundExpr::literal(array, column_type);
             }

@@ -6,8 +6,10 @@ use super::cast;
 use super::compare::compare;
 use super::function::Function;
 use super::member::Set;
+use super::row::RowValue;
 use super::tree::BinaryOp;
 use super::value::{Input, Value};
+use crate::batch::Batch;
 use crate::batch::coded::plain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
@@ -30,6 +32,8 @@ pub struct BoundExpr {
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     Column(usize),
+    /// A value of the row's identity.
+    Row(RowValue),
     /// An array of one entry.
     Literal(ArrayRef),
     Not(Box<BoundExpr>),
@@ -118,7 +122,7 @@ impl BoundExpr {
 
     pub(super) fn children(&self) -> Vec<&BoundExpr> {
         match &self.node {
-            Node::Column(_) | Node::Literal(_) => Vec::new(),
+            Node::Column(_) | Node::Row(_) | Node::Literal(_) => Vec::new(),
             Node::Not(a) | Node::Negate(a) | Node::IsNull(a) | Node::IsNotNull(a) | Node::Cast { input: a, .. } => {
                 vec![a]
             }
@@ -151,10 +155,19 @@ impl BoundExpr {
     /// copied.
     ///
     /// # Errors
-    /// `Arithmetic` for integer overflow and division by zero, `Value` for what does not convert.
+    /// `Arithmetic` for integer overflow and division by zero, `Value` for what does not convert, `Internal` for what
+    /// depends on which row it is ([`BoundExpr::evaluate_rows`] tells).
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef> {
         let rows = batch.num_rows();
-        self.value(&Input { columns: batch.columns(), rows })?.into_array(rows)
+        self.value(&Input { columns: batch.columns(), rows, origin: None })?.into_array(rows)
+    }
+
+    /// As [`BoundExpr::evaluate`], of rows whose identities are known.
+    ///
+    /// # Errors
+    /// `Arithmetic` for integer overflow and division by zero, `Value` for what does not convert.
+    pub fn evaluate_rows(&self, batch: &Batch) -> Result<ArrayRef> {
+        self.value(&Input::of(batch))?.into_array(batch.rows())
     }
 
     /// Which rows of `batch` pass; null is kept and counts as not passing. What is joined by `and` is asked from left to
@@ -164,7 +177,15 @@ impl BoundExpr {
     /// # Errors
     /// As [`BoundExpr::evaluate`]; `Internal` when this is not Boolean.
     pub fn evaluate_mask(&self, batch: &RecordBatch) -> Result<BooleanArray> {
-        self.mask(&Input { columns: batch.columns(), rows: batch.num_rows() })
+        self.mask(&Input { columns: batch.columns(), rows: batch.num_rows(), origin: None })
+    }
+
+    /// As [`BoundExpr::evaluate_mask`], of rows whose identities are known.
+    ///
+    /// # Errors
+    /// As [`BoundExpr::evaluate_rows`]; `Internal` when this is not Boolean.
+    pub fn mask_rows(&self, batch: &Batch) -> Result<BooleanArray> {
+        self.mask(&Input::of(batch))
     }
 
     pub(super) fn value(&self, input: &Input<'_>) -> Result<Value> {
@@ -177,6 +198,7 @@ impl BoundExpr {
                 Some(column) if *column.data_type() == self.data_type() => Ok(Value::Array(column)),
                 _ => Err(Error::internal(format!("a batch has no column {index} of type {}", self.column_type))),
             },
+            Node::Row(value) => Ok(Value::Array(value.values(input.origin, input.rows)?)),
             Node::Literal(array) => Ok(Value::Scalar(Arc::clone(array))),
             Node::Not(a) => {
                 let a = a.value(input)?;

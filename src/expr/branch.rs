@@ -48,6 +48,7 @@ impl BoundExpr {
         let (value, entry) = if self.can_fail && rows.len() < input.rows {
             let mut used = BTreeSet::new();
             self.collect_columns(&mut used);
+            let origin = input.origin.map(|origin| origin.picked(rows));
             let rows = UInt32Array::from(rows.to_vec());
             let mut columns = input.columns.to_vec();
             for index in used {
@@ -55,7 +56,7 @@ impl BoundExpr {
                     *column = take(column, &rows, None)?;
                 }
             }
-            (self.value(&Input { columns: &columns, rows: rows.len() })?, Entry::Place)
+            (self.value(&Input { columns: &columns, rows: rows.len(), origin: origin.as_ref() })?, Entry::Place)
         } else {
             (self.value(input)?, Entry::Row)
         };

@@ -43,6 +43,27 @@ pub fn predicted(response: impl Into<Expr>, regressors: impl IntoIterator<Item =
     call(Function::Predict, std::iter::once(fit).chain(regressors))
 }
 
+/// The fold of a row, 0 to `folds` − 1, by a hash of its identity: the same in every run, for any threads and partitions.
+///
+/// ```
+/// use outcrop::expr::{col, fold};
+/// use outcrop::{compute, scan_csv};
+///
+/// let air = scan_csv("testdata/airline/1987.csv.bz2")?;
+/// let training = air.filter(fold(5, 42).not_eq(0));
+/// let (all, kept): (i64, i64) = compute((air.count(), training.count()))?;
+/// assert!((kept as f64 / all as f64 - 0.8).abs() < 0.02);
+/// # Ok::<(), outcrop::Error>(())
+/// ```
+pub fn fold(folds: i64, seed: i64) -> Expr {
+    call(Function::Fold, [lit(folds), lit(seed)])
+}
+
+/// A number uniform over [0, 1), by a hash of the row's identity: the same in every run, for any threads and partitions.
+pub fn random(seed: i64) -> Expr {
+    call(Function::Random, [lit(seed)])
+}
+
 /// The first of `values` that is not null.
 pub fn coalesce(values: impl IntoIterator<Item = Expr>) -> Expr {
     call(Function::Coalesce, values)
@@ -236,8 +257,62 @@ function_methods! {
     log10() Log10;
     /// Logarithm to base 2.
     log2() Log2;
+    /// ln(1 + x) of this x, precise near 0.
+    log1p() Log1p;
     /// e to the power of this.
     exp() Exp;
+    /// exp(x) − 1 of this x, precise near 0.
+    expm1() Expm1;
+    /// Cube root.
+    cbrt() Cbrt;
+    /// −1, 0 or 1.
+    sign() Sign;
+    /// Sine of this angle in radians.
+    sin() Sin;
+    /// Cosine of this angle in radians.
+    cos() Cos;
+    /// Tangent of this angle in radians.
+    tan() Tan;
+    /// Arc sine, in radians.
+    asin() Asin;
+    /// Arc cosine, in radians.
+    acos() Acos;
+    /// Arc tangent, in radians.
+    atan() Atan;
+    /// The angle of the point (`x`, this), from −π to π.
+    atan2(x) Atan2;
+    /// Hyperbolic sine.
+    sinh() Sinh;
+    /// Hyperbolic cosine.
+    cosh() Cosh;
+    /// Hyperbolic tangent.
+    tanh() Tanh;
+    /// Inverse hyperbolic sine.
+    asinh() Asinh;
+    /// Inverse hyperbolic cosine.
+    acosh() Acosh;
+    /// Inverse hyperbolic tangent.
+    atanh() Atanh;
+    /// √(x² + y²) of this x and `y`, without overflow on the way.
+    hypot(y) Hypot;
+    /// These radians in degrees.
+    degrees() Degrees;
+    /// These degrees in radians.
+    radians() Radians;
+    /// The gamma function.
+    gamma() Gamma;
+    /// Natural logarithm of the gamma function's magnitude.
+    lgamma() Lgamma;
+    /// The error function.
+    erf() Erf;
+    /// 1 − erf(x) of this x, precise far from 0.
+    erfc() Erfc;
+    /// Whether this is NaN.
+    is_nan() IsNan;
+    /// Whether this is neither NaN nor infinite.
+    is_finite() IsFinite;
+    /// Whether this is infinite.
+    is_infinite() IsInfinite;
     /// This to the power of `exponent`, Float64.
     power(exponent) Power;
     /// Year of this date or time.
@@ -284,6 +359,11 @@ impl Expr {
     )]
     pub fn not(self) -> Expr {
         self.unary(UnaryOp::Not)
+    }
+
+    /// The logarithm of this to `base`.
+    pub fn log(self, base: impl Into<Expr>) -> Expr {
+        call(Function::Log, [base.into(), self])
     }
 
     /// Whether this is null.

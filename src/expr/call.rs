@@ -4,11 +4,13 @@ use super::arithmetic::{Fault, each, each_pair};
 use super::civil::{self, DAY_MICROS};
 use super::compare::choose;
 use super::function::Function;
+use super::math;
 use super::predict;
 use super::tree::BinaryOp;
 use super::value::{Numbers, Texts, Value, result_rows, valid_everywhere};
 use crate::error::{Error, ErrorKind, Result};
-use arrow::array::{Array, PrimitiveArray, StringViewBuilder};
+use arrow::array::{Array, BooleanArray, PrimitiveArray, StringViewBuilder};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::kernels::comparison;
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use std::borrow::Cow;
@@ -52,20 +54,14 @@ pub(crate) fn call(text: &str, function: Function, args: &[Value]) -> Result<Val
         (Function::Round | Function::Floor | Function::Ceil, [x]) if *x.array().data_type() == DataType::Int64 => {
             Ok(x.clone())
         }
-        (Function::Abs, [x]) => double(text, x, f64::abs),
-        (Function::Round, [x]) => double(text, x, f64::round),
-        (Function::Floor, [x]) => double(text, x, f64::floor),
-        (Function::Ceil, [x]) => double(text, x, f64::ceil),
-        (Function::Sqrt, [x]) => double(text, x, f64::sqrt),
-        (Function::Ln, [x]) => double(text, x, f64::ln),
-        (Function::Log10, [x]) => double(text, x, f64::log10),
-        (Function::Log2, [x]) => double(text, x, f64::log2),
-        (Function::Exp, [x]) => double(text, x, f64::exp),
+        (Function::Sign, [x]) if *x.array().data_type() == DataType::Int64 => {
+            each::<Int64Type, Int64Type>(text, x, |value| Ok(value.signum()))
+        }
+        (Function::IsNan, [x]) => test(x, f64::is_nan),
+        (Function::IsFinite, [x]) => test(x, f64::is_finite),
+        (Function::IsInfinite, [x]) => test(x, f64::is_infinite),
         (Function::Round, [x, digits]) => {
             each_pair::<Float64Type, Int64Type, Float64Type>(text, x, digits, |x, digits| Ok(round(x, digits)))
-        }
-        (Function::Power, [x, y]) => {
-            each_pair::<Float64Type, Float64Type, Float64Type>(text, x, y, |x, y| Ok(x.powf(y)))
         }
         (Function::MakeDate, [year, month, day]) => make_date(text, year, month, day),
         (Function::DateTrunc, [unit, x]) => {
@@ -79,7 +75,14 @@ pub(crate) fn call(text: &str, function: Function, args: &[Value]) -> Result<Val
             rest.iter().try_fold(first.clone(), |best, next| choose(BinaryOp::Lt, &best, next))
         }
         (Function::Predict, [model, regressors @ ..]) => predict::predict(text, model, regressors),
+        (Function::Log, [x]) => doubles(Function::Ln, x),
+        (_, [x]) if *x.array().data_type() == DataType::Float64 => doubles(function, x),
         (_, [x]) => date_part(text, function, x),
+        (_, [x, y]) => {
+            let unknown = || Error::internal(format!("`{function}` was bound with two arguments"));
+            let step = math::of_two(function).ok_or_else(unknown)?;
+            each_pair::<Float64Type, Float64Type, Float64Type>(text, x, y, |x, y| Ok(step(x, y)))
+        }
         _ => Err(Error::internal(format!("`{function}` was bound with {} arguments", args.len()))),
     }
 }
@@ -93,8 +96,22 @@ pub(crate) fn can_fail(function: Function, first: &DataType) -> bool {
     }
 }
 
-fn double(text: &str, x: &Value, step: impl Fn(f64) -> f64) -> Result<Value> {
-    each::<Float64Type, Float64Type>(text, x, |value| Ok(step(value)))
+/// The values of a function of one double; those of nulls, whatever they are, are computed too.
+fn doubles(function: Function, x: &Value) -> Result<Value> {
+    let (_, values) = Numbers::<Float64Type>::of(x)?.scalar_or_slice();
+    let mut values = values.to_vec();
+    if !math::of_one(function, &mut values) {
+        return Err(Error::internal(format!("`{function}` was bound to a Float64")));
+    }
+    let nulls = valid_everywhere(&[x], values.len());
+    Ok(Value::like(&[x], PrimitiveArray::<Float64Type>::new(values.into(), nulls)))
+}
+
+fn test(x: &Value, step: impl Fn(f64) -> bool) -> Result<Value> {
+    let numbers = Numbers::<Float64Type>::of(x)?;
+    let rows = result_rows(&[x]);
+    let truths = BooleanBuffer::collect_bool(rows, |row| step(numbers.at(row)));
+    Ok(Value::like(&[x], BooleanArray::new(truths, valid_everywhere(&[x], rows))))
 }
 
 /// `x` to `digits` decimals; beyond what a double holds, `x` itself or zero.

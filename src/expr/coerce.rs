@@ -11,7 +11,7 @@ use super::tree::{BinaryOp, Expr};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
 use ColumnType::{Boolean, Date, Float64, Int64, Null, Timestamp, Utf8};
-use arrow::array::{Array, AsArray, Date32Array, TimestampMicrosecondArray};
+use arrow::array::{Array, AsArray, Date32Array, Float64Array, TimestampMicrosecondArray};
 use std::sync::Arc;
 
 impl BoundExpr {
@@ -174,12 +174,17 @@ pub(super) fn function(whole: &Expr, function: Function, args: Vec<BoundExpr>) -
         Function::Substring => (vec![Utf8, Int64, Int64], Utf8),
         Function::Replace => (vec![Utf8; 3], Utf8),
         Function::StartsWith | Function::EndsWith | Function::Contains => (vec![Utf8; 2], Boolean),
-        Function::Abs | Function::Floor | Function::Ceil | Function::Round if args.len() == 1 => {
+        Function::Fold | Function::Random => return super::row::bind(whole, function, &args),
+        Function::Pi => {
+            return Ok(BoundExpr::literal(Arc::new(Float64Array::from(vec![std::f64::consts::PI])), Float64));
+        }
+        Function::Abs | Function::Sign | Function::Floor | Function::Ceil | Function::Round if args.len() == 1 => {
             let own = if types[0] == Float64 { Float64 } else { Int64 };
             (vec![own], own)
         }
         Function::Round => (vec![Float64, Int64], Float64),
-        Function::Power => (vec![Float64; 2], Float64),
+        Function::Power | Function::Log | Function::Atan2 | Function::Hypot => (vec![Float64; 2], Float64),
+        Function::IsNan | Function::IsFinite | Function::IsInfinite => (vec![Float64], Boolean),
         Function::MakeDate => (vec![Int64; 3], Date),
         Function::Predict => {
             let regressors = types[1..].iter().map(|own| if *own == Utf8 { Utf8 } else { Float64 });
@@ -197,8 +202,9 @@ pub(super) fn function(whole: &Expr, function: Function, args: Vec<BoundExpr>) -
             return Err(Error::new(ErrorKind::Type, message).hint("of a time written hhmm, `x // 100` is the hour"));
         }
         Function::Hour | Function::Minute | Function::Second => (vec![Timestamp], Int64),
-        Function::Sqrt | Function::Ln | Function::Log10 | Function::Log2 | Function::Exp => (vec![Float64], Float64),
-        _ => (vec![if types[0] == Timestamp { Timestamp } else { Date }], Int64),
+        function if is_date_part(function) => (vec![if types[0] == Timestamp { Timestamp } else { Date }], Int64),
+        // All others are functions of one double.
+        _ => (vec![Float64], Float64),
     };
     let args = args
         .into_iter()
@@ -206,6 +212,11 @@ pub(super) fn function(whole: &Expr, function: Function, args: Vec<BoundExpr>) -
         .map(|(arg, to)| if arg.column_type == to { Ok(arg) } else { widen(whole, arg, to) })
         .collect::<Result<Vec<_>>>()?;
     Ok(BoundExpr::new(Node::Call(function, args), result, whole))
+}
+
+fn is_date_part(function: Function) -> bool {
+    use Function::{Day, DayOfYear, Dow, IsoDow, Month, Quarter, Week, Year};
+    matches!(function, Year | Quarter | Month | Week | Day | DayOfYear | IsoDow | Dow)
 }
 
 fn choice(whole: &Expr, function: Function, args: Vec<BoundExpr>) -> Result<BoundExpr> {

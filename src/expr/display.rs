@@ -183,11 +183,10 @@ fn write_membership(f: &mut Formatter<'_>, expr: &Expr, not: &str) -> fmt::Resul
 
 impl Display for AggregateCall {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let name = self.aggregate.name();
+        f.write_str(&self.aggregate.opening())?;
         if self.args.is_empty() {
-            return write!(f, "{name}(*)");
+            f.write_str("*")?;
         }
-        write!(f, "{name}(")?;
         for (at, arg) in self.args.iter().enumerate() {
             f.write_str(if at > 0 { ", " } else { "" })?;
             if let Some(name) = self.aggregate.argument_name(at) {

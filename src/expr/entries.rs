@@ -2,9 +2,10 @@
 
 use super::bound::{BoundExpr, Node};
 use super::value::{Input, Value};
+use crate::batch::Batch;
 use crate::batch::coded::Coded;
 use crate::error::{Error, Result};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, new_null_array};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{concat, take};
 use arrow::datatypes::DataType;
@@ -15,11 +16,11 @@ use std::sync::Arc;
 const ROWS_PER_ENTRY: usize = 2;
 
 impl BoundExpr {
-    /// As [`BoundExpr::evaluate`], but what merely names a column gives it as it stands in the batch, perhaps as codes.
-    pub(crate) fn evaluate_as_is(&self, batch: &RecordBatch) -> Result<ArrayRef> {
-        match self.as_column().and_then(|at| batch.columns().get(at)) {
+    /// As [`BoundExpr::evaluate_rows`], but what merely names a column gives it as it stands in the batch, perhaps as codes.
+    pub(crate) fn evaluate_as_is(&self, batch: &Batch) -> Result<ArrayRef> {
+        match self.as_column().and_then(|at| batch.records.columns().get(at)) {
             Some(column) if Coded::of(column.as_ref()).is_some() => Ok(Arc::clone(column)),
-            _ => self.evaluate(batch),
+            _ => self.evaluate_rows(batch),
         }
     }
 
@@ -41,6 +42,7 @@ impl BoundExpr {
         fn visit(expr: &BoundExpr, only: &mut Option<usize>) -> bool {
             match expr.node {
                 Node::Column(column) => *only.get_or_insert(column) == column,
+                Node::Row(_) => false,
                 _ => expr.children().into_iter().all(|child| visit(child, only)),
             }
         }
@@ -63,7 +65,7 @@ impl BoundExpr {
         // Null comes behind the entries: what it gives need not be null.
         columns[at] = concat(&[coded.texts, &new_null_array(&DataType::Utf8View, 1)])?;
         let rows = coded.texts.len() + 1;
-        let entries = self.value(&Input { columns: &columns, rows })?.into_array(rows)?;
+        let entries = self.value(&Input { columns: &columns, rows, origin: None })?.into_array(rows)?;
         let of_null = i32::try_from(rows - 1).map_err(|_| Error::internal("a dictionary beyond its codes"))?;
         let codes = match coded.nulls() {
             None => coded.codes.values().clone(),
@@ -95,7 +97,7 @@ mod tests {
     use crate::batch::coded::{plain, records};
     use crate::expr::{Expr, coalesce, col, lit, when};
     use crate::types::ColumnType;
-    use arrow::array::{DictionaryArray, Int64Array, StringViewArray};
+    use arrow::array::{DictionaryArray, Int64Array, RecordBatch, StringViewArray};
     use arrow::datatypes::{Field, Int32Type, Schema};
 
     /// Columns t, as codes of a dictionary with an entry twice and one unused, and i; then the same with plain text.

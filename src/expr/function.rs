@@ -45,8 +45,67 @@ pub enum Function {
     Log10,
     /// Logarithm to base 2.
     Log2,
+    /// Natural logarithm of one argument (as in R, NumPy and Polars; in PostgreSQL and DuckDB that is `log10`), or
+    /// `log(base, x)` as in SQL.
+    Log,
+    /// `log1p(x)`: ln(1 + x), precise near 0.
+    Log1p,
     /// e to a power.
     Exp,
+    /// `expm1(x)`: exp(x) − 1, precise near 0.
+    Expm1,
+    /// Cube root.
+    Cbrt,
+    /// −1, 0 or 1.
+    Sign,
+    /// Sine of an angle in radians.
+    Sin,
+    /// Cosine of an angle in radians.
+    Cos,
+    /// Tangent of an angle in radians.
+    Tan,
+    /// Arc sine, in radians; NaN beyond ±1.
+    Asin,
+    /// Arc cosine, in radians; NaN beyond ±1.
+    Acos,
+    /// Arc tangent, in radians.
+    Atan,
+    /// `atan2(y, x)`: the angle of the point (x, y), from −π to π.
+    Atan2,
+    /// Hyperbolic sine.
+    Sinh,
+    /// Hyperbolic cosine.
+    Cosh,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// Inverse hyperbolic sine.
+    Asinh,
+    /// Inverse hyperbolic cosine; NaN below 1.
+    Acosh,
+    /// Inverse hyperbolic tangent; NaN beyond ±1.
+    Atanh,
+    /// `hypot(x, y)`: √(x² + y²) without overflow on the way.
+    Hypot,
+    /// `pi()`.
+    Pi,
+    /// Radians in degrees.
+    Degrees,
+    /// Degrees in radians.
+    Radians,
+    /// The gamma function.
+    Gamma,
+    /// Natural logarithm of the gamma function's magnitude.
+    Lgamma,
+    /// The error function.
+    Erf,
+    /// 1 − erf(x), precise far from 0.
+    Erfc,
+    /// Whether a number is NaN.
+    IsNan,
+    /// Whether a number is neither NaN nor infinite.
+    IsFinite,
+    /// Whether a number is infinite.
+    IsInfinite,
     /// `power(x, y)`: x to the power y, Float64.
     Power,
     /// `make_date(year, month, day)`.
@@ -75,6 +134,10 @@ pub enum Function {
     Second,
     /// `date_trunc('month', d)`: the start of the year, quarter, month, week (Monday), day, hour, minute or second.
     DateTrunc,
+    /// `fold(k, seed)`: the fold of the row, 0 to k − 1, by a hash of its identity; seed 0 unless given.
+    Fold,
+    /// `random(seed)`: uniform over [0, 1), by a hash of the row's identity, the same in every run.
+    Random,
     /// The first argument that is not null; later ones are evaluated only where needed.
     Coalesce,
     /// `nullif(a, b)`: null where a = b, else a.
@@ -113,7 +176,36 @@ const TABLE: &[Entry] = &[
     (Function::Ln, &["ln"], 1, 1),
     (Function::Log10, &["log10"], 1, 1),
     (Function::Log2, &["log2"], 1, 1),
+    (Function::Log, &["log"], 1, 2),
+    (Function::Log1p, &["log1p"], 1, 1),
     (Function::Exp, &["exp"], 1, 1),
+    (Function::Expm1, &["expm1"], 1, 1),
+    (Function::Cbrt, &["cbrt"], 1, 1),
+    (Function::Sign, &["sign"], 1, 1),
+    (Function::Sin, &["sin"], 1, 1),
+    (Function::Cos, &["cos"], 1, 1),
+    (Function::Tan, &["tan"], 1, 1),
+    (Function::Asin, &["asin"], 1, 1),
+    (Function::Acos, &["acos"], 1, 1),
+    (Function::Atan, &["atan"], 1, 1),
+    (Function::Atan2, &["atan2"], 2, 2),
+    (Function::Sinh, &["sinh"], 1, 1),
+    (Function::Cosh, &["cosh"], 1, 1),
+    (Function::Tanh, &["tanh"], 1, 1),
+    (Function::Asinh, &["asinh"], 1, 1),
+    (Function::Acosh, &["acosh"], 1, 1),
+    (Function::Atanh, &["atanh"], 1, 1),
+    (Function::Hypot, &["hypot"], 2, 2),
+    (Function::Pi, &["pi"], 0, 0),
+    (Function::Degrees, &["degrees"], 1, 1),
+    (Function::Radians, &["radians"], 1, 1),
+    (Function::Gamma, &["gamma"], 1, 1),
+    (Function::Lgamma, &["lgamma"], 1, 1),
+    (Function::Erf, &["erf"], 1, 1),
+    (Function::Erfc, &["erfc"], 1, 1),
+    (Function::IsNan, &["is_nan", "isnan"], 1, 1),
+    (Function::IsFinite, &["is_finite", "isfinite"], 1, 1),
+    (Function::IsInfinite, &["is_infinite", "isinf"], 1, 1),
     (Function::Power, &["power", "pow"], 2, 2),
     (Function::MakeDate, &["make_date"], 3, 3),
     (Function::Year, &["year"], 1, 1),
@@ -128,6 +220,8 @@ const TABLE: &[Entry] = &[
     (Function::Minute, &["minute"], 1, 1),
     (Function::Second, &["second"], 1, 1),
     (Function::DateTrunc, &["date_trunc"], 2, 2),
+    (Function::Fold, &["fold"], 1, 2),
+    (Function::Random, &["random"], 1, 1),
     (Function::Coalesce, &["coalesce", "ifnull"], 1, ANY),
     (Function::Nullif, &["nullif"], 2, 2),
     (Function::Greatest, &["greatest"], 1, ANY),
@@ -162,6 +256,7 @@ impl Function {
         let &(_, _, fewest, most) = self.entry();
         let wanted = match (fewest, most) {
             _ if (fewest..=most).contains(&count) => return None,
+            (0, 0) => "no arguments".to_string(),
             (1, ANY) => "at least one argument".to_string(),
             (1, 1) => "one argument".to_string(),
             _ if fewest == most => format!("{fewest} arguments"),
@@ -180,7 +275,6 @@ impl fmt::Display for Function {
 /// What to try instead of the function `name`, which does not exist; `others` are names that may stand there too.
 pub(crate) fn suggest<'a>(name: &str, others: impl IntoIterator<Item = &'a str>) -> String {
     match name.to_lowercase().as_str() {
-        "log" => return "use `ln` (natural), `log10` or `log2`".to_string(),
         "concat" => return "join texts with `||`".to_string(),
         "if" | "iif" | "ifelse" | "if_else" => return "use `case when … then … else … end`".to_string(),
         "is_na" | "isna" | "is_null" | "isnull" => return "write `x is null`".to_string(),

@@ -27,17 +27,22 @@ mod condition;
 pub(crate) mod display;
 mod entries;
 pub(crate) mod function;
+mod math;
 mod member;
 mod predict;
+mod row;
 mod tree;
 mod value;
 
 pub(crate) use bind::refuse_name;
 pub(crate) use bind::refused_names;
 pub use bound::BoundExpr;
-pub use build::{Then, When, coalesce, col, count_rows, greatest, least, len, lit, make_date, predicted, when};
+pub use build::{
+    Then, When, coalesce, col, count_rows, fold, greatest, least, len, lit, make_date, predicted, random, when,
+};
 pub(crate) use condition::ColumnTest;
 pub use function::Function;
+pub(crate) use row::RowValue;
 pub use tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
 
 #[cfg(test)]

@@ -116,6 +116,7 @@ impl PartialEq for AggregateCall {
             && self.args == other.args
             && (0..self.args.len()).all(|at| named(self, at) == named(other, at))
             && self.aggregate.constants() == other.aggregate.constants()
+            && self.aggregate.opening() == other.aggregate.opening()
             && self.aggregate.suffix() == other.aggregate.suffix()
     }
 }

@@ -1,5 +1,6 @@
 //! Values of an expression over the rows at hand: one a row, or one for all rows.
 
+use crate::batch::{Batch, RowOrigin};
 use crate::error::{Error, Result};
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Datum, PrimitiveArray, StringViewArray,
@@ -16,6 +17,15 @@ pub(crate) struct Input<'a> {
     pub(crate) columns: &'a [ArrayRef],
     /// Number of rows.
     pub(crate) rows: usize,
+    /// Which rows they are, where that is known.
+    pub(crate) origin: Option<&'a RowOrigin>,
+}
+
+impl<'a> Input<'a> {
+    /// All rows of a batch.
+    pub(crate) fn of(batch: &'a Batch) -> Self {
+        Input { columns: batch.records.columns(), rows: batch.rows(), origin: Some(&batch.origin) }
+    }
 }
 
 /// The values of an expression.

@@ -161,6 +161,10 @@ impl AggregateSelect {
                 Err(Error::new(ErrorKind::Name, message)
                     .hint(format!("group by it (`by {name}`), or take min({name}) or first({name})")))
             }
+            Expr::Function { function, .. } if function.is_of_row() => {
+                let message = format!("`{expr}` is of one row, and is neither a key nor inside an aggregate");
+                Err(Error::new(ErrorKind::Name, message).hint(format!("group by it (`by {expr}`)")))
+            }
             other => other.map_children(&mut |child| self.rewrite(child, calls)),
         }
     }

@@ -229,6 +229,9 @@ fn same(a: &LogicalPlan, b: &LogicalPlan) -> bool {
             a.len() == b.len() && a.iter().zip(b).all(equal)
         }
         (LogicalPlan::Unnest { .. }, LogicalPlan::Unnest { .. }) => true,
+        (LogicalPlan::Sample { size: a, seed: s, .. }, LogicalPlan::Sample { size: b, seed: t, .. }) => {
+            a == b && s == t
+        }
         (LogicalPlan::Limit { rows: a, .. }, LogicalPlan::Limit { rows: b, .. }) => a == b,
         (LogicalPlan::Join(a), LogicalPlan::Join(b)) => a.on == b.on && a.kind == b.kind && same(&a.right, &b.right),
         _ => false,

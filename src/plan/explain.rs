@@ -266,6 +266,7 @@ fn write_plan(text: &mut String, plan: &LogicalPlan, depth: usize) {
             let keys = keys.iter().map(|key| format!("{}{}", key.expr, if key.descending { " desc" } else { "" }));
             (format!("sort {}", keys.collect::<Vec<_>>().join(", ")), Some(input))
         }
+        LogicalPlan::Sample { input, size, seed } => (format!("sample {size} seed {seed}"), Some(input)),
         LogicalPlan::Limit { input, rows } => (format!("limit {rows}"), Some(input)),
         LogicalPlan::Join(join) => {
             let on = join.on.iter().map(|(ours, theirs)| format!("{ours} = {theirs}")).collect::<Vec<_>>();

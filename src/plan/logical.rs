@@ -87,8 +87,35 @@ pub enum LogicalPlan {
         /// How many rows stay.
         rows: usize,
     },
+    /// Some rows, in input order, by hashes of their identities.
+    Sample {
+        /// What they are drawn from.
+        input: Arc<LogicalPlan>,
+        /// How many.
+        size: SampleSize,
+        /// Another seed draws other rows.
+        seed: u64,
+    },
     /// Rows of two tables that belong together.
     Join(Join),
+}
+
+/// How many rows are drawn, without replacement.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SampleSize {
+    /// So many, or all if there are fewer.
+    Rows(usize),
+    /// Each row with this probability, from 0 to 1.
+    Share(f64),
+}
+
+impl fmt::Display for SampleSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SampleSize::Rows(rows) => write!(f, "{rows}"),
+            SampleSize::Share(share) => write!(f, "{}%", (share * 1e12).round() / 1e10),
+        }
+    }
 }
 
 impl LogicalPlan {
@@ -134,7 +161,7 @@ impl LogicalPlan {
                 }
                 Ok(schema)
             }
-            LogicalPlan::Limit { input, .. } => input.schema(),
+            LogicalPlan::Limit { input, .. } | LogicalPlan::Sample { input, .. } => input.schema(),
             LogicalPlan::Join(join) => join.schema(),
         }
     }
@@ -157,7 +184,8 @@ impl LogicalPlan {
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Unnest { input }
             | LogicalPlan::Sort { input, .. }
-            | LogicalPlan::Limit { input, .. } => Some(input),
+            | LogicalPlan::Limit { input, .. }
+            | LogicalPlan::Sample { input, .. } => Some(input),
             LogicalPlan::Join(join) => Some(&join.left),
         }
     }
@@ -174,7 +202,8 @@ impl LogicalPlan {
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Unnest { input }
             | LogicalPlan::Sort { input, .. }
-            | LogicalPlan::Limit { input, .. } => *input = new,
+            | LogicalPlan::Limit { input, .. }
+            | LogicalPlan::Sample { input, .. } => *input = new,
             LogicalPlan::Join(join) => join.left = new,
         }
         plan
@@ -190,7 +219,8 @@ impl LogicalPlan {
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Unnest { input }
             | LogicalPlan::Sort { input, .. }
-            | LogicalPlan::Limit { input, .. } => input.source(),
+            | LogicalPlan::Limit { input, .. }
+            | LogicalPlan::Sample { input, .. } => input.source(),
             LogicalPlan::Join(join) => join.left.source(),
         }
     }

@@ -4,10 +4,10 @@ use super::logical::call_type;
 use super::need::Need;
 use super::push_down::pushed;
 use super::unnest::unnested;
-use super::{AggregateColumn, Join, JoinColumn, JoinShape, LogicalPlan, SinkSpec, SortColumn, SortKey};
+use super::{AggregateColumn, Join, JoinColumn, JoinShape, LogicalPlan, SampleSize, SinkSpec, SortColumn, SortKey};
 use super::{Stage, StageInput, Step};
 use crate::error::{Error, Result};
-use crate::expr::{BoundExpr, Expr};
+use crate::expr::{BoundExpr, Expr, RowValue};
 use crate::source::constants::visible_columns;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::sync::Arc;
@@ -119,6 +119,10 @@ impl Builder {
                 self.project(bound, names);
                 self.cut(SinkSpec::Aggregate { keys: keys.len(), aggregates: specs }, Arc::new(Schema::new(fields)));
             }
+            LogicalPlan::Sample { size: SampleSize::Share(share), seed, .. } => {
+                self.steps.push(Step::Filter(BoundExpr::is_sampled(*share, *seed)));
+            }
+            LogicalPlan::Sample { size: SampleSize::Rows(rows), seed, .. } => self.sample(*rows, *seed)?,
             LogicalPlan::Limit { rows, .. } => {
                 let schema = Arc::clone(&self.schema);
                 self.cut(SinkSpec::Collect { limit: Some(*rows) }, schema);
@@ -177,6 +181,27 @@ impl Builder {
             self.project(bound, titles);
         }
         self.cut(SinkSpec::Sort { keys: sort_columns, limit, width }, schema);
+        Ok(())
+    }
+
+    /// The first rows by their hashes, put back in order by their places, which are dropped with the hashes.
+    fn sample(&mut self, rows: usize, seed: u64) -> Result<()> {
+        let schema = Arc::clone(&self.schema);
+        let width = schema.fields().len();
+        let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let mut columns: Vec<BoundExpr> =
+            names.iter().map(|name| Expr::Column(Arc::from(name.as_str())).bind(&schema)).collect::<Result<_>>()?;
+        let places = [RowValue::File, RowValue::Position, RowValue::Copy];
+        columns.extend(places.map(BoundExpr::of_row));
+        columns.push(BoundExpr::of_row(RowValue::sample_hash(seed)));
+        let hidden = ["sample file", "sample position", "sample copy", "sample hash"].map(str::to_owned);
+        self.project(columns, names.into_iter().chain(hidden).collect());
+        let with_places = Arc::new(self.schema.project(&(0..width + places.len()).collect::<Vec<_>>())?);
+        let ascending = |column| SortColumn { column, descending: false };
+        let hash = width + places.len();
+        self.cut(SinkSpec::Sort { keys: vec![ascending(hash)], limit: Some(rows), width: hash }, with_places);
+        let keys = (width..hash).map(ascending).collect();
+        self.cut(SinkSpec::Sort { keys, limit: None, width }, schema);
         Ok(())
     }
 

@@ -25,7 +25,7 @@ pub use builds::{BuildPlan, BuildUse, Builds, next_together};
 pub use explain::explain;
 pub use join::{Built, Join, JoinColumn, JoinKind, JoinShape, Probe, Reserve, RightName, SUFFIX};
 pub(crate) use join::{MOST_COPIES, TABLE_SHARE};
-pub use logical::{BatchFunction, LogicalPlan, SortKey};
+pub use logical::{BatchFunction, LogicalPlan, SampleSize, SortKey};
 pub use lower::lower;
 pub use over_groups::over_groups;
 pub use stage::{AggregateColumn, JoinSide, SinkSpec, SortColumn, Stage, StageInput, Step};

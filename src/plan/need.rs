@@ -46,7 +46,7 @@ impl Need {
     fn below(self, verb: &LogicalPlan) -> Result<Self> {
         let mut need = self;
         match verb {
-            LogicalPlan::Scan(_) | LogicalPlan::Limit { .. } => {}
+            LogicalPlan::Scan(_) | LogicalPlan::Limit { .. } | LogicalPlan::Sample { .. } => {}
             LogicalPlan::Filter { predicate, .. } => need.add([predicate]),
             LogicalPlan::Sort { keys, .. } => need.add(keys.iter().map(|key| &key.expr)),
             LogicalPlan::Project { columns, .. } => need = Need::of(columns),

@@ -37,7 +37,8 @@ fn split(join: &Join, predicate: &Expr) -> Result<(Vec<Expr>, Vec<Expr>)> {
         let of_left = condition.columns().iter().all(|name| left.index_of(name).is_ok());
         // A left join turns no row away; the others might turn away the row in question.
         let in_order = above.is_empty() && join.kind == JoinKind::Left;
-        let moves = of_left && (in_order || !condition.bind_condition(&left)?.can_fail());
+        // Which row it is, is not the same before the join.
+        let moves = of_left && !condition.is_of_row() && (in_order || !condition.bind_condition(&left)?.can_fail());
         (if moves { &mut below } else { &mut above }).push(condition.clone());
     }
     Ok((below, above))

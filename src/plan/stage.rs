@@ -48,11 +48,11 @@ impl Step {
     pub(crate) fn apply(&self, batch: Batch, reserve: Reserve<'_>) -> Result<Batch> {
         match self {
             Step::Filter(predicate) => {
-                let mask = predicate.evaluate_mask(&batch.records)?;
+                let mask = predicate.mask_rows(&batch)?;
                 if mask.true_count() == batch.rows() { Ok(batch) } else { batch.filter(&mask) }
             }
             Step::Project(columns, schema) => {
-                let arrays = columns.iter().map(|column| column.evaluate_as_is(&batch.records));
+                let arrays = columns.iter().map(|column| column.evaluate_as_is(&batch));
                 let records = coded::records(schema, arrays.collect::<Result<Vec<ArrayRef>>>()?, batch.rows())?;
                 Ok(Batch { records, origin: batch.origin })
             }

@@ -23,6 +23,7 @@ pub mod memory;
 pub mod ndjson;
 pub mod parquet;
 pub mod paths;
+pub mod random;
 mod rejected;
 mod text;
 

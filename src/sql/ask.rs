@@ -98,6 +98,10 @@ impl LazyFrame {
                 Arc::new(LogicalPlan::Filter { input, predicate })
             }
         };
+        let filtered = match question.sample {
+            None => filtered,
+            Some((size, seed)) => Arc::new(LogicalPlan::Sample { input: filtered, size, seed }),
+        };
         refuse_constants(question)?;
         // A wrong name in `where` is told before one in the select list.
         filtered.schema()?;

@@ -364,6 +364,12 @@ impl Converter<'_> {
             Some(_) => return Err(self.unsupported(&format!("`distinct` in `{name}`"), ident.span)),
             None => name,
         };
+        if name.eq_ignore_ascii_case("crossprod") {
+            return self.crossprod(&list.args, ident, depth);
+        }
+        if name.eq_ignore_ascii_case("bootstrap") {
+            return self.bootstrap(&list.args, ident, depth);
+        }
         if name.eq_ignore_ascii_case("ols") {
             return self.fit(&list.args, ident, depth);
         }

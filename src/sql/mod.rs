@@ -21,6 +21,7 @@ mod join;
 mod qualified;
 mod question;
 mod sides;
+mod special;
 mod tables;
 mod words;
 

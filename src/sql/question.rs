@@ -7,7 +7,7 @@ use super::{locate, underline};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
 use crate::expr::display::RESERVED;
-use crate::plan::SortKey;
+use crate::plan::{SampleSize, SortKey};
 use sqlparser::tokenizer::Token;
 use std::ops::Range;
 use std::path::Path;
@@ -26,6 +26,8 @@ pub struct QuestionSpans {
     pub having: Option<Range<usize>>,
     /// Of each sort key.
     pub sort: Vec<Range<usize>>,
+    /// Of what stands after `sample`.
+    pub sample: Option<Range<usize>>,
     /// Of the number after `limit`.
     pub limit: Option<Range<usize>>,
 }
@@ -45,6 +47,8 @@ pub struct Question {
     pub joins: Vec<JoinClause>,
     /// The condition rows must pass.
     pub filter: Option<Expr>,
+    /// How many of the rows that pass are drawn for the question to be about, and the seed.
+    pub sample: Option<(SampleSize, u64)>,
     /// The condition result rows must pass.
     pub having: Option<Expr>,
     /// The order of the result; empty without `sort`.
@@ -74,6 +78,7 @@ enum Clause {
     Join,
     By,
     Where,
+    Sample,
     Having,
     Sort,
     Limit,
@@ -104,6 +109,7 @@ pub fn parse_question(text: &str) -> Result<Question> {
         by: Vec::new(),
         joins: Vec::new(),
         filter: None,
+        sample: None,
         having: None,
         sort: Vec::new(),
         limit: None,
@@ -131,6 +137,10 @@ pub fn parse_question(text: &str) -> Result<Question> {
             Clause::Where => {
                 spans.filter = Some(words.bytes(body.clone()));
                 question.filter = Some(expression(&words, body)?);
+            }
+            Clause::Sample => {
+                spans.sample = Some(words.bytes(body.clone()));
+                question.sample = Some(sample(&words, body)?);
             }
             Clause::Having => {
                 spans.having = Some(words.bytes(body.clone()));
@@ -227,6 +237,8 @@ fn clause_at(words: &Words, at: usize) -> Result<Option<(Clause, usize)>> {
     Ok(Some(match () {
         () if is(0, "by") => (Clause::By, 1),
         () if is(0, "where") => (Clause::Where, 1),
+        // A column may be called so, but no number stands behind it.
+        () if is(0, "sample") && matches!(words.token(at + 1), Some(Token::Number(..))) => (Clause::Sample, 1),
         () if is(0, "having") => (Clause::Having, 1),
         () if is(0, "limit") => (Clause::Limit, 1),
         () if is(0, "sort") => (Clause::Sort, if is(1, "by") { 2 } else { 1 }),
@@ -270,6 +282,7 @@ fn empty_clause(words: &Words, clause: Clause, opening: Range<usize>) -> Error {
         Clause::Join => "name a table and what must be equal, such as `join 'carriers.csv' on UniqueCarrier = Code`",
         Clause::By => "name what makes a group, such as `by Year, Month`",
         Clause::Where => "give a condition, such as `where Month = 12`",
+        Clause::Sample => "give a number of rows or a share of them, such as `sample 1000` or `sample 1%`",
         Clause::Having => "give a condition on the result, such as `having n > 100`",
         Clause::Sort => "name what to sort by, such as `sort n desc`",
         Clause::Limit => "give the number of rows, such as `limit 10`",
@@ -370,6 +383,38 @@ fn sort_key(words: &Words, key: Range<usize>) -> Result<SortKey> {
 
 fn missing_item(words: &Words, place: Range<usize>) -> Error {
     words.error(ErrorKind::Syntax, "an expression is missing", place)
+}
+
+/// `ROWS`, `SHARE%`, and a seed behind it if that is not 0.
+fn sample(words: &Words, body: Range<usize>) -> Result<(SampleSize, u64)> {
+    let number = |at: usize| match words.token(at) {
+        Some(Token::Number(digits, false)) if at < body.end => Some(digits.as_str()),
+        _ => None,
+    };
+    let wrong = |what: &str, place: Range<usize>| {
+        words
+            .error(ErrorKind::Syntax, format!("`{}` is not {what}", words.typed(place.clone())), place)
+            .hint("such as `sample 1000`, `sample 1%` or `sample 1000 seed 7`")
+    };
+    let first = body.start..body.start + 1;
+    let mut at = body.start + 1;
+    let size = if at < body.end && words.token(at) == Some(&Token::Mod) {
+        at += 1;
+        let percent: Option<f64> = number(body.start).and_then(|digits| digits.parse().ok());
+        let share = percent.map(|percent| percent / 100.0).filter(|share| (0.0..=1.0).contains(share));
+        SampleSize::Share(share.ok_or_else(|| wrong("a share from 0% to 100%", body.start..at))?)
+    } else {
+        let rows = number(body.start).and_then(|digits| digits.parse().ok());
+        SampleSize::Rows(rows.ok_or_else(|| wrong("a number of rows", first))?)
+    };
+    if at == body.end {
+        return Ok((size, 0));
+    }
+    let seed = number(at + 1).and_then(|digits| digits.parse().ok());
+    match seed {
+        Some(seed) if words.is_word(at, "seed") && at + 2 == body.end => Ok((size, seed)),
+        _ => Err(wrong("a seed", at..body.end)),
+    }
 }
 
 fn limit(words: &Words, body: Range<usize>) -> Result<u64> {

@@ -159,7 +159,7 @@ fn errors_underline_the_text_and_say_what_to_do() {
         "(a as b)",
         "limt(a)",
         "meen(a)",
-        "log(a)",
+        "log(a, b, c)",
         "concat(a, b)",
         "upper(a, b)",
         "sum(a, b)",

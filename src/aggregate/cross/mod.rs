@@ -10,6 +10,7 @@
 
 mod cells;
 mod comoment;
+mod crossprod;
 mod fit;
 mod fixed;
 mod matrix;
@@ -21,6 +22,7 @@ mod product;
 mod sums;
 
 pub use comoment::Comoment;
+pub use crossprod::Crossprod;
 pub use matrix::Matrix;
 pub use model::Model;
 pub use ols::{Measure, Ols};

@@ -72,6 +72,16 @@ pub(super) fn check(name: &str, aggregate: &str, sample: &Sample, group: usize, 
         }
         "arg_min" | "arg_max" => check_place(&name, aggregate, sample, &rows, column, group),
         "histogram" => check_ranges(&name, sample, &rows, &column.as_list::<i32>().value(group)),
+        // The estimate; of covariances too, but for the second argument.
+        "bootstrap" => {
+            let list = column.as_list::<i32>();
+            let estimates = list.values().as_struct().column(0);
+            assert_eq!(list.value_length(group), 1, "{name}");
+            match name.contains("(2)") {
+                false => check_rounded(&name, "mean", sample, &rows, estimates.as_primitive::<Float64Type>(), group),
+                true => check_pairs(&name, "cov", sample, estimates.as_primitive::<Float64Type>(), group),
+            }
+        }
         "min" | "max" | "first" | "last" => check_choice(&name, aggregate, sample, &rows, column, group),
         "sum" if !is_float(sample) => {
             let column = column.as_primitive::<Int64Type>();

@@ -81,6 +81,19 @@ impl RightSide {
     }
 }
 
+/// The step, if it is no join.
+fn before_join(step: Step) -> Option<Step> {
+    (!matches!(step, Step::Join(..))).then_some(step)
+}
+
+fn reads_identity(step: Step) -> bool {
+    match step {
+        Step::Filter(predicate) => predicate.reads_identity(),
+        Step::Project(columns, _) => columns.iter().any(BoundExpr::reads_identity),
+        Step::Map(..) | Step::Unnest(_) | Step::Join(..) => false,
+    }
+}
+
 /// Decides how each join of a question is done. `rights` are the right sides of its joins, by number.
 pub(super) fn decide(
     stages: Vec<Stage>,
@@ -123,7 +136,8 @@ pub(super) fn decide(
                     before.push(Step::Join(Arc::clone(&shape), Some(Arc::clone(&probe))));
                     if shape.kind.keeps_right() {
                         SinkSpec::Rest(probe)
-                    } else if numbered && joins_left == 0 {
+                    } else if (numbered && joins_left == 0) || steps.clone().map_while(before_join).any(reads_identity)
+                    {
                         // As behind a join in rounds, rows are numbered anew.
                         SinkSpec::Collect { limit: None }
                     } else {

@@ -58,7 +58,7 @@ impl TableProbe {
     /// The rows of the table that each left row matches, as numbers of keys.
     fn find(&self, batch: &Batch) -> Result<Vec<u32>> {
         let key = |(key, domain): (&crate::expr::BoundExpr, &crate::types::ColumnType)| {
-            as_keys(&key.evaluate_as_is(&batch.records)?, *domain)
+            as_keys(&key.evaluate_as_is(batch)?, *domain)
         };
         let keys = self.shape.left_keys.iter().zip(&self.shape.domains).map(key).collect::<Result<Vec<_>>>()?;
         self.table.find(&keys, batch.rows())
