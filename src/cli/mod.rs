@@ -12,6 +12,7 @@ mod open;
 pub(crate) mod progress;
 pub(crate) mod render;
 mod run;
+mod sql;
 mod stats;
 mod strata;
 

@@ -196,7 +196,9 @@ fn same(a: &LogicalPlan, b: &LogicalPlan) -> bool {
             a.len() == b.len() && a.iter().zip(b).all(equal)
         }
         (LogicalPlan::Unnest { .. }, LogicalPlan::Unnest { .. }) => true,
-        (LogicalPlan::Limit { rows: a, .. }, LogicalPlan::Limit { rows: b, .. }) => a == b,
+        (LogicalPlan::Limit { skip: a, rows: x, .. }, LogicalPlan::Limit { skip: b, rows: y, .. }) => {
+            (a, x) == (b, y)
+        }
         (LogicalPlan::Join(a), LogicalPlan::Join(b)) => a.on == b.on && a.kind == b.kind && same(&a.right, &b.right),
         _ => false,
     };

@@ -16,15 +16,19 @@
 mod ask;
 mod convert;
 mod fits;
+mod forms;
 mod formula;
 mod join;
 mod question;
+mod select;
 mod sides;
 mod tables;
+mod why_text;
 mod words;
 
 pub use join::{JoinClause, JoinCondition};
 pub use question::{Question, QuestionSpans, parse_question, parse_questions, read_questions};
+pub use select::{Asks, Session, Statement};
 pub use tables::{Tables, open_table};
 
 use crate::error::{Error, Result};
