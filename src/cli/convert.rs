@@ -16,7 +16,7 @@ pub(super) fn convert(command: &Convert, cancel: &CancelToken) -> Result<(), Sto
     let targets = targets.collect::<Result<Vec<_>, _>>()?;
     let questions = command.rows.question.iter().map(|text| parse_question(text)).collect::<Result<Vec<_>, _>>()?;
     let (tables, rules) = tables(&command.input, &command.tables, &questions)?;
-    let all = open_with(&command.input, &command.run, &rules)?;
+    let all = open_with(&command.input.files, &command.input.reading, &command.run, &rules)?;
     if command.rows.question.is_none() && command.rows.select.is_empty() {
         tell_left_out(&all, &command.run)?;
     }
@@ -63,6 +63,11 @@ fn chosen(all: &LazyFrame, rows: &Rows, tables: &Tables) -> Result<LazyFrame, Er
         frame.plan().map_err(|error| underline(error, &list, 0..list.len()))?;
     }
     Ok(frame)
+}
+
+/// A target and how it is written, by its name alone.
+pub(super) fn target_of_name(name: &str) -> Result<(Target, WriteOptions), Error> {
+    target_of(name, &WriteFlags::default())
 }
 
 /// A target and how it is written, by its name and the flags.

@@ -13,6 +13,7 @@ pub(crate) mod progress;
 pub(crate) mod render;
 mod run;
 mod said;
+mod sql;
 mod stats;
 mod strata;
 

@@ -1,6 +1,6 @@
 //! The files of the command line, whatever their format.
 
-use super::flags::{Input, JoinedTables};
+use super::flags::{Input, JoinedTables, Reading};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{CsvScan, FileScan, LazyFrame};
 use crate::source::csv::FileRule;
@@ -9,7 +9,7 @@ use crate::sql::{Question, Tables, open_table};
 use std::path::PathBuf;
 
 /// Opens the files as what they are; `csv` holds the options for CSV, and `rules` those for some of the files.
-pub(super) fn open_any(csv: CsvScan, input: &Input, rules: &[FileRule]) -> Result<LazyFrame> {
+pub(super) fn open_any(csv: CsvScan, input: &Reading, rules: &[FileRule]) -> Result<LazyFrame> {
     let csv = rules.iter().fold(csv, |csv, rule| csv.rule(rule.clone()));
     let mut scan = FileScan::of(csv, csv_only(input, rules)).hive(!input.no_hive);
     if let Some(format) = input.input_format {
@@ -20,31 +20,38 @@ pub(super) fn open_any(csv: CsvScan, input: &Input, rules: &[FileRule]) -> Resul
 
 /// The tables that the questions join, and the rules on files that are about files of the call.
 pub(super) fn tables(input: &Input, joined: &JoinedTables, questions: &[Question]) -> Result<(Tables, Vec<FileRule>)> {
-    let mut tables = Tables::new();
-    for rule in &input.file_options {
-        tables = tables.rule(rule.clone());
-    }
+    let rules = &input.reading.file_options;
+    let tables = named_tables(rules, joined)?;
     let of_questions = questions.iter().flat_map(|question| &question.joins).filter(|clause| !clause.is_name);
     let mut words: Vec<String> = of_questions.map(|clause| clause.table.to_string()).collect();
-    for (at, table) in joined.table.iter().enumerate() {
-        if joined.table[..at].iter().any(|other| other.name == table.name) {
-            return Err(Error::new(ErrorKind::Syntax, format!("two tables are named `{}`", table.name)));
-        }
-        let scan = CsvScan::new(&table.files).set_all(&table.options)?;
-        tables = tables.with(&table.name, open_table(scan, &table.files, &input.file_options)?);
-        words.push(table.files.clone());
-    }
+    words.extend(joined.table.iter().map(|table| table.files.clone()));
     // Files that are not there are told of when they are opened.
     let files = |word: &str| expand(&word.into_paths()).unwrap_or_default();
     let joined: Vec<PathBuf> = words.iter().flat_map(|word| files(word)).collect();
     let own: Vec<PathBuf> = input.files.iter().flat_map(|word| files(word)).collect();
     let applies = |rule: &FileRule, files: &[PathBuf]| files.iter().any(|file| rule.applies_to(file));
     let about_own = |rule: &&FileRule| applies(rule, &own) || !applies(rule, &joined);
-    Ok((tables, input.file_options.iter().filter(about_own).cloned().collect()))
+    Ok((tables, rules.iter().filter(about_own).cloned().collect()))
+}
+
+/// The tables with names, and how others are read.
+pub(super) fn named_tables(rules: &[FileRule], joined: &JoinedTables) -> Result<Tables> {
+    let mut tables = Tables::new();
+    for rule in rules {
+        tables = tables.rule(rule.clone());
+    }
+    for (at, table) in joined.table.iter().enumerate() {
+        if joined.table[..at].iter().any(|other| other.name == table.name) {
+            return Err(Error::new(ErrorKind::Syntax, format!("two tables are named `{}`", table.name)));
+        }
+        let scan = CsvScan::new(&table.files).set_all(&table.options)?;
+        tables = tables.with(&table.name, open_table(scan, &table.files, rules)?);
+    }
+    Ok(tables)
 }
 
 /// The first flag given that only CSV has.
-fn csv_only(input: &Input, rules: &[FileRule]) -> Option<&'static str> {
+fn csv_only(input: &Reading, rules: &[FileRule]) -> Option<&'static str> {
     let given = [
         ("--delimiter", input.delimiter.is_some()),
         ("--quote", input.quote.is_some()),

@@ -2,13 +2,14 @@
 
 use super::convert::{convert, write_all};
 use super::flags::{
-    Ask, Cli, Command, Count, Explain, Form, Head, Input, JoinedTables, Output, Questions, Run, SCHEDULER_VARIABLE,
-    Schema, Stats, TimelineFile,
+    Ask, Cli, Command, Count, Explain, Form, Head, Input, JoinedTables, Output, Questions, Reading, Run,
+    SCHEDULER_VARIABLE, Schema, Stats, TimelineFile,
 };
 use super::messages::{Stop, conclude, warn};
 use super::open::{open_any, tables};
 use super::progress::Progress;
 use super::render::{Answer, Format, Layout, Renderer, write_answers};
+use super::sql::sql;
 use super::stats;
 use super::strata::strata;
 use crate::atomic::{Partial, remove_unfinished};
@@ -54,6 +55,7 @@ pub fn main() -> ExitCode {
     stop_on_interrupt(&cancel);
     let outcome = match cli.command {
         Command::Ask(command) => ask(&command, &cancel),
+        Command::Sql(command) => sql(command, &cancel),
         Command::Convert(command) => convert(&command, &cancel),
         Command::Strata(command) => strata(&command, &cancel),
         Command::Schema(command) => schema(&command),
@@ -91,12 +93,12 @@ fn stop_on_interrupt(cancel: &CancelToken) {
 }
 
 pub(super) fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {
-    open_with(input, run, &input.file_options)
+    open_with(&input.files, &input.reading, run, &input.reading.file_options)
 }
 
-/// The table in the files of a call, read by the flags and by these rules.
-pub(super) fn open_with(input: &Input, run: &Run, rules: &[FileRule]) -> Result<LazyFrame, Error> {
-    let mut scan = CsvScan::new(input.files.as_slice());
+/// The table in some files, read by the flags and by these rules.
+pub(super) fn open_with(files: &[String], input: &Reading, run: &Run, rules: &[FileRule]) -> Result<LazyFrame, Error> {
+    let mut scan = CsvScan::new(files);
     if input.no_sniff {
         scan = scan.sniff(false);
     }
@@ -187,7 +189,7 @@ fn texts(questions: &Questions) -> Result<Vec<String>, Error> {
 fn frames(input: &Input, run: &Run, joined: &JoinedTables, texts: &[String]) -> Result<Vec<LazyFrame>, Error> {
     let questions = texts.iter().map(|text| parse_question(text)).collect::<Result<Vec<_>, _>>()?;
     let (tables, rules) = tables(input, joined, &questions)?;
-    let all = open_with(input, run, &rules)?;
+    let all = open_with(&input.files, &input.reading, run, &rules)?;
     if texts.iter().any(|text| text.trim_start().starts_with('*')) {
         tell_left_out(&all, run)?;
     }
@@ -282,7 +284,7 @@ fn answer(
     run: &Run,
     cancel: &CancelToken,
 ) -> Result<(), Stop> {
-    let form = checked_form(input, frames, output, run)?;
+    let form = checked_form(&input.files, frames, output, run)?;
     let progress = progress_of(run);
     let options = options(run, cancel, &progress)?;
     let timeline = options.timeline.clone();
@@ -293,9 +295,9 @@ fn answer(
 }
 
 /// How answers to these frames are written, once it is clear that they would overwrite nothing that is read.
-pub(super) fn checked_form(input: &Input, frames: &[LazyFrame], output: &Output, run: &Run) -> Result<Form, Error> {
+pub(super) fn checked_form(files: &[String], frames: &[LazyFrame], output: &Output, run: &Run) -> Result<Form, Error> {
     if output.output.is_some() {
-        let mut inputs = expand(&input.files.as_slice().into_paths())?;
+        let mut inputs = expand(&files.into_paths())?;
         for frame in frames {
             let files = frame.plan()?.sources().into_iter().flat_map(|source| source.files());
             inputs.extend(files.map(|file| PathBuf::from(&*file)));
@@ -340,7 +342,7 @@ pub(super) fn deliver(
 }
 
 /// Every frame to the file of its number.
-fn file_writes(frames: &[LazyFrame], how: &WriteOptions, output: &Output) -> Vec<FileWrite> {
+pub(super) fn file_writes(frames: &[LazyFrame], how: &WriteOptions, output: &Output) -> Vec<FileWrite> {
     let name = output.output.as_deref().unwrap_or_default();
     let target = |number: usize| Target::Path(name.replace("{}", &(number + 1).to_string()).into());
     frames.iter().enumerate().map(|(at, frame)| FileWrite::new(frame, target(at), how.clone())).collect()
@@ -402,7 +404,13 @@ fn write_stream(frame: &LazyFrame, options: RunOptions, format: Format) -> Resul
     out.flush().map_err(closed)
 }
 
-fn write(frames: &[DataFrame], titles: &[String], format: Format, codec: Codec, output: &Output) -> Result<(), Stop> {
+pub(super) fn write(
+    frames: &[DataFrame],
+    titles: &[String],
+    format: Format,
+    codec: Codec,
+    output: &Output,
+) -> Result<(), Stop> {
     let answers: Vec<Answer<'_>> = frames.iter().zip(titles).map(|(frame, title)| Answer { title, frame }).collect();
     let Some(path) = &output.output else {
         let terminal = io::stdout().is_terminal();
@@ -477,6 +485,15 @@ fn schema(command: &Schema) -> Result<(), Stop> {
     {
         return io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error));
     }
+    let table = columns_of(&schema)?;
+    match command.output.form(io::stdout().is_terminal(), 1)? {
+        Form::Text(format, codec) => write(&[table.collect()?], &[String::new()], format, codec, &command.output),
+        Form::File(how) => write_all(&Runner::new(), &file_writes(&[table], &how, &command.output)).map(|_| ()),
+    }
+}
+
+/// A table of the names and types of columns.
+pub(super) fn columns_of(schema: &ArrowSchema) -> Result<LazyFrame, Error> {
     let types =
         schema.fields().iter().map(|field| ColumnType::from_arrow(field.data_type()).map(|kind| kind.to_string()));
     let types = types.collect::<Result<Vec<_>, _>>()?;
@@ -484,16 +501,8 @@ fn schema(command: &Schema) -> Result<(), Stop> {
     let types: ArrayRef = Arc::new(StringViewArray::from_iter_values(types));
     let field = |name| Field::new(name, DataType::Utf8View, false);
     let columns = Arc::new(ArrowSchema::new(vec![field("column"), field("type")]));
-    let batch = RecordBatch::try_new(Arc::clone(&columns), vec![names, types]).map_err(Error::from)?;
-    match command.output.form(io::stdout().is_terminal(), 1)? {
-        Form::Text(format, codec) => {
-            write(&[DataFrame::new(columns, vec![batch])], &[String::new()], format, codec, &command.output)
-        }
-        Form::File(how) => {
-            let table = LazyFrame::from_source(Arc::new(MemorySource::new(columns, vec![batch])));
-            write_all(&Runner::new(), &file_writes(&[table], &how, &command.output)).map(|_| ())
-        }
-    }
+    let batch = RecordBatch::try_new(Arc::clone(&columns), vec![names, types])?;
+    Ok(LazyFrame::from_source(Arc::new(MemorySource::new(columns, vec![batch]))))
 }
 
 fn explain_questions(command: &Explain) -> Result<(), Stop> {

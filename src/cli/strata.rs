@@ -27,7 +27,7 @@ pub(super) fn strata(command: &Strata, cancel: &CancelToken) -> Result<(), Stop>
             frame.select(exprs.clone()).plan().map_err(|error| underline(error, text, 0..text.len()))?;
         }
     }
-    let form = checked_form(&command.input, std::slice::from_ref(&frame), &command.output, &command.run)?;
+    let form = checked_form(&command.input.files, std::slice::from_ref(&frame), &command.output, &command.run)?;
     let progress = progress_of(&command.run);
     let options = options(&command.run, cancel, &progress)?;
     let mut strata = frame.group_by(keys).strata().with_options(options.clone());

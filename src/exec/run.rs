@@ -342,9 +342,9 @@ fn scan_pass(
         let failed = match end {
             StageEnd::Done(result, kept) => {
                 question.poured = question.output.is_some() && flow(&question.stages);
-                question.result = Some(result);
+                let done = question.stages.remove(0);
+                question.result = Some(without_first(result, done.skip)?);
                 question.kept = kept;
-                question.stages.remove(0);
                 None
             }
             StageEnd::Again => {
@@ -439,15 +439,22 @@ fn finish(
             with_room(questions, rows, Some(&stage), gates[0].as_ref().map(|gate| (gate, &stage.schema)), options)?;
         let source: Arc<dyn Source> = Arc::new(MemorySource::of_rows(before.schema, rows));
         stage.input = StageInput::Scan { source: Arc::clone(&source), columns };
+        let skip = stage.skip;
         for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut gates)?.stages {
             match end {
-                StageEnd::Done(result, _) => questions[at].result = Some(result),
+                StageEnd::Done(result, _) => questions[at].result = Some(without_first(result, skip)?),
                 StageEnd::Failed(_, error) => return Err(error),
                 StageEnd::Again | StageEnd::Widen(..) => return Err(Error::internal("a misfit in memory")),
             }
         }
     }
     Ok(())
+}
+
+/// A result but for its first rows.
+fn without_first(result: Materialised, rows: usize) -> Result<Materialised> {
+    let Materialised { schema, rows: all } = result;
+    Ok(Materialised { schema, rows: all.without_first(rows)? })
 }
 
 fn alone(stage: Stage) -> StageToRun {
@@ -505,7 +512,7 @@ fn pour(
     let source: Arc<dyn Source> = Arc::new(MemorySource::of_rows(Arc::clone(&schema), rows));
     let input = StageInput::Scan { source: Arc::clone(&source), columns: (0..schema.fields().len()).collect() };
     let sink = SinkSpec::Collect { limit: None };
-    let stage = Stage { input, steps: Vec::new(), sink, schema: Arc::clone(&schema) };
+    let stage = Stage { input, steps: Vec::new(), sink, skip: 0, schema: Arc::clone(&schema) };
     let mut gates = [Some(gate)];
     for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut gates)?.stages {
         match end {

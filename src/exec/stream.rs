@@ -162,5 +162,5 @@ pub fn flows_through(plan: &LogicalPlan) -> Result<bool> {
 /// Whether stages hand their rows on in input order.
 pub(super) fn flow(stages: &[Stage]) -> bool {
     use crate::plan::SinkSpec;
-    matches!(stages, [only] if matches!(only.sink, SinkSpec::Collect { limit: None }))
+    matches!(stages, [only] if only.skip == 0 && matches!(only.sink, SinkSpec::Collect { limit: None }))
 }

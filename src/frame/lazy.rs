@@ -206,7 +206,13 @@ impl LazyFrame {
     /// The first `rows` rows.
     #[must_use]
     pub fn limit(&self, rows: usize) -> Self {
-        self.then(|input| Ok(LogicalPlan::Limit { input, rows }))
+        self.slice(0, rows)
+    }
+
+    /// `rows` rows behind the first `skip` ones.
+    #[must_use]
+    pub fn slice(&self, skip: usize, rows: usize) -> Self {
+        self.then(|input| Ok(LogicalPlan::Limit { input, skip, rows }))
     }
 
     /// The first `rows` rows; the scan stops when it has them.

@@ -1,6 +1,7 @@
 //! Answers into files.
 
 use super::compute::{Run, Runner};
+use super::dataframe::DataFrame;
 use super::lazy::LazyFrame;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{RowOutput, RunStatistics, run_into};
@@ -97,8 +98,17 @@ impl Runner {
     /// # Errors
     /// As [`Runner::write`].
     pub fn write_all(&self, writes: &[Write]) -> Result<Run<Vec<Written>>> {
-        let plans = writes.iter().map(|write| Ok(LogicalPlan::clone(write.frame.plan()?)));
-        let plans = plans.collect::<Result<Vec<_>>>()?;
+        let done = self.run_and_write(&[], writes)?;
+        Ok(Run { value: done.value.1, statistics: done.statistics, warnings: done.warnings })
+    }
+
+    /// Answers some frames and writes others, in one run.
+    ///
+    /// # Errors
+    /// As [`Runner::write`].
+    pub fn run_and_write(&self, frames: &[LazyFrame], writes: &[Write]) -> Result<Run<(Vec<DataFrame>, Vec<Written>)>> {
+        let all = writes.iter().map(|write| &write.frame).chain(frames);
+        let plans = all.map(|frame| Ok(LogicalPlan::clone(frame.plan()?))).collect::<Result<Vec<_>>>()?;
         check_targets(writes, &plans, self.options().rejects.as_deref())?;
         let output = |write: &Write| {
             write.options.check(&*write.frame.schema()?)?;
@@ -106,7 +116,9 @@ impl Runner {
         };
         let outputs = writes.iter().map(output).collect::<Result<Vec<_>>>()?;
         let taken: Vec<Option<&dyn RowOutput>> = outputs.iter().map(|output| Some(output as &dyn RowOutput)).collect();
-        let done = run_into(&plans, &taken, self.options())?;
+        let mut done = run_into(&plans, &taken, self.options())?;
+        let answers = done.answers.split_off(writes.len()).into_iter();
+        let answers = answers.map(|answer| DataFrame::of_rows(answer.schema, answer.rows)).collect();
         let finished = outputs.into_iter().map(FileOutput::finish).collect::<Result<Vec<_>>>()?;
         let value = finished.into_iter().map(Finished::commit).collect::<Result<Vec<_>>>()?;
         let sum = |count: fn(&Written) -> u64| value.iter().map(count).sum();
@@ -116,7 +128,7 @@ impl Runner {
             files_written: sum(|written| written.files),
             ..done.statistics
         };
-        Ok(Run { value, statistics, warnings: done.warnings })
+        Ok(Run { value: (answers, value), statistics, warnings: done.warnings })
     }
 }
 

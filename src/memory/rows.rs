@@ -55,6 +55,24 @@ impl StoredRows {
         StoredRows { parts: self.parts.iter().chain(others.parts.iter()).cloned().collect(), held: self.held }
     }
 
+    /// The rows behind the first so many.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(crate) fn without_first(self, rows: usize) -> Result<StoredRows> {
+        let (mut left, mut parts) = (rows, Vec::with_capacity(self.parts.len()));
+        for part in self.parts.iter() {
+            let here = part.rows();
+            match left {
+                0 => parts.push(part.clone()),
+                _ if left < here => parts.push(Part::Memory(part.load()?.slice(left, here - left))),
+                _ => {}
+            }
+            left = left.saturating_sub(here);
+        }
+        Ok(StoredRows { parts: parts.into(), held: self.held })
+    }
+
     /// The same rows, of which none stands in memory any more. What these hold is free once no other clone is left.
     ///
     /// # Errors

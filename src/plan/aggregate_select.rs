@@ -59,7 +59,7 @@ impl AggregateSelect {
             plan = LogicalPlan::Sort { input: Arc::new(plan), keys: sort };
         }
         if let Some(rows) = self.limit {
-            plan = LogicalPlan::Limit { input: Arc::new(plan), rows };
+            plan = LogicalPlan::Limit { input: Arc::new(plan), skip: 0, rows };
         }
         if plain && wanted == produced {
             return Ok(plan);
@@ -116,7 +116,7 @@ impl AggregateSelect {
             plan = LogicalPlan::Sort { input: Arc::new(plan), keys: self.sort };
         }
         if let Some(rows) = self.limit {
-            plan = LogicalPlan::Limit { input: Arc::new(plan), rows };
+            plan = LogicalPlan::Limit { input: Arc::new(plan), skip: 0, rows };
         }
         Ok(plan)
     }

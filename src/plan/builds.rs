@@ -232,7 +232,7 @@ fn same(a: &LogicalPlan, b: &LogicalPlan) -> bool {
         (LogicalPlan::Sample { size: a, seed: s, .. }, LogicalPlan::Sample { size: b, seed: t, .. }) => {
             a == b && s == t
         }
-        (LogicalPlan::Limit { rows: a, .. }, LogicalPlan::Limit { rows: b, .. }) => a == b,
+        (LogicalPlan::Limit { skip: a, rows: x, .. }, LogicalPlan::Limit { skip: b, rows: y, .. }) => (a, x) == (b, y),
         (LogicalPlan::Join(a), LogicalPlan::Join(b)) => a.on == b.on && a.kind == b.kind && same(&a.right, &b.right),
         _ => false,
     };

@@ -80,11 +80,13 @@ pub enum LogicalPlan {
         /// Most significant first.
         keys: Vec<SortKey>,
     },
-    /// The first rows.
+    /// The first rows, or some behind them.
     Limit {
         /// What is cut.
         input: Arc<LogicalPlan>,
-        /// How many rows stay.
+        /// How many rows at the beginning are left out.
+        skip: usize,
+        /// How many of the others stay, at most.
         rows: usize,
     },
     /// Some rows, in input order, by hashes of their identities.

@@ -39,14 +39,15 @@ pub fn lower(plan: &LogicalPlan) -> Result<Vec<Stage>> {
         match verb {
             LogicalPlan::Scan(_) => {}
             LogicalPlan::Sort { keys, .. } => {
-                let limit = match verbs.peek() {
-                    Some(LogicalPlan::Limit { rows, .. }) => Some(*rows),
-                    _ => None,
+                let (limit, skip) = match verbs.peek() {
+                    Some(LogicalPlan::Limit { skip, rows, .. }) => (wanted(*skip, *rows), Some(*skip)),
+                    _ => (None, None),
                 };
-                if limit.is_some() {
+                if skip.is_some() {
                     verbs.next();
                 }
                 builder.sort(keys, limit)?;
+                builder.skip(skip.unwrap_or(0));
             }
             LogicalPlan::Join(_) => {
                 let (join, need) = joins.pop().ok_or_else(|| Error::internal("a join that nobody counted"))?;
@@ -64,6 +65,11 @@ fn flatten<'a>(plan: &'a LogicalPlan, chain: &mut Vec<&'a LogicalPlan>) {
         flatten(input, chain);
     }
     chain.push(plan);
+}
+
+/// How many rows there must be for those behind the first `skip`; `None` for all.
+fn wanted(skip: usize, rows: usize) -> Option<usize> {
+    skip.checked_add(rows).filter(|wanted| *wanted < usize::MAX)
 }
 
 struct Builder {
@@ -123,9 +129,10 @@ impl Builder {
                 self.steps.push(Step::Filter(BoundExpr::is_sampled(*share, *seed)));
             }
             LogicalPlan::Sample { size: SampleSize::Rows(rows), seed, .. } => self.sample(*rows, *seed)?,
-            LogicalPlan::Limit { rows, .. } => {
+            LogicalPlan::Limit { skip, rows, .. } => {
                 let schema = Arc::clone(&self.schema);
-                self.cut(SinkSpec::Collect { limit: Some(*rows) }, schema);
+                self.cut(SinkSpec::Collect { limit: wanted(*skip, *rows) }, schema);
+                self.skip(*skip);
             }
             LogicalPlan::Scan(_) | LogicalPlan::Sort { .. } | LogicalPlan::Join(_) => {}
         }
@@ -220,7 +227,14 @@ impl Builder {
         let input = std::mem::replace(&mut self.input, StageInput::Previous);
         let steps = std::mem::take(&mut self.steps);
         self.schema = Arc::clone(&schema);
-        self.stages.push(Stage { input, steps, sink, schema });
+        self.stages.push(Stage { input, steps, sink, skip: 0, schema });
+    }
+
+    /// The last stage leaves out so many rows at the beginning.
+    fn skip(&mut self, rows: usize) {
+        if let Some(last) = self.stages.last_mut() {
+            last.skip = rows;
+        }
     }
 
     /// Virtual columns that were named on the way are not part of what is delivered.

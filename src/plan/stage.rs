@@ -163,6 +163,8 @@ pub struct Stage {
     pub steps: Vec<Step>,
     /// Where the batches go.
     pub sink: SinkSpec,
+    /// How many rows at the beginning of the result are left out.
+    pub skip: usize,
     /// The columns of the result.
     pub schema: SchemaRef,
 }

@@ -6,6 +6,7 @@ use super::qualified::Qualifiers;
 use super::question::{Question, parse_question};
 use super::sides::Sides;
 use super::tables::Tables;
+use super::why_text::with_reasons;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BinaryOp, Expr, Function, Literal};
 use crate::frame::LazyFrame;
@@ -53,25 +54,10 @@ impl LazyFrame {
     /// Says which value made text of a column that the question needs otherwise.
     fn explain_text(&self, error: Error, question: &Question, tables: &Tables) -> Error {
         let Ok(plan) = self.plan() else { return error };
-        if error.kind() != ErrorKind::Type {
-            return error;
-        }
         let mut sources: Vec<Arc<dyn Source>> = vec![Arc::clone(plan.source())];
         let joined = question.joins.iter().filter_map(|clause| tables.of(clause).ok());
         sources.extend(joined.filter_map(|right| Some(Arc::clone(right.plan().ok()?.source()))));
-        let mut reasons = Vec::new();
-        for source in sources {
-            let schema = source.schema();
-            let named = schema.fields().iter().enumerate().filter(|(_, field)| question.locate(field.name()).is_some());
-            let why = named.filter_map(|(at, field)| Some((field.name(), source.why_text(at)?)));
-            reasons.extend(why.map(|(name, why)| format!("`{name}` is text because {why}")));
-        }
-        if reasons.is_empty() {
-            return error;
-        }
-        let remedy = "--null VALUE reads a value as missing";
-        let hint = error.hint_text().map(|hint| format!("{hint}; ")).unwrap_or_default();
-        error.hint(format!("{hint}{}; {remedy}", reasons.join("; ")))
+        with_reasons(error, &sources, &|name| question.locate(name).is_some())
     }
 
     fn answer_to(&self, question: &Question, tables: &Tables) -> Result<LazyFrame> {
@@ -231,7 +217,7 @@ fn rows(
         false => Arc::new(LogicalPlan::Project { input, columns }),
     };
     let cut = |input: Arc<LogicalPlan>| match limit {
-        Some(rows) => Arc::new(LogicalPlan::Limit { input, rows }),
+        Some(rows) => Arc::new(LogicalPlan::Limit { input, skip: 0, rows }),
         None => input,
     };
     if question.sort.is_empty() {

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expr::civil;
 use crate::expr::display::RESERVED;
 use crate::expr::function::suggest;
-use crate::expr::{AggregateCall, BinaryOp, Expr, Function, Literal, UnaryOp};
+use crate::expr::{AggregateCall, BinaryOp, Expr, Function, Literal, UnaryOp, lit};
 use crate::types::ColumnType;
 use sqlparser::ast::{self, BinaryOperator, CastKind, DataType, DuplicateTreatment};
 use sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments};
@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// How deep the parser follows parentheses, prefixes and branches.
-const MAX_NESTING: usize = 50;
+pub(super) const MAX_NESTING: usize = 50;
 /// How deep a converted expression may be; chains such as `a + b + c` are as deep as they are long.
 const MAX_DEPTH: usize = 128;
 
@@ -27,10 +27,7 @@ pub(super) fn expression(words: &Words, range: Range<usize>) -> Result<Expr> {
     if range.is_empty() {
         return Err(words.error(ErrorKind::Syntax, "an expression is missing", range));
     }
-    // Operators in a row give a tree as deep; it must not become so deep that merely dropping it overflows the stack.
-    if longest_chain(words, range.clone()) > 8 * MAX_DEPTH {
-        return Err(too_deep(words, range));
-    }
+    refuse_long_chains(words, range.clone())?;
     let mut parser = Parser::new(&OutcropDialect)
         .with_recursion_limit(MAX_NESTING)
         .with_tokens_with_locations(words.tokens(range.clone()));
@@ -40,7 +37,24 @@ pub(super) fn expression(words: &Words, range: Range<usize>) -> Result<Expr> {
         let at = words.starting_at(next.span.start).unwrap_or(range.end - 1);
         return Err(left_over(words, at));
     }
-    Converter { words, range }.convert(&tree, 0)
+    Converter { words, range, names: None }.convert(&tree, 0)
+}
+
+/// What the names and the inner queries of an expression stand for, where it is part of a statement.
+pub(super) trait Names {
+    /// The column of these parts, `column` or `table.column`.
+    fn column(&self, parts: &[ast::Ident]) -> Result<Expr>;
+
+    /// The value of a query in parentheses.
+    fn value_of(&self, query: &ast::Query) -> Result<Expr>;
+
+    /// Whether a query has rows.
+    fn exists(&self, query: &ast::Query) -> Result<Expr>;
+}
+
+/// Operators in a row give a tree as deep; it must not become so deep that merely dropping it overflows the stack.
+pub(super) fn refuse_long_chains(words: &Words, range: Range<usize>) -> Result<()> {
+    if longest_chain(words, range.clone()) > 8 * MAX_DEPTH { Err(too_deep(words, range)) } else { Ok(()) }
 }
 
 /// At least the number of operators that hang on each other somewhere in `range`. Those inside parentheses or `case`
@@ -91,8 +105,11 @@ fn left_over(words: &Words, at: usize) -> Error {
     if words.is_word(at, "from") {
         return error.hint("a question has no `from`: the files are named beside it");
     }
-    if words.is_word(at, "over") || words.is_word(at, "filter") {
-        return error.hint(format!("`{typed}` is not supported"));
+    if words.is_word(at, "over") {
+        return error.hint("window functions are not supported");
+    }
+    if words.is_word(at, "filter") {
+        return error.hint("write `filter (where CONDITION)` behind an aggregate");
     }
     if words.is_word(at, "as") {
         return error.hint("only a whole item of a select list or of `by` can be named with `as`");
@@ -106,7 +123,7 @@ fn left_over(words: &Words, at: usize) -> Error {
     }
 }
 
-fn parser_error(words: &Words, range: &Range<usize>, error: &ParserError) -> Error {
+pub(super) fn parser_error(words: &Words, range: &Range<usize>, error: &ParserError) -> Error {
     let ParserError::ParserError(message) = error else { return too_deep(words, range.clone()) };
     let (message, place) = match message.rsplit_once(" at Line: ") {
         Some((message, place)) => (message, parse_place(place)),
@@ -137,10 +154,20 @@ fn parse_place(text: &str) -> Option<Location> {
 
 pub(super) struct Converter<'a> {
     pub(super) words: &'a Words,
-    range: Range<usize>,
+    /// The words of the expression.
+    pub(super) range: Range<usize>,
+    pub(super) names: Option<&'a dyn Names>,
 }
 
 impl Converter<'_> {
+    /// The error with its place, if it has none yet.
+    pub(super) fn placed<T>(&self, result: Result<T>, span: Span) -> Result<T> {
+        result.map_err(|error| match error.underlined() {
+            Some(_) => error,
+            None => error.underline(&self.words.text, self.bytes(span)),
+        })
+    }
+
     /// An error of `kind` at `span`.
     pub(super) fn error(&self, kind: ErrorKind, message: impl Into<String>, span: Span) -> Error {
         Error::new(kind, message).underline(&self.words.text, self.bytes(span))
@@ -162,8 +189,14 @@ impl Converter<'_> {
         let unary = |op, expr: &ast::Expr| Ok(Expr::Unary { op, expr: self.boxed(expr, depth)? });
         match tree {
             ast::Expr::Nested(inner) => self.convert(inner, depth),
-            ast::Expr::Identifier(name) => self.column(name),
+            ast::Expr::Identifier(name) => match self.names {
+                Some(names) => self.placed(names.column(std::slice::from_ref(name)), name.span),
+                None => self.column(name),
+            },
             ast::Expr::CompoundIdentifier(parts) => {
+                if let Some(names) = self.names {
+                    return self.placed(names.column(parts), tree.span());
+                }
                 // A column with a dot in its name, or one with its table before it.
                 let name: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
                 Ok(Expr::Column(name.join(".").into()))
@@ -233,11 +266,8 @@ impl Converter<'_> {
                 Ok(Expr::Case { branches, otherwise })
             }
             ast::Expr::Function(call) => self.call(call, tree, depth),
-            ast::Expr::Subquery(_) | ast::Expr::InSubquery { .. } | ast::Expr::Exists { .. } => {
-                Err(self.unsupported("a question inside a question", tree.span()))
-            }
             ast::Expr::Tuple(_) => Err(self.unsupported("a list outside `in`", tree.span())),
-            _ => Err(self.unsupported("this", tree.span())),
+            other => self.form(other, depth),
         }
     }
 
@@ -354,16 +384,24 @@ impl Converter<'_> {
         let FunctionArguments::List(list) = &call.args else {
             return Err(self.unsupported("a function without parentheses", tree.span()));
         };
-        let plain = list.clauses.is_empty() && call.filter.is_none() && call.over.is_none();
-        if !plain || call.null_treatment.is_some() || !call.within_group.is_empty() {
+        if call.over.is_some() {
+            return Err(self.unsupported("a window function (`over`)", tree.span()));
+        }
+        if !list.clauses.is_empty() || call.null_treatment.is_some() || !call.within_group.is_empty() {
             return Err(self.unsupported("a clause after the arguments of a function", tree.span()));
         }
+        let only = call.filter.as_deref().map(|condition| self.convert(condition, depth)).transpose()?;
         let name = ident.value.as_str();
         let name = match list.duplicate_treatment {
             Some(DuplicateTreatment::Distinct) if name.eq_ignore_ascii_case("count") => "n_unique",
             Some(_) => return Err(self.unsupported(&format!("`distinct` in `{name}`"), ident.span)),
             None => name,
         };
+        const OWN_ARGUMENTS: [&str; 8] =
+            ["ols", "crossprod", "bootstrap", "predicted", "residual", "residuals", "cov_matrix", "corr_matrix"];
+        if only.is_some() && OWN_ARGUMENTS.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+            return Err(self.unsupported(&format!("`filter` behind `{name}`"), ident.span));
+        }
         if name.eq_ignore_ascii_case("crossprod") {
             return self.crossprod(&list.args, ident, depth);
         }
@@ -395,11 +433,17 @@ impl Converter<'_> {
         }
         if let Some(function) = Function::find(name) {
             return match function.wrong_count(args.len()) {
+                None if only.is_some() => Err(self.unsupported(&format!("`filter` behind `{name}`"), ident.span)),
                 None => Ok(Expr::Function { function, args }),
                 Some(message) => Err(self.error(ErrorKind::Type, message, ident.span)),
             };
         }
         let constants = self.constants(name, &mut args, list, ident)?;
+        if let Some(only) = only {
+            // Aggregates leave rows out in which an argument is missing.
+            let first = if args.is_empty() { lit(1) } else { args.remove(0) };
+            args.insert(0, Expr::Case { branches: vec![(only, first)], otherwise: None });
+        }
         match aggregate::find_with(name, args.len(), &constants) {
             Ok(aggregate) => Ok(Expr::Aggregate(AggregateCall { aggregate, args })),
             Err(error) if error.kind() == ErrorKind::Name => {

@@ -16,17 +16,21 @@
 mod ask;
 mod convert;
 mod fits;
+mod forms;
 mod formula;
 mod join;
 mod qualified;
 mod question;
+mod select;
 mod sides;
 mod special;
 mod tables;
+mod why_text;
 mod words;
 
 pub use join::{JoinClause, JoinCondition};
 pub use question::{Question, QuestionSpans, parse_question, parse_questions, read_questions};
+pub use select::{Asks, Session, Statement};
 pub use tables::{Tables, open_table};
 
 use crate::error::{Error, Result};

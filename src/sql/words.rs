@@ -46,6 +46,10 @@ impl Dialect for OutcropDialect {
         true
     }
 
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
     /// Keywords that are not names have been picked out before parsing, so none falls back to being a name.
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
         keyword != Keyword::NoKeyword
@@ -61,13 +65,24 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Cuts `text`.
+    /// Cuts a question or an expression.
     pub(super) fn of(text: &str) -> Result<Words> {
+        let mut words = Words::cut(text, &OutcropDialect, false)?;
+        words.settle_keywords();
+        Ok(words)
+    }
+
+    /// Cuts SQL, in which double quotes mean names and `--` a comment.
+    pub(super) fn of_sql(text: &str) -> Result<Words> {
+        Words::cut(text, &DuckDbDialect {}, true)
+    }
+
+    fn cut(text: &str, dialect: &dyn Dialect, has_comments: bool) -> Result<Words> {
         if text.len() > MAX_BYTES {
             return Err(Error::new(ErrorKind::Limit, format!("a text of {} bytes is too long", text.len()))
                 .hint(format!("a question has at most {MAX_BYTES} bytes")));
         }
-        let all = Tokenizer::new(&OutcropDialect, text).tokenize_with_location().map_err(|error| {
+        let all = Tokenizer::new(dialect, text).tokenize_with_location().map_err(|error| {
             let mut cursor = Cursor::new(text);
             let start = cursor.byte_at(error.location);
             let message = error.message.trim_end_matches('.');
@@ -81,7 +96,7 @@ impl Words {
         for token in all {
             let range = cursor.byte_at(token.span.start)..cursor.byte_at(token.span.end);
             match &token.token {
-                Token::Whitespace(Whitespace::SingleLineComment { .. }) => {
+                Token::Whitespace(Whitespace::SingleLineComment { .. }) if !has_comments => {
                     // Silently dropping `--5` from `x --5` would change the answer.
                     return Err(Error::new(ErrorKind::Syntax, "`--` starts a comment in SQL")
                         .underline(text, range.start..range.start + 2)
@@ -94,7 +109,6 @@ impl Words {
                 }
             }
         }
-        words.settle_keywords();
         Ok(words)
     }
 
@@ -107,6 +121,8 @@ impl Words {
             let before_name = matches!(next, Some(Token::Word(_)));
             let in_extract = self.opens_extract(at);
             let is_argument = at > 0 && self.tokens[at - 1].token == Token::LParen;
+            let is_behind_call = at > 0 && self.tokens[at - 1].token == Token::RParen;
+            let in_filter = at > 1 && self.is_word(at - 2, "filter");
             let Token::Word(word) = &mut self.tokens[at].token else { continue };
             let keep = match word.keyword {
                 Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::IS | Keyword::NULL | Keyword::IN => true,
@@ -117,6 +133,8 @@ impl Words {
                 Keyword::DATE | Keyword::TIMESTAMP => before_text,
                 Keyword::DISTINCT => before_name || before_parenthesis && is_argument,
                 Keyword::FROM => in_extract,
+                Keyword::FILTER => before_parenthesis && is_behind_call,
+                Keyword::WHERE => is_argument && in_filter,
                 _ => false,
             };
             if !keep {
@@ -159,6 +177,11 @@ impl Words {
             Some(Token::Word(word)) if word.keyword == Keyword::NoKeyword => Some(&word.value),
             _ => None,
         }
+    }
+
+    /// Whether the word at `at` is the name `name`, or would be if it were no keyword.
+    pub(super) fn reads(&self, at: usize, name: &str) -> bool {
+        matches!(self.token(at), Some(Token::Word(word)) if word.value == name)
     }
 
     /// The bytes of the words `range`; an empty range is the place where a word is missing.

@@ -58,7 +58,7 @@ pub(crate) struct Rows {
 }
 
 /// Where and how rows are written.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct WriteFlags {
     /// The file to write, or - for stdout; repeat it for more, they share one pass

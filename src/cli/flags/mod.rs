@@ -5,6 +5,7 @@
 
 mod convert;
 mod output;
+mod sql;
 mod strata;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use crate::source::detect::InputFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use convert::{Convert, Rows, WriteFlags, WriteFormat};
 pub(crate) use output::{Form, Output};
+pub(crate) use sql::Sql;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 pub(crate) use strata::Strata;
@@ -89,6 +91,9 @@ pub(crate) enum Command {
     /// Answer questions about the files, all in one pass
     #[command(after_help = ASK_HELP, override_usage = "outcrop ask [OPTIONS] FILES… -q QUESTION [-q QUESTION]…")]
     Ask(Ask),
+    /// Answer SQL statements about files, all in one pass
+    #[command(after_help = sql::SQL_HELP, override_usage = "outcrop sql [OPTIONS] STATEMENT…")]
+    Sql(Box<Sql>),
     /// Write the rows, or the answer to a question, to Parquet, Arrow, CSV or NDJSON files
     #[command(
         after_help = convert::CONVERT_HELP,
@@ -211,11 +216,18 @@ pub(crate) struct JoinedTables {
 
 /// What to read, and how.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Input")]
 pub(crate) struct Input {
     /// Files, patterns, directories, pipes, - for standard input
     #[arg(required = true, value_name = "FILES", help_heading = None)]
     pub(crate) files: Vec<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// How files are read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct Reading {
     /// Types of columns that are not to be guessed, such as 'TailNum=utf8,Distance=float64'
     ///
     /// Types are int64, float64, utf8, boolean, date and timestamp. A value that does not fit a type given here is an

@@ -46,7 +46,8 @@ fn a_call_without_files_or_without_questions_is_a_usage_error() {
 #[test]
 fn types_are_columns_with_types_and_slips_are_suggested() {
     let ask = asked(&["ask", "a", "-q", "x", "--types", "TailNum=utf8,Distance = float", "--types", "a=b=int"]);
-    let types: Vec<_> = ask.input.types.iter().map(|given| (given.column.as_str(), given.column_type)).collect();
+    let types: Vec<_> =
+        ask.input.reading.types.iter().map(|given| (given.column.as_str(), given.column_type)).collect();
     assert_eq!(types, [("TailNum", ColumnType::Utf8), ("Distance", ColumnType::Float64), ("a=b", ColumnType::Int64)]);
     assert!(refused(&["ask", "a", "-q", "x", "--types", "n=flota64"]).contains("did you mean `float64`?"));
     assert!(refused(&["ask", "a", "-q", "x", "--types", "n"]).contains("COLUMN=TYPE"));
@@ -54,7 +55,7 @@ fn types_are_columns_with_types_and_slips_are_suggested() {
 
 #[test]
 fn null_tokens_repeat_or_take_commas_and_may_be_empty() {
-    let null = |line: &[&str]| asked(&[&["ask", "a", "-q", "x"], line].concat()).input.null;
+    let null = |line: &[&str]| asked(&[&["ask", "a", "-q", "x"], line].concat()).input.reading.null;
     assert_eq!(null(&[]), None);
     assert_eq!(null(&["--null", "-,n/a", "--null", "-99"]).unwrap(), ["-", "n/a", "-99"]);
     assert_eq!(null(&["--null", ""]).unwrap(), [""]);
@@ -75,7 +76,10 @@ fn delimiters_and_quotes_are_single_bytes_with_names_for_the_awkward() {
 
 #[test]
 fn encodings_are_checked_at_once() {
-    assert_eq!(asked(&["ask", "a", "-q", "x", "--encoding", "latin1"]).input.encoding.as_deref(), Some("latin1"));
+    assert_eq!(
+        asked(&["ask", "a", "-q", "x", "--encoding", "latin1"]).input.reading.encoding.as_deref(),
+        Some("latin1")
+    );
     assert!(refused(&["ask", "a", "-q", "x", "--encoding", "latin-99"]).contains("no such encoding"));
 }
 

@@ -109,7 +109,7 @@ pub(super) fn decide(
             decided.push(stage);
             continue;
         }
-        let Stage { mut input, steps, sink, schema } = stage;
+        let Stage { mut input, steps, sink, skip, schema } = stage;
         let uses_identities = |column: &AggregateColumn| column.aggregate.uses_identities();
         let numbered =
             matches!(&sink, SinkSpec::Aggregate { aggregates, .. } if aggregates.iter().any(uses_identities));
@@ -159,11 +159,12 @@ pub(super) fn decide(
             ended = steps.peek().is_none() && matches!(sink, SinkSpec::Collect { limit: None });
             let of_join = if ended { Arc::clone(&schema) } else { Arc::clone(&shape.schema) };
             let input = std::mem::replace(&mut input, StageInput::Previous);
-            decided.push(Stage { input, steps: std::mem::take(&mut before), sink: end, schema: of_join });
+            let (steps, skip) = (std::mem::take(&mut before), if ended { skip } else { 0 });
+            decided.push(Stage { input, steps, sink: end, skip, schema: of_join });
             copies = 1;
         }
         if !ended {
-            decided.push(Stage { input, steps: before, sink, schema });
+            decided.push(Stage { input, steps: before, sink, skip, schema });
         }
     }
     Ok(decided)

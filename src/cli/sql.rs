@@ -1,0 +1,111 @@
+//! `sql`: statements about files.
+
+use super::convert::target_of_name;
+use super::flags::{Form, Sql};
+use super::messages::Stop;
+use super::open::named_tables;
+use super::run::{checked_form, columns_of, deliver, file_writes, open_with, options, progress_of, report, write};
+use crate::error::{Error, ErrorKind};
+use crate::frame::{LazyFrame, Runner, Write as FileWrite};
+use crate::plan::{LogicalPlan, explain};
+use crate::source::CancelToken;
+use crate::sql::{Asks, Session, Statement};
+use crate::write::is_closed_pipe;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+/// What the statements of a call ask for.
+#[derive(Default)]
+struct Asked {
+    frames: Vec<LazyFrame>,
+    titles: Vec<String>,
+    copies: Vec<FileWrite>,
+    explained: Vec<LogicalPlan>,
+}
+
+/// Answers the statements.
+pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
+    let command = Arc::<Sql>::from(command);
+    let asked = asked(&command)?;
+    let progress = progress_of(&command.run);
+    let options = options(&command.run, cancel, &progress)?;
+    if !asked.explained.is_empty() {
+        let text = explain(&asked.explained, options.piece_bytes, options.budget.limit_bytes())?;
+        io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error))?;
+    }
+    let Asked { frames, titles, mut copies, .. } = asked;
+    if frames.is_empty() && copies.is_empty() {
+        return Ok(());
+    }
+    let (output, run) = (&command.output, &command.run);
+    let form = checked_form(&[], &frames, output, run)?;
+    if copies.is_empty() {
+        let statistics = deliver(&frames, &titles, &form, output, run, options, &progress)?;
+        statistics.iter().for_each(|statistics| report(statistics, run));
+        return Ok(());
+    }
+    let answers: &[LazyFrame] = match &form {
+        Form::File(how) => {
+            copies.append(&mut file_writes(&frames, how, output));
+            &[]
+        }
+        Form::Text(..) => &frames,
+    };
+    let done = Runner::with_options(options).run_and_write(answers, &copies);
+    progress.finish();
+    let done = done.map_err(|error| if is_closed_pipe(&error) { Stop::ClosedPipe } else { Stop::Error(error) })?;
+    if let (Form::Text(format, codec), false) = (&form, answers.is_empty()) {
+        write(&done.value.0, &titles, *format, *codec, output)?;
+    }
+    report(&done.statistics, run);
+    Ok(())
+}
+
+fn asked(command: &Arc<Sql>) -> Result<Asked, Error> {
+    let (rules, flags) = (&command.reading.file_options, Arc::clone(command));
+    let tables = named_tables(rules, &command.tables)?
+        .opened_by(move |word| open_with(&[word.to_owned()], &flags.reading, &flags.run, &flags.reading.file_options));
+    let mut session = Session::with_tables(tables);
+    let mut asked = Asked::default();
+    for text in texts(command)? {
+        for Statement { text, asks } in session.run(&text)? {
+            match asks {
+                Asks::Query(frame) => asked.answer(frame, text),
+                Asks::Describe(frame) => asked.answer(columns_of(&*frame.schema()?)?, text),
+                Asks::Explain(frame) => asked.explained.push(LogicalPlan::clone(frame.plan()?)),
+                Asks::Copy(frame, file) => {
+                    let (target, how) = target_of_name(&file)?;
+                    asked.copies.push(FileWrite::new(&frame, target, how));
+                }
+                Asks::View(_) => {}
+            }
+        }
+    }
+    Ok(asked)
+}
+
+impl Asked {
+    fn answer(&mut self, frame: LazyFrame, title: String) {
+        self.frames.push(frame);
+        self.titles.push(title);
+    }
+}
+
+/// The texts of the statements, in order.
+fn texts(command: &Sql) -> Result<Vec<String>, Error> {
+    let mut texts = Vec::new();
+    for text in &command.statements {
+        if text == "-" {
+            let mut all = String::new();
+            let read = io::stdin().read_to_string(&mut all);
+            read.map_err(|error| Error::new(ErrorKind::Io, format!("cannot read standard input: {error}")))?;
+            texts.push(all);
+        } else {
+            texts.push(text.clone());
+        }
+    }
+    for file in &command.files {
+        texts.push(std::fs::read_to_string(file).map_err(|error| Error::io(file, &error))?);
+    }
+    Ok(texts)
+}

@@ -1,0 +1,292 @@
+//! One query block: `select … from … where … group by … having …`, with the order and the cut of its result.
+
+use super::from::{Tables, conjuncts, filtered};
+use super::inner::Inner;
+use super::query::{Ending, Lowering, distinct};
+use super::scope::Scope;
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::{Expr, col};
+use crate::frame::visible_names;
+use crate::plan::{AggregateSelect, LogicalPlan};
+use crate::sql::convert::Names;
+use sqlparser::ast::{self, SelectItem, Spanned};
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// What names mean in a block: columns of its tables and, where there is none, results that have been named.
+struct BlockNames<'a> {
+    lowering: &'a Lowering<'a>,
+    scope: &'a Scope,
+    /// Items of the select list that have a name, as far as they are known.
+    aliases: RefCell<Vec<(String, Expr)>>,
+    /// Queries whose values are used.
+    inner: RefCell<Vec<Inner>>,
+    /// How many queries have been met.
+    queries: RefCell<usize>,
+}
+
+impl BlockNames<'_> {
+    fn aliased(&self, parts: &[ast::Ident]) -> Option<Expr> {
+        let [name] = parts else { return None };
+        let aliases = self.aliases.borrow();
+        let known = aliases.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(&name.value))?;
+        Some(known.1.clone())
+    }
+
+    fn next_number(&self) -> usize {
+        *self.queries.borrow_mut() += 1;
+        *self.queries.borrow()
+    }
+}
+
+impl Names for BlockNames<'_> {
+    fn column(&self, parts: &[ast::Ident]) -> Result<Expr> {
+        self.scope.column(parts).or_else(|error| self.aliased(parts).ok_or(error))
+    }
+
+    fn value_of(&self, query: &ast::Query) -> Result<Expr> {
+        let (inner, value) = self.lowering.value_of(query, self.next_number())?;
+        self.inner.borrow_mut().push(inner);
+        Ok(value)
+    }
+
+    fn exists(&self, query: &ast::Query) -> Result<Expr> {
+        let (inner, value) = self.lowering.existence_of(query, self.next_number())?;
+        self.inner.borrow_mut().push(inner);
+        Ok(value)
+    }
+}
+
+/// The same, in which results that have been named come before columns, as behind `order by`.
+struct ResultsFirst<'a>(&'a BlockNames<'a>);
+
+impl Names for ResultsFirst<'_> {
+    fn column(&self, parts: &[ast::Ident]) -> Result<Expr> {
+        self.0.aliased(parts).map_or_else(|| self.0.column(parts), Ok)
+    }
+
+    fn value_of(&self, query: &ast::Query) -> Result<Expr> {
+        self.0.value_of(query)
+    }
+
+    fn exists(&self, query: &ast::Query) -> Result<Expr> {
+        self.0.exists(query)
+    }
+}
+
+impl Lowering<'_> {
+    /// The plan of a block.
+    pub(super) fn block(&self, select: &ast::Select, ending: Ending<'_>) -> Result<Arc<LogicalPlan>> {
+        self.refuse_clauses(select)?;
+        let conditions = select.selection.as_ref().map(conjuncts).unwrap_or_default();
+        let (Tables { plan, scope }, conditions) = self.from(&select.from, conditions)?;
+        let names = BlockNames {
+            lowering: self,
+            scope: &scope,
+            aliases: RefCell::default(),
+            inner: RefCell::default(),
+            queries: RefCell::default(),
+        };
+        let columns = self.select_list(&select.projection, &names)?;
+        let (mut asked, mut members) = (Vec::new(), Vec::new());
+        for condition in conditions {
+            match condition {
+                ast::Expr::InSubquery { expr, subquery, negated } => {
+                    members.push((self.convert(expr, &names)?, subquery, *negated, names.next_number()));
+                }
+                other => asked.push((self.convert(other, &names)?, other.span())),
+            }
+        }
+        let keys = self.group_keys(&select.group_by, &columns, &names)?;
+        let having = select.having.as_ref().map(|having| self.convert(having, &names)).transpose()?;
+        let is_distinct = match &select.distinct {
+            None | Some(ast::Distinct::All) => false,
+            Some(ast::Distinct::Distinct) => true,
+            Some(ast::Distinct::On(_)) => return Err(self.unsupported("`distinct on`", select.span())),
+        };
+        let sort = match is_distinct {
+            true => Vec::new(),
+            false => self.sort_keys(ending.order, &columns, &ResultsFirst(&names))?,
+        };
+        let mut plan = names.inner.take().into_iter().fold(plan, |plan, inner| inner.beside(plan));
+        for (condition, span) in asked {
+            if condition.contains_aggregate() {
+                let error = Error::new(ErrorKind::Syntax, "an aggregate in `where`, which is asked of single rows");
+                return self.placed(Err(error.hint("`having` asks groups")), span);
+            }
+            plan = filtered(plan, condition);
+            self.placed(plan.schema(), span)?;
+        }
+        for (value, query, negated, number) in members {
+            plan = self.among(plan, value, query, negated, number)?;
+        }
+        let has_aggregate = columns.iter().chain(&having).any(Expr::contains_aggregate)
+            || sort.iter().any(|key| key.expr.contains_aggregate());
+        let grouped = !keys.is_empty() || having.is_some() || has_aggregate;
+        let span = select.span();
+        if grouped {
+            let question = AggregateSelect { keys, select: columns.clone(), having, sort, limit: None };
+            plan = Arc::new(self.placed(question.plan(plan), span)?);
+            self.placed(plan.schema(), span)?;
+            plan = only(plan, &columns)?;
+        } else {
+            if !sort.is_empty() {
+                plan = Arc::new(LogicalPlan::Sort { input: plan, keys: sort });
+            }
+            // What is selected is computed last, for the rows that stay.
+            plan = if is_distinct { plan } else { ending.cut.of(plan) };
+            plan = Arc::new(LogicalPlan::Project { input: plan, columns });
+        }
+        self.placed(plan.schema(), span)?;
+        if !is_distinct {
+            return Ok(if grouped { ending.cut.of(plan) } else { plan });
+        }
+        self.ended(Arc::new(distinct(plan)?), ending)
+    }
+
+    fn refuse_clauses(&self, select: &ast::Select) -> Result<()> {
+        let refused = [
+            (select.top.is_some(), "`top`; `limit` stands at the end,"),
+            (select.into.is_some(), "`into`"),
+            (!select.lateral_views.is_empty(), "`lateral view`"),
+            (select.prewhere.is_some(), "`prewhere`"),
+            (!select.connect_by.is_empty(), "`connect by`"),
+            (!select.cluster_by.is_empty() || !select.distribute_by.is_empty(), "this clause"),
+            (!select.sort_by.is_empty(), "`sort by`; it is `order by` in SQL, and"),
+            (!select.named_window.is_empty(), "`window`"),
+            (select.qualify.is_some(), "`qualify`"),
+            (select.exclude.is_some(), "`exclude` in this place; it stands behind `*`, and"),
+        ];
+        match refused.iter().find(|(given, _)| *given) {
+            Some((_, what)) => Err(self.unsupported(what, select.span())),
+            None => Ok(()),
+        }
+    }
+
+    /// The columns of the result, whose names differ.
+    fn select_list(&self, items: &[SelectItem], names: &BlockNames<'_>) -> Result<Vec<Expr>> {
+        let mut columns: Vec<Expr> = Vec::new();
+        let mut taken: HashSet<String> = HashSet::new();
+        let mut add = |expr: Expr, name: &str| {
+            let (mut unique, mut number) = (name.to_owned(), 1);
+            while !taken.insert(unique.clone()) {
+                number += 1;
+                unique = format!("{name}_{number}");
+            }
+            columns.push(if *expr.output_name() == *unique { expr } else { expr.alias(unique) });
+        };
+        for item in items {
+            match item {
+                SelectItem::UnnamedExpr(expr) => {
+                    let converted = self.convert(expr, names)?;
+                    let name = match (expr, &converted) {
+                        // A name as it is written in its table, which another one may have, too.
+                        (_, Expr::Column(planned)) => names.scope.own_name(planned),
+                        (ast::Expr::Identifier(ident), _) => Arc::from(ident.value.as_str()),
+                        (_, converted) => converted.output_name(),
+                    };
+                    add(converted, &name);
+                }
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    let converted = self.convert(expr, names)?;
+                    names.aliases.borrow_mut().push((alias.value.clone(), converted.clone()));
+                    add(converted, &alias.value);
+                }
+                SelectItem::Wildcard(options) => self.all(None, options, names.scope, &mut add)?,
+                SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+                    let [ast::ObjectNamePart::Identifier(table)] = name.0.as_slice() else {
+                        return Err(self.unsupported("a table of several names", name.span()));
+                    };
+                    self.all(Some(table), options, names.scope, &mut add)?;
+                }
+                other => return Err(self.unsupported("this item", other.span())),
+            }
+        }
+        Ok(columns)
+    }
+
+    /// The columns of `*`, without those that are excluded, and with others in the place of some.
+    fn all(
+        &self,
+        table: Option<&ast::Ident>,
+        options: &ast::WildcardAdditionalOptions,
+        scope: &Scope,
+        add: &mut dyn FnMut(Expr, &str),
+    ) -> Result<()> {
+        let span = options.wildcard_token.0.span;
+        if options.opt_ilike.is_some() || options.opt_rename.is_some() || options.opt_replace.is_some() {
+            return Err(self.unsupported("this word behind `*`", span));
+        }
+        let mut excluded: Vec<&ast::Ident> = Vec::new();
+        match &options.opt_exclude {
+            Some(ast::ExcludeSelectItem::Single(name)) => excluded.extend(single(name)),
+            Some(ast::ExcludeSelectItem::Multiple(names)) => excluded.extend(names.iter().filter_map(single)),
+            None => {}
+        }
+        if let Some(except) = &options.opt_except {
+            excluded.push(&except.first_element);
+            excluded.extend(&except.additional_elements);
+        }
+        let columns = self.placed(scope.all(table), table.map_or(span, |table| table.span))?;
+        let is = |name: &str, ident: &ast::Ident| name.eq_ignore_ascii_case(&ident.value);
+        if let Some(unknown) = excluded.iter().find(|ident| !columns.iter().any(|(_, name)| is(name, ident))) {
+            let scope_error = scope.column(std::slice::from_ref(unknown)).err();
+            let error = scope_error.unwrap_or_else(|| Error::new(ErrorKind::Name, format!("no column `{unknown}`")));
+            return self.placed(Err(error), unknown.span);
+        }
+        for (planned, name) in columns {
+            if !excluded.iter().any(|ident| is(&name, ident)) {
+                add(col(planned), &name);
+            }
+        }
+        Ok(())
+    }
+
+    fn group_keys(&self, clause: &ast::GroupByExpr, columns: &[Expr], names: &BlockNames<'_>) -> Result<Vec<Expr>> {
+        let (exprs, modifiers) = match clause {
+            ast::GroupByExpr::All(modifiers) => {
+                let keys = columns.iter().filter(|column| !column.contains_aggregate());
+                if modifiers.is_empty() {
+                    return Ok(keys.map(|key| key.unaliased().clone()).collect());
+                }
+                (&[][..], modifiers)
+            }
+            ast::GroupByExpr::Expressions(exprs, modifiers) => (exprs.as_slice(), modifiers),
+        };
+        if !modifiers.is_empty() {
+            return Err(self.unsupported("`with` behind `group by`", clause.span()));
+        }
+        let mut keys: Vec<Expr> = Vec::with_capacity(exprs.len());
+        for expr in exprs {
+            if matches!(expr, ast::Expr::GroupingSets(_) | ast::Expr::Cube(_) | ast::Expr::Rollup(_)) {
+                return Err(self
+                    .unsupported("`grouping sets`, `rollup` or `cube`", expr.span())
+                    .hint("several statements of one call share a pass over the data"));
+            }
+            let key = self.by_position_or_name(expr, columns, names)?;
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        Ok(keys)
+    }
+}
+
+fn single(name: &ast::ObjectName) -> Option<&ast::Ident> {
+    match name.0.as_slice() {
+        [ast::ObjectNamePart::Identifier(ident)] => Some(ident),
+        _ => None,
+    }
+}
+
+/// Of a plan that has keys in front which were not asked for, only the columns that were.
+fn only(plan: Arc<LogicalPlan>, columns: &[Expr]) -> Result<Arc<LogicalPlan>> {
+    let schema = plan.schema()?;
+    let wanted: Vec<Expr> = columns.iter().map(|column| col(column.output_name())).collect();
+    let known = wanted.iter().all(|column| schema.index_of(&column.output_name()).is_ok());
+    if !known || visible_names(&schema) == wanted {
+        return Ok(plan);
+    }
+    Ok(Arc::new(LogicalPlan::Project { input: plan, columns: wanted }))
+}

@@ -1,0 +1,361 @@
+//! `from`: the tables of a query block, joined.
+
+use super::query::Lowering;
+use super::scope::{Column, Scope, Table};
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::{BinaryOp, Expr, Literal, col, lit};
+use crate::plan::{Join, JoinKind, LogicalPlan};
+use crate::source::constants::visible_schema;
+use crate::source::memory::MemorySource;
+use crate::sql::convert::Names;
+use arrow::array::{ArrayRef, NullArray, RecordBatch};
+use sqlparser::ast::{self, JoinConstraint, JoinOperator, Spanned, TableFactor};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// A table, or several that have been joined.
+#[derive(Clone, Debug)]
+pub(super) struct Tables {
+    pub(super) plan: Arc<LogicalPlan>,
+    pub(super) scope: Scope,
+}
+
+/// What rows of two tables fulfil that belong together.
+#[derive(Default)]
+struct Condition {
+    keys: Vec<(Expr, Expr)>,
+    of_left: Vec<Expr>,
+    of_right: Vec<Expr>,
+    /// Conditions on both that are no equations.
+    of_both: Vec<Expr>,
+}
+
+/// The names of a scope, in a place where no query may stand.
+struct Plain<'a>(&'a Scope);
+
+impl Names for Plain<'_> {
+    fn column(&self, parts: &[ast::Ident]) -> Result<Expr> {
+        self.0.column(parts)
+    }
+
+    fn value_of(&self, _query: &ast::Query) -> Result<Expr> {
+        Err(Error::new(ErrorKind::Unsupported, "a query in the condition of a join is not supported"))
+    }
+
+    fn exists(&self, query: &ast::Query) -> Result<Expr> {
+        self.value_of(query)
+    }
+}
+
+impl Lowering<'_> {
+    /// The tables of `from`. Of the conditions behind `where`, those that say what tables separated by commas have in common
+    /// become keys of joins; the others come back.
+    pub(super) fn from<'a>(
+        &self,
+        from: &[ast::TableWithJoins],
+        mut conditions: Vec<&'a ast::Expr>,
+    ) -> Result<(Tables, Vec<&'a ast::Expr>)> {
+        let Some((first, others)) = from.split_first() else { return Ok((one_row()?, conditions)) };
+        let mut tables = self.joined(first)?;
+        for other in others {
+            let (left, right) = (tables, self.joined(other)?.beside(&HashSet::new())?);
+            let (right, both) = right.apart_from(&left)?;
+            let mut condition = Condition::default();
+            conditions.retain(|candidate| {
+                let before = condition.keys.len();
+                if let Ok(expr) = self.convert(candidate, &Plain(&both)) {
+                    condition.take_keys(&expr, &left, &right);
+                }
+                condition.keys.len() == before
+            });
+            let kind = if condition.keys.is_empty() { JoinKind::Cross } else { JoinKind::Inner };
+            tables = Tables { plan: joined(left.plan, right.plan, condition, kind), scope: both };
+        }
+        Ok((tables, conditions))
+    }
+
+    fn joined(&self, tables: &ast::TableWithJoins) -> Result<Tables> {
+        let mut joined = self.table(&tables.relation)?;
+        for join in &tables.joins {
+            joined = self.join(joined, join)?;
+        }
+        Ok(joined)
+    }
+
+    fn table(&self, factor: &TableFactor) -> Result<Tables> {
+        let (plan, name, alias) = match factor {
+            TableFactor::Table { name, alias, args: None, sample: None, version: None, .. } => {
+                let (plan, own_name) = self.placed(self.named(name), name.span())?;
+                (plan, own_name, alias)
+            }
+            TableFactor::Table { name, args: Some(_), .. } => {
+                return Err(self
+                    .unsupported(&format!("the table function `{name}`"), name.span())
+                    .hint("a file stands in quotes, and --table 'NAME=FILE: OPTIONS' says how it is read"));
+            }
+            TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
+                (self.query(subquery)?, "query".to_owned(), alias)
+            }
+            TableFactor::NestedJoin { table_with_joins, alias: None } => return self.joined(table_with_joins),
+            other => return Err(self.unsupported("this kind of table", other.span())),
+        };
+        let Some(alias) = alias else {
+            let scope = Scope::of(Table::of(name, &*plan.schema()?));
+            return Ok(Tables { plan, scope });
+        };
+        let mut table = Table::of(alias.name.value.as_str(), &*plan.schema()?);
+        let visible = table.columns.iter_mut().filter(|column| !column.is_hidden);
+        let (count, named) = (visible.size_hint().1.unwrap_or(0), alias.columns.len());
+        for (column, given) in visible.zip(&alias.columns) {
+            column.name = Arc::from(given.name.value.as_str());
+        }
+        if named > count {
+            let message = format!("`{}` has fewer columns than names", alias.name.value);
+            return Err(self.placed::<()>(Err(Error::new(ErrorKind::Name, message)), alias.name.span).unwrap_err());
+        }
+        Ok(Tables { plan, scope: Scope::of(table) })
+    }
+
+    fn join(&self, left: Tables, join: &ast::Join) -> Result<Tables> {
+        use JoinOperator as Op;
+        let (kind, constraint) = match &join.join_operator {
+            Op::Join(on) | Op::Inner(on) => (JoinKind::Inner, on),
+            Op::Left(on) | Op::LeftOuter(on) => (JoinKind::Left, on),
+            Op::Right(on) | Op::RightOuter(on) => (JoinKind::Right, on),
+            Op::FullOuter(on) => (JoinKind::Full, on),
+            Op::Semi(on) | Op::LeftSemi(on) => (JoinKind::Semi, on),
+            Op::Anti(on) | Op::LeftAnti(on) => (JoinKind::Anti, on),
+            Op::CrossJoin(on) => (JoinKind::Cross, on),
+            _ => return Err(self.unsupported("this kind of join", join.relation.span())),
+        };
+        let right = self.table(&join.relation)?;
+        let shared = match constraint {
+            JoinConstraint::Using(names) => {
+                let name = |name: &ast::ObjectName| match name.0.as_slice() {
+                    [ast::ObjectNamePart::Identifier(ident)] => Ok(ident.clone()),
+                    _ => Err(self.unsupported("a name of several parts behind `using`", name.span())),
+                };
+                names.iter().map(name).collect::<Result<Vec<_>>>()?
+            }
+            JoinConstraint::Natural => left.common_names(&right)?,
+            JoinConstraint::On(_) | JoinConstraint::None => Vec::new(),
+        };
+        let mut pairs = Vec::with_capacity(shared.len());
+        for name in &shared {
+            let of = |scope: &Scope| match self.placed(scope.column(std::slice::from_ref(name)), name.span)? {
+                Expr::Column(column) => Ok(column),
+                _ => Err(Error::internal("a name that is no column")),
+            };
+            pairs.push((of(&left.scope)?, of(&right.scope)?));
+        }
+        let right = right.with_keys_of(&pairs)?;
+        let (right, both) = right.apart_from_but(&left, &pairs)?;
+        let mut condition = Condition {
+            keys: pairs.iter().map(|(ours, _)| (col(&**ours), col(&**ours))).collect(),
+            ..Condition::default()
+        };
+        if let JoinConstraint::On(on) = constraint {
+            for part in conjuncts(on) {
+                let expr = self.convert(part, &Plain(&both))?;
+                let known = condition.of_both.len();
+                condition.take(expr, &left, &right);
+                if kind != JoinKind::Inner && condition.of_both.len() > known {
+                    return Err(self
+                        .unsupported(
+                            &format!("a condition on both tables of a {kind} join, other than `=`,"),
+                            part.span(),
+                        )
+                        .hint("of an inner join it may be any"));
+                }
+            }
+        } else if shared.is_empty() && kind != JoinKind::Cross {
+            if matches!(constraint, JoinConstraint::None) {
+                let error = Error::new(ErrorKind::Syntax, "a join says what must be equal");
+                let error = error.hint("write `on a = b` or `using (a)`; `cross join` takes every pair of rows");
+                return self.placed(Err(error), join.relation.span());
+            }
+            return Err(self.unsupported("a natural join of tables without a common column", join.relation.span()));
+        }
+        let (kind, scope) = match kind {
+            JoinKind::Inner if condition.keys.is_empty() => (JoinKind::Cross, both),
+            JoinKind::Semi | JoinKind::Anti => (kind, left.scope.clone()),
+            kind => (kind, both),
+        };
+        let plan = joined(left.plan, right.plan, condition, kind);
+        self.placed(plan.schema(), join.relation.span())?;
+        Ok(Tables { plan, scope })
+    }
+}
+
+impl Tables {
+    /// The plan without virtual columns, those of `keep` aside, which a right side of a join does not have.
+    fn beside(self, keep: &HashSet<Arc<str>>) -> Result<Self> {
+        let visible = visible_schema(&self.plan.schema()?);
+        let stays = |column: &Column| keep.contains(&column.planned) || visible.index_of(&column.planned).is_ok();
+        let mut scope = self.scope;
+        scope.tables.iter_mut().for_each(|table| table.columns.retain(stays));
+        Ok(Tables { plan: self.plan, scope })
+    }
+
+    /// The table as the right one beside `left`: columns whose names `left` has get others. And the scope of both.
+    fn apart_from(self, left: &Tables) -> Result<(Tables, Scope)> {
+        self.apart_from_but(left, &[])
+    }
+
+    /// As [`Tables::apart_from`]; keys that are to become one column keep the name that they share.
+    fn apart_from_but(self, left: &Tables, shared: &[(Arc<str>, Arc<str>)]) -> Result<(Tables, Scope)> {
+        let right = self.beside(&HashSet::new())?;
+        let schema = visible_schema(&right.plan.schema()?);
+        let mut taken: HashSet<String> =
+            left.plan.schema()?.fields().iter().map(|field| field.name().clone()).collect();
+        let is_shared = |name: &str| shared.iter().any(|(ours, _)| **ours == *name);
+        let mut renamed: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+        let mut columns = Vec::with_capacity(schema.fields().len());
+        for field in schema.fields() {
+            let name = field.name().as_str();
+            let mut new = name.to_owned();
+            let mut number = 1;
+            while !is_shared(name) && (taken.contains(&new) || (number > 1 && schema.index_of(&new).is_ok())) {
+                new = if number == 1 { format!("{name}_right") } else { format!("{name}_right_{number}") };
+                number += 1;
+            }
+            taken.insert(new.clone());
+            if new == name {
+                columns.push(col(name));
+            } else {
+                columns.push(col(name).alias(new.as_str()));
+                renamed.push((Arc::from(name), Arc::from(new)));
+            }
+        }
+        let right = if renamed.is_empty() { right } else { right.renamed(columns, &renamed) };
+        let mut both = left.scope.clone();
+        both.tables.extend(right.scope.tables.iter().cloned());
+        Ok((right, both))
+    }
+
+    /// The table with its keys called as those of the other one.
+    fn with_keys_of(self, pairs: &[(Arc<str>, Arc<str>)]) -> Result<Tables> {
+        let renamed: Vec<(Arc<str>, Arc<str>)> = pairs
+            .iter()
+            .filter(|(ours, theirs)| ours != theirs)
+            .map(|(ours, theirs)| (Arc::clone(theirs), Arc::clone(ours)))
+            .collect();
+        if renamed.is_empty() {
+            return Ok(self);
+        }
+        let schema = visible_schema(&self.plan.schema()?);
+        let column = |field: &Arc<arrow::datatypes::Field>| {
+            let name = field.name().as_str();
+            match renamed.iter().find(|(old, _)| **old == *name) {
+                Some((_, new)) => col(name).alias(&**new),
+                None => col(name),
+            }
+        };
+        let columns = schema.fields().iter().map(column).collect();
+        Ok(self.renamed(columns, &renamed))
+    }
+
+    fn renamed(self, columns: Vec<Expr>, renamed: &[(Arc<str>, Arc<str>)]) -> Tables {
+        let mut scope = self.scope;
+        for column in scope.tables.iter_mut().flat_map(|table| &mut table.columns) {
+            if let Some((_, new)) = renamed.iter().find(|(old, _)| *old == column.planned) {
+                column.planned = Arc::clone(new);
+            }
+        }
+        Tables { plan: Arc::new(LogicalPlan::Project { input: self.plan, columns }), scope }
+    }
+
+    /// Names that columns of both have.
+    fn common_names(&self, right: &Tables) -> Result<Vec<ast::Ident>> {
+        let ours = self.scope.all(None)?;
+        let theirs: HashSet<Arc<str>> = right.scope.all(None)?.into_iter().map(|(_, name)| name).collect();
+        let common = ours.into_iter().filter(|(_, name)| theirs.contains(name));
+        Ok(common.map(|(_, name)| ast::Ident::with_quote('"', name.to_string())).collect())
+    }
+
+    fn has_all(&self, expr: &Expr) -> bool {
+        let has = |name: &Arc<str>| {
+            self.scope.tables.iter().flat_map(|table| &table.columns).any(|column| column.planned == *name)
+        };
+        let columns = expr.columns();
+        !columns.is_empty() && columns.iter().all(has)
+    }
+}
+
+impl Condition {
+    /// Takes an equation between the two tables.
+    fn take_keys(&mut self, expr: &Expr, left: &Tables, right: &Tables) -> bool {
+        if let Expr::Binary { left: first, op: BinaryOp::Eq, right: second } = expr {
+            for (ours, theirs) in [(first, second), (second, first)] {
+                if left.has_all(ours) && right.has_all(theirs) {
+                    self.keys.push(((**ours).clone(), (**theirs).clone()));
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn take(&mut self, expr: Expr, left: &Tables, right: &Tables) {
+        if self.take_keys(&expr, left, right) {
+            return;
+        }
+        match (left.has_all(&expr), right.has_all(&expr)) {
+            (true, false) => self.of_left.push(expr),
+            (false, true) => self.of_right.push(expr),
+            _ if expr == Expr::Literal(Literal::Boolean(true)) => {}
+            _ => self.of_both.push(expr),
+        }
+    }
+}
+
+/// The join of two tables whose columns have different names, but for keys that become one.
+fn joined(left: Arc<LogicalPlan>, right: Arc<LogicalPlan>, condition: Condition, kind: JoinKind) -> Arc<LogicalPlan> {
+    use JoinKind::{Anti, Cross, Inner, Left, Right, Semi};
+    let (mut left, mut right, mut keys) = (left, right, condition.keys);
+    for expr in condition.of_left {
+        match kind {
+            Inner | Semi | Right | Cross => left = filtered(left, expr),
+            _ => keys.push((expr, lit(true))),
+        }
+    }
+    for expr in condition.of_right {
+        match kind {
+            Inner | Semi | Left | Anti | Cross => right = filtered(right, expr),
+            _ => keys.push((lit(true), expr)),
+        }
+    }
+    if keys.is_empty() && kind != Cross {
+        // Every pair of rows belongs together.
+        keys.push((lit(true), lit(true)));
+    }
+    let plan = Arc::new(LogicalPlan::Join(Join::new(left, right, keys, kind)));
+    condition.of_both.into_iter().fold(plan, filtered)
+}
+
+pub(super) fn filtered(input: Arc<LogicalPlan>, predicate: Expr) -> Arc<LogicalPlan> {
+    Arc::new(LogicalPlan::Filter { input, predicate })
+}
+
+/// Conditions that all must hold.
+pub(super) fn conjuncts(expr: &ast::Expr) -> Vec<&ast::Expr> {
+    let (mut found, mut open) = (Vec::new(), vec![expr]);
+    while let Some(next) = open.pop() {
+        match next {
+            ast::Expr::BinaryOp { left, op: ast::BinaryOperator::And, right } => open.extend([&**right, &**left]),
+            ast::Expr::Nested(inner) if matches!(**inner, ast::Expr::BinaryOp { op: ast::BinaryOperator::And, .. }) => {
+                open.push(inner);
+            }
+            other => found.push(other),
+        }
+    }
+    found
+}
+
+/// What a query without `from` is about.
+fn one_row() -> Result<Tables> {
+    let nothing: ArrayRef = Arc::new(NullArray::new(1));
+    let batch = RecordBatch::try_from_iter([("nothing", nothing)])?;
+    let source = MemorySource::new(batch.schema(), vec![batch]);
+    Ok(Tables { plan: Arc::new(LogicalPlan::Scan(Arc::new(source))), scope: Scope::default() })
+}

@@ -1,0 +1,21 @@
+//! SQL: statements over files and named tables.
+//!
+//! **Problem.** A `SELECT` names tables inside of itself, its clauses see different names, and it nests.
+//! **Idea.** sqlparser makes the tree; each query block is turned into the same verbs that questions are made of
+//! ([`crate::plan::LogicalPlan`]). Columns of all tables of a block get names that differ ([`scope`]), and what a name stands for
+//! is settled once, when its expression is converted; from there on a plan knows nothing of tables. Inner queries become joins:
+//! of one row, or of those that a value must be among.
+//! **Invariants.**
+//! - Double quotes and backticks are names, single quotes are text; names are found in any case where that is clear.
+//! - All statements of a call over the same files are answered in one pass.
+//! - What is not supported is an error with its place, never another answer.
+
+mod block;
+mod from;
+mod inner;
+mod query;
+mod scope;
+mod session;
+mod values;
+
+pub use session::{Asks, Session, Statement};

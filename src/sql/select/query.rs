@@ -1,0 +1,364 @@
+//! Queries: `with`, set operations, `order by`, `limit`.
+
+use super::from::filtered;
+use super::scope::{Scope, Table};
+use super::session::Session;
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::{Expr, Literal, coalesce, col, lit};
+use crate::frame::visible_names;
+use crate::plan::{Join, JoinKind, LogicalPlan, SortKey};
+use crate::source::constants::visible_schema;
+use crate::sql::convert::{Converter, Names};
+use crate::sql::words::Words;
+use crate::types::ColumnType;
+use arrow::datatypes::SchemaRef;
+use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier, Spanned};
+use sqlparser::tokenizer::Span;
+use std::sync::Arc;
+
+/// Makes plans of the queries of a text.
+#[derive(Clone)]
+pub(super) struct Lowering<'a> {
+    pub(super) words: &'a Words,
+    pub(super) session: &'a Session,
+    /// Queries that have a name, the innermost last.
+    named: Vec<(String, Arc<LogicalPlan>)>,
+}
+
+/// Which rows of a result stay.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cut {
+    skip: usize,
+    rows: Option<usize>,
+}
+
+impl Cut {
+    pub(super) fn of(self, input: Arc<LogicalPlan>) -> Arc<LogicalPlan> {
+        match self {
+            Cut { skip: 0, rows: None } => input,
+            Cut { skip, rows } => Arc::new(LogicalPlan::Limit { input, skip, rows: rows.unwrap_or(usize::MAX) }),
+        }
+    }
+}
+
+/// How a result ends: its order, and which of its rows stay.
+#[derive(Clone, Copy)]
+pub(super) struct Ending<'a> {
+    pub(super) order: Option<&'a ast::OrderBy>,
+    pub(super) cut: Cut,
+}
+
+impl<'a> Lowering<'a> {
+    pub(super) fn new(words: &'a Words, session: &'a Session) -> Self {
+        Lowering { words, session, named: Vec::new() }
+    }
+
+    /// The plan of a query.
+    pub(super) fn query(&self, query: &ast::Query) -> Result<Arc<LogicalPlan>> {
+        let refused = [
+            (query.fetch.is_some(), "`fetch`"),
+            (!query.locks.is_empty() || query.for_clause.is_some(), "`for`"),
+            (query.settings.is_some() || query.format_clause.is_some(), "this clause"),
+            (!query.pipe_operators.is_empty(), "`|>`"),
+        ];
+        if let Some((_, what)) = refused.iter().find(|(given, _)| *given) {
+            return Err(self.unsupported(what, query.span()));
+        }
+        let mut inner = self.clone();
+        if let Some(with) = &query.with {
+            if with.recursive {
+                return Err(self.unsupported("`with recursive`", with.with_token.0.span));
+            }
+            for table in &with.cte_tables {
+                let plan = inner.query(&table.query)?;
+                let plan = inner.with_names(plan, &table.alias)?;
+                inner.named.push((table.alias.name.value.clone(), plan));
+            }
+        }
+        let ending = Ending { order: query.order_by.as_ref(), cut: inner.cut(query.limit_clause.as_ref())? };
+        inner.body(&query.body, ending)
+    }
+
+    fn body(&self, body: &SetExpr, ending: Ending<'_>) -> Result<Arc<LogicalPlan>> {
+        let plan = match body {
+            SetExpr::Select(select) => return self.block(select, ending),
+            SetExpr::Query(query) => self.query(query)?,
+            SetExpr::SetOperation { left, op, set_quantifier, right } => {
+                let nothing = Ending { order: None, cut: Cut::default() };
+                let (left, right) = (self.body(left, nothing)?, self.body(right, nothing)?);
+                let combined = combine(&left, &right, *op, *set_quantifier);
+                self.placed(combined, body.span())?
+            }
+            SetExpr::Values(values) => self.values(values, body.span())?,
+            _ => return Err(self.unsupported("this statement", body.span())),
+        };
+        self.ended(plan, ending)
+    }
+
+    /// A result in its order and cut; keys are about its columns.
+    pub(super) fn ended(&self, plan: Arc<LogicalPlan>, ending: Ending<'_>) -> Result<Arc<LogicalPlan>> {
+        let schema = plan.schema()?;
+        let scope = Scope::of(Table::of("", &schema));
+        let columns = visible_names(&schema);
+        let names = OutputNames(&scope);
+        let keys = self.sort_keys(ending.order, &columns, &names)?;
+        let sorted = if keys.is_empty() { plan } else { Arc::new(LogicalPlan::Sort { input: plan, keys }) };
+        Ok(ending.cut.of(sorted))
+    }
+
+    /// The keys of `order by`, of which numbers are positions in `columns`.
+    pub(super) fn sort_keys(
+        &self,
+        order: Option<&ast::OrderBy>,
+        columns: &[Expr],
+        names: &dyn Names,
+    ) -> Result<Vec<SortKey>> {
+        let Some(order) = order else { return Ok(Vec::new()) };
+        let all;
+        let keys: Vec<(Expr, &ast::OrderByOptions)> = match &order.kind {
+            ast::OrderByKind::All(options) => {
+                all = options;
+                columns.iter().map(|column| (column.unaliased().clone(), all)).collect()
+            }
+            ast::OrderByKind::Expressions(exprs) => {
+                let key = |key: &'_ ast::OrderByExpr| self.by_position_or_name(&key.expr, columns, names);
+                exprs.iter().map(|one| Ok((key(one)?, &one.options))).collect::<Result<_>>()?
+            }
+        };
+        let mut sort = Vec::with_capacity(keys.len());
+        for (expr, options) in keys {
+            let descending = match options.sort {
+                None | Some(ast::OrderBySort::Asc) => false,
+                Some(ast::OrderBySort::Desc) => true,
+                Some(_) => return Err(self.unsupported("`order by … using`", order.span())),
+            };
+            if options.nulls_first == Some(true) {
+                sort.push(SortKey { expr: expr.clone().is_null(), descending: true });
+            }
+            sort.push(SortKey { expr, descending });
+        }
+        Ok(sort)
+    }
+
+    /// A whole number is the column at that position, anything else what it says.
+    pub(super) fn by_position_or_name(&self, expr: &ast::Expr, columns: &[Expr], names: &dyn Names) -> Result<Expr> {
+        match self.convert(expr, names)? {
+            Expr::Literal(Literal::Int64(at)) => {
+                let column = usize::try_from(at).ok().and_then(|at| columns.get(at.checked_sub(1)?));
+                let error = || {
+                    let message = format!("there is no column {at}: the query has {}", columns.len());
+                    Error::new(ErrorKind::Name, message)
+                };
+                self.placed(column.ok_or_else(error), expr.span()).map(|column| column.unaliased().clone())
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// The names that stand behind the alias of a query, given to its columns.
+    fn with_names(&self, plan: Arc<LogicalPlan>, alias: &ast::TableAlias) -> Result<Arc<LogicalPlan>> {
+        if alias.columns.is_empty() {
+            return Ok(plan);
+        }
+        let columns = visible_names(&plan.schema()?);
+        if columns.len() != alias.columns.len() {
+            let message = format!("`{}` has {} columns", alias.name.value, columns.len());
+            return self.placed(Err(Error::new(ErrorKind::Name, message)), alias.name.span);
+        }
+        let renamed = columns.into_iter().zip(&alias.columns);
+        let columns = renamed.map(|(column, given)| column.alias(given.name.value.as_str())).collect();
+        Ok(Arc::new(LogicalPlan::Project { input: plan, columns }))
+    }
+
+    fn cut(&self, clause: Option<&ast::LimitClause>) -> Result<Cut> {
+        let (limit, offset) = match clause {
+            None => return Ok(Cut::default()),
+            Some(ast::LimitClause::LimitOffset { limit, offset, limit_by }) if limit_by.is_empty() => {
+                (limit.as_ref(), offset.as_ref().map(|offset| &offset.value))
+            }
+            Some(ast::LimitClause::OffsetCommaLimit { offset, limit }) => (Some(limit), Some(offset)),
+            Some(ast::LimitClause::LimitOffset { limit_by, .. }) => {
+                return Err(self.unsupported("`limit … by`", limit_by[0].span()));
+            }
+        };
+        let number = |expr: &ast::Expr| match self.convert(expr, &NoNames)? {
+            Expr::Literal(Literal::Int64(number)) if number >= 0 => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
+            other => {
+                let error = Error::new(ErrorKind::Syntax, format!("`{other}` is not a number of rows"));
+                self.placed(Err(error), expr.span())
+            }
+        };
+        Ok(Cut { skip: offset.map(number).transpose()?.unwrap_or(0), rows: limit.map(number).transpose()? })
+    }
+
+    /// The table or query of this name, and what it is called if nothing else is said.
+    pub(super) fn named(&self, name: &ast::ObjectName) -> Result<(Arc<LogicalPlan>, String)> {
+        let [ast::ObjectNamePart::Identifier(ident)] = name.0.as_slice() else {
+            return Err(self
+                .unsupported("a table name with a dot", name.span())
+                .hint("a file stands in quotes, such as from 'carriers.csv'"));
+        };
+        if ident.quote_style == Some('\'') {
+            let frame = self.session.file(&ident.value)?;
+            return Ok((Arc::clone(frame.plan()?), stem(&ident.value).to_owned()));
+        }
+        let known = self.named.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(&ident.value));
+        if let Some((_, plan)) = known {
+            return Ok((Arc::clone(plan), ident.value.clone()));
+        }
+        let with: Vec<&str> = self.named.iter().map(|(name, _)| name.as_str()).collect();
+        let frame = self.session.table(&ident.value, &with)?;
+        Ok((Arc::clone(frame.plan()?), ident.value.clone()))
+    }
+
+    pub(super) fn convert(&self, expr: &ast::Expr, names: &dyn Names) -> Result<Expr> {
+        let range = 0..self.words.len();
+        Converter { words: self.words, range, names: Some(names) }.convert(expr, 0)
+    }
+
+    /// The error with its place, if it has none yet.
+    pub(super) fn placed<T>(&self, result: Result<T>, span: Span) -> Result<T> {
+        Converter { words: self.words, range: 0..self.words.len(), names: None }.placed(result, span)
+    }
+
+    pub(super) fn unsupported(&self, what: &str, span: Span) -> Error {
+        Converter { words: self.words, range: 0..self.words.len(), names: None }.unsupported(what, span)
+    }
+}
+
+/// Columns of a result.
+pub(super) struct OutputNames<'a>(pub(super) &'a Scope);
+
+impl Names for OutputNames<'_> {
+    fn column(&self, parts: &[ast::Ident]) -> Result<Expr> {
+        self.0.column(&parts[parts.len() - 1..])
+    }
+
+    fn value_of(&self, _query: &ast::Query) -> Result<Expr> {
+        Err(Error::new(ErrorKind::Unsupported, "a query behind `order by` is not supported"))
+    }
+
+    fn exists(&self, query: &ast::Query) -> Result<Expr> {
+        self.value_of(query)
+    }
+}
+
+/// A place where only constants may stand.
+pub(super) struct NoNames;
+
+impl Names for NoNames {
+    fn column(&self, parts: &[ast::Ident]) -> Result<Expr> {
+        let name = parts.last().map_or("", |part| part.value.as_str());
+        Err(Error::new(ErrorKind::Name, format!("no column `{name}` here: only constants may stand in this place")))
+    }
+
+    fn value_of(&self, _query: &ast::Query) -> Result<Expr> {
+        Err(Error::new(ErrorKind::Unsupported, "a query in this place is not supported"))
+    }
+
+    fn exists(&self, query: &ast::Query) -> Result<Expr> {
+        self.value_of(query)
+    }
+}
+
+/// What a file is called: its name without folders and endings.
+fn stem(file: &str) -> &str {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or(name)
+}
+
+fn combine(
+    left: &Arc<LogicalPlan>,
+    right: &Arc<LogicalPlan>,
+    op: SetOperator,
+    quantifier: SetQuantifier,
+) -> Result<Arc<LogicalPlan>> {
+    let (ours, theirs) = (visible_schema(&left.schema()?), visible_schema(&right.schema()?));
+    if ours.fields().len() != theirs.fields().len() {
+        let message = format!("the queries have {} and {} columns", ours.fields().len(), theirs.fields().len());
+        return Err(Error::new(ErrorKind::Type, message).hint("a set operation needs as many columns on both sides"));
+    }
+    let unsupported = |what: &str| Err(Error::new(ErrorKind::Unsupported, format!("`{what}` is not supported")));
+    let all = match quantifier {
+        SetQuantifier::All => true,
+        SetQuantifier::None | SetQuantifier::Distinct => false,
+        other => return unsupported(&format!("{op} {other}")),
+    };
+    let both = || one_after_the_other(left, right, &ours, &theirs);
+    match (op, all) {
+        (SetOperator::Union, true) => both(),
+        (SetOperator::Union, false) => {
+            let input = both()?;
+            Ok(Arc::new(distinct(input)?))
+        }
+        (SetOperator::Intersect, false) => {
+            let in_both = col(LEAST_SIDE).eq(0).and(col(GREATEST_SIDE).eq(1));
+            by_sides(left, right, &ours, &theirs, in_both)
+        }
+        (SetOperator::Except | SetOperator::Minus, false) => {
+            by_sides(left, right, &ours, &theirs, col(GREATEST_SIDE).eq(0))
+        }
+        (op, true) => unsupported(&format!("{op} all").to_lowercase()),
+    }
+}
+
+const SIDE: &str = "side of the operation";
+const LEAST_SIDE: &str = "least side";
+const GREATEST_SIDE: &str = "greatest side";
+
+/// Distinct rows of which the sides they are on fulfil a condition.
+fn by_sides(
+    left: &Arc<LogicalPlan>,
+    right: &Arc<LogicalPlan>,
+    ours: &SchemaRef,
+    theirs: &SchemaRef,
+    condition: Expr,
+) -> Result<Arc<LogicalPlan>> {
+    let marked = |plan: &Arc<LogicalPlan>, schema: &SchemaRef, side: i64| {
+        let mut columns = visible_names(schema);
+        columns.push(lit(side).alias(SIDE));
+        Arc::new(LogicalPlan::Project { input: Arc::clone(plan), columns })
+    };
+    let (left, right) = (marked(left, ours, 0), marked(right, theirs, 1));
+    let input = one_after_the_other(&left, &right, &left.schema()?, &right.schema()?)?;
+    let call = |expr: Expr| match expr {
+        Expr::Aggregate(call) => Ok(call),
+        _ => Err(Error::internal("no aggregate")),
+    };
+    let aggregates =
+        vec![(call(col(SIDE).min())?, LEAST_SIDE.to_owned()), (call(col(SIDE).max())?, GREATEST_SIDE.to_owned())];
+    let columns = visible_names(ours);
+    let groups = Arc::new(LogicalPlan::Aggregate { input, keys: columns.clone(), aggregates });
+    Ok(Arc::new(LogicalPlan::Project { input: filtered(groups, condition), columns }))
+}
+
+/// Rows of `left`, then rows of `right`: a full join in which nothing matches.
+fn one_after_the_other(
+    left: &Arc<LogicalPlan>,
+    right: &Arc<LogicalPlan>,
+    ours: &SchemaRef,
+    theirs: &SchemaRef,
+) -> Result<Arc<LogicalPlan>> {
+    let name = |side: &str, at: usize| format!("{side} {at}");
+    let numbered = |plan: &Arc<LogicalPlan>, schema: &SchemaRef, side: &str| {
+        let columns = visible_names(schema).into_iter().enumerate();
+        let columns = columns.map(|(at, column)| column.alias(name(side, at))).collect();
+        Arc::new(LogicalPlan::Project { input: Arc::clone(plan), columns })
+    };
+    let (left, right) = (numbered(left, ours, "left"), numbered(right, theirs, "right"));
+    let never = || Expr::Literal(Literal::Null).cast(ColumnType::Boolean);
+    let input = Arc::new(LogicalPlan::Join(Join::new(left, right, vec![(never(), never())], JoinKind::Full)));
+    let column = |(at, field): (usize, &Arc<arrow::datatypes::Field>)| {
+        coalesce([col(name("left", at)), col(name("right", at))]).alias(field.name().as_str())
+    };
+    let columns = ours.fields().iter().enumerate().map(column).collect();
+    let plan = LogicalPlan::Project { input, columns };
+    plan.schema()?;
+    Ok(Arc::new(plan))
+}
+
+/// Equal rows once.
+pub(super) fn distinct(input: Arc<LogicalPlan>) -> Result<LogicalPlan> {
+    let keys = visible_names(&input.schema()?);
+    Ok(LogicalPlan::Aggregate { input, keys, aggregates: Vec::new() })
+}

@@ -1,0 +1,143 @@
+//! What names stand for in a query block: columns of its tables.
+
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::expr::{Expr, col};
+use crate::source::constants::is_virtual;
+use arrow::datatypes::Schema;
+use sqlparser::ast;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// The tables of a block, and how their columns are called in its plan.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    pub(super) tables: Vec<Table>,
+}
+
+/// A table in a scope.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    /// What it is called.
+    pub(super) name: Arc<str>,
+    pub(super) columns: Vec<Column>,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    /// Its name in the table.
+    pub(super) name: Arc<str>,
+    /// Its name in the plan.
+    pub(super) planned: Arc<str>,
+    /// It can be named, and is not among all columns.
+    pub(super) is_hidden: bool,
+}
+
+impl Table {
+    /// A table whose columns have their own names in the plan.
+    pub(super) fn of(name: impl Into<Arc<str>>, schema: &Schema) -> Self {
+        let column = |field: &Arc<arrow::datatypes::Field>| {
+            let name: Arc<str> = Arc::from(field.name().as_str());
+            Column { planned: Arc::clone(&name), name, is_hidden: is_virtual(field) }
+        };
+        Table { name: name.into(), columns: schema.fields().iter().map(column).collect() }
+    }
+}
+
+impl Scope {
+    /// The only table of a block.
+    pub(super) fn of(table: Table) -> Self {
+        Scope { tables: vec![table] }
+    }
+
+    /// The column that `parts`, a name or a table and a name, stand for.
+    ///
+    /// # Errors
+    /// `Name` when there is none, or several.
+    pub(super) fn column(&self, parts: &[ast::Ident]) -> Result<Expr> {
+        match parts {
+            [name] => self.among(&self.tables, name),
+            [table, name] => {
+                let tables = self.tables_called(table)?;
+                self.among(tables, name).map_err(|error| match error.hint_text() {
+                    Some(_) => error,
+                    None => error.hint(format!("`{}` has no such column", table.value)),
+                })
+            }
+            _ => Err(Error::new(ErrorKind::Unsupported, "a name of more than two parts is not supported")),
+        }
+    }
+
+    /// How a column of the plan is called in its table.
+    pub(super) fn own_name(&self, planned: &Arc<str>) -> Arc<str> {
+        let columns = self.tables.iter().flat_map(|table| &table.columns);
+        let own = columns.filter(|column| column.planned == *planned).map(|column| Arc::clone(&column.name));
+        own.into_iter().next().unwrap_or_else(|| Arc::clone(planned))
+    }
+
+    /// The columns of `*`, or of `table.*`: their names in the plan and in their tables. A column that two tables share comes once.
+    ///
+    /// # Errors
+    /// `Name` when there is no such table.
+    pub(super) fn all(&self, table: Option<&ast::Ident>) -> Result<Vec<(Arc<str>, Arc<str>)>> {
+        let tables = match table {
+            Some(table) => self.tables_called(table)?,
+            None => &self.tables,
+        };
+        let mut seen = HashSet::new();
+        let columns = tables.iter().flat_map(|table| &table.columns).filter(|column| !column.is_hidden);
+        let new = columns.filter(|column| seen.insert(Arc::clone(&column.planned)));
+        Ok(new.map(|column| (Arc::clone(&column.planned), Arc::clone(&column.name))).collect())
+    }
+
+    fn tables_called(&self, name: &ast::Ident) -> Result<&[Table]> {
+        let found = |same: &dyn Fn(&str) -> bool| self.tables.iter().position(|table| same(&table.name));
+        let at = found(&|known| known == name.value)
+            .or_else(|| found(&|known| name.quote_style.is_none() && known.eq_ignore_ascii_case(&name.value)));
+        match at {
+            Some(at) => Ok(&self.tables[at..=at]),
+            None => {
+                let error = Error::new(ErrorKind::Name, format!("no table `{}` in this query", name.value));
+                let known: Vec<&str> = self.tables.iter().map(|table| &*table.name).collect();
+                Err(match did_you_mean(&name.value, known.iter().copied()) {
+                    Some(near) => error.hint(format!("did you mean `{near}`?")),
+                    None => error.hint(format!("tables are {}; `'file.csv' as x` gives one a name", known.join(", "))),
+                })
+            }
+        }
+    }
+
+    /// The column called `name` of these tables: in this writing, or in another case if only one has it.
+    fn among(&self, tables: &[Table], name: &ast::Ident) -> Result<Expr> {
+        let exact = |column: &Column| *column.name == name.value;
+        let alike = |column: &Column| name.quote_style.is_none() && column.name.eq_ignore_ascii_case(&name.value);
+        for same in [&exact as &dyn Fn(&Column) -> bool, &alike] {
+            let mut found: Vec<(&Table, &Column)> = Vec::new();
+            for table in tables {
+                for column in table.columns.iter().filter(|column| same(column)) {
+                    if found.iter().all(|(_, known)| known.planned != column.planned) {
+                        found.push((table, column));
+                    }
+                }
+            }
+            match found[..] {
+                [] => {}
+                [(_, column)] => return Ok(col(&*column.planned)),
+                [(one, a), (other, b), ..] => {
+                    let message = format!("the column `{}` is in more than one table", name.value);
+                    let hint = format!("write `{}.{}` or `{}.{}`", one.name, a.name, other.name, b.name);
+                    return Err(Error::new(ErrorKind::Name, message).hint(hint));
+                }
+            }
+        }
+        let error = Error::new(ErrorKind::Name, format!("no column `{}`", name.value));
+        let known = tables.iter().flat_map(|table| &table.columns).map(|column| &*column.name);
+        Err(match did_you_mean(&name.value, known) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None if name.quote_style == Some('"') => {
+                error.hint("double quotes are names in SQL; text takes single ones")
+            }
+            None => error,
+        })
+    }
+}

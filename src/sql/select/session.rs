@@ -1,0 +1,227 @@
+//! Tables by name, and statements about them.
+
+use super::query::Lowering;
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::frame::LazyFrame;
+use crate::plan::LogicalPlan;
+use crate::sql::convert::{MAX_NESTING, parser_error, refuse_long_chains};
+use crate::sql::tables::Tables;
+use crate::sql::why_text::with_reasons;
+use crate::sql::words::Words;
+use sqlparser::ast::{self, Spanned};
+use sqlparser::dialect::DuckDbDialect;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Tables that SQL can name, and queries that have been given names.
+///
+/// ```
+/// use outcrop::sql::Session;
+///
+/// let late = Session::new().sql(
+///     "select UniqueCarrier, count(*) as n, avg(ArrDelay) as delay
+///      from 'testdata/airline/1987.csv.bz2' where ArrDelay > 0 group by 1 order by delay desc limit 3",
+/// )?;
+/// assert_eq!(late.collect()?.rows(), 3);
+/// # Ok::<(), outcrop::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Session {
+    tables: Tables,
+    views: BTreeMap<String, LazyFrame>,
+}
+
+/// A statement that has been read.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// As it was written.
+    pub text: String,
+    /// What it asks for.
+    pub asks: Asks,
+}
+
+/// What a statement asks for.
+#[derive(Clone, Debug)]
+pub enum Asks {
+    /// The rows of a frame.
+    Query(LazyFrame),
+    /// The rows of a frame, written to a file.
+    Copy(LazyFrame, String),
+    /// How the rows of a frame would be found.
+    Explain(LazyFrame),
+    /// Names and types of the columns of a frame.
+    Describe(LazyFrame),
+    /// Nothing: a query has been given this name.
+    View(String),
+}
+
+impl Session {
+    /// A session without named tables.
+    pub fn new() -> Self {
+        Session::default()
+    }
+
+    /// A session with these tables.
+    pub fn with_tables(tables: Tables) -> Self {
+        Session { tables, views: BTreeMap::new() }
+    }
+
+    /// Gives a frame a name.
+    pub fn register(&mut self, name: impl Into<String>, frame: LazyFrame) {
+        self.views.insert(name.into(), frame);
+    }
+
+    /// The frame of one query. Frames of several queries share a pass if they are given to one
+    /// [`compute`](crate::compute).
+    ///
+    /// # Errors
+    /// `Syntax`, `Name` and `Type` errors, the place in the text underlined, and those of opening files; no data are read.
+    pub fn sql(&self, query: &str) -> Result<LazyFrame> {
+        let words = Words::of_sql(query)?;
+        let mut ranges = statements(&words).into_iter();
+        let (Some(range), None) = (ranges.next(), ranges.next()) else {
+            return Err(Error::new(ErrorKind::Syntax, "one query is needed").hint("`run` takes several statements"));
+        };
+        match self.parse(&words, range.clone())? {
+            ast::Statement::Query(query) => self.frame(&words, range, &query),
+            other => Err(words
+                .error(ErrorKind::Unsupported, format!("`{other}` is no query"), range)
+                .hint("`run` takes statements of other kinds")),
+        }
+    }
+
+    /// Several statements, separated by semicolons; a view is known to those behind it.
+    ///
+    /// # Errors
+    /// As [`Session::sql`].
+    pub fn run(&mut self, text: &str) -> Result<Vec<Statement>> {
+        let words = Words::of_sql(text)?;
+        let statement = |range: Range<usize>| {
+            let text = words.typed(range.clone()).to_owned();
+            Ok(Statement { text, asks: self.asks(&words, range)? })
+        };
+        statements(&words).into_iter().map(statement).collect()
+    }
+
+    fn asks(&mut self, words: &Words, range: Range<usize>) -> Result<Asks> {
+        let frame = |query: &ast::Query| self.frame(words, range.clone(), query);
+        let unsupported =
+            |what: &str| words.error(ErrorKind::Unsupported, format!("{what} is not supported"), range.clone());
+        match self.parse(words, range.clone())? {
+            ast::Statement::Query(query) => Ok(Asks::Query(frame(&query)?)),
+            ast::Statement::Explain { statement, analyze: false, describe_alias, .. } => {
+                let ast::Statement::Query(query) = *statement else { return Err(unsupported("`explain` of this")) };
+                Ok(match describe_alias {
+                    ast::DescribeAlias::Explain => Asks::Explain(frame(&query)?),
+                    _ => Asks::Describe(frame(&query)?),
+                })
+            }
+            ast::Statement::ExplainTable { table_name, .. } => {
+                let lowering = Lowering::new(words, self);
+                let (plan, _) = lowering.placed(lowering.named(&table_name), table_name.span())?;
+                Ok(Asks::Describe(LazyFrame::from_plan(LogicalPlan::clone(&plan))))
+            }
+            ast::Statement::Copy { source, to: true, target: ast::CopyTarget::File { filename }, options, .. } => {
+                if !options.is_empty() {
+                    let error = unsupported("an option of `copy`");
+                    return Err(error.hint("the ending of the file is its format"));
+                }
+                match source {
+                    ast::CopySource::Query(query) => Ok(Asks::Copy(frame(&query)?, filename)),
+                    ast::CopySource::Table { table_name, columns } if columns.is_empty() => {
+                        let lowering = Lowering::new(words, self);
+                        let (plan, _) = lowering.placed(lowering.named(&table_name), table_name.span())?;
+                        Ok(Asks::Copy(LazyFrame::from_plan(LogicalPlan::clone(&plan)), filename))
+                    }
+                    ast::CopySource::Table { .. } => Err(unsupported("`copy` of some columns of a table")),
+                }
+            }
+            ast::Statement::CreateView(view) if !view.materialized && view.columns.is_empty() => {
+                let [ast::ObjectNamePart::Identifier(name)] = view.name.0.as_slice() else {
+                    return Err(unsupported("a view whose name has a dot"));
+                };
+                let frame = frame(&view.query)?;
+                self.register(name.value.clone(), frame);
+                Ok(Asks::View(name.value.clone()))
+            }
+            _ => Err(unsupported("this statement")
+                .hint("there are select, with, values, copy (…) to 'file', create temp view, explain and describe")),
+        }
+    }
+
+    fn parse(&self, words: &Words, range: Range<usize>) -> Result<ast::Statement> {
+        refuse_long_chains(words, range.clone())?;
+        let mut parser = Parser::new(&DuckDbDialect {})
+            .with_recursion_limit(MAX_NESTING)
+            .with_tokens_with_locations(words.tokens(range.clone()));
+        let parsed = parser.parse_statement().map_err(|error| parser_error(words, &range, &error))?;
+        let next = parser.peek_token();
+        if next.token == Token::EOF {
+            return Ok(parsed);
+        }
+        let at = words.starting_at(next.span.start).unwrap_or(range.end - 1);
+        Err(words.error(ErrorKind::Syntax, format!("unexpected `{}`", words.typed(at..at + 1)), at..at + 1))
+    }
+
+    fn frame(&self, words: &Words, range: Range<usize>, query: &ast::Query) -> Result<LazyFrame> {
+        let plan = Lowering::new(words, self).query(query).and_then(|plan| plan.schema().map(|_| plan));
+        let plan = plan.map_err(|error| {
+            let sources = self.views.values().cloned().chain(self.tables.known());
+            let source = |frame: LazyFrame| frame.plan().ok().map(|plan| Arc::clone(plan.source()));
+            let sources: Vec<_> = sources.filter_map(source).collect();
+            let error = with_reasons(error, &sources, &|name| range.clone().any(|at| words.reads(at, name)));
+            underlined(error, words, range.clone())
+        })?;
+        Ok(LazyFrame::from_plan(LogicalPlan::clone(&plan)))
+    }
+
+    /// The table in these files.
+    pub(super) fn file(&self, word: &str) -> Result<LazyFrame> {
+        self.tables.file(word)
+    }
+
+    /// The view or table of this name; `with` are names beside them, for hints.
+    pub(super) fn table(&self, name: &str, with: &[&str]) -> Result<LazyFrame> {
+        let view = || self.views.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, frame)| frame);
+        if let Some(frame) = self.views.get(name).or_else(view).cloned() {
+            return Ok(frame);
+        }
+        self.tables.named(name).map_err(|error| {
+            let known = self.views.keys().map(String::as_str).chain(with.iter().copied());
+            match did_you_mean(name, known) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None if error.hint_text().is_some_and(|hint| hint.starts_with("did")) => error,
+                None => {
+                    error.hint(format!("a file stands in quotes: from '{name}.csv'; --table '{name}=FILE' names one"))
+                }
+            }
+        })
+    }
+}
+
+/// The words of each statement.
+fn statements(words: &Words) -> Vec<Range<usize>> {
+    let ends = (0..words.len()).filter(|&at| words.token(at) == Some(&Token::SemiColon));
+    let (mut start, mut found) = (0, Vec::new());
+    for end in ends.chain([words.len()]) {
+        if start < end {
+            found.push(start..end);
+        }
+        start = end + 1;
+    }
+    found
+}
+
+/// The error with a place in the statement, if it has none yet: the first name that it mentions, else all of it.
+fn underlined(error: Error, words: &Words, range: Range<usize>) -> Error {
+    if error.underlined().is_some() {
+        return error;
+    }
+    let mentioned = error.message().split('`').nth(1).map(str::to_owned);
+    let at = mentioned.and_then(|name| range.clone().find(|&at| words.reads(at, &name)));
+    let place = at.map_or(range, |at| at..at + 1);
+    error.underline(&words.text, words.bytes(place))
+}
