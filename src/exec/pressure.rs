@@ -5,8 +5,8 @@
 //! where they wait, and of rows that wait for their turn. Of several that ask, the one with the earliest partition is
 //! served first. Its request has failed for good when it was refused after all others had been idle for a moment.
 //! **Invariants.**
-//! - A worker that is idle has nothing in its sinks beyond what these have from the beginning, of its partition only what reading it took, and takes nothing before
-//!   it is idle no more.
+//! - A worker that is idle has nothing in its sinks beyond what these have from the beginning, of its partition only what
+//!   reading it took, and takes nothing before it is idle no more.
 //! - Whoever waits for another worker becomes idle when one asks, so that nobody asks for ever.
 
 use crate::source::PartitionId;

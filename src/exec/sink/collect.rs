@@ -18,7 +18,7 @@ pub(super) struct CollectSink {
 
 impl CollectSink {
     pub(super) fn new(schema: SchemaRef, limit: Option<usize>, room: &Room) -> Result<Self> {
-        let held = InOrder::new([Arc::clone(&schema)], limit.is_some(), room, "collecting rows")?;
+        let held = InOrder::new(&[Arc::clone(&schema)], limit.is_some(), room, "collecting rows")?;
         Ok(CollectSink { schema, limit, held, room: room.clone() })
     }
 

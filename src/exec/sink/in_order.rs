@@ -16,7 +16,7 @@ use crate::error::{ErrorKind, Result};
 use crate::exec::sink::Sink;
 use crate::memory::{HeldBuffers, Part, Reservation, SpillFile, StoredRows};
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,7 +25,8 @@ const SHORT_BYTES: usize = 16 << 10;
 
 /// Rows in input order. Their columns stand in `N` parts, which are read back one by one.
 pub(super) struct InOrder<const N: usize> {
-    schemas: [SchemaRef; N],
+    /// The columns of all parts.
+    joined: SchemaRef,
     /// It is known which rows there are, so they stay in the batches in which they came.
     identified: bool,
     /// Batches by the identity of their first row, with a number for batches whose rows share one identity.
@@ -90,9 +91,10 @@ pub(super) enum Ordered<const N: usize> {
 
 impl<const N: usize> InOrder<N> {
     /// Of no rows. `identified` says whether it is to be known which rows there are; `purpose` names the holder in messages.
-    pub(super) fn new(schemas: [SchemaRef; N], identified: bool, room: &Room, purpose: &'static str) -> Result<Self> {
+    pub(super) fn new(schemas: &[SchemaRef; N], identified: bool, room: &Room, purpose: &'static str) -> Result<Self> {
+        let fields: Vec<FieldRef> = schemas.iter().flat_map(|schema| schema.fields()).cloned().collect();
         Ok(InOrder {
-            schemas,
+            joined: Arc::new(Schema::new(fields)),
             identified,
             batches: BTreeMap::new(),
             rows: 0,
@@ -123,7 +125,7 @@ impl<const N: usize> InOrder<N> {
     /// Those of the disk.
     pub(super) fn hold(&mut self, records: [RecordBatch; N], first: RowId, origin: &RowOrigin) -> Result<()> {
         if let Some(sorted) = &mut self.sorted {
-            return sorted.absorb(side_by_side(&self.schemas, first, records)?);
+            return sorted.absorb(side_by_side(&self.joined, first, records)?);
         }
         let origin = self.identified.then(|| origin.clone());
         self.insert(first, Held { parts: records.map(Part::Memory), origin });
@@ -183,7 +185,7 @@ impl<const N: usize> InOrder<N> {
 
     /// Puts short batches together: hands all rows on to be sorted.
     fn sort(&mut self) -> Result<()> {
-        let schema = joined(&self.schemas);
+        let schema = Arc::clone(&self.joined);
         let types: Vec<DataType> = schema.fields().iter().map(|field| field.data_type().clone()).collect();
         let wanted = Wanted { limit: None, width: types.len(), copies: true };
         let nothing = || self.room.budget.reservation(self.purpose);
@@ -191,6 +193,8 @@ impl<const N: usize> InOrder<N> {
         let mut sorted = SortSink::new(schema, &types, Vec::new(), wanted, &self.room, nothing())?;
         self.buffers.clear();
         self.beside_bytes = 0;
+        // What it has from the beginning goes with the first rows, or each of them would be a run.
+        sorted.take_reservation(own.part(usize::MAX));
         let mut left = Leaving::of(self.rows, own.bytes());
         for ((first, _), held) in std::mem::take(&mut self.batches) {
             own.resize(left.bytes_without(held.rows()))?;
@@ -198,7 +202,7 @@ impl<const N: usize> InOrder<N> {
             for part in &held.parts {
                 records.push(part.load()?);
             }
-            sorted.absorb(side_by_side(&self.schemas, first, records)?)?;
+            sorted.absorb(side_by_side(&self.joined, first, records)?)?;
         }
         sorted.take_reservation(own);
         self.sorted = Some(sorted);
@@ -283,20 +287,15 @@ impl<const N: usize> InOrder<N> {
     }
 }
 
-/// The columns of all parts.
-fn joined(schemas: &[SchemaRef]) -> SchemaRef {
-    Arc::new(Schema::new(schemas.iter().flat_map(|schema| schema.fields()).cloned().collect::<Vec<_>>()))
-}
-
 /// The columns of all parts of a batch, and identities that order its rows as they are.
-fn side_by_side(schemas: &[SchemaRef], first: RowId, records: impl IntoIterator<Item = RecordBatch>) -> Result<Batch> {
+fn side_by_side(joined: &SchemaRef, first: RowId, records: impl IntoIterator<Item = RecordBatch>) -> Result<Batch> {
     let (mut columns, mut rows) = (Vec::new(), 0);
     for part in records {
         rows = part.num_rows();
         columns.extend_from_slice(part.columns());
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    let records = RecordBatch::try_new_with_options(joined(schemas), columns, &options)?;
+    let records = RecordBatch::try_new_with_options(Arc::clone(joined), columns, &options)?;
     Ok(Batch { records, origin: RowOrigin::copies_of(first, rows) })
 }
 
@@ -324,7 +323,7 @@ mod tests {
         let hands = Hands { workers: 2, cancel: CancelToken::new() };
         let room = Room { budget: budget.clone(), spill: spill.clone(), floor_bytes: FLOOR_BYTES, hands };
         let schemas = batch(0, 1).map(|batch| batch.schema());
-        let new = || InOrder::new(schemas.clone(), false, &room, "test").unwrap();
+        let new = || InOrder::new(&schemas, false, &room, "test").unwrap();
         let mut workers = [new(), new()];
         let mut others = budget.reservation("others");
         others.resize(budget.free_bytes()).unwrap();
@@ -366,8 +365,8 @@ mod tests {
         for (batches, rows) in [(8000, 1), (2000, 7), (40, 4000)] {
             let (found, written) = in_two_hands(batches, rows);
             assert!(found == (0..batches * rows).collect::<Vec<_>>(), "{batches} batches of {rows} rows");
-            // A block of one row takes half a KiB.
-            let most = batches * rows * (2 * 8 + 16) + 20_000;
+            // Twice the values and identities; a block of one row would take a KiB.
+            let most = batches * rows * 2 * (2 * 8 + 16) + 40_000;
             assert!(written > 0 && written < most as u64, "{written} bytes for {batches} batches of {rows} rows");
         }
     }

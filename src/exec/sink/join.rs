@@ -45,7 +45,7 @@ impl JoinSink {
         let keys = side.shape.domains.iter().map(|domain| domain.arrow());
         let shown = types.iter().skip(side.shape.domains.len()).cloned();
         let schemas = [numbered(keys), numbered(shown)];
-        let left = LeftRows::new(schemas.clone(), room)?;
+        let left = LeftRows::new(&schemas, room)?;
         Ok(JoinSink { side, schema, schemas, left, room: room.clone() })
     }
 }

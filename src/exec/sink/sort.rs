@@ -3,7 +3,8 @@
 //! Keys are encoded so that comparing bytes compares keys; ties are settled by row identity, which stands in two more
 //! columns behind the others (three, where a join made several rows of one), so the order is total and does not depend on
 //! how rows arrived. With a limit, rows behind the worst of the best are dropped on arrival. Rows that do not fit in memory
-//! are sorted and written as a run; runs are merged in the end.
+//! are sorted and written as a run, of a block at least, for what the sink has from the beginning it keeps; runs are merged in
+//! the end. Batches of few rows are put together.
 
 use super::buckets::{Buckets, Headed};
 use super::{Materialised, Room, Sink};
@@ -14,7 +15,7 @@ use crate::exec::runs::{BLOCK_ROWS, Bound, Headroom, Identities, Keys, Merge, Or
 use crate::memory::{HeldBuffers, Part, Reservation, SpillFile, compact, without_unused_text};
 use crate::plan::SortColumn;
 use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::{interleave_record_batch, take_record_batch};
+use arrow::compute::{concat_batches, interleave_record_batch, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::any::Any;
 use std::cmp::Ordering;
@@ -34,6 +35,8 @@ pub(super) struct SortSink {
     /// Behind the records held.
     buffers: HeldBuffers,
     rows: usize,
+    /// Of the batches held.
+    short_batches: usize,
     /// Of keys, and of what sorting needs.
     bytes_beside: usize,
     /// Rows at or behind this one cannot be among the first.
@@ -55,7 +58,15 @@ struct Held {
     span: Option<(RowId, RowId)>,
 }
 
+/// Batches of fewer rows are short, and so many of them are put together.
+const SHORT_ROWS: usize = 64;
+const SHORT_BATCHES: usize = 64;
+
 impl Held {
+    fn is_short(&self) -> bool {
+        self.records.num_rows() < SHORT_ROWS
+    }
+
     /// Beside the records: the keys, and the entry of each row that sorting needs, in buckets that may be a little larger.
     fn bytes_beside(&self) -> usize {
         self.keys.bytes_held() + self.records.num_rows() * size_of::<Entry>() * 4 / 3
@@ -191,6 +202,7 @@ impl SortSink {
             held: Vec::new(),
             buffers: HeldBuffers::default(),
             rows: 0,
+            short_batches: 0,
             bytes_beside: 0,
             worst: None,
             runs: Vec::new(),
@@ -222,6 +234,9 @@ impl SortSink {
         }
         let records = without_unused_text(records);
         self.hold(Held { span: keys.span(), records, keys });
+        if self.short_batches >= SHORT_BATCHES {
+            self.put_together()?;
+        }
         if self.rows >= self.limit.saturating_mul(2).max(1024) {
             // Those that stay are copied.
             let copied = self.buffers.bytes() / 2;
@@ -253,15 +268,29 @@ impl SortSink {
         (self.room.budget.block_bytes() / row_bytes.max(1)).clamp(1, BLOCK_ROWS)
     }
 
+    /// Makes one batch of the short ones, which take more beside their rows than these.
+    fn put_together(&mut self) -> Result<()> {
+        let (short, long): (Vec<Held>, Vec<Held>) = self.take_held().into_iter().partition(Held::is_short);
+        let records = compact(&concat_batches(&self.held_schema, short.iter().map(|held| &held.records))?)?;
+        let keys = self.order.keys(&records)?;
+        drop(short);
+        long.into_iter().for_each(|held| self.hold(held));
+        self.hold(Held { span: keys.span(), records, keys });
+        // If it is short as well, it will be put together with others, but not alone with the next one.
+        self.short_batches = 0;
+        Ok(())
+    }
+
     fn hold(&mut self, held: Held) {
         self.rows += held.records.num_rows();
+        self.short_batches += usize::from(held.is_short());
         self.buffers.add(&held.records);
         self.bytes_beside += held.bytes_beside();
         self.held.push(held);
     }
 
     fn take_held(&mut self) -> Vec<Held> {
-        (self.rows, self.bytes_beside) = (0, 0);
+        (self.rows, self.bytes_beside, self.short_batches) = (0, 0, 0);
         self.buffers.clear();
         std::mem::take(&mut self.held)
     }
@@ -290,6 +319,9 @@ impl SortSink {
 
     /// Writes the rows that are in memory as a sorted run.
     fn spill(&mut self, hands: &Hands) -> Result<()> {
+        if self.short_batches > 1 {
+            self.put_together()?;
+        }
         let rows = self.rows_of_piece();
         let mut held = self.take_held();
         let order = HeldOrder::of(&mut held);

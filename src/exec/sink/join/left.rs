@@ -57,7 +57,7 @@ pub(super) struct Blocks {
 }
 
 impl LeftRows {
-    pub(super) fn new(schemas: [SchemaRef; 2], room: &Room) -> Result<Self> {
+    pub(super) fn new(schemas: &[SchemaRef; 2], room: &Room) -> Result<Self> {
         Ok(LeftRows {
             keys: schemas[0].fields().len(),
             held: InOrder::new(schemas, false, room, "joining")?,

@@ -58,8 +58,8 @@ impl<'a> Rounds<'a> {
         Rounds { side, assembly, blocks, store, room, found, entries, enough }
     }
 
-    /// What each block comes to, as far as they are wanted, rows of the result for right rows without a match, if these are wanted, and what keeps the
-    /// memory of the former on the account. Tables take what `held` can grow to.
+    /// What each block comes to, as far as they are wanted, rows of the result for right rows without a match, if these are
+    /// wanted, and what keeps the memory of the former on the account. Tables take what `held` can grow to.
     ///
     /// # Errors
     /// `Limit` without room for a table of a few rows, those of the disk, and `Cancelled`.
