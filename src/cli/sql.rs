@@ -4,7 +4,9 @@ use super::convert::target_of_name;
 use super::flags::{Form, Sql};
 use super::messages::Stop;
 use super::open::named_tables;
-use super::run::{checked_form, columns_of, deliver, file_writes, open_with, options, progress_of, report, write};
+use super::run::{
+    checked_form, columns_of, deliver, draw, file_writes, open_with, options, progress_of, report, write,
+};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{LazyFrame, Runner, Write as FileWrite};
 use crate::plan::{LogicalPlan, explain};
@@ -29,6 +31,7 @@ pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
     let asked = asked(&command)?;
     let progress = progress_of(&command.run);
     let options = options(&command.run, cancel, &progress)?;
+    let timeline = options.timeline.clone();
     if !asked.explained.is_empty() {
         let text = explain(&asked.explained, options.piece_bytes, options.budget.limit_bytes())?;
         io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error))?;
@@ -41,7 +44,8 @@ pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
     let form = checked_form(&[], &frames, output, run)?;
     if copies.is_empty() {
         let statistics = deliver(&frames, &titles, &form, output, run, options, &progress)?;
-        statistics.iter().for_each(|statistics| report(statistics, run));
+        draw(timeline.as_ref(), run)?;
+        statistics.iter().for_each(|statistics| report(statistics, None, run));
         return Ok(());
     }
     let answers: &[LazyFrame] = match &form {
@@ -57,7 +61,8 @@ pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
     if let (Form::Text(format, codec), false) = (&form, answers.is_empty()) {
         write(&done.value.0, &titles, *format, *codec, output)?;
     }
-    report(&done.statistics, run);
+    draw(timeline.as_ref(), run)?;
+    report(&done.statistics, None, run);
     Ok(())
 }
 

@@ -112,7 +112,8 @@ const INDEX_BYTES: usize = 96;
 
 /// What the rows of a right side take, where they are rows of its inputs, of which a scan knows that.
 fn most_of(stages: &[Stage]) -> Option<Most> {
-    let [Stage { input: StageInput::Scan { source, columns }, steps, sink: SinkSpec::Collect { .. }, schema }] = stages
+    let [Stage { input: StageInput::Scan { source, columns }, steps, sink: SinkSpec::Collect { .. }, schema, .. }] =
+        stages
     else {
         return None;
     };

@@ -213,7 +213,6 @@ impl Scan for RandomScan {
         ReadNeeds {
             rows_bytes: row_bytes * CELL_ROWS.min(all_rows),
             all_rows_bytes: row_bytes.saturating_mul(all_rows),
-            row_bytes: Some(row_bytes),
             ..ReadNeeds::default()
         }
     }

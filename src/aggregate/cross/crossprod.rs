@@ -1,6 +1,6 @@
 //! `crossprod(x1, x2)`: XᵀX, the matrix of the sums of products of each two columns.
 
-use super::sums::{Answer, CrossProducts, CrossSums};
+use super::sums::{Answer, CrossProducts, CrossSums, Design};
 use crate::aggregate::rounding::{NAN, big_ratio};
 use crate::aggregate::{Aggregate, Exactness, GroupStates, Makes, wrong_arguments};
 use crate::error::Result;
@@ -66,7 +66,7 @@ impl Aggregate for Crossprod {
 
     fn states(&self, arguments: &[DataType]) -> Result<Box<dyn GroupStates>> {
         self.output_type(arguments)?;
-        Ok(Box::new(CrossProducts::new(arguments.len(), self.clone())))
+        Ok(Box::new(CrossProducts::new(Design::plain(arguments.len()), self.clone())))
     }
 }
 
