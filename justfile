@@ -52,6 +52,12 @@ tasks *args:
     benches/peers/setup
     benches/peers/venv/bin/python benches/peers/tasks {{args}}
 
+# The smallest limit of memory that each H2O question asks for, and how it runs there: 1 million rows, as Parquet and as CSV.
+floors *args:
+    cargo build --release --locked --bin outcrop --example h2o
+    benches/peers/h2o --rows 1000000 --data data/floors --programs outcrop --limits ample,floor --format csv {{args}}
+    benches/peers/h2o --rows 1000000 --data data/floors --programs outcrop --limits ample,floor --format parquet {{args}}
+
 # Everything a change is judged by.
 ci:
     .ci/run

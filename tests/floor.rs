@@ -44,6 +44,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("csv.bz2", "convert {} --to {T}.parquet --sort-by 'x desc, i'"),
     ("csv", "convert {} --to {T} --format parquet --partition-by k"),
     ("parquet", "convert {} --to {T} --format csv --partition-by k --sort-by t"),
+    ("csv.bz2", "convert {} --to {T} --format arrow --partition-by k"),
     ("csv.gz", "convert {} --to {T}.arrow"),
     ("csv.zst", "convert {} --to {T}.csv.zst"),
     ("parquet", "convert {} --to {T}.ndjson.gz"),
@@ -243,4 +244,45 @@ fn the_limit_that_is_told_first_is_enough_2() {
 #[test]
 fn the_limit_that_is_told_first_is_enough_3() {
     the_limit_that_is_told_first_is_enough(2);
+}
+
+/// Nobody knows beforehand of a record, or of texts, much longer than others; whoever is refused then is told what is enough.
+#[test]
+fn a_limit_that_is_told_late_is_enough_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |file: &Path, words: &str, memory: &str| {
+        let target = folder.path().join("answer.parquet").display().to_string();
+        let mut arguments = split(&words.replace("{}", &file.display().to_string()).replace("{T}", &target));
+        arguments.extend(["--threads", "2", "--memory", memory].map(str::to_owned));
+        program(&arguments, None).output().unwrap()
+    };
+    let long = folder.path().join("long.csv");
+    let mut text = String::from("i,t\n");
+    (0..30_000)
+        .for_each(|row| writeln!(text, "{row},{}", "x".repeat(if row == 25_000 { 5 << 20 } else { 20 })).unwrap());
+    std::fs::write(&long, text).unwrap();
+    let wide = folder.path().join("wide.csv");
+    let (mut text, mut random) = (String::from("i,t\n"), Random::new(3));
+    (0..60_000).for_each(|row| writeln!(text, "{row},{:x}{}", random.next(), "wide ".repeat(60)).unwrap());
+    std::fs::write(&wide, text).unwrap();
+    for (file, words) in [
+        (&long, "ask {} -q 'count(*) as n, max(length(t))'"),
+        (&long, "ask {} -q 'i, t sort i desc'"),
+        (&wide, "convert {} --to {T}"),
+    ] {
+        let refused = run(file, words, "64KiB");
+        let told = String::from_utf8(refused.stderr).unwrap();
+        let first = told.split("at least ").nth(1).unwrap().split(" are needed").next().unwrap().replace(' ', "");
+        let refused = run(file, words, &first);
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success() && refused.stdout.is_empty(), "{words} with {first}");
+        let (late, _) = told.split_once(" would be enough for this").unwrap_or_else(|| panic!("{words}: {told}"));
+        let late = late.rsplit("; ").next().unwrap().replace(' ', "");
+        let ran = run(file, words, &late);
+        assert!(
+            ran.status.success(),
+            "{words} with {first}, then {late}: {told} {}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+    }
 }

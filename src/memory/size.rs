@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn what_is_shown_of_a_size_that_was_rounded_up_is_enough() {
         let near = |bytes: u64| (bytes.saturating_sub(3)..bytes + 3).chain([bytes / 10 * 11, bytes / 10 * 13 + 1]);
-        for bytes in [0, 1 << 10, 1 << 20, 18_454_937, 18_454_938, (1 << 30) - 1, 1 << 30, 7 << 40]
+        for bytes in [(1 << 10) + 3, 1 << 20, 18_454_937, 18_454_938, (1 << 30) - 1, 1 << 30, 7 << 40]
             .map(near)
             .into_iter()
             .flatten()

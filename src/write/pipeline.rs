@@ -307,7 +307,7 @@ impl Pipeline {
             }
             let tail = lock(&self.tail);
             if tail.next_number >= cut || tail.failed || stopped() {
-                return Err(self.too_little(refusal));
+                return Err(refusal);
             }
             drop(self.appended.wait_timeout(tail, PATIENCE));
         }
@@ -315,12 +315,17 @@ impl Pipeline {
 
     /// Rows that wait for their chunks to be whole go to disk; whether there were any in memory.
     fn put_waiting_on_disk(&self) -> Result<bool> {
+        let mut chunks = Vec::new();
         let mut cutter = lock(&self.cutter);
-        // Batches too few to be a part are less than one batch.
-        put_on_disk(&mut cutter.chunkers.values_mut().collect::<Vec<_>>(), &self.waiting_file)
+        self.take_small(&mut cutter, &mut chunks)?;
+        let any = put_on_disk(&mut cutter.chunkers.values_mut().collect::<Vec<_>>(), &self.waiting_file)?;
+        drop(cutter);
+        let any = any || !chunks.is_empty();
+        lock(&self.queue).extend(chunks);
+        Ok(any)
     }
 
-    /// What is to be done where a batch, or a column of a chunk, does not fit in memory.
+    /// What is to be done where a column of a chunk does not fit in memory.
     fn too_little(&self, refusal: Error) -> Error {
         match (self.encoder.remedy(), refusal.hint_text()) {
             (Some(remedy), Some(hint)) => {

@@ -65,10 +65,10 @@ fn null_tokens_repeat_or_take_commas_and_may_be_empty() {
 fn delimiters_and_quotes_are_single_bytes_with_names_for_the_awkward() {
     let input = |line: &[&str]| asked(&[&["ask", "a", "-q", "x"], line].concat()).input;
     for (text, byte) in [("\\t", b'\t'), ("tab", b'\t'), ("\t", b'\t'), (";", b';'), ("|", b'|'), ("-", b'-')] {
-        assert_eq!(input(&["--delimiter", text]).delimiter, Some(byte), "{text}");
+        assert_eq!(input(&["--delimiter", text]).reading.delimiter, Some(byte), "{text}");
     }
-    assert_eq!(input(&["--quote", "none"]).quote, Some(Part(None)));
-    assert_eq!(input(&["--quote", "'"]).quote, Some(Part(Some(b'\''))));
+    assert_eq!(input(&["--quote", "none"]).reading.quote, Some(Part(None)));
+    assert_eq!(input(&["--quote", "'"]).reading.quote, Some(Part(Some(b'\''))));
     for bad in ["", ";;", "é", "\n"] {
         refused(&["ask", "a", "-q", "x", "--delimiter", bad]);
     }

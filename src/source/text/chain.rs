@@ -3,7 +3,7 @@
 use super::place::{Before, TextPlace, Told};
 use super::{Between, Flaw, ReadText, TextReader, count_line_ends};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::memory::{Budget, Reservation};
+use crate::memory::{Budget, ByteSize, Reservation};
 use crate::source::decompress::{Cell, Piece, TextStream, cells_within};
 use crate::source::{Committed, CommittedRows, PartitionId, RejectedRecords, SourceBatch};
 use std::collections::BTreeMap;
@@ -13,6 +13,8 @@ use std::sync::Arc;
 const SHORT_CARRY_BYTES: usize = 256 << 10;
 /// How often a long carry is in memory while it is read.
 const CARRY_COPIES: usize = 3;
+/// No record is longer, so its end is not looked for any further.
+const LONGEST_LOOKED_FOR: usize = 64 << 20;
 
 /// A piece as it was read, waiting for its commit.
 pub(in crate::source) struct PieceRead<R: TextReader> {
@@ -39,6 +41,9 @@ pub(in crate::source) struct Chain<R: TextReader> {
     carry_cells: Vec<Cell>,
     /// For a carry that is longer than what a worker has in its hands anyway.
     long_record: Reservation,
+    /// It did not fit in memory: the error, and the bytes of the record so far. Its end is looked for, so that the error can say
+    /// what would be enough.
+    refused: Option<(Error, usize)>,
     /// So much of the carry is known not to be a complete record.
     looked_at: usize,
     /// What precedes the carry.
@@ -107,6 +112,7 @@ impl<R: TextReader> Chain<R> {
             carry: Vec::new(),
             carry_cells: Vec::new(),
             long_record: budget.reservation("a long record"),
+            refused: None,
             looked_at: 0,
             before: Before { bytes: skip as u64, lines, records: 0 },
             sequence: 0,
@@ -149,6 +155,10 @@ impl<R: TextReader> Chain<R> {
         out: &mut Vec<Committed>,
     ) -> Result<()> {
         let confirmed = stream.confirm(&mut read.piece);
+        if self.refused.is_some() {
+            confirmed?;
+            return self.look_for_end(id, &read, out);
+        }
         let as_read = matches!(confirmed, Ok(false));
         let skipped = self.skip.min(read.piece.text.len());
         // What is skipped was passed over by the reader itself when all of it lies in the first piece.
@@ -181,7 +191,38 @@ impl<R: TextReader> Chain<R> {
     fn hold_carry(&mut self) -> Result<()> {
         let length = self.carry.capacity();
         let bytes = if length > SHORT_CARRY_BYTES { CARRY_COPIES * length } else { 0 };
-        self.long_record.resize(bytes).map_err(|error| error.at(self.place_of_carry()))
+        if let Err(error) = self.long_record.resize(bytes) {
+            self.refused = Some((error.at(self.place_of_carry()), self.carry.len()));
+            (self.carry, self.carry_cells) = Default::default();
+            // Giving back is never refused.
+            let _ = self.long_record.resize(0);
+        }
+        Ok(())
+    }
+
+    /// Passes over a piece, up to the end of a record that did not fit in memory.
+    fn look_for_end(&mut self, id: PartitionId, read: &PieceRead<R>, out: &mut Vec<Committed>) -> Result<()> {
+        let Some((_, bytes)) = &mut self.refused else { return Ok(()) };
+        *bytes += read.start.unwrap_or(read.piece.text.len());
+        if read.start.is_some() || *bytes > LONGEST_LOOKED_FOR {
+            return self.refused_record();
+        }
+        out.push(Committed::new(id, self.sequence, CommittedRows::Instead(Vec::new())));
+        self.sequence += 1;
+        Ok(())
+    }
+
+    /// The error of a record that did not fit, with a limit that has room for it.
+    fn refused_record(&mut self) -> Result<()> {
+        let Some((error, bytes)) = self.refused.take() else { return Ok(()) };
+        // A carry that grows is at most twice as long as it need be; and rows, sinks and results have their part.
+        let wanted = bytes.saturating_mul(2 * CARRY_COPIES);
+        let limit = self.long_record.limit_bytes().saturating_add(wanted.saturating_mul(3));
+        Err(error.hint(format!(
+            "raise the memory limit (--memory, OUTCROP_MEMORY); {} would be enough for this record of some {}",
+            ByteSize(limit as u64).rounded_up(),
+            ByteSize(bytes as u64)
+        )))
     }
 
     /// Whether the carry and the text before the guess are complete records; if so they are told of.
@@ -307,6 +348,7 @@ impl<R: TextReader> Chain<R> {
     fn close(&mut self, stream: &dyn TextStream, out: &mut Vec<Committed>) {
         let id = self.id();
         let result = stream.finish().and_then(|warning| {
+            self.refused_record()?;
             let text = std::mem::take(&mut self.carry);
             let cells = std::mem::take(&mut self.carry_cells);
             let mark = self.reader.mark(&self.state);
