@@ -1,8 +1,9 @@
 //! Eight tasks, one column of 50 million doubles (400 MB), no copies: the mean, on threads and in processes.
 //!
-//! `cargo run --release --example shared_column [ROWS [ROUNDS]]` prints, for each round, seconds: of eight plain scans of the
-//! column by as many threads as there are cores, of the eight tasks on threads and in processes, and of copying the column into
-//! shared memory, once, which goes before either; and by how much the private memory of all workers grew while they read it.
+//! `cargo run --release --example shared_column [ROWS [ROUNDS]]` prints, for each round, seconds and CPU seconds: of eight plain
+//! scans of the column by as many threads as there are cores, and of the eight tasks on threads and in processes (of which the
+//! CPU seconds are those within the tasks); seconds of copying the column into shared memory, once, which goes before either; and
+//! by how much the private memory of all workers grew while they read it.
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type};
@@ -25,7 +26,8 @@ fn main() -> Result<()> {
     let data = RecordBatch::try_from_iter([("x", Arc::clone(&column) as ArrayRef)])?;
     println!("{TASKS} means of {} MB", rows * 8 / 1_000_000);
     for _ in 0..rounds {
-        println!("plain scans: {:.3} s", scans(column.values()));
+        let (seconds, cpu) = scans(column.values());
+        println!("plain scans: {seconds:.3} s, {cpu:.3} s of CPU");
         for scheduler in [Scheduler::Threads, Scheduler::Processes] {
             let start = Instant::now();
             let options = RunOptions { scheduler, ..RunOptions::default() };
@@ -33,26 +35,39 @@ fn main() -> Result<()> {
             let whole = start.elapsed().as_secs_f64();
             let found = run.frame.collect()?;
             let grown: i64 = found.column("private_kib")?.as_primitive::<Int64Type>().values().iter().sum();
-            let seconds = run.strata.seconds_wall;
-            println!("{scheduler:?}: {seconds:.3} s, the copy {:.3} s, private memory + {grown} KiB", whole - seconds);
+            let cpu: f64 = found.column("cpu")?.as_primitive::<Float64Type>().values().iter().sum();
+            let (seconds, copy) = (run.strata.seconds_wall, whole - run.strata.seconds_wall);
+            println!(
+                "{scheduler:?}: {seconds:.3} s, {cpu:.3} s of CPU, copy {copy:.3} s, private memory + {grown} KiB"
+            );
         }
     }
     Ok(())
 }
 
-/// Seconds that as many threads as there are cores take for as many scans as there are tasks: what memory allows.
-fn scans(values: &[f64]) -> f64 {
+/// Seconds, and CPU seconds, that as many threads as there are cores take for as many scans as there are tasks: what memory
+/// allows.
+fn scans(values: &[f64]) -> (f64, f64) {
     let (start, next) = (Instant::now(), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while next.fetch_add(1, Ordering::Relaxed) < TASKS {
-                    std::hint::black_box(mean_of(values));
-                }
-            });
+    let scan = || {
+        let before = cpu_seconds();
+        while next.fetch_add(1, Ordering::Relaxed) < TASKS {
+            std::hint::black_box(mean_of(values));
         }
+        cpu_seconds() - before
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpu = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(scan)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or(f64::NAN)).sum()
     });
-    start.elapsed().as_secs_f64()
+    (start.elapsed().as_secs_f64(), cpu)
+}
+
+/// CPU seconds of this thread, where the system tells.
+fn cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
 }
 
 /// As many strata as there are tasks; what they read is shared.
@@ -84,12 +99,12 @@ fn private_kib() -> i64 {
 }
 
 fn mean(stratum: &Stratum) -> Result<RecordBatch> {
-    let (before, start) = (private_kib(), Instant::now());
+    let (before, start) = (private_kib(), cpu_seconds());
     let mean = mean_of(stratum.data()[0].column(0).as_primitive::<Float64Type>().values());
-    let seconds = start.elapsed().as_secs_f64();
+    let cpu = cpu_seconds() - start;
     let columns: [(&str, ArrayRef); 3] = [
         ("mean", Arc::new(Float64Array::from(vec![mean]))),
-        ("seconds", Arc::new(Float64Array::from(vec![seconds]))),
+        ("cpu", Arc::new(Float64Array::from(vec![cpu]))),
         ("private_kib", Arc::new(Int64Array::from(vec![private_kib() - before]))),
     ];
     Ok(RecordBatch::try_from_iter(columns)?)

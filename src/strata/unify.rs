@@ -167,8 +167,11 @@ mod tests {
     use super::ColumnType::{Boolean, Float64, Int64, Null, Utf8};
     use super::*;
 
-    /// Shapes, each with its strata, the first being those that stand first.
-    fn unified(shapes: &[(&[(&str, ColumnType)], bool, usize)]) -> (Vec<(String, ColumnType)>, Vec<usize>) {
+    /// A shape, whether it is of text, and how many strata have it.
+    type Case<'a> = (&'a [(&'a str, ColumnType)], bool, usize);
+
+    /// The columns and the odd shapes, by number; the first shape is that of the first strata, and so on.
+    fn unified(shapes: &[Case<'_>]) -> (Vec<(String, ColumnType)>, Vec<usize>) {
         let mut known = BTreeMap::new();
         for (number, (columns, is_text, strata)) in shapes.iter().enumerate() {
             let columns = columns.iter().map(|(name, of_type)| ((*name).to_owned(), *of_type)).collect();
@@ -198,8 +201,8 @@ mod tests {
 
     #[test]
     fn types_that_do_not_widen_are_text_if_they_were_text_and_else_those_of_most() {
-        let columns = |a, b| -> [(&[(&str, ColumnType)], bool, usize); 2] { [(a, true, 1), (b, true, 3)] };
-        assert_eq!(unified(&columns(&[("a", Int64)], &[("a", Boolean)])), (owned(&[("a", Utf8)]), vec![]));
+        let printed = unified(&[(&[("a", Int64)], true, 1), (&[("a", Boolean)], true, 3)]);
+        assert_eq!(printed, (owned(&[("a", Utf8)]), vec![]));
         let typed = unified(&[(&[("a", Int64)], false, 1), (&[("a", Utf8)], false, 2), (&[("a", Null)], false, 1)]);
         assert_eq!(typed, (owned(&[("a", Utf8)]), vec![0]));
         let mixed = unified(&[(&[("a", Int64)], false, 2), (&[("a", Utf8)], true, 1), (&[("a", Float64)], true, 1)]);
