@@ -33,9 +33,9 @@ const QUESTIONS: [&str; 44] = [
     "approx_n_unique(x), approx_quantile(i, 0.9), approx_n_unique(t) by k",
     "corr(i, x), cov_pop(x, b) as c, regr_slope(x, i), regr_count(i, x) by k",
     "ols(x, i, b, t) by k sort p, term",
-    "ols('x ~ t * i - 1', weights => b) by b sort p, term",
+    "ols('x ~ k * i - 1', weights => b) by b sort p, term",
     "corr_matrix(x, i, b) by k",
-    "k, i, predicted(ols(x, i, t)) as p, residual(ols(x, i)) as r by k where i is not null",
+    "k, i, predicted(ols(x, i, b)) as p, residual(ols(x, i)) as r by k where i is not null",
     "skewness(x), kurtosis(i), sem(x), product(i), geometric_mean(x), harmonic_mean(i), bool_or(b), count_if(x > 0), \
      arg_min(t, x), arg_max(x, i), arg_max(d, t) by k",
     "weighted_mean(x, i), weighted_std(i, b), weighted_quantile(x, i, 0.9), weighted_median(i, b), mad(x), iqr(i), \

@@ -280,6 +280,16 @@ fn the_library_has_the_same() {
     assert!(
         sums.rows() == 12 && (0..12).all(|row| number(&sums, row, "s").abs() < 1e-9 && number(&sums, row, "n") > 100.0)
     );
+    // Null is a key like any other.
+    let half = outcrop::expr::when(col("Month").gt(6)).then(col("UniqueCarrier")).end().alias("half");
+    let apart = (col("ArrDelay") - col("ArrDelay").mean()).alias("apart");
+    let rows = frame.with_group_columns([apart], [half.clone()]).with_columns([half]);
+    let found: DataFrame =
+        compute(rows.ask("count(apart) as n, sum(apart) as s by half is null as none").unwrap()).unwrap();
+    assert!(
+        found.rows() == 2
+            && (0..2).all(|row| number(&found, row, "s").abs() < 1e-7 && number(&found, row, "n") > 5000.0)
+    );
     let few: DataFrame = compute(frame.agg([col("Dest").top_k(2).unwrap()])).unwrap();
     assert_eq!(few.rows(), 2);
     let one = Runner::new().threads(1);

@@ -7,6 +7,9 @@ use arrow::array::{Array, Float64Array};
 use arrow::datatypes::{DataType, Float64Type};
 use std::collections::HashMap;
 
+/// So many models are kept as they were read.
+const MOST_MODELS: usize = 1000;
+
 /// A regressor by row.
 enum Regressor<'a> {
     Numbers(Numbers<'a, Float64Type>),
@@ -29,26 +32,30 @@ pub(super) fn predict(text: &str, model: &Value, regressors: &[Value]) -> Result
     let nulls = valid_everywhere(&all, rows);
     let texts = Texts::of(model)?;
     let regressors = regressors.iter().map(Regressor::of).collect::<Result<Vec<_>>>()?;
-    let mut models: HashMap<&str, Model> = HashMap::new();
+    // By where their text is: rows of one group share it.
+    let mut known: HashMap<(*const u8, usize), usize> = HashMap::new();
+    let mut models: Vec<Model> = Vec::new();
     let mut levels = Vec::new();
     let mut predicted = Vec::with_capacity(rows);
-    // Rows of one group mostly come together, and their models are at one place.
-    let mut last: Option<(*const u8, usize)> = None;
-    let mut current = Model::default();
     for row in 0..rows {
         if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             predicted.push(None);
             continue;
         }
         let own = texts.at(row);
-        let place = Some((own.as_ptr(), own.len()));
-        if last != place {
-            if !models.contains_key(own) {
-                models.insert(own, checked(text, own, &regressors)?);
+        let place = (own.as_ptr(), own.len());
+        let at = match known.get(&place) {
+            Some(at) => *at,
+            None => {
+                if models.len() == MOST_MODELS {
+                    known.clear();
+                    models.clear();
+                }
+                models.push(checked(text, own, &regressors)?);
+                known.insert(place, models.len() - 1);
+                models.len() - 1
             }
-            current.clone_from(&models[own]);
-            last = place;
-        }
+        };
         let number = |at: usize| match &regressors[at] {
             Regressor::Numbers(numbers) => numbers.at(row),
             Regressor::Texts(_) => f64::NAN,
@@ -57,7 +64,7 @@ pub(super) fn predict(text: &str, model: &Value, regressors: &[Value]) -> Result
             Regressor::Texts(texts) => texts.at(row),
             Regressor::Numbers(_) => "",
         };
-        predicted.push(current.predict(number, level, &mut levels));
+        predicted.push(models[at].predict(number, level, &mut levels));
     }
     Ok(Value::like(&all, Float64Array::from(predicted)))
 }

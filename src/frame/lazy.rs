@@ -128,8 +128,8 @@ impl LazyFrame {
     }
 
     /// All columns, and the given expressions, in which aggregates are those of the rows that have the same `by` (of all rows
-    /// where `by` is empty): what a fit predicts, the distance from a mean. The input is read twice. Rows that lack a key
-    /// have null in place of aggregates.
+    /// where `by` is empty; null is a key like any other): what a fit predicts, the distance from a mean. The input is read
+    /// twice.
     ///
     /// ```
     /// use outcrop::expr::predicted;

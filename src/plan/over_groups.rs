@@ -3,11 +3,12 @@
 use super::{Join, JoinKind, LogicalPlan};
 use crate::aggregate::Makes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{AggregateCall, Expr, col};
+use crate::expr::{AggregateCall, Expr, Literal, coalesce, col, lit};
+use crate::types::ColumnType;
 use std::sync::Arc;
 
 /// The rows of `input` with columns for the aggregates in `columns`, each over the rows that have the same `keys` (all rows
-/// without keys); and `columns` over these, with the names that they had. Rows that lack a key have null for aggregates.
+/// without keys; null is a key like any other); and `columns` over these, with the names that they had.
 ///
 /// # Errors
 /// `Type` for an aggregate that makes rows of its own; `Name` and `Type` errors of the keys and arguments.
@@ -39,8 +40,29 @@ pub fn over_groups(input: Arc<LogicalPlan>, keys: &[Expr], columns: &[Expr]) -> 
         keys.iter().enumerate().map(|(at, key)| key.unaliased().clone().alias(key_name(at))).collect();
     let aggregates = calls.iter().cloned().enumerate().map(|(at, call)| (call, name(at))).collect();
     let groups = Arc::new(LogicalPlan::Aggregate { input: Arc::clone(&input), keys: named, aggregates });
-    let on: Vec<(Expr, Expr)> =
-        keys.iter().enumerate().map(|(at, key)| (key.unaliased().clone(), col(key_name(at)))).collect();
+    let schema = input.schema()?;
+    let mut on: Vec<(Expr, Expr)> = Vec::new();
+    for (at, key) in keys.iter().enumerate() {
+        let known = key.bind_single(&schema, "a key")?.column_type();
+        let (ours, theirs) = (key.unaliased().clone(), col(key_name(at)));
+        // A join takes no null for equal to another, so a key that is null is told apart by a second one.
+        let Some(filler) = filler(known) else { continue };
+        on.push((coalesce([ours.clone(), filler.clone()]), coalesce([theirs.clone(), filler])));
+        on.push((ours.is_null(), theirs.is_null()));
+    }
     let kind = if on.is_empty() { JoinKind::Cross } else { JoinKind::Left };
     Ok((Arc::new(LogicalPlan::Join(Join::new(input, groups, on, kind))), columns))
+}
+
+/// Some value of a type, in place of null; `None` where there is nothing but null.
+fn filler(column_type: ColumnType) -> Option<Expr> {
+    Some(match column_type {
+        ColumnType::Boolean => lit(false),
+        ColumnType::Int64 => lit(0),
+        ColumnType::Float64 => lit(0.0),
+        ColumnType::Utf8 => lit(""),
+        ColumnType::Date => Expr::Literal(Literal::Date(0)),
+        ColumnType::Timestamp => Expr::Literal(Literal::Timestamp(0)),
+        ColumnType::Null | ColumnType::List(_) => return None,
+    })
 }
