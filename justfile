@@ -45,6 +45,12 @@ h2o *args:
     benches/peers/setup
     benches/peers/h2o {{args}}
 
+# Vectorised columns, XᵀX and Cholesky factors beside NumPy.
+linear *args:
+    cargo build --release --locked --example linear
+    benches/peers/setup
+    benches/peers/linear {{args}}
+
 # Everything a change is judged by.
 ci:
     .ci/run
