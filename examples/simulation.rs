@@ -29,7 +29,10 @@ fn main() -> Result<()> {
         let results = Tasks::new().workers(workers).map(&seeds, replicate).into_iter().collect::<Result<Vec<_>>>()?;
         let covered = results.iter().filter(|(covers, _)| *covers).count() as f64 / f64::from(REPLICATES);
         let width = results.iter().map(|(_, width)| width).sum::<f64>() / f64::from(REPLICATES);
-        println!("{workers} workers: {:.1} % of the intervals cover the mean; their mean width is {width:.4}", 100.0 * covered);
+        println!(
+            "{workers} workers: {:.1} % of the intervals cover the mean; their mean width is {width:.4}",
+            100.0 * covered
+        );
         answers.push((covered, width));
     }
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "numbers do not depend on workers");
