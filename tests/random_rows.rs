@@ -34,8 +34,11 @@ fn number(frame: &DataFrame, row: usize, column: &str) -> f64 {
     f64::from_value(frame.value(row, column).unwrap()).unwrap()
 }
 
-/// Entries of columns and the rows they stand in, by seed; made by NumPy 2.4.6 as `source::random` tells.
-const NUMPY: [(u64, [(&str, usize, f64); 11]); 2] = [
+/// A column, a row and what stands there.
+type Entry = (&'static str, usize, f64);
+
+/// Entries by seed; made by NumPy 2.4.6 as `source::random` tells.
+const NUMPY: [(u64, [Entry; 11]); 2] = [
     (
         1,
         [

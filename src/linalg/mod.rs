@@ -4,7 +4,7 @@
 //! as many threads as all else, with the same answer on any number of them.
 //! **Idea.** Large products and Cholesky factors are cut into tiles of a fixed size, one task each
 //! ([`crate::parallel::Tasks`]), so a task within a task gets no threads of its own. A tile is computed on one thread by a blocked
-//! product ([`gemm`]) with vector instructions.
+//! product (`gemm.rs`) with vector instructions.
 //! **Invariant.** Answers are the same to the bit for any number of threads and any instruction set: each entry is computed by
 //! the same operations in the same order.
 //!
