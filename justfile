@@ -58,6 +58,12 @@ floors *args:
     benches/peers/h2o --rows 1000000 --data data/floors --programs outcrop --limits ample,floor --format csv {{args}}
     benches/peers/h2o --rows 1000000 --data data/floors --programs outcrop --limits ample,floor --format parquet {{args}}
 
+# Vectorised columns, XᵀX and Cholesky factors beside NumPy.
+linear *args:
+    cargo build --release --locked --example linear
+    benches/peers/setup
+    benches/peers/linear {{args}}
+
 # Everything a change is judged by.
 ci:
     .ci/run

@@ -34,6 +34,8 @@ pub mod memory;
 
 pub mod parallel;
 
+pub mod linalg;
+
 pub mod atomic;
 
 pub mod aggregate;

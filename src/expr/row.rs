@@ -63,7 +63,7 @@ impl RowValue {
 
 /// A number below `most`, each for the same share of hashes.
 fn scaled(hash: u64, most: u64) -> u64 {
-    (u128::from(hash) * u128::from(most) >> 64) as u64
+    ((u128::from(hash) * u128::from(most)) >> 64) as u64
 }
 
 impl Function {

@@ -208,6 +208,11 @@ impl Builder {
         let hash = width + places.len();
         self.cut(SinkSpec::Sort { keys: vec![ascending(hash)], limit: Some(rows), width: hash }, with_places);
         let keys = (width..hash).map(ascending).collect();
+        // What the sink is given is told by a step.
+        let names: Vec<String> = self.schema.fields().iter().map(|field| field.name().clone()).collect();
+        let columns =
+            self.bind_all(&names.iter().map(|name| Expr::Column(name.as_str().into())).collect::<Vec<_>>())?;
+        self.project(columns, names);
         self.cut(SinkSpec::Sort { keys, limit: None, width }, schema);
         Ok(())
     }

@@ -25,6 +25,7 @@ const ROUNDER: f64 = 6_755_399_441_055_744.0;
 const EXPONENT_BITS: u32 = 52;
 const BIAS: u64 = 1023;
 
+/// The polynomial with these coefficients, the lowest first.
 #[inline(always)]
 fn polynomial<const N: usize>(x: f64, coefficients: [f64; N]) -> f64 {
     let mut sum = coefficients[N - 1];
@@ -164,8 +165,10 @@ fn by_quarter(x: f64, shift: u64) -> f64 {
     let near = 1.0 - half;
     let cosine = near + (((1.0 - near) - half) + (z * z * polynomial(z, COS) - r * low));
     let quarter = rounded.to_bits().wrapping_add(shift);
-    let value = if quarter & 1 == 0 { sine } else { cosine };
-    f64::from_bits(value.to_bits() ^ (quarter >> 1 & 1) << 63)
+    // By bits, for a choice would be made a branch.
+    let odd = 0_u64.wrapping_sub(quarter & 1);
+    let value = sine.to_bits() & !odd | cosine.to_bits() & odd;
+    f64::from_bits(value ^ (quarter >> 1 & 1) << 63)
 }
 
 impl Kernel for Sin {
