@@ -37,8 +37,8 @@ Exit codes: 0 answered, 1 the data or the run failed, 2 the command line or a qu
 
 const ASK_HELP: &str = "\
 A question:
-  WHAT [[KIND] join TABLE on A = B] [by KEYS] [where CONDITION] [sample N|P% [seed S]] [having CONDITION]
-       [sort KEY [asc|desc], …] [limit N]
+  WHAT [[KIND] join TABLE on A = B] [by KEYS] [where CONDITION] [sample N|P% [seed S]]
+       [having CONDITION] [sort KEY [asc|desc], …] [limit N]
 
 WHAT is a list of aggregates (count(*), count, sum, mean, min, max, var, std, first, last, median, quantile(x, 0.95), \
 quantile_disc, n_unique, mode, list, string_agg(t, ', '), approx_n_unique, approx_quantile, largest(x, 3), cov(x, y), \
