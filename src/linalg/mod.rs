@@ -8,9 +8,8 @@
 //! **Invariant.** Answers are the same to the bit for any number of threads and any instruction set: each entry is computed by
 //! the same operations in the same order.
 //!
-//! Libraries for this (`faer`, `nalgebra`) would double the crates to be compiled, and neither divides work so that a
-//! sum's order does not depend on threads. Eigenvalues, singular values and equations of any kind are for matrices of up to some hundred
-//! columns: they go by methods that are short and precise, on one thread.
+//! A library for this (`faer`) would add some fifty crates to what is compiled. Eigenvalues, singular values and equations of any
+//! kind are for matrices of up to some hundred columns: they go by methods that are short and precise, on one thread.
 //!
 //! ```
 //! use outcrop::linalg::Matrix;

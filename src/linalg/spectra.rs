@@ -54,12 +54,29 @@ impl Svd {
     }
 }
 
-/// Cosine and sine of the rotation that makes `cross` vanish between two entries of the diagonal.
-fn rotation(first: f64, second: f64, cross: f64) -> (f64, f64) {
-    let slope = (second - first) / (2.0 * cross);
-    let tangent = slope.signum() / (slope.abs() + (1.0 + slope * slope).sqrt());
-    let cosine = 1.0 / (1.0 + tangent * tangent).sqrt();
-    (cosine, cosine * tangent)
+/// A rotation in the plane of two coordinates. It is applied in Rutishauser's form ("The Jacobi Method for Real Symmetric
+/// Matrices", 1966), which adds to each what is small, so that many of them do not add up to a scaling.
+#[derive(Clone, Copy)]
+struct Rotation {
+    tangent: f64,
+    sine: f64,
+    /// Tangent of half the angle.
+    half: f64,
+}
+
+impl Rotation {
+    /// The one that makes `cross` vanish between two entries of the diagonal.
+    fn new(first: f64, second: f64, cross: f64) -> Self {
+        let slope = (second - first) / (2.0 * cross);
+        let tangent = slope.signum() / (slope.abs() + (1.0 + slope * slope).sqrt());
+        let cosine = 1.0 / (1.0 + tangent * tangent).sqrt();
+        let sine = cosine * tangent;
+        Rotation { tangent, sine, half: sine / (1.0 + cosine) }
+    }
+
+    fn of(self, a: f64, b: f64) -> (f64, f64) {
+        (a - self.sine * (b + self.half * a), b + self.sine * (a - self.half * b))
+    }
 }
 
 /// Two of some columns, the first before the second.
@@ -68,9 +85,9 @@ fn pair(columns: &mut [Vec<f64>], first: usize, second: usize) -> (&mut [f64], &
     (&mut before[first], &mut rest[0])
 }
 
-fn rotate((first, second): (&mut [f64], &mut [f64]), (cosine, sine): (f64, f64)) {
+fn rotate((first, second): (&mut [f64], &mut [f64]), by: Rotation) {
     for (a, b) in first.iter_mut().zip(second) {
-        (*a, *b) = (cosine * *a - sine * *b, sine * *a + cosine * *b);
+        (*a, *b) = by.of(*a, *b);
     }
 }
 
@@ -113,12 +130,13 @@ impl Matrix {
                         continue;
                     }
                     rotated = true;
-                    let by = rotation(a, b, cross);
+                    let by = Rotation::new(a, b, cross);
                     rotate(pair(&mut own, first, second), by);
                     for column in &mut own {
-                        let (a, b) = (column[first], column[second]);
-                        (column[first], column[second]) = (by.0 * a - by.1 * b, by.1 * a + by.0 * b);
+                        (column[first], column[second]) = by.of(column[first], column[second]);
                     }
+                    (own[first][first], own[second][second]) = (a - by.tangent * cross, b + by.tangent * cross);
+                    (own[first][second], own[second][first]) = (0.0, 0.0);
                     rotate(pair(&mut vectors, first, second), by);
                 }
             }
@@ -157,7 +175,7 @@ impl Matrix {
                         continue;
                     }
                     rotated = true;
-                    let by = rotation(a, b, cross);
+                    let by = Rotation::new(a, b, cross);
                     rotate(pair(&mut own, first, second), by);
                     rotate(pair(&mut right, first, second), by);
                 }
