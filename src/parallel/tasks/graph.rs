@@ -204,6 +204,10 @@ computed!(A 0, B 1, C 2);
 computed!(A 0, B 1, C 2, D 3);
 computed!(A 0, B 1, C 2, D 3, E 4);
 
+/// Of so many ready calls, a worker takes one at a time; of more, more, but not more than so many.
+const READY_OF_ONE: usize = 16;
+const MOST_AT_A_TIME: usize = 32;
+
 /// The calls to be made for some targets, by number.
 struct Plan {
     nodes: Vec<Arc<Node>>,
@@ -218,6 +222,8 @@ struct State {
     missing: Vec<usize>,
     /// Calls that have been made.
     made: usize,
+    /// The thread that asked for the targets has nothing to do.
+    leader_waits: bool,
 }
 
 /// What all workers of one compute share.
@@ -251,7 +257,7 @@ impl Plan {
             }
         }
         let ready = (0..missing.len()).filter(|at| missing[*at] == 0).collect();
-        (plan, State { ready, missing, made: 0 })
+        (plan, State { ready, missing, made: 0, leader_waits: false })
     }
 }
 
@@ -265,59 +271,81 @@ impl Graph<'_> {
         self.make_ready(&self.tasks.timeline.as_ref().map(Timeline::lane), scope);
     }
 
+    /// Makes calls while there are any that are ready. Where many are, it takes several at a time, for the lock of the graph is
+    /// what short calls wait for.
     fn make_ready<'scope>(&'scope self, lane: &Option<Lane>, scope: &'scope Scope<'scope, '_>) {
+        let mut state = self.lock();
         loop {
-            let Some(call) = self.lock().ready.pop_front().filter(|_| !self.tasks.cancel.is_cancelled()) else {
+            let count = (state.ready.len() / READY_OF_ONE).clamp(1, MOST_AT_A_TIME).min(state.ready.len());
+            if count == 0 || self.tasks.cancel.is_cancelled() {
                 return;
-            };
-            self.make(call, lane, scope);
+            }
+            let calls: Vec<usize> = state.ready.drain(..count).collect();
+            drop(state);
+            for &call in &calls {
+                if self.tasks.cancel.is_cancelled() {
+                    return;
+                }
+                let (start, node) = (lane.as_ref().map(|_| Instant::now()), &self.plan.nodes[call]);
+                node.run();
+                note(lane, start, node.value.get().is_some_and(Result::is_ok), call);
+            }
+            state = self.settle(&calls, scope);
         }
     }
 
     /// Makes calls until all are made, and waits where others make those that are needed first.
     fn lead<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
         let lane = self.tasks.timeline.as_ref().map(Timeline::lane);
-        self.recruit(scope);
+        let more = self.lock().ready.len().saturating_sub(1);
+        self.recruit(more, scope);
         loop {
             self.make_ready(&lane, scope);
-            let state = self.lock();
+            let mut state = self.lock();
             if state.made == self.plan.nodes.len() || self.tasks.cancel.is_cancelled() {
                 return;
             }
             if state.ready.is_empty() {
-                drop(self.moved.wait_timeout(state, LOOK));
+                state.leader_waits = true;
+                let mut waited = self.moved.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner);
+                waited.0.leader_waits = false;
             }
         }
     }
 
-    fn make<'scope>(&'scope self, call: usize, lane: &Option<Lane>, scope: &'scope Scope<'scope, '_>) {
-        let (start, node) = (lane.as_ref().map(|_| Instant::now()), &self.plan.nodes[call]);
-        node.run();
-        note(lane, start, node.value.get().is_some_and(Result::is_ok), call);
+    /// Notes that these calls have been made: others may be ready now, and who waits for them or could help is told.
+    fn settle<'scope>(&'scope self, calls: &[usize], scope: &'scope Scope<'scope, '_>) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        state.made += 1;
-        for &needs in &self.plan.needed_by[call] {
-            state.missing[needs] -= 1;
-            if state.missing[needs] == 0 {
-                state.ready.push_back(needs);
+        state.made += calls.len();
+        for needs in calls.iter().flat_map(|&call| &self.plan.needed_by[call]) {
+            state.missing[*needs] -= 1;
+            if state.missing[*needs] == 0 {
+                state.ready.push_back(*needs);
             }
         }
+        let (more, waits) = (state.ready.len().saturating_sub(1), state.leader_waits);
         let progress = TaskProgress { done: state.made, total: self.plan.nodes.len() };
+        let idle = more > 0 && self.crew.has_permit();
+        if !waits && !idle && self.tasks.on_progress.is_none() {
+            return state;
+        }
         drop(state);
-        self.moved.notify_all();
-        self.recruit(scope);
+        if waits {
+            self.moved.notify_all();
+        }
+        if idle {
+            self.recruit(more, scope);
+        }
         if let Some(callback) = &self.tasks.on_progress {
             callback(progress);
         }
+        self.lock()
     }
 
-    /// Finds helpers for the calls that are ready, but for the one that this thread makes next.
-    fn recruit<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
-        if self.crew.has_permit() {
-            let more = self.lock().ready.len().saturating_sub(1);
-            let _ = (0..more)
-                .all(|_| self.crew.permit().is_some_and(|permit| permit.help(scope, move || self.help(scope))));
-        }
+    /// Has others help with so many calls, as far as there are permits.
+    fn recruit<'scope>(&'scope self, more: usize, scope: &'scope Scope<'scope, '_>) {
+        let help = || self.crew.permit().is_some_and(|permit| permit.help(scope, move || self.help(scope)));
+        let _ = (0..more).all(|_| help());
     }
 }
 
