@@ -457,7 +457,7 @@ fn targets(output: &Output, answers: usize) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Refuses to write an answer over a file that is read.
-fn refuse_overwriting(output: &Output, answers: usize, inputs: &[PathBuf]) -> Result<(), Error> {
+pub(super) fn refuse_overwriting(output: &Output, answers: usize, inputs: &[PathBuf]) -> Result<(), Error> {
     let same = |one: &Path, other: &Path| {
         std::fs::canonicalize(one).ok().is_some_and(|one| std::fs::canonicalize(other).ok() == Some(one))
     };

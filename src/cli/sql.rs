@@ -5,15 +5,19 @@ use super::flags::{Form, Sql};
 use super::messages::Stop;
 use super::open::named_tables;
 use super::run::{
-    checked_form, columns_of, deliver, draw, file_writes, open_with, options, progress_of, report, write,
+    checked_form, columns_of, deliver, draw, file_writes, open_with, options, progress_of, refuse_overwriting, report,
+    tell_left_out, write,
 };
 use crate::error::{Error, ErrorKind};
 use crate::frame::{LazyFrame, Runner, Write as FileWrite};
 use crate::plan::{LogicalPlan, explain};
 use crate::source::CancelToken;
+use crate::source::paths::{IntoPaths, expand};
 use crate::sql::{Asks, Session, Statement};
 use crate::write::is_closed_pipe;
+use std::collections::HashSet;
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What the statements of a call ask for.
@@ -23,6 +27,8 @@ struct Asked {
     titles: Vec<String>,
     copies: Vec<FileWrite>,
     explained: Vec<LogicalPlan>,
+    /// Files that copies read and write.
+    taken: Vec<PathBuf>,
 }
 
 /// Answers the statements.
@@ -36,12 +42,14 @@ pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
         let text = explain(&asked.explained, options.piece_bytes, options.budget.limit_bytes())?;
         io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error))?;
     }
-    let Asked { frames, titles, mut copies, .. } = asked;
+    let Asked { frames, titles, mut copies, mut taken, .. } = asked;
+    taken.extend(command.files.iter().cloned());
     if frames.is_empty() && copies.is_empty() {
         return Ok(());
     }
     let (output, run) = (&command.output, &command.run);
     let form = checked_form(&[], &frames, output, run)?;
+    refuse_overwriting(output, frames.len(), &taken)?;
     if copies.is_empty() {
         let statistics = deliver(&frames, &titles, &form, output, run, options, &progress)?;
         draw(timeline.as_ref(), run)?;
@@ -68,18 +76,29 @@ pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
 
 fn asked(command: &Arc<Sql>) -> Result<Asked, Error> {
     let (rules, flags) = (&command.reading.file_options, Arc::clone(command));
-    let tables = named_tables(rules, &command.tables)?
-        .opened_by(move |word| open_with(&[word.to_owned()], &flags.reading, &flags.run, &flags.reading.file_options));
+    let tables = named_tables(rules, &command.tables)?.opened_by(move |word| {
+        let files = expand(&word.into_paths()).unwrap_or_default();
+        let about = flags.reading.file_options.iter().filter(|rule| files.iter().any(|file| rule.applies_to(file)));
+        open_with(&[word.to_owned()], &flags.reading, &flags.run, &about.cloned().collect::<Vec<_>>())
+    });
     let mut session = Session::with_tables(tables);
     let mut asked = Asked::default();
+    let mut told = HashSet::new();
     for text in texts(command)? {
         for Statement { text, asks } in session.run(&text)? {
+            if let (true, Asks::Query(frame) | Asks::Copy(frame, _)) = (text.contains('*'), &asks) {
+                for source in frame.plan()?.sources().into_iter().filter(|source| told.insert(source.key())) {
+                    tell_left_out(&LazyFrame::from_source(Arc::clone(source)), &command.run)?;
+                }
+            }
             match asks {
                 Asks::Query(frame) => asked.answer(frame, text),
                 Asks::Describe(frame) => asked.answer(columns_of(&*frame.schema()?)?, text),
                 Asks::Explain(frame) => asked.explained.push(LogicalPlan::clone(frame.plan()?)),
                 Asks::Copy(frame, file) => {
                     let (target, how) = target_of_name(&file)?;
+                    let files = frame.plan()?.sources().into_iter().flat_map(|source| source.files());
+                    asked.taken.extend(files.map(|file| PathBuf::from(&*file)).chain([PathBuf::from(&file)]));
                     asked.copies.push(FileWrite::new(&frame, target, how));
                 }
                 Asks::View(_) => {}

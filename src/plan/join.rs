@@ -196,11 +196,15 @@ impl Join {
     /// `Name` and `Type` errors of the keys, `Type` for keys of types that do not compare.
     pub(super) fn keys(&self, left: &Schema) -> Result<(Vec<BoundExpr>, Vec<ColumnType>)> {
         let of_right = if self.built.is_some() { None } else { Some(self.right.schema()?) };
+        self.keys_with(left, of_right.as_deref())
+    }
+
+    fn keys_with(&self, left: &Schema, of_right: Option<&Schema>) -> Result<(Vec<BoundExpr>, Vec<ColumnType>)> {
         let mut keys = Vec::with_capacity(self.on.len());
         let mut domains = Vec::with_capacity(self.on.len());
         for (at, (ours, theirs)) in self.on.iter().enumerate() {
             let key = ours.bind(left).map_err(|error| of_side(error, "left"))?;
-            let type_of_right = match (&self.built, &of_right) {
+            let type_of_right = match (&self.built, of_right) {
                 (Some(built), _) => ColumnType::from_arrow(built.schema.field(built.keys[at]).data_type())?,
                 (None, Some(schema)) => theirs.bind(schema).map_err(|error| of_side(error, "right"))?.column_type(),
                 (None, None) => return Err(Error::internal("a join without a right table")),
@@ -226,8 +230,11 @@ impl Join {
     /// # Errors
     /// `Name` when two columns would have one name.
     pub(super) fn columns(&self, left: &Schema) -> Result<Vec<(Field, JoinColumn)>> {
-        let right = self.right_schema()?;
-        let shared = self.shared_keys(left, &right);
+        self.columns_with(left, &*self.right_schema()?)
+    }
+
+    fn columns_with(&self, left: &Schema, right: &Schema) -> Result<Vec<(Field, JoinColumn)>> {
+        let shared = self.shared_keys(left, right);
         let mut columns = Vec::with_capacity(left.fields().len() + right.fields().len());
         for (at, field) in left.fields().iter().enumerate() {
             let field = field.as_ref().clone().with_nullable(true);
@@ -294,15 +301,21 @@ impl Join {
             let message = format!("a {} join takes {} keys", self.kind, if self.on.is_empty() { "some" } else { "no" });
             return Err(Error::new(ErrorKind::Syntax, message).hint("every kind but cross says what must be equal"));
         }
-        if self.built.is_none() {
+        // Asked for once: it may be that of another join, and so on.
+        let whole = if self.built.is_none() { Some(self.right.schema()?) } else { None };
+        if let Some(right) = &whole {
             for (_, theirs) in &self.on {
-                theirs.bind(&*self.right.schema()?).map_err(|error| of_side(error, "right"))?;
+                theirs.bind(right).map_err(|error| of_side(error, "right"))?;
             }
         }
-        self.keys(&left)?;
-        let fields: Vec<Field> = self.columns(&left)?.into_iter().map(|(field, _)| field).collect();
+        self.keys_with(&left, whole.as_deref())?;
+        let right = match &whole {
+            Some(right) => visible_schema(right),
+            None => self.right_schema()?,
+        };
+        let fields: Vec<Field> = self.columns_with(&left, &right)?.into_iter().map(|(field, _)| field).collect();
         // A right column that cannot be read is told of under its own name.
-        let mut metadata = self.right_schema()?.metadata().clone();
+        let mut metadata = right.metadata().clone();
         metadata.extend(left.metadata().clone());
         Ok(Arc::new(Schema::new_with_metadata(fields, metadata)))
     }

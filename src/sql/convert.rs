@@ -66,8 +66,7 @@ fn longest_chain(words: &Words, range: Range<usize>) -> usize {
         let Some(token) = words.token(at) else { break };
         let opens = matches!(token, Token::LParen) || is_keyword(token, &[Keyword::CASE]);
         let closes = matches!(token, Token::RParen) || is_keyword(token, &[Keyword::END]);
-        let restarts =
-            matches!(token, Token::Comma) || is_keyword(token, &[Keyword::WHEN, Keyword::THEN, Keyword::ELSE]);
+        let restarts = matches!(token, Token::Comma) || is_keyword(token, &RESTARTING);
         if opens {
             open.push(0);
         } else if closes && open.len() > 1 {
@@ -83,6 +82,23 @@ fn longest_chain(words: &Words, range: Range<usize>) -> usize {
     }
     longest
 }
+
+/// Words behind which another expression begins.
+const RESTARTING: [Keyword; 13] = [
+    Keyword::WHEN,
+    Keyword::THEN,
+    Keyword::ELSE,
+    Keyword::SELECT,
+    Keyword::FROM,
+    Keyword::WHERE,
+    Keyword::BY,
+    Keyword::HAVING,
+    Keyword::ON,
+    Keyword::JOIN,
+    Keyword::UNION,
+    Keyword::INTERSECT,
+    Keyword::EXCEPT,
+];
 
 fn is_keyword(token: &Token, keywords: &[Keyword]) -> bool {
     matches!(token, Token::Word(word) if keywords.contains(&word.keyword))
@@ -134,7 +150,8 @@ pub(super) fn parser_error(words: &Words, range: &Range<usize>, error: &ParserEr
         Some(at) => (at..at + 1, format!("`{}`", words.typed(at..at + 1))),
         None => (range.end..range.end, "the end".to_string()),
     };
-    let message = match message.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) {
+    let expected = message.strip_prefix("Expected: ").or_else(|| message.strip_prefix("Expected "));
+    let message = match expected.and_then(|rest| rest.split_once(", found: ")) {
         Some((wanted, _)) if wanted.starts_with("[NOT] NULL") => {
             format!("expected `null` or `not null` after `is`, found {found}")
         }

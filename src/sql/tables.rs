@@ -68,7 +68,9 @@ impl Tables {
 
     /// The table of this name.
     pub(super) fn named(&self, name: &str) -> Result<LazyFrame> {
-        if let Some(frame) = self.named.get(name) {
+        let in_any_case =
+            || self.named.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, frame)| frame);
+        if let Some(frame) = self.named.get(name).or_else(in_any_case) {
             return Ok(frame.clone());
         }
         let error = Error::new(ErrorKind::Name, format!("no table `{name}`"));

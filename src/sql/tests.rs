@@ -171,7 +171,6 @@ fn errors_underline_the_text_and_say_what_to_do() {
         "string_agg(a, 3)",
         "distinct 'a'",
         "sum(a) over (by b)",
-        "sum(a) filter (where b)",
         "a where b where c",
         "a group x",
         "a by",

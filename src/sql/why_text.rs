@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::source::Source;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A `Type` error with the values that made text of columns that are named, if some did.
@@ -9,8 +10,8 @@ pub(super) fn with_reasons(error: Error, sources: &[Arc<dyn Source>], is_named: 
     if error.kind() != ErrorKind::Type {
         return error;
     }
-    let mut reasons = Vec::new();
-    for source in sources {
+    let (mut reasons, mut seen) = (Vec::new(), HashSet::new());
+    for source in sources.iter().filter(|source| seen.insert(source.key())) {
         let schema = source.schema();
         let named = schema.fields().iter().enumerate().filter(|(_, field)| is_named(field.name()));
         let why = named.filter_map(|(at, field)| Some((field.name(), source.why_text(at)?)));

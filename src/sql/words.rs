@@ -34,12 +34,8 @@ impl Dialect for OutcropDialect {
         ch == '`'
     }
 
-    /// A power binds more tightly than a product.
     fn prec_value(&self, precedence: Precedence) -> u8 {
-        match precedence {
-            Precedence::Caret => DuckDbDialect {}.prec_value(Precedence::MulDivModOp) + 5,
-            other => DuckDbDialect {}.prec_value(other),
-        }
+        precedence_of(precedence)
     }
 
     fn allow_extract_custom(&self) -> bool {
@@ -53,6 +49,64 @@ impl Dialect for OutcropDialect {
     /// Keywords that are not names have been picked out before parsing, so none falls back to being a name.
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
         keyword != Keyword::NoKeyword
+    }
+}
+
+/// A power binds more tightly than a product.
+fn precedence_of(precedence: Precedence) -> u8 {
+    match precedence {
+        Precedence::Caret => DuckDbDialect {}.prec_value(Precedence::MulDivModOp) + 5,
+        other => DuckDbDialect {}.prec_value(other),
+    }
+}
+
+/// How SQL is written: as DuckDB has it, but for powers, and a query begins with `select`.
+#[derive(Debug)]
+pub(super) struct SqlDialect;
+
+impl Dialect for SqlDialect {
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<DuckDbDialect>()
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        is_name_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        is_name_part(ch)
+    }
+
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        precedence_of(precedence)
+    }
+
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
+    fn allow_extract_single_quotes(&self) -> bool {
+        true
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_order_by_all(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_exclude(&self) -> bool {
+        true
+    }
+
+    fn supports_trailing_commas(&self) -> bool {
+        true
     }
 }
 
@@ -74,7 +128,7 @@ impl Words {
 
     /// Cuts SQL, in which double quotes mean names and `--` a comment.
     pub(super) fn of_sql(text: &str) -> Result<Words> {
-        Words::cut(text, &DuckDbDialect {}, true)
+        Words::cut(text, &SqlDialect, true)
     }
 
     fn cut(text: &str, dialect: &dyn Dialect, has_comments: bool) -> Result<Words> {
@@ -181,7 +235,7 @@ impl Words {
 
     /// Whether the word at `at` is the name `name`, or would be if it were no keyword.
     pub(super) fn reads(&self, at: usize, name: &str) -> bool {
-        matches!(self.token(at), Some(Token::Word(word)) if word.value == name)
+        matches!(self.token(at), Some(Token::Word(word)) if word.value.eq_ignore_ascii_case(name))
     }
 
     /// The bytes of the words `range`; an empty range is the place where a word is missing.

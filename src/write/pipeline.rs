@@ -239,10 +239,10 @@ impl Pipeline {
             match routed {
                 None => {
                     cutter.small.add(records);
+                    cutter.reservations.push(own);
                     if cutter.small.is_full() {
                         self.take_small(&mut cutter, &mut chunks)?;
                     }
-                    cutter.reservations.push(own);
                 }
                 Some(routed) => {
                     self.take_small(&mut cutter, &mut chunks)?;

@@ -314,7 +314,7 @@ impl Graph<'_> {
     }
 
     /// Notes that these calls have been made: others may be ready now, and who waits for them or could help is told.
-    fn settle<'scope>(&'scope self, calls: &[usize], scope: &'scope Scope<'scope, '_>) -> MutexGuard<'_, State> {
+    fn settle<'scope>(&'scope self, calls: &[usize], scope: &'scope Scope<'scope, '_>) -> MutexGuard<'scope, State> {
         let mut state = self.lock();
         state.made += calls.len();
         for needs in calls.iter().flat_map(|&call| &self.plan.needed_by[call]) {

@@ -157,9 +157,11 @@ proptest! {
         bytes[at] = byte;
         if let Ok(text) = std::str::from_utf8(&bytes) {
             let judged = serde_json::from_str::<Json>(text);
-            // The judge refuses numbers that no double holds; the grammar does not.
-            let out_of_range = judged.as_ref().is_err_and(|error| error.to_string().contains("out of range"));
-            prop_assert_eq!(read(text, &["a"]).is_ok(), judged.is_ok_and(|json| json.is_object()) || out_of_range, "{}", text);
+            // At a number that no double holds, the judge stops; the grammar goes on.
+            let is_judged = !judged.as_ref().is_err_and(|error| error.to_string().contains("out of range"));
+            if is_judged {
+                prop_assert_eq!(read(text, &["a"]).is_ok(), judged.is_ok_and(|json| json.is_object()), "{}", text);
+            }
         }
     }
 

@@ -1,17 +1,18 @@
 //! One query block: `select … from … where … group by … having …`, with the order and the cut of its result.
 
 use super::from::{Tables, conjuncts, filtered};
+use super::grouped::Grouped;
 use super::inner::Inner;
 use super::query::{Ending, Lowering, distinct};
 use super::scope::Scope;
+use crate::aggregate::Makes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, col};
-use crate::frame::visible_names;
 use crate::plan::{AggregateSelect, LogicalPlan};
 use crate::sql::convert::Names;
 use sqlparser::ast::{self, SelectItem, Spanned};
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// What names mean in a block: columns of its tables and, where there is none, results that have been named.
@@ -46,13 +47,13 @@ impl Names for BlockNames<'_> {
     }
 
     fn value_of(&self, query: &ast::Query) -> Result<Expr> {
-        let (inner, value) = self.lowering.value_of(query, self.next_number())?;
+        let (inner, value) = self.lowering.value_of(query, self.next_number(), self.scope)?;
         self.inner.borrow_mut().push(inner);
         Ok(value)
     }
 
     fn exists(&self, query: &ast::Query) -> Result<Expr> {
-        let (inner, value) = self.lowering.existence_of(query, self.next_number())?;
+        let (inner, value) = self.lowering.existence_of(query, self.next_number(), self.scope)?;
         self.inner.borrow_mut().push(inner);
         Ok(value)
     }
@@ -107,40 +108,62 @@ impl Lowering<'_> {
         };
         let sort = match is_distinct {
             true => Vec::new(),
-            false => self.sort_keys(ending.order, &columns, &ResultsFirst(&names))?,
+            false => self.sort_keys(ending.order, &columns, &names, &ResultsFirst(&names))?,
         };
-        let mut plan = names.inner.take().into_iter().fold(plan, |plan, inner| inner.beside(plan));
+        let has_aggregate = columns.iter().chain(&having).any(Expr::contains_aggregate)
+            || sort.iter().any(|key| key.expr.contains_aggregate());
+        let grouped = !keys.is_empty() || having.is_some() || has_aggregate;
+        let span = select.span();
+        // Values of queries that only stand beside aggregates are joined to the groups.
+        let below = asked.iter().map(|(condition, _)| condition).chain(members.iter().map(|(value, ..)| value));
+        let mut used: BTreeSet<Arc<str>> = below.chain(&keys).flat_map(Expr::columns).collect();
+        let beside = || columns.iter().chain(&having).chain(sort.iter().map(|key| &key.expr));
+        let named: BTreeSet<Arc<str>> = beside().flat_map(Expr::columns).collect();
+        for call in beside().flat_map(Expr::aggregates) {
+            used.extend(call.args.iter().flat_map(Expr::columns));
+        }
+        let (mut plan, mut inner_of_groups) = (plan, Vec::new());
+        for inner in names.inner.take() {
+            if !grouped || used.contains(inner.name()) {
+                plan = inner.clone().beside(plan);
+            }
+            inner_of_groups.extend((grouped && named.contains(inner.name())).then_some(inner));
+        }
+        let mut conditions = Vec::with_capacity(asked.len());
         for (condition, span) in asked {
             if condition.contains_aggregate() {
                 let error = Error::new(ErrorKind::Syntax, "an aggregate in `where`, which is asked of single rows");
                 return self.placed(Err(error.hint("`having` asks groups")), span);
             }
-            plan = filtered(plan, condition);
-            self.placed(plan.schema(), span)?;
+            self.placed(condition.bind_condition(&*plan.schema()?), span)?;
+            conditions.push(condition);
+        }
+        if let Some(all) = Expr::conjunction(conditions) {
+            plan = filtered(plan, all);
         }
         for (value, query, negated, number) in members {
-            plan = self.among(plan, value, query, negated, number)?;
-        }
-        let has_aggregate = columns.iter().chain(&having).any(Expr::contains_aggregate)
-            || sort.iter().any(|key| key.expr.contains_aggregate());
-        let grouped = !keys.is_empty() || having.is_some() || has_aggregate;
-        let span = select.span();
-        if grouped {
-            let question = AggregateSelect { keys, select: columns.clone(), having, sort, limit: None };
-            plan = Arc::new(self.placed(question.plan(plan), span)?);
+            let span = query.span();
+            plan = self.among(plan, value, query, negated, number, &scope)?;
             self.placed(plan.schema(), span)?;
-            plan = only(plan, &columns)?;
+        }
+        let cut = |plan| if is_distinct { plan } else { ending.cut.of(plan) };
+        let makes_rows = |column: &Expr| matches!(column.unaliased(), Expr::Aggregate(call) if call.aggregate.makes() != Makes::Value);
+        if columns.iter().any(makes_rows) {
+            let question = AggregateSelect { keys, select: columns.clone(), having, sort, limit: None };
+            plan = cut(Arc::new(self.placed(question.plan(plan), span)?));
+        } else if grouped {
+            let groups = Grouped { scope: &scope, keys, columns, having, sort, inner: inner_of_groups };
+            plan = self.placed(groups.plan(plan, cut), span)?;
         } else {
             if !sort.is_empty() {
                 plan = Arc::new(LogicalPlan::Sort { input: plan, keys: sort });
             }
             // What is selected is computed last, for the rows that stay.
-            plan = if is_distinct { plan } else { ending.cut.of(plan) };
-            plan = Arc::new(LogicalPlan::Project { input: plan, columns });
+            plan = Arc::new(LogicalPlan::Project { input: cut(plan), columns });
         }
         self.placed(plan.schema(), span)?;
         if !is_distinct {
-            return Ok(if grouped { ending.cut.of(plan) } else { plan });
+            return Ok(plan);
         }
         self.ended(Arc::new(distinct(plan)?), ending)
     }
@@ -278,15 +301,4 @@ fn single(name: &ast::ObjectName) -> Option<&ast::Ident> {
         [ast::ObjectNamePart::Identifier(ident)] => Some(ident),
         _ => None,
     }
-}
-
-/// Of a plan that has keys in front which were not asked for, only the columns that were.
-fn only(plan: Arc<LogicalPlan>, columns: &[Expr]) -> Result<Arc<LogicalPlan>> {
-    let schema = plan.schema()?;
-    let wanted: Vec<Expr> = columns.iter().map(|column| col(column.output_name())).collect();
-    let known = wanted.iter().all(|column| schema.index_of(&column.output_name()).is_ok());
-    if !known || visible_names(&schema) == wanted {
-        return Ok(plan);
-    }
-    Ok(Arc::new(LogicalPlan::Project { input: plan, columns: wanted }))
 }

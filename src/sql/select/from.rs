@@ -3,15 +3,20 @@
 use super::query::Lowering;
 use super::scope::{Column, Scope, Table};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{BinaryOp, Expr, Literal, col, lit};
+use crate::expr::{BinaryOp, Expr, Literal, coalesce, col, lit};
+use crate::frame::visible_names;
 use crate::plan::{Join, JoinKind, LogicalPlan};
 use crate::source::constants::visible_schema;
 use crate::source::memory::MemorySource;
 use crate::sql::convert::Names;
 use arrow::array::{ArrayRef, NullArray, RecordBatch};
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, Spanned, TableFactor};
+use sqlparser::tokenizer::Span;
 use std::collections::HashSet;
 use std::sync::Arc;
+
+/// What a query in `from` is called without a name of its own, and the columns that `using` made of two.
+const UNNAMED: &str = "query";
 
 /// A table, or several that have been joined.
 #[derive(Clone, Debug)]
@@ -57,8 +62,10 @@ impl Lowering<'_> {
     ) -> Result<(Tables, Vec<&'a ast::Expr>)> {
         let Some((first, others)) = from.split_first() else { return Ok((one_row()?, conditions)) };
         let mut tables = self.joined(first)?;
+        let mut taken = Vec::new();
         for other in others {
-            let (left, right) = (tables, self.joined(other)?.beside(&HashSet::new())?);
+            let (left, right) = (tables, self.joined(other)?);
+            self.refuse_same_name(&left, &right, other.relation.span())?;
             let (right, both) = right.apart_from(&left)?;
             let mut condition = Condition::default();
             conditions.retain(|candidate| {
@@ -66,11 +73,15 @@ impl Lowering<'_> {
                 if let Ok(expr) = self.convert(candidate, &Plain(&both)) {
                     condition.take_keys(&expr, &left, &right);
                 }
-                condition.keys.len() == before
+                let is_taken = condition.keys.len() > before;
+                taken.extend(is_taken.then_some(*candidate));
+                !is_taken
             });
             let kind = if condition.keys.is_empty() { JoinKind::Cross } else { JoinKind::Inner };
             tables = Tables { plan: joined(left.plan, right.plan, condition, kind), scope: both };
         }
+        // A name that was clear among the first tables may not be among all.
+        taken.into_iter().try_for_each(|condition| self.convert(condition, &Plain(&tables.scope)).map(|_| ()))?;
         Ok((tables, conditions))
     }
 
@@ -80,6 +91,19 @@ impl Lowering<'_> {
             joined = self.join(joined, join)?;
         }
         Ok(joined)
+    }
+
+    /// Two tables that are joined have different names.
+    fn refuse_same_name(&self, left: &Tables, right: &Tables, span: Span) -> Result<()> {
+        let twice =
+            right.scope.tables.iter().find(|table| *table.name != *UNNAMED && left.scope.has_table(&table.name));
+        match twice {
+            None => Ok(()),
+            Some(table) => {
+                let error = Error::new(ErrorKind::Name, format!("a second table is called `{}`", table.name));
+                self.placed(Err(error.hint(format!("give it another name: `as {}2`", table.name))), span)
+            }
+        }
     }
 
     fn table(&self, factor: &TableFactor) -> Result<Tables> {
@@ -94,7 +118,7 @@ impl Lowering<'_> {
                     .hint("a file stands in quotes, and --table 'NAME=FILE: OPTIONS' says how it is read"));
             }
             TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
-                (self.query(subquery)?, "query".to_owned(), alias)
+                (self.query(subquery)?, UNNAMED.to_owned(), alias)
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => return self.joined(table_with_joins),
             other => return Err(self.unsupported("this kind of table", other.span())),
@@ -140,18 +164,20 @@ impl Lowering<'_> {
             JoinConstraint::Natural => left.common_names(&right)?,
             JoinConstraint::On(_) | JoinConstraint::None => Vec::new(),
         };
-        let mut pairs = Vec::with_capacity(shared.len());
-        for name in &shared {
-            let of = |scope: &Scope| match self.placed(scope.column(std::slice::from_ref(name)), name.span)? {
+        let column = |scope: &Scope, name: &ast::Ident| {
+            let found = scope.column(std::slice::from_ref(name));
+            match self.placed(found, if name.span == Span::empty() { join.relation.span() } else { name.span })? {
                 Expr::Column(column) => Ok(column),
                 _ => Err(Error::internal("a name that is no column")),
-            };
-            pairs.push((of(&left.scope)?, of(&right.scope)?));
-        }
-        let right = right.with_keys_of(&pairs)?;
-        let (right, both) = right.apart_from_but(&left, &pairs)?;
+            }
+        };
+        self.refuse_same_name(&left, &right, join.relation.span())?;
+        let ours = shared.iter().map(|name| column(&left.scope, name)).collect::<Result<Vec<_>>>()?;
+        let (right, both) = right.apart_from(&left)?;
+        let theirs = shared.iter().map(|name| column(&right.scope, name)).collect::<Result<Vec<_>>>()?;
+        let pairs: Vec<(Arc<str>, Arc<str>)> = ours.into_iter().zip(theirs).collect();
         let mut condition = Condition {
-            keys: pairs.iter().map(|(ours, _)| (col(&**ours), col(&**ours))).collect(),
+            keys: pairs.iter().map(|(ours, theirs)| (col(&**ours), col(&**theirs))).collect(),
             ..Condition::default()
         };
         if let JoinConstraint::On(on) = constraint {
@@ -181,41 +207,40 @@ impl Lowering<'_> {
             JoinKind::Semi | JoinKind::Anti => (kind, left.scope.clone()),
             kind => (kind, both),
         };
-        let plan = joined(left.plan, right.plan, condition, kind);
+        let mut plan = joined(left.plan, right.plan, condition, kind);
         self.placed(plan.schema(), join.relation.span())?;
+        let mut scope = scope;
+        if kind.shows_right() && !pairs.is_empty() {
+            plan = merge(plan, &mut scope, &pairs, kind)?;
+        }
         Ok(Tables { plan, scope })
     }
 }
 
 impl Tables {
-    /// The plan without virtual columns, those of `keep` aside, which a right side of a join does not have.
-    fn beside(self, keep: &HashSet<Arc<str>>) -> Result<Self> {
+    /// The table without virtual columns, which a right side of a join does not have.
+    fn beside(self) -> Result<Self> {
         let visible = visible_schema(&self.plan.schema()?);
-        let stays = |column: &Column| keep.contains(&column.planned) || visible.index_of(&column.planned).is_ok();
         let mut scope = self.scope;
+        let stays = |column: &Column| visible.index_of(&column.planned).is_ok();
         scope.tables.iter_mut().for_each(|table| table.columns.retain(stays));
         Ok(Tables { plan: self.plan, scope })
     }
 
-    /// The table as the right one beside `left`: columns whose names `left` has get others. And the scope of both.
+    /// The table as the right one beside `left`: columns whose names `left` has get others, and virtual ones are left behind.
+    /// And the scope of both.
     fn apart_from(self, left: &Tables) -> Result<(Tables, Scope)> {
-        self.apart_from_but(left, &[])
-    }
-
-    /// As [`Tables::apart_from`]; keys that are to become one column keep the name that they share.
-    fn apart_from_but(self, left: &Tables, shared: &[(Arc<str>, Arc<str>)]) -> Result<(Tables, Scope)> {
-        let right = self.beside(&HashSet::new())?;
+        let right = self.beside()?;
         let schema = visible_schema(&right.plan.schema()?);
         let mut taken: HashSet<String> =
             left.plan.schema()?.fields().iter().map(|field| field.name().clone()).collect();
-        let is_shared = |name: &str| shared.iter().any(|(ours, _)| **ours == *name);
         let mut renamed: Vec<(Arc<str>, Arc<str>)> = Vec::new();
         let mut columns = Vec::with_capacity(schema.fields().len());
         for field in schema.fields() {
             let name = field.name().as_str();
             let mut new = name.to_owned();
             let mut number = 1;
-            while !is_shared(name) && (taken.contains(&new) || (number > 1 && schema.index_of(&new).is_ok())) {
+            while taken.contains(&new) || (number > 1 && schema.index_of(&new).is_ok()) {
                 new = if number == 1 { format!("{name}_right") } else { format!("{name}_right_{number}") };
                 number += 1;
             }
@@ -231,28 +256,6 @@ impl Tables {
         let mut both = left.scope.clone();
         both.tables.extend(right.scope.tables.iter().cloned());
         Ok((right, both))
-    }
-
-    /// The table with its keys called as those of the other one.
-    fn with_keys_of(self, pairs: &[(Arc<str>, Arc<str>)]) -> Result<Tables> {
-        let renamed: Vec<(Arc<str>, Arc<str>)> = pairs
-            .iter()
-            .filter(|(ours, theirs)| ours != theirs)
-            .map(|(ours, theirs)| (Arc::clone(theirs), Arc::clone(ours)))
-            .collect();
-        if renamed.is_empty() {
-            return Ok(self);
-        }
-        let schema = visible_schema(&self.plan.schema()?);
-        let column = |field: &Arc<arrow::datatypes::Field>| {
-            let name = field.name().as_str();
-            match renamed.iter().find(|(old, _)| **old == *name) {
-                Some((_, new)) => col(name).alias(&**new),
-                None => col(name),
-            }
-        };
-        let columns = schema.fields().iter().map(column).collect();
-        Ok(self.renamed(columns, &renamed))
     }
 
     fn renamed(self, columns: Vec<Expr>, renamed: &[(Arc<str>, Arc<str>)]) -> Tables {
@@ -333,6 +336,43 @@ fn joined(left: Arc<LogicalPlan>, right: Arc<LogicalPlan>, condition: Condition,
     condition.of_both.into_iter().fold(plan, filtered)
 }
 
+/// Makes one column of the two keys of each pair, for whoever names no table: the one that is never missing.
+fn merge(
+    plan: Arc<LogicalPlan>,
+    scope: &mut Scope,
+    pairs: &[(Arc<str>, Arc<str>)],
+    kind: JoinKind,
+) -> Result<Arc<LogicalPlan>> {
+    let mut columns = visible_names(&plan.schema()?);
+    let mut merged = Table { name: Arc::from(UNNAMED), columns: Vec::new() };
+    let known = columns.len();
+    for (ours, theirs) in pairs {
+        let stays = |column: &&mut Column| column.planned == *ours || column.planned == *theirs;
+        let name = scope.own_name(ours);
+        let tables = scope.tables.iter_mut().flat_map(|table| &mut table.columns);
+        let is_left = |column: &Column| column.planned == *ours && kind != JoinKind::Right && kind != JoinKind::Full;
+        tables.filter(stays).for_each(|column| column.is_merged |= !is_left(column));
+        if !matches!(kind, JoinKind::Right | JoinKind::Full) {
+            continue;
+        }
+        let planned: Arc<str> = match kind {
+            JoinKind::Right => Arc::clone(theirs),
+            _ => Arc::from(format!("{name} of both tables, {}", columns.len())),
+        };
+        if kind == JoinKind::Full {
+            columns.push(coalesce([col(&**ours), col(&**theirs)]).alias(&*planned));
+        }
+        merged.columns.push(Column { name, planned, is_hidden: false, is_merged: false });
+    }
+    if !merged.columns.is_empty() {
+        scope.tables.insert(0, merged);
+    }
+    if columns.len() == known {
+        return Ok(plan);
+    }
+    Ok(Arc::new(LogicalPlan::Project { input: plan, columns }))
+}
+
 pub(super) fn filtered(input: Arc<LogicalPlan>, predicate: Expr) -> Arc<LogicalPlan> {
     Arc::new(LogicalPlan::Filter { input, predicate })
 }
@@ -343,9 +383,7 @@ pub(super) fn conjuncts(expr: &ast::Expr) -> Vec<&ast::Expr> {
     while let Some(next) = open.pop() {
         match next {
             ast::Expr::BinaryOp { left, op: ast::BinaryOperator::And, right } => open.extend([&**right, &**left]),
-            ast::Expr::Nested(inner) if matches!(**inner, ast::Expr::BinaryOp { op: ast::BinaryOperator::And, .. }) => {
-                open.push(inner);
-            }
+            ast::Expr::Nested(inner) => open.push(inner),
             other => found.push(other),
         }
     }

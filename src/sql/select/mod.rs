@@ -12,6 +12,7 @@
 
 mod block;
 mod from;
+mod grouped;
 mod inner;
 mod query;
 mod scope;

@@ -14,6 +14,7 @@ use crate::types::ColumnType;
 use arrow::datatypes::SchemaRef;
 use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier, Spanned};
 use sqlparser::tokenizer::Span;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Makes plans of the queries of a text.
@@ -21,6 +22,8 @@ use std::sync::Arc;
 pub(super) struct Lowering<'a> {
     pub(super) words: &'a Words,
     pub(super) session: &'a Session,
+    /// The words of the statement.
+    range: Range<usize>,
     /// Queries that have a name, the innermost last.
     named: Vec<(String, Arc<LogicalPlan>)>,
 }
@@ -49,8 +52,8 @@ pub(super) struct Ending<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    pub(super) fn new(words: &'a Words, session: &'a Session) -> Self {
-        Lowering { words, session, named: Vec::new() }
+    pub(super) fn new(words: &'a Words, session: &'a Session, range: Range<usize>) -> Self {
+        Lowering { words, session, range, named: Vec::new() }
     }
 
     /// The plan of a query.
@@ -101,7 +104,7 @@ impl<'a> Lowering<'a> {
         let scope = Scope::of(Table::of("", &schema));
         let columns = visible_names(&schema);
         let names = OutputNames(&scope);
-        let keys = self.sort_keys(ending.order, &columns, &names)?;
+        let keys = self.sort_keys(ending.order, &columns, &names, &names)?;
         let sorted = if keys.is_empty() { plan } else { Arc::new(LogicalPlan::Sort { input: plan, keys }) };
         Ok(ending.cut.of(sorted))
     }
@@ -112,6 +115,7 @@ impl<'a> Lowering<'a> {
         order: Option<&ast::OrderBy>,
         columns: &[Expr],
         names: &dyn Names,
+        results: &dyn Names,
     ) -> Result<Vec<SortKey>> {
         let Some(order) = order else { return Ok(Vec::new()) };
         let all;
@@ -121,7 +125,11 @@ impl<'a> Lowering<'a> {
                 columns.iter().map(|column| (column.unaliased().clone(), all)).collect()
             }
             ast::OrderByKind::Expressions(exprs) => {
-                let key = |key: &'_ ast::OrderByExpr| self.by_position_or_name(&key.expr, columns, names);
+                // The name of a result comes before that of a column where it stands alone.
+                let key = |key: &'_ ast::OrderByExpr| match key.expr {
+                    ast::Expr::Identifier(_) => self.by_position_or_name(&key.expr, columns, results),
+                    _ => self.by_position_or_name(&key.expr, columns, names),
+                };
                 exprs.iter().map(|one| Ok((key(one)?, &one.options))).collect::<Result<_>>()?
             }
         };
@@ -142,8 +150,9 @@ impl<'a> Lowering<'a> {
 
     /// A whole number is the column at that position, anything else what it says.
     pub(super) fn by_position_or_name(&self, expr: &ast::Expr, columns: &[Expr], names: &dyn Names) -> Result<Expr> {
+        let is_written = matches!(expr, ast::Expr::Value(value) if matches!(value.value, ast::Value::Number(..)));
         match self.convert(expr, names)? {
-            Expr::Literal(Literal::Int64(at)) => {
+            Expr::Literal(Literal::Int64(at)) if is_written => {
                 let column = usize::try_from(at).ok().and_then(|at| columns.get(at.checked_sub(1)?));
                 let error = || {
                     let message = format!("there is no column {at}: the query has {}", columns.len());
@@ -212,17 +221,20 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn convert(&self, expr: &ast::Expr, names: &dyn Names) -> Result<Expr> {
-        let range = 0..self.words.len();
-        Converter { words: self.words, range, names: Some(names) }.convert(expr, 0)
+        Converter { names: Some(names), ..self.converter() }.convert(expr, 0)
+    }
+
+    fn converter(&self) -> Converter<'_> {
+        Converter { words: self.words, range: self.range.clone(), names: None }
     }
 
     /// The error with its place, if it has none yet.
     pub(super) fn placed<T>(&self, result: Result<T>, span: Span) -> Result<T> {
-        Converter { words: self.words, range: 0..self.words.len(), names: None }.placed(result, span)
+        self.converter().placed(result, span)
     }
 
     pub(super) fn unsupported(&self, what: &str, span: Span) -> Error {
-        Converter { words: self.words, range: 0..self.words.len(), names: None }.unsupported(what, span)
+        self.converter().unsupported(what, span)
     }
 }
 
@@ -348,6 +360,16 @@ fn one_after_the_other(
     let (left, right) = (numbered(left, ours, "left"), numbered(right, theirs, "right"));
     let never = || Expr::Literal(Literal::Null).cast(ColumnType::Boolean);
     let input = Arc::new(LogicalPlan::Join(Join::new(left, right, vec![(never(), never())], JoinKind::Full)));
+    for (at, (one, other)) in ours.fields().iter().zip(theirs.fields()).enumerate() {
+        let types = [ColumnType::from_arrow(one.data_type())?, ColumnType::from_arrow(other.data_type())?];
+        let of_both = types[0].unify(types[1]);
+        if of_both == ColumnType::Utf8
+            && types.iter().any(|known| !matches!(known, ColumnType::Utf8 | ColumnType::Null))
+        {
+            let message = format!("column {} of the queries is {} here and {} there", at + 1, types[0], types[1]);
+            return Err(Error::new(ErrorKind::Type, message).hint("`cast(x as varchar)` makes text of either"));
+        }
+    }
     let column = |(at, field): (usize, &Arc<arrow::datatypes::Field>)| {
         coalesce([col(name("left", at)), col(name("right", at))]).alias(field.name().as_str())
     };

@@ -31,6 +31,8 @@ pub(super) struct Column {
     pub(super) planned: Arc<str>,
     /// It can be named, and is not among all columns.
     pub(super) is_hidden: bool,
+    /// A column of the same name stands for it where no table is named: `using` made one of both.
+    pub(super) is_merged: bool,
 }
 
 impl Table {
@@ -38,7 +40,7 @@ impl Table {
     pub(super) fn of(name: impl Into<Arc<str>>, schema: &Schema) -> Self {
         let column = |field: &Arc<arrow::datatypes::Field>| {
             let name: Arc<str> = Arc::from(field.name().as_str());
-            Column { planned: Arc::clone(&name), name, is_hidden: is_virtual(field) }
+            Column { planned: Arc::clone(&name), name, is_hidden: is_virtual(field), is_merged: false }
         };
         Table { name: name.into(), columns: schema.fields().iter().map(column).collect() }
     }
@@ -56,10 +58,10 @@ impl Scope {
     /// `Name` when there is none, or several.
     pub(super) fn column(&self, parts: &[ast::Ident]) -> Result<Expr> {
         match parts {
-            [name] => self.among(&self.tables, name),
+            [name] => self.among(&self.tables, name, false),
             [table, name] => {
                 let tables = self.tables_called(table)?;
-                self.among(tables, name).map_err(|error| match error.hint_text() {
+                self.among(tables, name, true).map_err(|error| match error.hint_text() {
                     Some(_) => error,
                     None => error.hint(format!("`{}` has no such column", table.value)),
                 })
@@ -85,7 +87,8 @@ impl Scope {
             None => &self.tables,
         };
         let mut seen = HashSet::new();
-        let columns = tables.iter().flat_map(|table| &table.columns).filter(|column| !column.is_hidden);
+        let shown = |column: &&Column| !column.is_hidden && !(column.is_merged && table.is_none());
+        let columns = tables.iter().flat_map(|table| &table.columns).filter(shown);
         let new = columns.filter(|column| seen.insert(Arc::clone(&column.planned)));
         Ok(new.map(|column| (Arc::clone(&column.planned), Arc::clone(&column.name))).collect())
     }
@@ -107,14 +110,19 @@ impl Scope {
         }
     }
 
+    /// Whether a table is called so, in any case.
+    pub(super) fn has_table(&self, name: &str) -> bool {
+        self.tables.iter().any(|table| table.name.eq_ignore_ascii_case(name))
+    }
+
     /// The column called `name` of these tables: in this writing, or in another case if only one has it.
-    fn among(&self, tables: &[Table], name: &ast::Ident) -> Result<Expr> {
+    fn among(&self, tables: &[Table], name: &ast::Ident, has_table: bool) -> Result<Expr> {
         let exact = |column: &Column| *column.name == name.value;
         let alike = |column: &Column| name.quote_style.is_none() && column.name.eq_ignore_ascii_case(&name.value);
         for same in [&exact as &dyn Fn(&Column) -> bool, &alike] {
             let mut found: Vec<(&Table, &Column)> = Vec::new();
             for table in tables {
-                for column in table.columns.iter().filter(|column| same(column)) {
+                for column in table.columns.iter().filter(|column| same(column) && (has_table || !column.is_merged)) {
                     if found.iter().all(|(_, known)| known.planned != column.planned) {
                         found.push((table, column));
                     }

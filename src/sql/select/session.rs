@@ -7,9 +7,8 @@ use crate::plan::LogicalPlan;
 use crate::sql::convert::{MAX_NESTING, parser_error, refuse_long_chains};
 use crate::sql::tables::Tables;
 use crate::sql::why_text::with_reasons;
-use crate::sql::words::Words;
+use crate::sql::words::{SqlDialect, Words};
 use sqlparser::ast::{self, Spanned};
-use sqlparser::dialect::DuckDbDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 use std::collections::BTreeMap;
@@ -120,7 +119,7 @@ impl Session {
                 })
             }
             ast::Statement::ExplainTable { table_name, .. } => {
-                let lowering = Lowering::new(words, self);
+                let lowering = Lowering::new(words, self, range.clone());
                 let (plan, _) = lowering.placed(lowering.named(&table_name), table_name.span())?;
                 Ok(Asks::Describe(LazyFrame::from_plan(LogicalPlan::clone(&plan))))
             }
@@ -132,7 +131,7 @@ impl Session {
                 match source {
                     ast::CopySource::Query(query) => Ok(Asks::Copy(frame(&query)?, filename)),
                     ast::CopySource::Table { table_name, columns } if columns.is_empty() => {
-                        let lowering = Lowering::new(words, self);
+                        let lowering = Lowering::new(words, self, range.clone());
                         let (plan, _) = lowering.placed(lowering.named(&table_name), table_name.span())?;
                         Ok(Asks::Copy(LazyFrame::from_plan(LogicalPlan::clone(&plan)), filename))
                     }
@@ -144,6 +143,19 @@ impl Session {
                     return Err(unsupported("a view whose name has a dot"));
                 };
                 let frame = frame(&view.query)?;
+                let known = self.views.keys().find(|known| known.eq_ignore_ascii_case(&name.value)).cloned();
+                let is_known = known.is_some() || self.tables.named(&name.value).is_ok();
+                if is_known && view.if_not_exists {
+                    return Ok(Asks::View(name.value.clone()));
+                }
+                if is_known && !view.or_replace {
+                    let error = Error::new(ErrorKind::Name, format!("there is a table `{}` already", name.value));
+                    let error = error.hint("`create or replace` gives it another meaning");
+                    return Err(error.underline(&words.text, words.bytes(range)));
+                }
+                if let Some(known) = known {
+                    self.views.remove(&known);
+                }
                 self.register(name.value.clone(), frame);
                 Ok(Asks::View(name.value.clone()))
             }
@@ -154,7 +166,12 @@ impl Session {
 
     fn parse(&self, words: &Words, range: Range<usize>) -> Result<ast::Statement> {
         refuse_long_chains(words, range.clone())?;
-        let mut parser = Parser::new(&DuckDbDialect {})
+        let parts = range.clone().filter(|&at| PARTS.iter().any(|part| words.is_word(at, part))).count();
+        if parts > MOST_PARTS {
+            let message = format!("a statement of {parts} queries and joins is too long");
+            return Err(words.error(ErrorKind::Limit, message, range).hint(format!("there may be {MOST_PARTS}")));
+        }
+        let mut parser = Parser::new(&SqlDialect)
             .with_recursion_limit(MAX_NESTING)
             .with_tokens_with_locations(words.tokens(range.clone()));
         let parsed = parser.parse_statement().map_err(|error| parser_error(words, &range, &error))?;
@@ -167,7 +184,7 @@ impl Session {
     }
 
     fn frame(&self, words: &Words, range: Range<usize>, query: &ast::Query) -> Result<LazyFrame> {
-        let plan = Lowering::new(words, self).query(query).and_then(|plan| plan.schema().map(|_| plan));
+        let plan = Lowering::new(words, self, range.clone()).query(query).and_then(|plan| plan.schema().map(|_| plan));
         let plan = plan.map_err(|error| {
             let sources = self.views.values().cloned().chain(self.tables.known());
             let source = |frame: LazyFrame| frame.plan().ok().map(|plan| Arc::clone(plan.source()));
@@ -201,6 +218,10 @@ impl Session {
         })
     }
 }
+
+/// Words of which a statement has so many at most: plans nest as deep.
+const PARTS: [&str; 6] = ["union", "intersect", "except", "minus", "join", "select"];
+const MOST_PARTS: usize = 200;
 
 /// The words of each statement.
 fn statements(words: &Words) -> Vec<Range<usize>> {
