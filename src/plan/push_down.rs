@@ -1,4 +1,5 @@
-//! Filters asked before a join instead of after it, where they are about left columns alone.
+//! Filters asked before a join instead of after it, where they are about left columns alone, and before columns are chosen, so
+//! that a scan knows of them.
 
 use super::{Join, JoinKind, LogicalPlan};
 use crate::error::Result;
@@ -14,6 +15,15 @@ pub(super) fn pushed(plan: &LogicalPlan) -> Result<LogicalPlan> {
     let Some(input) = plan.input() else { return Ok(plan.clone()) };
     let input = Arc::new(pushed(input)?);
     let LogicalPlan::Filter { predicate, .. } = plan else { return Ok(plan.with_input(input)) };
+    if let LogicalPlan::Project { input: below, columns } = &*input {
+        return Ok(match before_choice(predicate, columns, below)? {
+            None => plan.with_input(input),
+            Some(predicate) => {
+                let filtered = pushed(&LogicalPlan::Filter { input: Arc::clone(below), predicate })?;
+                LogicalPlan::Project { input: Arc::new(filtered), columns: columns.clone() }
+            }
+        });
+    }
     let LogicalPlan::Join(join) = &*input else { return Ok(plan.with_input(input)) };
     let (below, above) = split(join, predicate)?;
     let Some(below) = Expr::conjunction(below) else { return Ok(plan.with_input(input)) };
@@ -23,6 +33,25 @@ pub(super) fn pushed(plan: &LogicalPlan) -> Result<LogicalPlan> {
         None => joined,
         Some(predicate) => LogicalPlan::Filter { input: Arc::new(joined), predicate },
     })
+}
+
+/// The condition over the table of which columns are chosen: if it is about columns that merely get another name, and the
+/// others cannot fail for a row that it turns away.
+fn before_choice(predicate: &Expr, columns: &[Expr], below: &LogicalPlan) -> Result<Option<Expr>> {
+    let schema = below.schema()?;
+    for column in columns.iter().filter(|column| !matches!(column.unaliased(), Expr::Column(_))) {
+        if column.bind(&schema)?.can_fail() {
+            return Ok(None);
+        }
+    }
+    let mut is_plain = !predicate.is_of_row();
+    let renamed = predicate.replace(&mut |part| {
+        let Expr::Column(name) = part else { return Ok(None) };
+        let chosen = columns.iter().find(|column| *column.output_name() == **name).map(Expr::unaliased);
+        is_plain &= matches!(chosen, Some(Expr::Column(_)));
+        Ok(chosen.cloned())
+    })?;
+    Ok(is_plain.then_some(renamed))
 }
 
 /// The conditions that can be asked of left rows, and the others.
@@ -51,6 +80,35 @@ mod tests {
     use crate::source::Source;
     use crate::source::memory::MemorySource;
     use arrow::datatypes::{DataType, Field, Schema};
+
+    #[test]
+    fn conditions_pass_columns_that_get_other_names_unless_others_may_fail() {
+        let chosen = |columns: Vec<Expr>, predicate: Expr| {
+            let input = Arc::new(LogicalPlan::Project { input: table("a"), columns });
+            match pushed(&LogicalPlan::Filter { input, predicate }).unwrap() {
+                LogicalPlan::Project { input, .. } => match &*input {
+                    LogicalPlan::Filter { predicate, .. } => predicate.to_string(),
+                    other => panic!("{other:?}"),
+                },
+                LogicalPlan::Filter { .. } => "above".to_owned(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(chosen(vec![col("k").alias("a"), col("a").alias("b")], col("a").gt(lit(1))), "k > 1");
+        assert_eq!(
+            chosen(
+                vec![col("k"), (col("a").cast(crate::types::ColumnType::Float64) / lit(2)).alias("h")],
+                col("k").lt(col("k"))
+            ),
+            "k < k"
+        );
+        assert_eq!(
+            chosen(vec![col("k"), (col("a") + col("a")).alias("sum")], col("k").gt(lit(1))),
+            "above",
+            "it may overflow"
+        );
+        assert_eq!(chosen(vec![col("k").is_null().alias("n")], col("n")), "above", "computed");
+    }
 
     fn table(name: &str) -> Arc<LogicalPlan> {
         let field = |name: String| Field::new(name, DataType::Int64, true);

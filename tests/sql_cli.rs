@@ -1,0 +1,105 @@
+//! `outcrop sql` as a user drives it.
+#![cfg(feature = "cli")]
+
+use assert_cmd::Command;
+use serde_json::{Value, json};
+use std::path::Path;
+
+fn outcrop(arguments: &[&str]) -> std::process::Output {
+    Command::cargo_bin("outcrop").unwrap().args(arguments).output().unwrap()
+}
+
+fn said(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn statements_over_the_same_files_share_a_pass_also_through_views_and_beside_copies() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("cancelled.csv");
+    let copied = format!("copy (select Year, Origin from air where Cancelled = 1) to '{}'", copy.display());
+    let output = outcrop(&[
+        "sql",
+        "--table",
+        "air=testdata/airline/*.csv.bz2",
+        "--format",
+        "json",
+        "--stats=json",
+        "create temp view december as select * from air where Month = 12; select count(*) as n, max(ArrDelay) as worst from december",
+        "select count(*) as n, sum(Year) as years from air",
+        "with late as (select UniqueCarrier as c from air where ArrDelay > 60) select c, count(*) as n from late group by c order by n desc, c limit 1",
+        &copied,
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let answers: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answers[1], json!([{"n": 128_790, "years": 257_403_132}]));
+    assert!(answers[0][0]["n"].as_i64().unwrap() > 10_000 && answers[2][0]["n"].as_i64().unwrap() > 100);
+    let statistics: Value = serde_json::from_str(said(&output).trim().lines().last().unwrap()).unwrap();
+    assert_eq!((&statistics["passes"], &statistics["records_read"]), (&json!(1), &json!(128_790)));
+    assert!(text(&copy).starts_with("Year,Origin\n") && text(&copy).lines().count() > 1000);
+}
+
+#[test]
+fn scripts_come_from_files_and_standard_input_and_answers_go_to_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (script, target) = (folder.path().join("report.sql"), folder.path().join("answer{}.csv"));
+    std::fs::write(&script, "-- two answers\nselect 1 as a;\nvalues (2, 'x');\n").unwrap();
+    let output = outcrop(&["sql", "-f", script.to_str().unwrap(), "--output", target.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(text(&folder.path().join("answer1.csv")), "a\n1\n");
+    assert_eq!(text(&folder.path().join("answer2.csv")), "col0,col1\n2,x\n");
+    let piped =
+        Command::cargo_bin("outcrop").unwrap().args(["sql", "-"]).write_stdin("select 40 + 2 as n").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&piped.stdout), "n\n42\n");
+}
+
+#[test]
+fn what_is_read_or_copied_to_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("a.csv"), "x\n1\n").unwrap();
+    std::fs::write(path("r.csv"), "select 1").unwrap();
+    let copy = format!("copy (select * from '{}') to '{}'", path("a.csv"), path("b.csv"));
+    let cases = [
+        vec![copy.clone(), "select 1".into(), "--output".into(), path("a.csv")],
+        vec![copy, "select 1".into(), "--output".into(), path("b.csv")],
+        vec!["-f".into(), path("r.csv"), "--output".into(), path("r.csv")],
+    ];
+    std::fs::write(path("b.csv"), "old\n").unwrap();
+    for case in cases {
+        let words: Vec<&str> = std::iter::once("sql").chain(case.iter().map(String::as_str)).collect();
+        let output = outcrop(&words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {}", said(&output));
+        assert!(said(&output).contains("would overwrite"), "{}", said(&output));
+    }
+    assert_eq!((text(Path::new(&path("a.csv"))), text(Path::new(&path("b.csv")))), ("x\n1\n".into(), "old\n".into()));
+}
+
+#[test]
+fn plans_and_columns_are_shown_and_errors_underlined() {
+    let file = "'testdata/airline/1987.csv.bz2'";
+    let explained = outcrop(&["sql", &format!("explain select count(*) from {file} where Month = 12")]);
+    assert!(String::from_utf8_lossy(&explained.stdout).contains("filter Month = 12"), "{}", said(&explained));
+    let described = outcrop(&["sql", &format!("describe select Year, TailNum from {file}")]);
+    assert_eq!(String::from_utf8_lossy(&described.stdout).lines().next(), Some("column,type"));
+    let wrong = outcrop(&["sql", &format!("select 1; select DepDelys from {file}")]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(said(&wrong).contains("did you mean `DepDelay`?") && said(&wrong).contains("^^^^^^^^"), "{}", said(&wrong));
+    assert!(wrong.stdout.is_empty());
+}
+
+#[test]
+fn options_of_files_are_for_the_files_that_they_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("odd.csv"), "k|v\n1|2\n").unwrap();
+    std::fs::write(path("plain.csv"), "k,w\n1,3\n").unwrap();
+    let query = format!("select v, w from '{}' o join '{}' p on o.k = p.k", path("odd.csv"), path("plain.csv"));
+    let output = outcrop(&["sql", "--file-options", "odd.csv: delimiter=|", &query]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "v,w\n2,3\n", "{}", said(&output));
+    assert!(output.stderr.is_empty(), "{}", said(&output));
+}
