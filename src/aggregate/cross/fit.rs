@@ -95,6 +95,11 @@ impl<'a> Scaled<'a> {
         let response = matrix.size - 1;
         let (mut swept, mut total) = (Vec::new(), matrix.at(response, response).units());
         let mut least_pivot_bits = u64::MAX;
+        let least = &matrix.diagonal[response] >> NOTHING_BITS.min(N::FRACTION);
+        let left_of_response = |matrix: &Matrix<N>| {
+            let left = matrix.at(response, response).units();
+            if left > least { left } else { BigInt::ZERO }
+        };
         for term in 0..response {
             let left = matrix.at(term, term).units();
             if left > &matrix.diagonal[term] >> INDEPENDENT_BITS {
@@ -103,20 +108,24 @@ impl<'a> Scaled<'a> {
                 swept.push(term);
             }
             if term == 0 && intercept {
-                total = matrix.at(response, response).units();
+                total = left_of_response(&matrix);
             }
         }
-        let left = matrix.at(response, response).units();
-        let least = &matrix.diagonal[response] >> NOTHING_BITS.min(N::FRACTION);
+        // Of a response that is the intercept, the other terms have nothing: what they are given is rounding.
+        let is_flat = intercept && total == BigInt::ZERO;
+        let estimate = |term: usize| match is_flat && term > 0 {
+            true => BigInt::ZERO,
+            false => matrix.at(term, response).units(),
+        };
         Some(Solved {
             fraction: N::FRACTION,
             scales: self.scales.clone(),
             least_pivot_bits,
-            estimates: (0..response).map(|term| matrix.at(term, response).units()).collect(),
+            estimates: (0..response).map(estimate).collect(),
             inverse: (0..response).map(|term| matrix.at(term, term).units()).collect(),
             swept,
             total,
-            residual: if left > least { left } else { BigInt::ZERO },
+            residual: left_of_response(&matrix),
         })
     }
 }
