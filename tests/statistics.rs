@@ -296,3 +296,42 @@ fn the_library_has_the_same() {
     let ranges: DataFrame = one.compute(frame.agg([col("Distance").histogram(6).unwrap()])).unwrap();
     assert_eq!(shown(&ranges), shown(&ask("histogram(Distance, 6)")));
 }
+
+/// With what R's coding makes of them told as columns of their own.
+#[test]
+fn factors_of_interactions_are_coded_as_in_r() {
+    let from = "where UniqueCarrier in ('AA', 'UA', 'WN') and DepDelay is not null and Month in (1, 2, 3)";
+    let half = "case when DayOfWeek < 4 then 'a' else 'b' end";
+    let quoted = half.replace('\'', "''");
+    let of = |carrier: &str| format!("case when UniqueCarrier = '{carrier}' then DepDelay else 0 end");
+    let (aa, ua, wn) = (of("AA"), of("UA"), of("WN"));
+    let late = format!("case when {half} = 'b' then DepDelay else 0 end");
+    for (formula, columns, names) in [
+        (
+            format!("DepDelay:UniqueCarrier + {quoted} - 1"),
+            format!("{half} = 'a', {half} = 'b', {aa}, {ua}, {wn}, intercept => false"),
+            [format!("{half} = 'a'"), format!("{half} = 'b'"), "DepDelay * (UniqueCarrier = 'AA')".to_owned()],
+        ),
+        (
+            format!("UniqueCarrier:DepDelay + {quoted}:DepDelay"),
+            format!("{aa}, {ua}, {wn}, {late}"),
+            ["(Intercept)", "(UniqueCarrier = 'AA') * DepDelay", "(UniqueCarrier = 'UA') * DepDelay"].map(String::from),
+        ),
+    ] {
+        let coded = ask(&format!("ols('ArrDelay ~ {formula}') {from}"));
+        let told = ask(&format!("ols(ArrDelay, {columns}) {from}"));
+        assert_eq!(coded.rows(), 5, "{formula}\n{}", shown(&coded));
+        assert_eq!(told.rows(), 5);
+        for row in 0..5 {
+            for column in ["estimate", "std_error", "t", "p"] {
+                assert_eq!(number(&coded, row, column), number(&told, row, column), "{formula} {row} {column}");
+            }
+        }
+        for (row, name) in names.into_iter().enumerate() {
+            assert_eq!(coded.value(row, "term").unwrap(), Value::Utf8(name));
+        }
+        let whole = |fit: &str| ask(&format!("{fit}.rank as rank, {fit}.r_squared as r {from}"));
+        let (coded, told) = (whole(&format!("ols('ArrDelay ~ {formula}')")), whole(&format!("ols(ArrDelay, {columns})")));
+        assert_eq!(shown(&coded), shown(&told));
+    }
+}
