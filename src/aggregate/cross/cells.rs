@@ -81,11 +81,7 @@ impl Levels {
 /// The factors, each by the number of a term and of a regressor, that are coded by all of their levels, as R has it: terms of
 /// fewer regressors stand before others; a factor is coded by contrasts where the rest of its term is nothing or part of a
 /// term before it; and without an intercept the first factor of the first term with one stands for it.
-fn coded_whole(
-    terms: &[Vec<usize>],
-    intercept: bool,
-    is_factor: impl Fn(usize) -> bool,
-) -> BTreeSet<(usize, usize)> {
+fn coded_whole(terms: &[Vec<usize>], intercept: bool, is_factor: impl Fn(usize) -> bool) -> BTreeSet<(usize, usize)> {
     let sets: Vec<BTreeSet<usize>> = terms.iter().map(|term| term.iter().copied().collect()).collect();
     let mut by_degree: Vec<usize> = (0..sets.len()).collect();
     by_degree.sort_by_key(|at| sets[*at].len());

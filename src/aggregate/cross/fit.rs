@@ -10,7 +10,7 @@
 
 use super::fixed::{Number, Short};
 use super::sums::CrossSums;
-use crate::aggregate::rounding::big_ratio;
+use crate::aggregate::rounding::{big_ratio, big_root};
 use num_bigint::{BigInt, BigUint};
 use statrs::function::beta::beta_reg;
 
@@ -237,8 +237,9 @@ impl Solved {
     fn coefficient(&self, term: usize, df_residual: u64) -> Coefficient {
         let shift = self.response_scale() - self.scales[term] - i64::from(self.fraction);
         let estimate = big_ratio(&self.estimates[term], &BigUint::from(1_u8), shift);
-        let variance = || big_ratio(&(&self.inverse[term] * &self.residual), &BigUint::from(df_residual), 2 * shift);
-        Coefficient { estimate, std_error: (df_residual > 0).then(|| variance().sqrt()) }
+        let variance = &self.inverse[term] * &self.residual;
+        let std_error = || big_root(&variance, &BigUint::from(df_residual), 2 * shift);
+        Coefficient { estimate, std_error: (df_residual > 0).then(std_error) }
     }
 
     fn fit(&self, sums: &CrossSums, intercept: bool) -> Fit {
@@ -261,15 +262,16 @@ impl Solved {
             false => share(&(&explained * df_residual), &(residual * df_model)),
         });
         let response_exponent = 2 * self.response_scale() - i64::from(self.fraction);
-        let residual_variance =
-            (df_residual > 0).then(|| big_ratio(residual, &BigUint::from(df_residual), response_exponent));
+        let by_freedom = |rounded: fn(&BigInt, &BigUint, i64) -> f64| {
+            (df_residual > 0).then(|| rounded(residual, &BigUint::from(df_residual), response_exponent))
+        };
         let coefficient = |term: usize| swept.contains(&term).then(|| self.coefficient(term, df_residual));
         Fit {
             coefficients: (0..self.estimates.len()).map(coefficient).collect(),
             rank,
             df_residual,
-            residual_variance,
-            residual_std_error: residual_variance.map(f64::sqrt),
+            residual_variance: by_freedom(big_ratio),
+            residual_std_error: by_freedom(big_root),
             r_squared: share(&explained, total),
             adj_r_squared: adjusted(),
             f_statistic: f.flatten(),
