@@ -104,6 +104,11 @@ fn matrices_hold_what_pairs_give() {
     assert!(all.rows() > 20 && all.schema().field_with_name("DepDelay").is_ok());
     let error = flights().ask("corr_matrix(Distance, Distance)").unwrap_err();
     assert_eq!(error.message(), "`corr_matrix` would have two columns `Distance`");
+    let error = flights().ask("crossprod(Distance, Distance)").and_then(|asked| {
+        let found: outcrop::Result<DataFrame> = compute(asked);
+        found
+    });
+    assert!(error.unwrap_err().message().contains("would have two columns `Distance`"));
 }
 
 /// Terms with their estimates and standard errors.
@@ -331,7 +336,26 @@ fn factors_of_interactions_are_coded_as_in_r() {
             assert_eq!(coded.value(row, "term").unwrap(), Value::Utf8(name));
         }
         let whole = |fit: &str| ask(&format!("{fit}.rank as rank, {fit}.r_squared as r {from}"));
-        let (coded, told) = (whole(&format!("ols('ArrDelay ~ {formula}')")), whole(&format!("ols(ArrDelay, {columns})")));
+        let (coded, told) =
+            (whole(&format!("ols('ArrDelay ~ {formula}')")), whole(&format!("ols(ArrDelay, {columns})")));
         assert_eq!(shown(&coded), shown(&told));
     }
+}
+
+#[test]
+fn roots_of_variances_beyond_doubles_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ends.csv");
+    std::fs::write(&file, "small,large,w,one\n0,-1e200,1,1\n1e-170,1e200,1,2\n").unwrap();
+    let ends = outcrop::scan_csv(&file).unwrap();
+    let question = "std_pop(small) as a, std_pop(large) as b, sem(small) as c, weighted_std_pop(small, w) as d, \
+                    weighted_std_pop(large, w) as e, var_pop(small) as f, corr(small, large) as g";
+    let found: DataFrame = compute(ends.ask(question).unwrap()).unwrap();
+    let known = [5e-171, 1e200, 5e-171, 5e-171, 1e200, 0.0, 1.0];
+    for (name, known) in ["a", "b", "c", "d", "e", "f", "g"].into_iter().zip(known) {
+        let found = number(&found, 0, name);
+        assert!((found - known).abs() <= 1e-15 * known, "{name}: {found}");
+    }
+    let flat: DataFrame = compute(ends.ask("ols('large ~ 1').residual_std_error as s").unwrap()).unwrap();
+    assert!((number(&flat, 0, "s") / 2f64.sqrt() - 1e200).abs() < 1e185);
 }
