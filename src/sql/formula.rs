@@ -207,8 +207,7 @@ impl Reader<'_> {
                     .hint("`I(x^2)` is a power of numbers, `(a + b)^2` all interactions of two")
             })?;
             for _ in 1..times {
-                let next =
-                    interactions(&all.terms, &base).ok_or_else(|| self.too_many_terms(range.clone()))?;
+                let next = interactions(&all.terms, &base).ok_or_else(|| self.too_many_terms(range.clone()))?;
                 next.into_iter().for_each(|term| all.add(term));
                 if all.terms.len() > MOST_TERMS {
                     return Err(self.too_many_terms(range));
