@@ -41,7 +41,10 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(line) => println!("{line}"),
-        Err(error) => eprintln!("error: {error}"),
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
     }
     ExitCode::SUCCESS
 }

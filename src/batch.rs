@@ -9,6 +9,7 @@ pub(crate) mod hash;
 use crate::error::Result;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{filter_record_batch, take_record_batch};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The identity and input order of a row.
@@ -178,15 +179,23 @@ impl Batch {
 
     /// The first `rows` rows (all, if there are fewer).
     pub fn head(&self, rows: usize) -> Batch {
-        let rows = rows.min(self.rows());
+        self.slice(0..rows.min(self.rows()))
+    }
+
+    /// These rows.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn slice(&self, rows: Range<usize>) -> Batch {
         let positions = match &self.origin.positions {
-            Positions::Consecutive(start) => Positions::Consecutive(*start),
-            Positions::Listed(list) => Positions::Listed(list[..rows].into()),
+            Positions::Consecutive(start) => Positions::Consecutive(start + rows.start as u64),
+            Positions::Listed(list) => Positions::Listed(list[rows.clone()].into()),
             Positions::Repeated { positions, copies } => {
-                Positions::Repeated { positions: positions[..rows].into(), copies: copies[..rows].into() }
+                Positions::Repeated { positions: positions[rows.clone()].into(), copies: copies[rows.clone()].into() }
             }
         };
-        Batch { records: self.records.slice(0, rows), origin: RowOrigin { file: self.origin.file, positions } }
+        let records = self.records.slice(rows.start, rows.len());
+        Batch { records, origin: RowOrigin { file: self.origin.file, positions } }
     }
 }
 

@@ -34,6 +34,36 @@ fn map_partitions_sees_every_row_once_and_may_drop_rows() {
     assert_eq!((rows, sum), (expected_rows, expected_sum.map(|sum| sum * 2)));
 }
 
+/// Rows that a function has made are numbered as they come, not by the batches that it was given.
+#[test]
+fn samples_and_folds_behind_a_function_do_not_depend_on_batches() {
+    let schema = Arc::new(Schema::new(vec![Field::new("Distance", DataType::Int64, true)]));
+    let mapped = air().select(["Distance"]).map_partitions(schema, |batch: RecordBatch| {
+        let odd = batch.column(0).as_primitive::<Int64Type>().iter().map(|value| value.map(|value| value % 2 == 1));
+        Ok(filter_record_batch(&batch, &odd.collect::<BooleanArray>())?)
+    });
+    for question in [
+        "* sample 100",
+        "* sample 5%",
+        "count(*) as n, sum(Distance) where random(3) < 0.5",
+        "count(*) as n, sum(Distance) by fold(4) as f",
+        "bootstrap(mean(Distance), 20)",
+        "approx_quantile(Distance, 0.3)",
+    ] {
+        let ask = |bytes: usize, budget: Budget, threads: usize| -> RecordBatch {
+            let runner = Runner::new().threads(threads).batch_bytes(bytes).piece_bytes(bytes).budget(budget);
+            let found: DataFrame = runner.compute(mapped.ask(question).unwrap()).unwrap();
+            assert!(found.rows() > 0);
+            let batches: Vec<RecordBatch> = found.batches().map(Result::unwrap).collect();
+            outcrop::arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap()
+        };
+        let once = ask(1 << 20, Budget::unlimited(), 1);
+        for (bytes, budget, threads) in [(5_000, Budget::unlimited(), 2), (70_000, Budget::new(64 << 20), 3)] {
+            assert!(ask(bytes, budget, threads) == once, "{question} with {bytes}");
+        }
+    }
+}
+
 #[test]
 fn a_function_that_breaks_its_promise_or_fails_is_an_error() {
     let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, true)]));

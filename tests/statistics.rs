@@ -104,6 +104,11 @@ fn matrices_hold_what_pairs_give() {
     assert!(all.rows() > 20 && all.schema().field_with_name("DepDelay").is_ok());
     let error = flights().ask("corr_matrix(Distance, Distance)").unwrap_err();
     assert_eq!(error.message(), "`corr_matrix` would have two columns `Distance`");
+    let error = flights().ask("crossprod(Distance, Distance)").and_then(|asked| {
+        let found: outcrop::Result<DataFrame> = compute(asked);
+        found
+    });
+    assert!(error.unwrap_err().message().contains("would have two columns `Distance`"));
 }
 
 /// Terms with their estimates and standard errors.
@@ -295,4 +300,62 @@ fn the_library_has_the_same() {
     let one = Runner::new().threads(1);
     let ranges: DataFrame = one.compute(frame.agg([col("Distance").histogram(6).unwrap()])).unwrap();
     assert_eq!(shown(&ranges), shown(&ask("histogram(Distance, 6)")));
+}
+
+/// With what R's coding makes of them told as columns of their own.
+#[test]
+fn factors_of_interactions_are_coded_as_in_r() {
+    let from = "where UniqueCarrier in ('AA', 'UA', 'WN') and DepDelay is not null and Month in (1, 2, 3)";
+    let half = "case when DayOfWeek < 4 then 'a' else 'b' end";
+    let quoted = half.replace('\'', "''");
+    let of = |carrier: &str| format!("case when UniqueCarrier = '{carrier}' then DepDelay else 0 end");
+    let (aa, ua, wn) = (of("AA"), of("UA"), of("WN"));
+    let late = format!("case when {half} = 'b' then DepDelay else 0 end");
+    for (formula, columns, names) in [
+        (
+            format!("DepDelay:UniqueCarrier + {quoted} - 1"),
+            format!("{half} = 'a', {half} = 'b', {aa}, {ua}, {wn}, intercept => false"),
+            [format!("{half} = 'a'"), format!("{half} = 'b'"), "DepDelay * (UniqueCarrier = 'AA')".to_owned()],
+        ),
+        (
+            format!("UniqueCarrier:DepDelay + {quoted}:DepDelay"),
+            format!("{aa}, {ua}, {wn}, {late}"),
+            ["(Intercept)", "(UniqueCarrier = 'AA') * DepDelay", "(UniqueCarrier = 'UA') * DepDelay"].map(String::from),
+        ),
+    ] {
+        let coded = ask(&format!("ols('ArrDelay ~ {formula}') {from}"));
+        let told = ask(&format!("ols(ArrDelay, {columns}) {from}"));
+        assert_eq!(coded.rows(), 5, "{formula}\n{}", shown(&coded));
+        assert_eq!(told.rows(), 5);
+        for row in 0..5 {
+            for column in ["estimate", "std_error", "t", "p"] {
+                assert_eq!(number(&coded, row, column), number(&told, row, column), "{formula} {row} {column}");
+            }
+        }
+        for (row, name) in names.into_iter().enumerate() {
+            assert_eq!(coded.value(row, "term").unwrap(), Value::Utf8(name));
+        }
+        let whole = |fit: &str| ask(&format!("{fit}.rank as rank, {fit}.r_squared as r {from}"));
+        let (coded, told) =
+            (whole(&format!("ols('ArrDelay ~ {formula}')")), whole(&format!("ols(ArrDelay, {columns})")));
+        assert_eq!(shown(&coded), shown(&told));
+    }
+}
+
+#[test]
+fn roots_of_variances_beyond_doubles_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ends.csv");
+    std::fs::write(&file, "small,large,w,one\n0,-1e200,1,1\n1e-170,1e200,1,2\n").unwrap();
+    let ends = outcrop::scan_csv(&file).unwrap();
+    let question = "std_pop(small) as a, std_pop(large) as b, sem(small) as c, weighted_std_pop(small, w) as d, \
+                    weighted_std_pop(large, w) as e, var_pop(small) as f, corr(small, large) as g";
+    let found: DataFrame = compute(ends.ask(question).unwrap()).unwrap();
+    let known = [5e-171, 1e200, 5e-171, 5e-171, 1e200, 0.0, 1.0];
+    for (name, known) in ["a", "b", "c", "d", "e", "f", "g"].into_iter().zip(known) {
+        let found = number(&found, 0, name);
+        assert!((found - known).abs() <= 1e-15 * known, "{name}: {found}");
+    }
+    let flat: DataFrame = compute(ends.ask("ols('large ~ 1').residual_std_error as s").unwrap()).unwrap();
+    assert!((number(&flat, 0, "s") / 2f64.sqrt() - 1e200).abs() < 1e185);
 }

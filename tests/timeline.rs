@@ -81,3 +81,21 @@ fn the_ending_tells_the_form_before_anything_is_read() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("a file whose name ends in .svg or .html"), "{said}");
 }
+
+#[test]
+fn runs_that_fail_are_drawn_and_what_reads_no_rows_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("failed.svg");
+    let input = "testdata/airline/200*.csv.bz2";
+    let failing = ["ask", input, "-q", "sum(cast(UniqueCarrier as int64)) as s", "--threads", "1", "--timeline"];
+    Command::cargo_bin("outcrop").unwrap().args(failing).arg(&file).assert().failure();
+    bars(&file);
+    let nothing = folder.path().join("nothing.svg");
+    for words in [&["schema", input][..], &["explain", input, "-q", "count(*) as n"]] {
+        let refused =
+            Command::cargo_bin("outcrop").unwrap().args(words).arg("--timeline").arg(&nothing).assert().failure();
+        let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        assert!(said.contains("reads no rows that `--timeline` could draw"), "{said}");
+    }
+    assert!(!nothing.exists());
+}

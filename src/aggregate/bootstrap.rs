@@ -192,9 +192,25 @@ struct Replicates {
 }
 
 impl Replicates {
+    fn fits(&self) -> bool {
+        u32::try_from(self.groups * self.each).is_ok()
+    }
+
     fn spread(&self, groups: &[u32]) -> Vec<u32> {
         let each = self.each as u32;
         groups.iter().flat_map(|group| group * each..(group + 1) * each).collect()
+    }
+
+    /// Whether all replicates have a number; otherwise they have no states.
+    ///
+    /// # Errors
+    /// `Limit` when they have none.
+    fn check(&self) -> Result<()> {
+        if self.fits() {
+            return Ok(());
+        }
+        let message = format!("{} groups are too many for {} replicates each", self.groups, self.each - 1);
+        Err(Error::new(ErrorKind::Limit, message).hint("make fewer replicates, or fewer groups"))
     }
 
     /// Gives the rows `chosen` to the groups `ids`, one each.
@@ -209,14 +225,13 @@ impl Replicates {
 impl GroupStates for Replicates {
     fn grow(&mut self, groups: usize) {
         self.groups = groups.max(self.groups);
-        self.inner.grow(self.groups * self.each);
+        if self.fits() {
+            self.inner.grow(self.groups * self.each);
+        }
     }
 
     fn update(&mut self, arguments: &[ArrayRef], rows: &Rows<'_>) -> Result<()> {
-        if u32::try_from(self.groups * self.each).is_err() {
-            let message = format!("{} groups are too many for {} replicates each", self.groups, self.each - 1);
-            return Err(Error::new(ErrorKind::Limit, message).hint("make fewer replicates, or fewer groups"));
-        }
+        self.check()?;
         let live = live_rows(rows, None);
         let (mut live_rows, mut firsts, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
         for_each_live(rows.groups.rows(), live.as_ref(), |row| {
@@ -248,18 +263,21 @@ impl GroupStates for Replicates {
 
     fn merge(&mut self, other: &dyn GroupStates, map: &[u32]) -> Result<()> {
         let other = same(self, other)?;
+        self.check()?;
         let map = self.spread(map);
         self.inner.merge(&*other.inner, &map)
     }
 
     fn merge_some(&mut self, other: &dyn GroupStates, from: &[u32], into: &[u32]) -> Result<()> {
         let other = same(self, other)?;
+        self.check()?;
         let (from, into) = (self.spread(from), self.spread(into));
         self.inner.merge_some(&*other.inner, &from, &into)
     }
 
     /// Lists of as many states as a group has.
     fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
+        self.check()?;
         let lengths = || OffsetBuffer::from_lengths(groups.clone().map(|_| self.each));
         let states = self.inner.export(groups.start * self.each..groups.end * self.each)?;
         let list = |states: ArrayRef| {
@@ -283,11 +301,13 @@ impl GroupStates for Replicates {
             }
         };
         let columns = columns.iter().map(states).collect::<Result<Vec<_>>>()?;
+        self.check()?;
         let map = self.spread(map);
         self.inner.import(&columns, &map)
     }
 
     fn finish(&mut self, groups: Range<usize>) -> Result<ArrayRef> {
+        self.check()?;
         let values = self.inner.finish(groups.start * self.each..groups.end * self.each)?;
         let values = cast(&values, &DataType::Float64)?;
         let values = values.as_primitive::<Float64Type>();

@@ -27,7 +27,7 @@ impl ScaledMean {
     fn there(self, value: f64) -> f64 {
         match (self, value) {
             (_, value) if value < 0.0 => NAN,
-            (ScaledMean::Geometric, value) => value.ln(),
+            (ScaledMean::Geometric, value) => libm::log(value),
             (ScaledMean::Harmonic, 0.0) => f64::INFINITY,
             (ScaledMean::Harmonic, value) => 1.0 / value,
         }
@@ -35,7 +35,7 @@ impl ScaledMean {
 
     fn back(self, mean: f64) -> f64 {
         let value = match self {
-            ScaledMean::Geometric => mean.exp(),
+            ScaledMean::Geometric => libm::exp(mean),
             ScaledMean::Harmonic => 1.0 / mean,
         };
         if value.is_nan() { NAN } else { value }

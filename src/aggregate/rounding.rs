@@ -37,6 +37,20 @@ pub(super) fn big_ratio(numerator: &BigInt, denominator: &BigUint, exponent: i64
     if sign == Sign::Minus { -rounded } else { rounded }
 }
 
+/// The square root of `numerator / denominator · 2^exponent`, which may lie beyond the range of doubles. Where it does not, these
+/// are the bits of [`big_ratio`]'s root.
+pub(super) fn big_root(numerator: &BigInt, denominator: &BigUint, exponent: i64) -> f64 {
+    if numerator.sign() == Sign::NoSign {
+        return 0.0;
+    }
+    let half = (numerator.bits() as i64 - denominator.bits() as i64 + exponent).div_euclid(2);
+    let root = big_ratio(numerator, denominator, exponent - 2 * half).sqrt();
+    let half = half.clamp(-2000, 2000) as i32;
+    // In steps that are powers of two themselves; only the last may round.
+    let first = half.clamp(-1000, 1000);
+    root * power_of_two(first) * power_of_two(half - first)
+}
+
 /// `bits · 2^exponent` for `bits ≥ 2^65` whose lowest bit is sticky.
 fn round(bits: u128, exponent: i64) -> f64 {
     let length = 128 - i64::from(bits.leading_zeros());
@@ -89,6 +103,25 @@ mod tests {
         assert_eq!(ratio(false, numerator, denominator, 0), up);
         assert_eq!(big_ratio(&numerator.into(), &denominator.into(), 0), up);
         assert_eq!(ratio(true, numerator - 1, denominator, 0), -((1u64 << 53) as f64), "a true tie goes to even");
+    }
+
+    #[test]
+    fn roots_are_those_of_ratios_and_go_beyond_them() {
+        let mut seed = 7u64;
+        for round in 0..10_000_i64 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (a, b) = (BigInt::from(seed >> (seed % 50)), BigUint::from((seed.rotate_left(29) >> 9) + 1));
+            let exponent = round % 1600 - 800;
+            assert_eq!(big_root(&a, &b, exponent), big_ratio(&a, &b, exponent).sqrt());
+        }
+        let (four, one) = (BigInt::from(4), BigUint::from(1u8));
+        assert_eq!(big_root(&four, &one, -1300), 2f64.powi(-649));
+        assert_eq!(big_root(&four, &one, 1300), 2f64.powi(651));
+        assert_eq!(big_root(&four, &one, -2150), f64::from_bits(1));
+        assert_eq!(big_root(&four, &one, 2 * 1022), 2f64.powi(1023));
+        assert_eq!(big_root(&four, &one, 2 * 1023), f64::INFINITY);
+        assert_eq!((big_root(&four, &one, -9000), big_root(&four, &one, 9000)), (0.0, f64::INFINITY));
+        assert_eq!(big_root(&BigInt::ZERO, &one, 0), 0.0);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::exact_sum::special;
 use super::powers::{Admitted, PowerStates, PowerSums, Powers, Term};
-use super::rounding::{NAN, big_ratio};
+use super::rounding::{NAN, big_ratio, big_root};
 use super::sum::numeric_argument;
 use super::{Aggregate, Exactness, GroupStates};
 use crate::error::Result;
@@ -79,7 +79,7 @@ impl Powers for Shape {
         let a2: BigInt = &s[1] * n - &s[0] * &s[0];
         if *self == Shape::MeanError {
             let divisor = BigUint::from(n) * n * (n - 1);
-            return Some(big_ratio(&a2, &divisor, 2 * sums.exponent).sqrt());
+            return Some(big_root(&a2, &divisor, 2 * sums.exponent));
         }
         if a2 == BigInt::ZERO {
             return None;

@@ -8,7 +8,7 @@ use super::exact_moments::ExactMoments;
 use super::fixed::Fixed;
 use super::integer_moments::IntegerMoments;
 use super::nothing::Nothing;
-use super::rounding::{big_ratio, ratio};
+use super::rounding::{big_ratio, big_root, ratio};
 use super::sum::numeric_argument;
 use super::{Aggregate, Exactness, GroupStates};
 use crate::error::Result;
@@ -85,8 +85,8 @@ impl Spread {
     pub(super) fn of_big(self, count: u64, sum: &BigInt, squares: &BigInt, exponent: i64) -> f64 {
         let numerator = squares * count - sum * sum;
         let divisor = BigUint::from(count) * (count - u64::from(self.sample));
-        let variance = big_ratio(&numerator, &divisor, 2 * exponent);
-        if self.root { variance.sqrt() } else { variance }
+        let rounded = if self.root { big_root } else { big_ratio };
+        rounded(&numerator, &divisor, 2 * exponent)
     }
 
     /// For counts below 2³².

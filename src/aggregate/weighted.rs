@@ -2,7 +2,7 @@
 
 use super::exact_sum::{NEGATIVE_INFINITY, NOT_A_NUMBER, POSITIVE_INFINITY, special};
 use super::powers::{Admitted, PowerStates, PowerSums, Powers, Term};
-use super::rounding::{NAN, big_ratio};
+use super::rounding::{NAN, big_ratio, big_root};
 use super::{Aggregate, Exactness, GroupStates, wrong_arguments};
 use crate::error::Result;
 use crate::types::ColumnType;
@@ -82,9 +82,9 @@ impl Powers for Weighted {
         if divisor <= BigInt::ZERO {
             return None;
         }
-        let variance = big_ratio(&around_mean, (divisor * weights).magnitude(), 2 * exponent);
         let root = matches!(self, Weighted::StandardDeviation | Weighted::PopulationStandardDeviation);
-        Some(if root { variance.sqrt() } else { variance })
+        let rounded = if root { big_root } else { big_ratio };
+        Some(rounded(&around_mean, (divisor * weights).magnitude(), 2 * exponent))
     }
 }
 

@@ -200,12 +200,15 @@ impl Store for WeightedValues {
     }
 
     fn bytes_held(&self) -> usize {
-        // Nodes of the maps are at least half full.
-        let values = 2 * self.sums * size_of::<(i64, u32)>();
+        // Nodes of the maps are at least half full, but for the first of each.
+        let firsts = self.groups.iter().filter(|group| !group.values.is_empty()).count();
+        let values = 2 * self.sums * size_of::<(i64, u32)>() + firsts * FIRST_NODE_BYTES;
         self.groups.capacity() * size_of::<Group>() + values + Store::bytes_held(&self.weights)
     }
 }
 
+/// Bytes of the first node of a map, which has room for eleven values.
+const FIRST_NODE_BYTES: usize = 160;
 /// Bytes of an exported sum, apart from its wide number.
 const SUM_BYTES: usize = 25;
 

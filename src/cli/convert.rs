@@ -3,7 +3,7 @@
 use super::flags::{Convert, Rows, WriteFlags, WriteFormat};
 use super::messages::Stop;
 use super::open::tables;
-use super::run::{draw, open_with, options, progress_of, report, tell_left_out};
+use super::run::{drawn, open_with, options, progress_of, report, tell_left_out};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{LazyFrame, Runner, Write};
 use crate::source::CancelToken;
@@ -27,8 +27,7 @@ pub(super) fn convert(command: &Convert, cancel: &CancelToken) -> Result<(), Sto
     let writes: Vec<Write> = targets.into_iter().map(|(target, how)| Write::new(&frame, target, how)).collect();
     let done = write_all(&Runner::with_options(options), &writes);
     progress.finish();
-    let done = done?;
-    draw(timeline.as_ref(), &command.run)?;
+    let done = drawn(done, timeline.as_ref(), &command.run)?;
     report(&done.statistics, None, &command.run);
     Ok(())
 }

@@ -288,8 +288,7 @@ fn answer(
     let progress = progress_of(run);
     let options = options(run, cancel, &progress)?;
     let timeline = options.timeline.clone();
-    let statistics = deliver(frames, titles, &form, output, run, options, &progress)?;
-    draw(timeline.as_ref(), run)?;
+    let statistics = drawn(deliver(frames, titles, &form, output, run, options, &progress), timeline.as_ref(), run)?;
     statistics.iter().for_each(|statistics| report(statistics, None, run));
     Ok(())
 }
@@ -363,6 +362,26 @@ pub(super) fn draw(timeline: Option<&Timeline>, run: &Run) -> Result<(), Stop> {
                 .in_file(&path.display().to_string()),
         )
     })
+}
+
+/// Draws the timeline of what has been done or has failed: a failure is seen best there, and is told before one of drawing.
+pub(super) fn drawn<T, E>(done: Result<T, E>, timeline: Option<&Timeline>, run: &Run) -> Result<T, Stop>
+where
+    Stop: From<E>,
+{
+    let drawing = draw(timeline, run);
+    let done = done?;
+    drawing.map(|()| done)
+}
+
+/// Without a run there is nothing to be drawn.
+fn refuse_timeline(run: &Run, command: &str) -> Result<(), Error> {
+    match &run.timeline {
+        None => Ok(()),
+        Some(_) => {
+            Err(Error::new(ErrorKind::Syntax, format!("`{command}` reads no rows that `--timeline` could draw")))
+        }
+    }
 }
 
 /// Tells what was done, if that is asked for; of groups too, if there were some.
@@ -472,6 +491,7 @@ pub(super) fn refuse_overwriting(output: &Output, answers: usize, inputs: &[Path
 }
 
 fn schema(command: &Schema) -> Result<(), Stop> {
+    refuse_timeline(&command.run, "schema")?;
     let frame = open(&command.input, &command.run)?;
     let schema = frame.schema()?;
     if !command.run.quiet {
@@ -506,6 +526,7 @@ pub(super) fn columns_of(schema: &ArrowSchema) -> Result<LazyFrame, Error> {
 }
 
 fn explain_questions(command: &Explain) -> Result<(), Stop> {
+    refuse_timeline(&command.run, "explain")?;
     let texts = texts(&command.questions)?;
     let frames = frames(&command.input, &command.run, &command.tables, &texts)?;
     let plans = frames.iter().map(|frame| Ok(LogicalPlan::clone(frame.plan()?))).collect::<Result<Vec<_>, Error>>()?;

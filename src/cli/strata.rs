@@ -2,7 +2,7 @@
 
 use super::flags::Strata;
 use super::messages::{Stop, relay, warn};
-use super::run::{checked_form, deliver, draw, open, options, progress_of, report};
+use super::run::{checked_form, deliver, drawn, open, options, progress_of, report};
 use super::said::Said;
 use crate::error::{Error, ErrorKind};
 use crate::exec::RunOptions;
@@ -53,12 +53,11 @@ pub(super) fn strata(command: &Strata, cancel: &CancelToken) -> Result<(), Stop>
     let done = strata.exec(&flags.exec);
     progress.finish();
     said.repeated().iter().for_each(|text| warn(text, &mut io::stderr()));
-    let done = done?;
-    // What was set aside has been told of; the results are in memory or on disk.
     let timeline = options.timeline.clone();
+    let done = drawn(done, timeline.as_ref(), &command.run)?;
+    // What was set aside has been told of; the results are in memory or on disk.
     let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
     deliver(&[done.frame], &[String::new()], &form, &command.output, &command.run, options, &progress)?;
-    draw(timeline.as_ref(), &command.run)?;
     report(&done.statistics, Some(&done.strata), &command.run);
     Ok(())
 }

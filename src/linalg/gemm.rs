@@ -31,12 +31,17 @@ impl<'a> View<'a> {
 
     /// These rows of it.
     pub(super) fn of_rows(self, range: std::ops::Range<usize>) -> Self {
-        View { values: &self.values[range.start * self.row_step..], rows: range.len(), ..self }
+        View { values: self.from(range.start * self.row_step), rows: range.len(), ..self }
     }
 
     /// These columns of it.
     pub(super) fn of_columns(self, range: std::ops::Range<usize>) -> Self {
-        View { values: &self.values[range.start * self.column_step..], columns: range.len(), ..self }
+        View { values: self.from(range.start * self.column_step), columns: range.len(), ..self }
+    }
+
+    /// Of a matrix without entries there are none to begin at.
+    fn from(&self, start: usize) -> &'a [f64] {
+        self.values.get(start..).unwrap_or_default()
     }
 
     pub(super) fn rows(&self) -> usize {

@@ -95,6 +95,16 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+/// The columns of a matrix, multiplied with a power of two so that the largest entry is near 1 and squares of entries that matter
+/// have room; and what the values found are to be multiplied with, as an exponent of two.
+fn scaled_columns_of(matrix: &Matrix) -> (Vec<Vec<f64>>, i32) {
+    let largest = matrix.values().iter().map(|value| value.abs()).fold(0.0, f64::max);
+    let exponent = if largest == 0.0 { 0 } else { libm::ilogb(largest) };
+    let mut columns = columns_of(matrix);
+    columns.iter_mut().flatten().for_each(|value| *value = libm::scalbn(*value, -exponent));
+    (columns, exponent)
+}
+
 fn columns_of(matrix: &Matrix) -> Vec<Vec<f64>> {
     (0..matrix.columns()).map(|at| matrix.column(at).to_vec()).collect()
 }
@@ -117,8 +127,8 @@ impl Matrix {
         let order = self.order()?;
         self.finite()?;
         let whole = Matrix::from_fn(order, order, |row, column| self.get(row.max(column), row.min(column)));
-        let (mut own, mut vectors) = (columns_of(&whole), columns_of(&Matrix::identity(order)));
-        let size = whole.values().iter().map(|value| value.abs()).fold(0.0, f64::max);
+        let ((mut own, exponent), mut vectors) = (scaled_columns_of(&whole), columns_of(&Matrix::identity(order)));
+        let size = own.iter().flatten().map(|value| value.abs()).fold(0.0, f64::max);
         let negligible = size * f64::EPSILON * f64::EPSILON;
         for sweep in 0.. {
             let mut rotated = false;
@@ -126,7 +136,8 @@ impl Matrix {
                 for first in 0..second {
                     let cross = own[first][second];
                     let (a, b) = (own[first][first], own[second][second]);
-                    if cross.abs() <= negligible || cross.abs() <= f64::EPSILON * 0.25 * (a.abs() * b.abs()).sqrt() {
+                    if cross.abs() <= negligible || cross.abs() <= f64::EPSILON * 0.25 * a.abs().sqrt() * b.abs().sqrt()
+                    {
                         continue;
                     }
                     rotated = true;
@@ -149,7 +160,7 @@ impl Matrix {
         }
         let mut ascending: Vec<usize> = (0..order).collect();
         ascending.sort_by(|a, b| own[*a][*a].total_cmp(&own[*b][*b]));
-        let values = ascending.iter().map(|at| own[*at][*at]).collect();
+        let values = ascending.iter().map(|at| libm::scalbn(own[*at][*at], exponent)).collect();
         Ok(Eigen { values, vectors: of_columns(order, &vectors, &ascending) })
     }
 
@@ -163,7 +174,7 @@ impl Matrix {
             let Svd { values, left, right } = self.transposed().svd()?;
             return Ok(Svd { values, left: right, right: left });
         }
-        let (mut own, mut right) = (columns_of(self), columns_of(&Matrix::identity(self.columns())));
+        let ((mut own, exponent), mut right) = (scaled_columns_of(self), columns_of(&Matrix::identity(self.columns())));
         let enough = f64::EPSILON * (self.rows() as f64).sqrt();
         for sweep in 0.. {
             let mut rotated = false;
@@ -171,7 +182,7 @@ impl Matrix {
                 for first in 0..second {
                     let (a, b) = (dot(&own[first], &own[first]), dot(&own[second], &own[second]));
                     let cross = dot(&own[first], &own[second]);
-                    if cross.abs() <= enough * (a * b).sqrt() || cross == 0.0 {
+                    if cross.abs() <= enough * a.sqrt() * b.sqrt() || cross == 0.0 {
                         continue;
                     }
                     rotated = true;
@@ -194,7 +205,7 @@ impl Matrix {
             column.iter_mut().for_each(|value| *value /= length);
         }
         Ok(Svd {
-            values: descending.iter().map(|at| lengths[*at]).collect(),
+            values: descending.iter().map(|at| libm::scalbn(lengths[*at], exponent)).collect(),
             left: of_columns(self.rows(), &own, &descending),
             right: of_columns(self.columns(), &right, &descending),
         })

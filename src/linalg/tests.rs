@@ -24,7 +24,9 @@ fn assert_near(found: &Matrix, expected: &Matrix, most: f64) {
 
 #[test]
 fn products_are_those_of_the_definition() {
-    for (rows, columns, others) in [(70, 23, 9), (1, 1, 1), (3, 50, 26), (0, 4, 2), (33, 0, 5), (100, TILE + 1, 7)] {
+    for (rows, columns, others) in
+        [(70, 23, 9), (1, 1, 1), (3, 50, 26), (0, 4, 2), (33, 0, 5), (0, TILE + 5, TILE + 2), (100, TILE + 1, 7)]
+    {
         let (x, y) = (draws(rows, columns, 1), draws(rows, others, 2));
         assert_near(&x.crossprod().unwrap(), &plain_product(&x.transposed(), &x), 1e-12);
         assert_near(&x.crossprod_with(&y).unwrap(), &plain_product(&x.transposed(), &y), 1e-12);
@@ -118,6 +120,26 @@ fn spectra_known_by_heart() {
     let length = (0..20).map(|row| f64::from(row + 1).powi(2)).sum::<f64>();
     assert!((svd.values()[0] - (2.0 * length).sqrt()).abs() < 1e-12);
     assert!(svd.values()[1] < 1e-12 && svd.values()[2] == 0.0, "{:?}", svd.values());
+}
+
+#[test]
+fn spectra_of_very_large_and_small_entries_are_those_of_others() {
+    let x = draws(15, 6, 9);
+    let (svd, eigen) = (x.svd().unwrap(), x.crossprod().unwrap().eigen_symmetric().unwrap());
+    for power in [-1000, -600, 600, 1015] {
+        let by = |value: f64| libm::scalbn(value, power);
+        let far = Matrix::from_fn(15, 6, |row, column| by(x.get(row, column))).svd().unwrap();
+        assert!(
+            far.values().iter().zip(svd.values()).all(|(far, near)| *far == by(*near)),
+            "{power} {:?}",
+            far.values()
+        );
+        assert_eq!((far.left(), far.right()), (svd.left(), svd.right()));
+        let product = x.crossprod().unwrap();
+        let far = Matrix::from_fn(6, 6, |row, column| by(product.get(row, column))).eigen_symmetric().unwrap();
+        assert!(far.values().iter().zip(eigen.values()).all(|(far, near)| *far == by(*near)), "{power}");
+        assert_eq!(far.vectors(), eigen.vectors());
+    }
 }
 
 #[test]

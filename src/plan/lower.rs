@@ -33,6 +33,7 @@ pub fn lower(plan: &LogicalPlan) -> Result<Vec<Stage>> {
         steps: Vec::new(),
         schema: scanned,
         joins: 0,
+        mapped: false,
     };
     let mut verbs = chain.into_iter().peekable();
     while let Some(verb) = verbs.next() {
@@ -79,16 +80,21 @@ struct Builder {
     schema: SchemaRef,
     /// Joins so far.
     joins: usize,
+    /// Whether rows are those that a function has made of batches: their identities then tell where batches ended.
+    mapped: bool,
 }
 
 impl Builder {
     fn add(&mut self, verb: &LogicalPlan) -> Result<()> {
         match verb {
             LogicalPlan::Filter { predicate, .. } => {
-                self.steps.push(Step::Filter(predicate.bind_condition(&self.schema)?));
+                let bound = predicate.bind_condition(&self.schema)?;
+                self.number_rows(bound.reads_identity());
+                self.steps.push(Step::Filter(bound));
             }
             LogicalPlan::Project { columns, .. } => {
                 let bound = self.bind_all(columns)?;
+                self.number_rows(bound.iter().any(BoundExpr::reads_identity));
                 let names = columns.iter().map(|column| column.output_name().to_string());
                 self.project(bound, names.collect());
             }
@@ -96,6 +102,7 @@ impl Builder {
                 self.drop_virtual()?;
                 self.steps.push(Step::Map(function.clone(), Arc::clone(schema)));
                 self.schema = Arc::clone(schema);
+                self.mapped = true;
             }
             LogicalPlan::Unnest { .. } => {
                 let schema = unnested(&self.schema)?;
@@ -122,10 +129,13 @@ impl Builder {
                     }
                     specs.push(AggregateColumn { aggregate: Arc::clone(&call.aggregate), arguments });
                 }
+                let uses_identities = specs.iter().any(|spec| spec.aggregate.uses_identities());
+                self.number_rows(uses_identities || bound.iter().any(BoundExpr::reads_identity));
                 self.project(bound, names);
                 self.cut(SinkSpec::Aggregate { keys: keys.len(), aggregates: specs }, Arc::new(Schema::new(fields)));
             }
             LogicalPlan::Sample { size: SampleSize::Share(share), seed, .. } => {
+                self.number_rows(true);
                 self.steps.push(Step::Filter(BoundExpr::is_sampled(*share, *seed)));
             }
             LogicalPlan::Sample { size: SampleSize::Rows(rows), seed, .. } => self.sample(*rows, *seed)?,
@@ -137,6 +147,15 @@ impl Builder {
             LogicalPlan::Scan(_) | LogicalPlan::Sort { .. } | LogicalPlan::Join(_) => {}
         }
         Ok(())
+    }
+
+    /// Before a step that goes by identities of rows: those that a function has made are put together first, and are then the
+    /// first, the second and so on, wherever the batches ended.
+    fn number_rows(&mut self, is_needed: bool) {
+        if is_needed && self.mapped {
+            let schema = Arc::clone(&self.schema);
+            self.cut(SinkSpec::Collect { limit: None }, schema);
+        }
     }
 
     /// Of the columns of the result, only those that are used.
@@ -179,6 +198,7 @@ impl Builder {
             };
             sort_columns.push(SortColumn { column, descending: key.descending });
         }
+        self.number_rows(columns.iter().any(BoundExpr::reads_identity));
         if !columns.is_empty() {
             let names = schema.fields().iter().map(|field| Expr::Column(Arc::from(field.name().as_str())));
             let mut bound = names.map(|name| name.bind(&schema)).collect::<Result<Vec<_>>>()?;
@@ -193,6 +213,7 @@ impl Builder {
 
     /// The first rows by their hashes, put back in order by their places, which are dropped with the hashes.
     fn sample(&mut self, rows: usize, seed: u64) -> Result<()> {
+        self.number_rows(true);
         let schema = Arc::clone(&self.schema);
         let width = schema.fields().len();
         let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -231,6 +252,7 @@ impl Builder {
     fn cut(&mut self, sink: SinkSpec, schema: SchemaRef) {
         let input = std::mem::replace(&mut self.input, StageInput::Previous);
         let steps = std::mem::take(&mut self.steps);
+        self.mapped = false;
         self.schema = Arc::clone(&schema);
         self.stages.push(Stage { input, steps, sink, skip: 0, schema });
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// The columns of a table whose last column holds lists of rows, with the fields of these in its place.
 ///
 /// # Errors
-/// `Name` when a column has the name of such a field; `Internal` when there are no such lists.
+/// `Name` when a column has the name of such a field, or two fields have one name; `Internal` when there are no such lists.
 pub(crate) fn unnested(schema: &Schema) -> Result<SchemaRef> {
     let no_lists = || Error::internal("no list of rows to unnest");
     let (last, others) = schema.fields().split_last().ok_or_else(no_lists)?;
@@ -22,6 +22,12 @@ pub(crate) fn unnested(schema: &Schema) -> Result<SchemaRef> {
         return Err(
             Error::new(ErrorKind::Name, message).hint(format!("name it otherwise: by {0} as {0}_", twice.name()))
         );
+    }
+    if let Some((_, twice)) =
+        own.iter().enumerate().find(|(at, field)| own[..*at].iter().any(|it| it.name() == field.name()))
+    {
+        let message = format!("`{}` would have two columns `{}`", last.name(), twice.name());
+        return Err(Error::new(ErrorKind::Name, message));
     }
     let fields: Vec<Arc<Field>> = others.iter().chain(own).cloned().collect();
     Ok(Arc::new(Schema::new(fields)))

@@ -9,7 +9,7 @@
 //! Generator(PCG64(SeedSequence(seed, spawn_key=(1, 3)))).standard_normal(65_536)
 //! ```
 //!
-//! A cell is a partition. Columns that nobody asks for are not drawn, which changes nothing for the others.
+//! A cell is a partition; of very many, only some thousand are told beforehand. Columns that nobody asks for are not drawn, which changes nothing for the others.
 
 use super::{Committed, CommittedRows, PartitionId, PartitionInfo, Read, ReadNeeds, Scan, ScanRequest, ScanScratch};
 use super::{Source, SourceBatch, Ticket};
@@ -25,6 +25,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Rows that have streams of their own.
 pub const CELL_ROWS: usize = 1 << 16;
+/// More rows would take weeks.
+const MOST_ROWS: u64 = 1 << 40;
+/// Partitions that are told beforehand, at most.
+const MOST_TOLD: u64 = 1 << 12;
 /// Rows of a batch: so few that what is computed of them stays in the cache of a core.
 const BATCH_ROWS: usize = 1 << 14;
 
@@ -123,11 +127,9 @@ impl RandomSource {
                 return Err(Error::new(ErrorKind::Name, format!("two columns are named `{name}`")));
             }
         }
-        if rows.div_ceil(CELL_ROWS as u64) > u64::from(u32::MAX) {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!("{rows} random rows are more than there are streams for"),
-            ));
+        if rows > MOST_ROWS {
+            let message = format!("{rows} random rows are more than {MOST_ROWS}");
+            return Err(Error::new(ErrorKind::Limit, message).hint("ask several sources, each with a seed of its own"));
         }
         let fields: Vec<Field> = columns.iter().map(|(name, _)| Field::new(name, DataType::Float64, true)).collect();
         let columns = columns.iter().map(|(_, distribution)| *distribution).collect();
@@ -159,7 +161,9 @@ impl Source for RandomSource {
     }
 
     fn partitions(&self, _piece_bytes: usize) -> Vec<PartitionInfo> {
-        (0..self.cells()).map(|_| PartitionInfo { file: Arc::from("random"), stored_bytes: 0..0 }).collect()
+        (0..self.cells().min(MOST_TOLD))
+            .map(|_| PartitionInfo { file: Arc::from("random"), stored_bytes: 0..0 })
+            .collect()
     }
 
     fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>> {

@@ -26,8 +26,7 @@ const MOST_NESTED: usize = 30;
 
 impl Formula {
     /// Reads a formula: `a:b` is an interaction, `a * b` is `a + b + a:b`, `a / b` is `a + a:b`, `(a + b)^2` is all
-    /// interactions of two, `- a` takes a term away, `.` is all other columns, `I(…)` is an expression of its own, `log` the
-    /// natural logarithm, `factor(…)` makes texts of numbers, `- 1` and `+ 0` leave the intercept out.
+    /// interactions of two, `- a` takes a term away, `.` is all other columns, `I(…)` is an expression of its own, `factor(…)` makes texts of numbers, `- 1` and `+ 0` leave the intercept out.
     ///
     /// # Errors
     /// `Syntax`, and those of the expressions in it, with the place in `text` underlined.
@@ -44,7 +43,9 @@ impl Formula {
         }
         let mut reader = Reader { text, regressors: Vec::new() };
         let response = reader.expression(response)?;
-        let Sum { terms, without, intercept } = reader.sum(right, 0)?;
+        let Sum { mut terms, without, intercept } = reader.sum(right, 0)?;
+        // As R does it.
+        terms.sort_by_key(Vec::len);
         let without = without.iter().flatten().map(|at| reader.regressors[*at].clone()).collect();
         // Of regressors that are in no term nothing is needed.
         let used: Vec<usize> =
@@ -86,8 +87,11 @@ fn same(a: &[usize], b: &[usize]) -> bool {
     a.len() == b.len() && a.iter().all(|part| b.contains(part))
 }
 
-/// Each of some terms with each of others.
-fn interactions(left: &[Vec<usize>], right: &[Vec<usize>]) -> Vec<Vec<usize>> {
+/// Each of some terms with each of others; `None` when these are too many.
+fn interactions(left: &[Vec<usize>], right: &[Vec<usize>]) -> Option<Vec<Vec<usize>>> {
+    if left.len() * right.len() > MOST_TERMS {
+        return None;
+    }
     let mut sum = Sum::default();
     for a in left {
         for b in right {
@@ -96,7 +100,7 @@ fn interactions(left: &[Vec<usize>], right: &[Vec<usize>]) -> Vec<Vec<usize>> {
             sum.add(term);
         }
     }
-    sum.terms
+    Some(sum.terms)
 }
 
 struct Reader<'a> {
@@ -105,6 +109,10 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn too_many_terms(&self, range: Range<usize>) -> Error {
+        slip(self.text, range, format!("a formula has at most {MOST_TERMS} terms"))
+    }
+
     /// `a + b - c`.
     fn sum(&mut self, range: Range<usize>, depth: usize) -> Result<Sum> {
         if depth > MOST_NESTED {
@@ -125,7 +133,7 @@ impl Reader<'_> {
                 _ => {
                     let terms = self.crossed(part.clone(), depth)?;
                     if sum.terms.len() + terms.len() > MOST_TERMS {
-                        return Err(slip(self.text, part, "a formula has too many terms"));
+                        return Err(self.too_many_terms(part));
                     }
                     for term in terms {
                         match taken {
@@ -145,10 +153,10 @@ impl Reader<'_> {
     /// `a * b / c`.
     fn crossed(&mut self, range: Range<usize>, depth: usize) -> Result<Vec<Vec<usize>>> {
         let mut all = Sum::default();
-        for (at, (sign, part)) in split(self.text, range, &['*', '/']).into_iter().enumerate() {
+        for (at, (sign, part)) in split(self.text, range.clone(), &['*', '/']).into_iter().enumerate() {
             let own = self.interaction(part, depth)?;
             let left = std::mem::take(&mut all.terms);
-            let together: Vec<Vec<usize>> = match sign {
+            let more = match sign {
                 // Within all that stands on the left together.
                 '/' if at > 0 => {
                     let mut within: Vec<usize> = Vec::new();
@@ -157,11 +165,15 @@ impl Reader<'_> {
                             within.push(*part);
                         }
                     });
-                    left.iter().cloned().chain(interactions(&[within], &own)).collect()
+                    interactions(&[within], &own)
                 }
-                _ => left.iter().cloned().chain(own.iter().cloned()).chain(interactions(&left, &own)).collect(),
+                _ => interactions(&left, &own).map(|both| own.into_iter().chain(both).collect()),
             };
-            together.into_iter().for_each(|term| all.add(term));
+            let more = more.ok_or_else(|| self.too_many_terms(range.clone()))?;
+            if left.len() + more.len() > MOST_TERMS {
+                return Err(self.too_many_terms(range));
+            }
+            left.into_iter().chain(more).for_each(|term| all.add(term));
         }
         // Those of fewer regressors first.
         all.terms.sort_by_key(Vec::len);
@@ -175,7 +187,7 @@ impl Reader<'_> {
         let mut all = self.power(first, depth)?;
         for (_, part) in parts {
             let own = self.power(part, depth)?;
-            all = interactions(&all, &own);
+            all = interactions(&all, &own).ok_or_else(|| self.too_many_terms(range.clone()))?;
         }
         Ok(all)
     }
@@ -195,10 +207,10 @@ impl Reader<'_> {
                     .hint("`I(x^2)` is a power of numbers, `(a + b)^2` all interactions of two")
             })?;
             for _ in 1..times {
-                let next = interactions(&all.terms, &base);
+                let next = interactions(&all.terms, &base).ok_or_else(|| self.too_many_terms(range.clone()))?;
                 next.into_iter().for_each(|term| all.add(term));
                 if all.terms.len() > MOST_TERMS {
-                    return Err(slip(self.text, range, "a formula has too many terms"));
+                    return Err(self.too_many_terms(range));
                 }
             }
         }
@@ -239,9 +251,7 @@ impl Reader<'_> {
         };
         let factor = inside("factor").or_else(|| inside("as.factor"));
         let part = factor.clone().or_else(|| inside("I")).unwrap_or_else(|| range.clone());
-        // Of the same length, so that places stay.
-        let text = with_natural_logarithms(&self.text[part.clone()]);
-        let expr = parse_expr(&text).map_err(|error| self.placed(error, &part))?;
+        let expr = parse_expr(&self.text[part.clone()]).map_err(|error| self.placed(error, &part))?;
         Ok(if factor.is_some() { expr.cast(ColumnType::Utf8) } else { expr })
     }
 
@@ -256,29 +266,6 @@ impl Reader<'_> {
             None => plain,
         }
     }
-}
-
-/// R's `log` is `ln`, which is written with a space behind it.
-fn with_natural_logarithms(text: &str) -> String {
-    let mut new = String::with_capacity(text.len());
-    let mut quote = None;
-    for (at, sign) in text.char_indices() {
-        let before = text[..at].chars().next_back();
-        let is_log = quote.is_none()
-            && text[at..].starts_with("log(")
-            && !before.is_some_and(|before| before.is_alphanumeric() || before == '_');
-        match (quote, sign) {
-            (Some(open), sign) if sign == open => quote = None,
-            (None, '\'' | '"' | '`') => quote = Some(sign),
-            _ => {}
-        }
-        if is_log {
-            new.push_str("ln (");
-        } else if new.len() <= at {
-            new.push(sign);
-        }
-    }
-    new
 }
 
 fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
@@ -350,7 +337,7 @@ mod tests {
             ("y ~ -1 + x", "y ~ x | false"),
             ("y ~ 1", "y ~  | true"),
             ("y ~ a * b", "y ~ a + b + a:b | true"),
-            ("y ~ a + b:a + b + a:b", "y ~ a + b:a + b | true"),
+            ("y ~ a + b:a + b + a:b", "y ~ a + b + b:a | true"),
             ("y ~ a*b*c", "y ~ a + b + c + a:b + a:c + b:c + a:b:c | true"),
             ("y ~ a*b*c - a:b:c", "y ~ a + b + c + a:b + a:c + b:c | true"),
             ("y ~ (a + b + c)^2", "y ~ a + b + c + a:b + a:c + b:c | true"),
@@ -361,8 +348,8 @@ mod tests {
             ("y ~ . - x", "y ~ * | true"),
             ("ln(y) ~ I(x - 1) + power(x, 2)", "ln(y) ~ x - 1 + power(x, 2) | true"),
             (
-                "log(y) ~ log(x) + log10(x) + I(x^2 * catalog)",
-                "ln(y) ~ ln(x) + log10(x) + power(x, 2) * catalog | true",
+                "log(y) ~ log(x) + log10(x) + log(2, x) + I(x^2 * catalog)",
+                "log(y) ~ log(x) + log10(x) + log(2, x) + power(x, 2) * catalog | true",
             ),
             ("y ~ factor(Month) + as.factor(b)", "y ~ cast(Month as utf8) + cast(b as utf8) | true"),
             ("y ~ Origin = 'a+b' + x", "y ~ Origin = 'a+b' + x | true"),
@@ -375,6 +362,19 @@ mod tests {
             assert!(Formula::parse(wrong).is_err(), "{wrong}");
         }
         assert_eq!(Formula::parse("y ~ . - x").unwrap().without, [crate::col("x")]);
+    }
+
+    #[test]
+    fn too_many_terms_are_refused_before_they_are_made() {
+        let names = |count: usize| (0..count).map(|at| format!("x{at}")).collect::<Vec<_>>();
+        assert_eq!(Formula::parse(&format!("y ~ {}", names(10).join(" * "))).unwrap().terms.len(), 1023);
+        let sum = format!("({})", names(300).join(" + "));
+        for terms in [names(40).join(" * "), format!("({})^8", names(20).join(" + ")), format!("{sum}:{sum}:{sum}")] {
+            let start = std::time::Instant::now();
+            let error = Formula::parse(&format!("y ~ {terms}")).unwrap_err();
+            assert_eq!(error.message(), "a formula has at most 2000 terms", "{terms}");
+            assert!(start.elapsed().as_secs() < 20, "{terms}");
+        }
     }
 
     #[test]

@@ -78,6 +78,27 @@ impl Levels {
     }
 }
 
+/// The factors, each by the number of a term and of a regressor, that are coded by all of their levels, as R has it: terms of
+/// fewer regressors stand before others; a factor is coded by contrasts where the rest of its term is nothing or part of a
+/// term before it; and without an intercept the first factor of the first term with one stands for it.
+fn coded_whole(terms: &[Vec<usize>], intercept: bool, is_factor: impl Fn(usize) -> bool) -> BTreeSet<(usize, usize)> {
+    let sets: Vec<BTreeSet<usize>> = terms.iter().map(|term| term.iter().copied().collect()).collect();
+    let mut by_degree: Vec<usize> = (0..sets.len()).collect();
+    by_degree.sort_by_key(|at| sets[*at].len());
+    let factors = |at: usize| sets[at].iter().copied().filter(|regressor| is_factor(*regressor));
+    let stands_for_intercept = by_degree.iter().find_map(|&at| Some((at, factors(at).next()?)));
+    let mut whole: BTreeSet<(usize, usize)> = stands_for_intercept.filter(|_| !intercept).into_iter().collect();
+    for (place, &at) in by_degree.iter().enumerate() {
+        for regressor in factors(at) {
+            let rest: BTreeSet<usize> = sets[at].iter().copied().filter(|other| *other != regressor).collect();
+            if !rest.is_empty() && !by_degree[..place].iter().any(|before| rest.is_subset(&sets[*before])) {
+                whole.insert((at, regressor));
+            }
+        }
+    }
+    whole
+}
+
 /// Cells, and to which group and levels each belongs.
 pub(super) struct Cells {
     sums: CrossProducts<Unasked>,
@@ -101,10 +122,9 @@ impl Cells {
         let factor_of = |regressor: usize| factors.iter().position(|factor| *factor == 1 + regressor);
         let of_terms = model.factors_of_terms();
         let mut products = vec![vec![0]];
-        // Without an intercept the first factor stands for it.
-        let mut stands_for_intercept = !model.has_intercept();
+        let is_whole = coded_whole(&of_terms, model.has_intercept(), |at| factor_of(at).is_some());
         let mut terms = Vec::with_capacity(of_terms.len());
-        for term in &of_terms {
+        for (at, term) in of_terms.iter().enumerate() {
             let numbers: Vec<usize> = term.iter().filter(|at| factor_of(**at).is_none()).map(|at| at + 1).collect();
             let number = match products.iter().position(|known| *known == numbers) {
                 _ if numbers.is_empty() => 0,
@@ -114,14 +134,7 @@ impl Cells {
                     products.len()
                 }
             };
-            let mut own = Vec::new();
-            for (regressor, factor) in term.iter().filter_map(|at| Some((*at, factor_of(*at)?))) {
-                // Where the model lacks the term without a factor, all of its levels are told apart (R's rule).
-                let rest: BTreeSet<usize> = term.iter().copied().filter(|at| *at != regressor).collect();
-                let has_rest = rest.is_empty()
-                    || of_terms.iter().any(|other| other.iter().copied().collect::<BTreeSet<_>>() == rest);
-                own.push((factor, std::mem::take(&mut stands_for_intercept) || !has_rest));
-            }
+            let own = term.iter().filter_map(|own| Some((factor_of(*own)?, is_whole.contains(&(at, *own))))).collect();
             let parts = term.iter().map(|at| (*at, factor_of(*at))).collect();
             terms.push(Term { number, factors: own, parts });
         }
@@ -371,6 +384,46 @@ impl CrossSums {
             for &(other, other_theirs) in &columns[at..] {
                 *self.product_mut(own, other) += cell.product(theirs, other_theirs) << shift;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By R's `model.matrix`; regressors 0 and 1 are numbers, 2 to 4 factors.
+    #[test]
+    fn factors_are_coded_as_in_r() {
+        let whole = |terms: &[&[usize]], intercept| {
+            let terms: Vec<Vec<usize>> = terms.iter().map(|term| term.to_vec()).collect();
+            coded_whole(&terms, intercept, |at| at >= 2).into_iter().collect::<Vec<_>>()
+        };
+        for (terms, intercept, known) in [
+            // y ~ f + g
+            (&[&[2][..], &[3]][..], true, &[][..]),
+            (&[&[2], &[3]], false, &[(0, 2)]),
+            // y ~ x:f + g: `g` is of fewer regressors.
+            (&[&[0, 2], &[3]], true, &[(0, 2)]),
+            (&[&[0, 2], &[3]], false, &[(0, 2), (1, 3)]),
+            // y ~ f:x + g:x: once is enough for a slope of all rows.
+            (&[&[2, 0], &[3, 0]], true, &[(0, 2)]),
+            (&[&[2, 0], &[3, 0]], false, &[(0, 2)]),
+            // y ~ f * g
+            (&[&[2], &[3], &[2, 3]], true, &[]),
+            (&[&[2], &[3], &[2, 3]], false, &[(0, 2)]),
+            // y ~ f:g
+            (&[&[2, 3]], true, &[(0, 2), (0, 3)]),
+            // y ~ g:f + g: the term that stands before it has only `g`.
+            (&[&[3, 2], &[3]], true, &[(0, 3)]),
+            // y ~ f:g:x + f:x
+            (&[&[2, 3, 0], &[2, 0]], true, &[(0, 2), (1, 2)]),
+            // y ~ f:g + f:g:h: the rest of each is part of the first, or not.
+            (&[&[2, 3], &[2, 3, 4]], true, &[(0, 2), (0, 3), (1, 2), (1, 3)]),
+            // y ~ x + x:f
+            (&[&[0], &[0, 2]], true, &[]),
+        ] {
+            assert_eq!(whole(terms, intercept), known, "{terms:?} {intercept}");
         }
     }
 }

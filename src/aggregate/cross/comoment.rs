@@ -117,6 +117,11 @@ impl Aggregate for Comoment {
         if *self == Comoment::Rows { Exactness::Exact } else { Exactness::Rounding }
     }
 
+    fn most_state_bytes(&self) -> usize {
+        // Six sums, beyond 256 bits in wide numbers.
+        6 * (32 + 1100)
+    }
+
     fn states(&self, arguments: &[DataType]) -> Result<Box<dyn GroupStates>> {
         let some = two_numbers(self, arguments)?;
         let nothing = !some && *self != Comoment::Rows;

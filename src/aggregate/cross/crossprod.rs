@@ -1,6 +1,6 @@
 //! `crossprod(x1, x2)`: XᵀX, the matrix of the sums of products of each two columns.
 
-use super::sums::{Answer, CrossProducts, CrossSums, Design};
+use super::sums::{Answer, CrossProducts, CrossSums, Design, most_bytes};
 use crate::aggregate::rounding::{NAN, big_ratio};
 use crate::aggregate::{Aggregate, Exactness, GroupStates, Makes, wrong_arguments};
 use crate::error::Result;
@@ -61,7 +61,7 @@ impl Aggregate for Crossprod {
     }
 
     fn most_state_bytes(&self) -> usize {
-        (self.terms.len() + 2).pow(2) * 512
+        most_bytes(self.terms.len())
     }
 
     fn states(&self, arguments: &[DataType]) -> Result<Box<dyn GroupStates>> {

@@ -10,7 +10,7 @@
 
 use super::fixed::{Number, Short};
 use super::sums::CrossSums;
-use crate::aggregate::rounding::big_ratio;
+use crate::aggregate::rounding::{big_ratio, big_root};
 use num_bigint::{BigInt, BigUint};
 use statrs::function::beta::beta_reg;
 
@@ -95,6 +95,11 @@ impl<'a> Scaled<'a> {
         let response = matrix.size - 1;
         let (mut swept, mut total) = (Vec::new(), matrix.at(response, response).units());
         let mut least_pivot_bits = u64::MAX;
+        let least = &matrix.diagonal[response] >> NOTHING_BITS.min(N::FRACTION);
+        let left_of_response = |matrix: &Matrix<N>| {
+            let left = matrix.at(response, response).units();
+            if left > least { left } else { BigInt::ZERO }
+        };
         for term in 0..response {
             let left = matrix.at(term, term).units();
             if left > &matrix.diagonal[term] >> INDEPENDENT_BITS {
@@ -103,20 +108,24 @@ impl<'a> Scaled<'a> {
                 swept.push(term);
             }
             if term == 0 && intercept {
-                total = matrix.at(response, response).units();
+                total = left_of_response(&matrix);
             }
         }
-        let left = matrix.at(response, response).units();
-        let least = &matrix.diagonal[response] >> NOTHING_BITS.min(N::FRACTION);
+        // Of a response that is the intercept, the other terms have nothing: what they are given is rounding.
+        let is_flat = intercept && total == BigInt::ZERO;
+        let estimate = |term: usize| match is_flat && term > 0 {
+            true => BigInt::ZERO,
+            false => matrix.at(term, response).units(),
+        };
         Some(Solved {
             fraction: N::FRACTION,
             scales: self.scales.clone(),
             least_pivot_bits,
-            estimates: (0..response).map(|term| matrix.at(term, response).units()).collect(),
+            estimates: (0..response).map(estimate).collect(),
             inverse: (0..response).map(|term| matrix.at(term, term).units()).collect(),
             swept,
             total,
-            residual: if left > least { left } else { BigInt::ZERO },
+            residual: left_of_response(&matrix),
         })
     }
 }
@@ -228,8 +237,9 @@ impl Solved {
     fn coefficient(&self, term: usize, df_residual: u64) -> Coefficient {
         let shift = self.response_scale() - self.scales[term] - i64::from(self.fraction);
         let estimate = big_ratio(&self.estimates[term], &BigUint::from(1_u8), shift);
-        let variance = || big_ratio(&(&self.inverse[term] * &self.residual), &BigUint::from(df_residual), 2 * shift);
-        Coefficient { estimate, std_error: (df_residual > 0).then(|| variance().sqrt()) }
+        let variance = &self.inverse[term] * &self.residual;
+        let std_error = || big_root(&variance, &BigUint::from(df_residual), 2 * shift);
+        Coefficient { estimate, std_error: (df_residual > 0).then(std_error) }
     }
 
     fn fit(&self, sums: &CrossSums, intercept: bool) -> Fit {
@@ -252,15 +262,16 @@ impl Solved {
             false => share(&(&explained * df_residual), &(residual * df_model)),
         });
         let response_exponent = 2 * self.response_scale() - i64::from(self.fraction);
-        let residual_variance =
-            (df_residual > 0).then(|| big_ratio(residual, &BigUint::from(df_residual), response_exponent));
+        let by_freedom = |rounded: fn(&BigInt, &BigUint, i64) -> f64| {
+            (df_residual > 0).then(|| rounded(residual, &BigUint::from(df_residual), response_exponent))
+        };
         let coefficient = |term: usize| swept.contains(&term).then(|| self.coefficient(term, df_residual));
         Fit {
             coefficients: (0..self.estimates.len()).map(coefficient).collect(),
             rank,
             df_residual,
-            residual_variance,
-            residual_std_error: residual_variance.map(f64::sqrt),
+            residual_variance: by_freedom(big_ratio),
+            residual_std_error: by_freedom(big_root),
             r_squared: share(&explained, total),
             adj_r_squared: adjusted(),
             f_statistic: f.flatten(),

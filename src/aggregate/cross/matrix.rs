@@ -1,7 +1,7 @@
 //! `cov_matrix` and `corr_matrix`: how each two of several columns go together, one row a column.
 
 use super::comoment::correlation;
-use super::sums::{Answer, CrossProducts, CrossSums, Design};
+use super::sums::{Answer, CrossProducts, CrossSums, Design, most_bytes};
 use crate::aggregate::rounding::{NAN, big_ratio};
 use crate::aggregate::{Aggregate, Exactness, GroupStates, Makes, wrong_arguments};
 use crate::error::{Error, ErrorKind, Result};
@@ -84,6 +84,10 @@ impl Aggregate for Matrix {
 
     fn exactness(&self) -> Exactness {
         Exactness::Rounding
+    }
+
+    fn most_state_bytes(&self) -> usize {
+        most_bytes(self.terms.len())
     }
 
     fn makes(&self) -> Makes {

@@ -117,10 +117,14 @@ fn ends_of_what_can_be_fitted() {
     let slope = line.coefficients[1].unwrap();
     assert_eq!((slope.estimate, slope.std_error, line.df_residual), (2.0, None, 0));
     assert_eq!((line.r_squared, line.f_statistic, line.residual_std_error), (Some(1.0), None, None));
-    // A response that does not vary has nothing to be explained.
-    let flat = fit(&sums_of(&[vec![5.0; 4], vec![0.0, 1.0, 2.0, 4.0]]), 1, true).unwrap();
-    assert_eq!((flat.coefficients[0].unwrap().estimate, flat.coefficients[1].unwrap().estimate), (5.0, 0.0));
-    assert_eq!((flat.r_squared, flat.f_statistic), (None, None));
+    // A response that does not vary has nothing to be explained. Means of 3, 5 and 7 rows have no end in binary.
+    for (rows, value) in [3, 4, 5, 7].into_iter().flat_map(|rows| [(rows, 5.0), (rows, -0.1)]) {
+        let x: Vec<f64> = (0..rows).map(|row| f64::from(row * row) + 0.3).collect();
+        let flat = fit(&sums_of(&[vec![value; x.len()], x]), 1, true).unwrap();
+        assert_eq!((flat.coefficients[0].unwrap().estimate, flat.coefficients[1].unwrap().estimate), (value, 0.0));
+        assert_eq!((flat.r_squared, flat.adj_r_squared, flat.f_statistic), (None, None, None), "{rows} {value}");
+        assert_eq!(flat.residual_variance, Some(0.0));
+    }
     // Far apart in size.
     let wide = fit(&sums_of(&[vec![1e-150, 2e-150, 4e-150], vec![1e150, 2e150, 3e150]]), 1, true).unwrap();
     assert!(digits(wide.coefficients[1].unwrap().estimate, 1.5e-300) > 14.0);

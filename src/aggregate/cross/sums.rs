@@ -234,6 +234,11 @@ fn wide<'a>(wides: &'a mut Vec<Box<[WideSum]>>, group: &mut Group, pairs: usize)
     &mut wides[group.wide as usize - 1]
 }
 
+/// Bytes of the sums of a group of so many columns, at most: all of them wide.
+pub(super) fn most_bytes(columns: usize) -> usize {
+    (columns + 2).pow(2) * 512
+}
+
 /// Doubles of an argument of numbers or Booleans.
 pub(in crate::aggregate) fn doubles(argument: &ArrayRef) -> Result<Float64Array> {
     Ok(cast(argument, &DataType::Float64)?.as_primitive::<Float64Type>().clone())

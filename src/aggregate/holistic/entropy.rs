@@ -65,7 +65,7 @@ impl Fold for Entropies {
             }
             for count in &counts[stretch.rows.clone()] {
                 let (count, all) = (*count as f64, self.values as f64);
-                self.add(count / all * (all / count).log2());
+                self.add(count / all * libm::log2(all / count));
             }
             if stretch.ends {
                 self.results.push((self.values > 0).then_some(self.sum + self.lost));

@@ -30,7 +30,13 @@ pub(super) struct AggregateSink {
     file: Arc<SpillFile>,
     room: Room,
     reservation: Reservation,
+    /// Bytes that the states of a group may take, and what they have taken, as far as it is known.
+    most_group_bytes: usize,
+    group_bytes: usize,
 }
+
+/// States that may be larger are not all made at once, for a batch of groups: memory is asked for in between.
+const LARGE_STATES: usize = 16 << 10;
 
 impl AggregateSink {
     pub(super) fn new(
@@ -47,8 +53,8 @@ impl AggregateSink {
         let aggregates = columns.iter().map(typed).collect();
         let shape = Shape { key_types: types[..keys].to_vec(), aggregates };
         // One group without a key cannot be divided.
-        let states = || columns.iter().map(|column| column.aggregate.most_state_bytes());
-        let undivided_bytes = if keys == 0 { states().sum() } else { 0 };
+        let most_group_bytes = columns.iter().map(|column| column.aggregate.most_state_bytes()).sum();
+        let undivided_bytes = if keys == 0 { most_group_bytes } else { 0 };
         let floor_bytes = room.floor_bytes.max(undivided_bytes);
         let reservation = room.budget.reservation_of_at_least(floor_bytes, "grouping")?;
         Ok(AggregateSink {
@@ -62,6 +68,8 @@ impl AggregateSink {
             file: Arc::new(room.file()),
             room: room.clone(),
             reservation,
+            most_group_bytes,
+            group_bytes: most_group_bytes,
         })
     }
 
@@ -102,6 +110,27 @@ impl AggregateSink {
     /// Whether the groups take no more than the sink has from the beginning.
     fn keeps_groups(&self) -> bool {
         self.joined.is_empty() && self.reservation.keeps(self.tables.bytes(&self.shape))
+    }
+
+    /// So many rows may come before memory is asked for, were each a group of its own.
+    fn rows_at_a_time(&self) -> usize {
+        match self.shape.key_types.is_empty() || self.most_group_bytes < LARGE_STATES {
+            true => usize::MAX,
+            false => (self.room.floor_bytes / self.group_bytes.max(1)).max(1),
+        }
+    }
+
+    /// Absorbs rows, whose memory is asked for afterwards.
+    fn absorb_some(&mut self, batch: &Batch) -> Result<()> {
+        let columns = batch.records.columns();
+        let pick = |column: &AggregateColumn| column.arguments.iter().map(|&at| Arc::clone(&columns[at])).collect();
+        let arguments: Vec<Vec<ArrayRef>> = self.columns.iter().map(pick).collect();
+        let keys = &columns[..self.shape.key_types.len()];
+        self.tables.update(&self.shape, keys, &arguments, batch.rows(), &batch.origin)?;
+        if let Some(found) = self.tables.bytes(&self.shape).checked_div(self.tables.groups()) {
+            self.group_bytes = found.min(self.most_group_bytes);
+        }
+        self.settle()
     }
 
     /// Asks for the memory of the groups as they are now; without it, they go to disk.
@@ -308,12 +337,13 @@ impl MergedGroups {
 
 impl Sink for AggregateSink {
     fn absorb(&mut self, batch: Batch) -> Result<()> {
-        let columns = batch.records.columns();
-        let pick = |column: &AggregateColumn| column.arguments.iter().map(|&at| Arc::clone(&columns[at])).collect();
-        let arguments: Vec<Vec<ArrayRef>> = self.columns.iter().map(pick).collect();
-        let keys = &columns[..self.shape.key_types.len()];
-        self.tables.update(&self.shape, keys, &arguments, batch.rows(), &batch.origin)?;
-        self.settle()
+        let mut first = 0;
+        while batch.rows() - first > self.rows_at_a_time() {
+            let rows = self.rows_at_a_time();
+            self.absorb_some(&batch.slice(first..first + rows))?;
+            first += rows;
+        }
+        if first == 0 { self.absorb_some(&batch) } else { self.absorb_some(&batch.slice(first..batch.rows())) }
     }
 
     fn join(&mut self, other: Box<dyn Sink>) -> Result<()> {
@@ -362,5 +392,41 @@ impl Sink for AggregateSink {
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::{Aggregate, Bootstrap, Mean};
+    use crate::batch::RowOrigin;
+    use crate::memory::{Budget, Spill};
+    use crate::source::CancelToken;
+    use arrow::array::{AsArray, Float64Array, Int64Array};
+    use arrow::datatypes::Int64Type;
+
+    /// 2048 new groups of 6 KB and more, under a limit of 4 MB.
+    #[test]
+    fn memory_for_large_states_is_asked_for_between_the_rows_of_a_batch() {
+        let hands = Hands { workers: 1, cancel: CancelToken::new() };
+        let (budget, floor_bytes) = (Budget::new(4 << 20), 256 << 10);
+        let room = Room { budget, spill: Spill::default(), floor_bytes, hands };
+        let aggregate: Arc<dyn Aggregate> = Arc::new(Bootstrap::new(Arc::new(Mean), 200, 0).unwrap());
+        let types = [DataType::Int64, DataType::Float64];
+        let result = aggregate.output_type(&types[1..]).unwrap();
+        let schema = Arc::new(Schema::new(vec![Field::new("k", DataType::Int64, true), Field::new("h", result, true)]));
+        let columns = vec![AggregateColumn { aggregate, arguments: vec![1] }];
+        let mut sink = AggregateSink::new(schema, &types, 1, columns, &room).unwrap();
+        let keys: ArrayRef = Arc::new((0..2048).collect::<Int64Array>());
+        let values: ArrayRef = Arc::new((0..2048).map(|value| f64::from(value % 10)).collect::<Float64Array>());
+        let records = RecordBatch::try_from_iter([("k", keys), ("x", values)]).unwrap();
+        sink.absorb(Batch { records, origin: RowOrigin::consecutive(0) }).unwrap();
+        assert!(sink.runs.len() > 3, "{} runs", sink.runs.len());
+        let rows = Box::new(sink).finish().unwrap();
+        let mut keys = Vec::new();
+        for part in rows.rows.batches().map(Result::unwrap) {
+            keys.extend_from_slice(part.column(0).as_primitive::<Int64Type>().values());
+        }
+        assert_eq!(keys, (0..2048).collect::<Vec<i64>>());
     }
 }

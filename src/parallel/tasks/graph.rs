@@ -204,8 +204,8 @@ computed!(A 0, B 1, C 2);
 computed!(A 0, B 1, C 2, D 3);
 computed!(A 0, B 1, C 2, D 3, E 4);
 
-/// Of so many ready calls, a worker takes one at a time; of more, more, but not more than so many.
-const READY_OF_ONE: usize = 16;
+/// A worker takes calls one at a time, unless so many a worker are ready; of more, more, but not more than so many.
+const READY_A_WORKER: usize = 4;
 const MOST_AT_A_TIME: usize = 32;
 
 /// The calls to be made for some targets, by number.
@@ -276,7 +276,8 @@ impl Graph<'_> {
     fn make_ready<'scope>(&'scope self, lane: &Option<Lane>, scope: &'scope Scope<'scope, '_>) {
         let mut state = self.lock();
         loop {
-            let count = (state.ready.len() / READY_OF_ONE).clamp(1, MOST_AT_A_TIME).min(state.ready.len());
+            let count = state.ready.len() / (READY_A_WORKER * self.tasks.workers);
+            let count = count.clamp(1, MOST_AT_A_TIME).min(state.ready.len());
             if count == 0 || self.tasks.cancel.is_cancelled() {
                 return;
             }
