@@ -359,3 +359,25 @@ fn roots_of_variances_beyond_doubles_are_told() {
     let flat: DataFrame = compute(ends.ask("ols('large ~ 1').residual_std_error as s").unwrap()).unwrap();
     assert!((number(&flat, 0, "s") / 2f64.sqrt() - 1e200).abs() < 1e185);
 }
+
+#[test]
+fn rows_that_are_not_finite_are_left_out_of_fits_and_counted_and_negative_weights_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("in.csv");
+    std::fs::write(&path, "f,x,y,w\na,1,1,1\na,2,2,1\na,3,0,1\nb,4,4,1\nb,5,7,-1\n").unwrap();
+    let table = outcrop::scan_csv(&path).unwrap();
+    let number = |question: &str| -> Vec<f64> {
+        let answer = table.ask(question).unwrap().collect().unwrap();
+        let batch = answer.batches().next().unwrap().unwrap();
+        let column =
+            outcrop::arrow::compute::cast(batch.column(0), &outcrop::arrow::datatypes::DataType::Float64).unwrap();
+        column.as_any().downcast_ref::<outcrop::arrow::array::Float64Array>().unwrap().iter().flatten().collect()
+    };
+    for model in ["ln(y), x", "ln(y), x, f"] {
+        assert_eq!(number(&format!("ols({model}).n")), [4.0], "{model}");
+        assert_eq!(number(&format!("ols({model}).left_out")), [1.0], "{model}");
+        assert_eq!(number(&format!("ols({model}).rank")), number(&format!("ols({model}).rank where y > 0")), "{model}");
+    }
+    let error = table.ask("ols(y, x, weights => w).n").unwrap().collect().unwrap_err();
+    assert!(error.to_string().contains("a weight is -1"), "{error}");
+}

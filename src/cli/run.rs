@@ -296,7 +296,7 @@ fn answer(
 /// How answers to these frames are written, once it is clear that they would overwrite nothing that is read.
 pub(super) fn checked_form(files: &[String], frames: &[LazyFrame], output: &Output, run: &Run) -> Result<Form, Error> {
     if output.output.is_some() {
-        let mut inputs = expand(&files.into_paths())?;
+        let mut inputs = if files.is_empty() { Vec::new() } else { expand(&files.into_paths())? };
         for frame in frames {
             let files = frame.plan()?.sources().into_iter().flat_map(|source| source.files());
             inputs.extend(files.map(|file| PathBuf::from(&*file)));
@@ -348,7 +348,7 @@ pub(super) fn file_writes(frames: &[LazyFrame], how: &WriteOptions, output: &Out
 }
 
 /// Writes the timeline to its file, which has its name only once it is whole.
-pub(super) fn draw(timeline: Option<&Timeline>, run: &Run) -> Result<(), Stop> {
+fn draw(timeline: Option<&Timeline>, run: &Run) -> Result<(), Stop> {
     let (Some(timeline), Some(TimelineFile { path, page })) = (timeline, &run.timeline) else { return Ok(()) };
     let text = if *page { timeline.html() } else { timeline.svg() };
     let write = || {

@@ -5,7 +5,7 @@ use super::flags::{Form, Sql};
 use super::messages::Stop;
 use super::open::named_tables;
 use super::run::{
-    checked_form, columns_of, deliver, draw, file_writes, open_with, options, progress_of, refuse_overwriting, report,
+    checked_form, columns_of, deliver, drawn, file_writes, open_with, options, progress_of, refuse_overwriting, report,
     tell_left_out, write,
 };
 use crate::error::{Error, ErrorKind};
@@ -51,8 +51,8 @@ pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
     let form = checked_form(&[], &frames, output, run)?;
     refuse_overwriting(output, frames.len(), &taken)?;
     if copies.is_empty() {
-        let statistics = deliver(&frames, &titles, &form, output, run, options, &progress)?;
-        draw(timeline.as_ref(), run)?;
+        let statistics = deliver(&frames, &titles, &form, output, run, options, &progress);
+        let statistics = drawn(statistics, timeline.as_ref(), run)?;
         statistics.iter().for_each(|statistics| report(statistics, None, run));
         return Ok(());
     }
@@ -65,11 +65,11 @@ pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
     };
     let done = Runner::with_options(options).run_and_write(answers, &copies);
     progress.finish();
-    let done = done.map_err(|error| if is_closed_pipe(&error) { Stop::ClosedPipe } else { Stop::Error(error) })?;
+    let done = done.map_err(|error| if is_closed_pipe(&error) { Stop::ClosedPipe } else { Stop::Error(error) });
+    let done = drawn(done, timeline.as_ref(), run)?;
     if let (Form::Text(format, codec), false) = (&form, answers.is_empty()) {
         write(&done.value.0, &titles, *format, *codec, output)?;
     }
-    draw(timeline.as_ref(), run)?;
     report(&done.statistics, None, run);
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Filters asked before a join instead of after it, where they are about left columns alone, and before columns are chosen, so
-//! that a scan knows of them.
+//! that a scan knows of them; and columns that are chosen of columns that were chosen.
 
 use super::{Join, JoinKind, LogicalPlan};
 use crate::error::Result;
-use crate::expr::Expr;
+use crate::expr::{AggregateCall, Expr};
 use std::sync::Arc;
 
 /// The plan with filters as far down as they can be. A condition that may fail does not overtake those that are asked
@@ -14,6 +14,11 @@ use std::sync::Arc;
 pub(super) fn pushed(plan: &LogicalPlan) -> Result<LogicalPlan> {
     let Some(input) = plan.input() else { return Ok(plan.clone()) };
     let input = Arc::new(pushed(input)?);
+    if let LogicalPlan::Project { input: below, columns } = &*input
+        && let Some(merged) = merged(plan, columns, below)?
+    {
+        return Ok(merged);
+    }
     let LogicalPlan::Filter { predicate, .. } = plan else { return Ok(plan.with_input(input)) };
     if let LogicalPlan::Project { input: below, columns } = &*input {
         return Ok(match before_choice(predicate, columns, below)? {
@@ -33,6 +38,42 @@ pub(super) fn pushed(plan: &LogicalPlan) -> Result<LogicalPlan> {
         None => joined,
         Some(predicate) => LogicalPlan::Filter { input: Arc::new(joined), predicate },
     })
+}
+
+/// Columns or groups over the table of which columns are chosen, if they use only some that merely get another name: what nobody
+/// uses need be neither read nor computed.
+fn merged(verb: &LogicalPlan, chosen: &[Expr], below: &Arc<LogicalPlan>) -> Result<Option<LogicalPlan>> {
+    let mut is_plain = true;
+    let mut of_below = |expr: &Expr| {
+        expr.replace(&mut |part| {
+            let Expr::Column(name) = part else { return Ok(None) };
+            let column = chosen.iter().find(|column| *column.output_name() == **name).map(Expr::unaliased);
+            is_plain &= matches!(column, Some(Expr::Column(_)));
+            Ok(column.cloned())
+        })
+    };
+    let mut named = |expr: &Expr| -> Result<Expr> {
+        let replaced = of_below(expr.unaliased())?;
+        Ok(if replaced.output_name() == expr.output_name() { replaced } else { replaced.alias(expr.output_name()) })
+    };
+    let input = Arc::clone(below);
+    let merged = match verb {
+        LogicalPlan::Project { columns, .. } => {
+            let columns = columns.iter().map(named).collect::<Result<_>>()?;
+            LogicalPlan::Project { input, columns }
+        }
+        LogicalPlan::Aggregate { keys, aggregates, .. } => {
+            let keys = keys.iter().map(&mut named).collect::<Result<_>>()?;
+            let mut calls = Vec::with_capacity(aggregates.len());
+            for (call, name) in aggregates {
+                let args = call.args.iter().map(|arg| Ok(named(arg)?.unaliased().clone())).collect::<Result<_>>()?;
+                calls.push((AggregateCall { aggregate: Arc::clone(&call.aggregate), args }, name.clone()));
+            }
+            LogicalPlan::Aggregate { input, keys, aggregates: calls }
+        }
+        _ => return Ok(None),
+    };
+    Ok(is_plain.then_some(merged))
 }
 
 /// The condition over the table of which columns are chosen: if it is about columns that merely get another name, and the

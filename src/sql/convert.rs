@@ -429,6 +429,10 @@ impl Converter<'_> {
             return self.fit(&list.args, ident, depth);
         }
         let of_fit = ["predicted", "residual", "residuals"].iter().position(|own| name.eq_ignore_ascii_case(own));
+        if of_fit.is_some() && self.names.is_some() {
+            let error = self.unsupported(&format!("`{name}` in SQL"), ident.span);
+            return Err(error.hint("questions of `outcrop ask` have it"));
+        }
         if let Some(of_fit) = of_fit {
             return self.prediction(&list.args, ident, of_fit > 0, depth);
         }

@@ -139,7 +139,7 @@ impl Cells {
             terms.push(Term { number, factors: own, parts });
         }
         let weight = model.is_weighted().then(|| types.len() - 1);
-        Cells::of(model, Design { products, weight }, factors, terms)
+        Cells::of(model, Design { products, weight, only_finite: true }, factors, terms)
     }
 
     fn of(model: Ols, design: Design, factors: Vec<usize>, terms: Vec<Term>) -> Self {
@@ -376,6 +376,7 @@ impl CrossSums {
     /// Adds the sums of a cell: for each pair, a column of ours and the one of `cell` that it is there.
     fn add(&mut self, cell: &CrossSums, columns: &[(usize, usize)]) {
         self.count += cell.count;
+        self.left_out += cell.left_out;
         self.special |= cell.special;
         let exponent = self.exponent.min(cell.exponent);
         self.rescale(exponent);

@@ -384,7 +384,7 @@ impl Aggregate for Ols {
                 let terms = self.factors_of_terms().into_iter().map(term);
                 let products = std::iter::once(vec![0]).chain(terms).collect();
                 let weight = self.weighted.then(|| arguments.len() - 1);
-                Box::new(CrossProducts::new(Design { products, weight }, self.clone()))
+                Box::new(CrossProducts::new(Design { products, weight, only_finite: true }, self.clone()))
             }
         })
     }

@@ -6,7 +6,7 @@ use crate::aggregate::Rows;
 use crate::aggregate::store::{
     Store, binary_column, column, exported, for_each_live, live_rows, not_an_export, read_view_bytes, view_bytes_column,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Float64Array};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{binary, cast};
@@ -101,14 +101,16 @@ struct Group {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Design {
     pub(super) products: Vec<Vec<usize>>,
-    /// The argument that holds the weights of rows. Rows of weight 0 do not count; a negative one makes them special.
+    /// The argument that holds the weights of rows, 0 or more. Rows of weight 0 do not count.
     pub(super) weight: Option<usize>,
+    /// Rows with a value that is not finite are left out, as those are where one is missing.
+    pub(super) only_finite: bool,
 }
 
 impl Design {
     /// Each argument is a column.
     pub(super) fn plain(arguments: usize) -> Self {
-        Design { products: (0..arguments).map(|at| vec![at]).collect(), weight: None }
+        Design { products: (0..arguments).map(|at| vec![at]).collect(), weight: None, only_finite: false }
     }
 
     /// The columns, and the roots of the weights.
@@ -119,7 +121,17 @@ impl Design {
             factors.try_fold(first, |product, factor| Ok(binary(&product, &factor?, |a, b| a * b)?))
         };
         let columns = self.products.iter().map(product).collect::<Result<Vec<_>>>()?;
-        let root = |at: usize| -> Result<Float64Array> { Ok(doubles(column(arguments, at)?)?.unary(f64::sqrt)) };
+        let root = |at: usize| -> Result<Float64Array> {
+            let weights = doubles(column(arguments, at)?)?;
+            match weights.iter().flatten().find(|weight| *weight < 0.0) {
+                None => Ok(weights.unary(f64::sqrt)),
+                Some(negative) => {
+                    let error =
+                        Error::new(ErrorKind::Value, format!("a weight is {negative}, and none may be negative"));
+                    Err(error.hint("`where` leaves such rows out"))
+                }
+            }
+        };
         Ok((columns, self.weight.map(root).transpose()?))
     }
 }
@@ -193,7 +205,12 @@ impl<A: Answer> CrossProducts<A> {
     fn add_other(&mut self, group: usize, row: impl Fn(usize) -> f64) {
         let row: Vec<f64> = (0..self.columns).map(row).collect();
         if row.iter().any(|value| !value.is_finite()) {
-            self.groups[group].special = true;
+            if self.design.only_finite {
+                self.groups[group].count -= 1;
+                self.groups[group].left_out += 1;
+            } else {
+                self.groups[group].special = true;
+            }
             return;
         }
         let pairs = self.pairs();

@@ -238,8 +238,8 @@ impl SortSink {
             self.put_together()?;
         }
         if self.rows >= self.limit.saturating_mul(2).max(1024) {
-            // Those that stay are copied.
-            let copied = self.buffers.bytes() / 2;
+            // Those that stay are copied, and their texts once more, by places of so many bytes.
+            let copied = self.buffers.bytes() + self.limit * size_of::<(usize, usize)>();
             let has_room = self.reservation.keeps(self.row_bytes() + copied);
             if !has_room && self.reservation.resize(self.bytes() + copied).is_err() {
                 return self.spill(&self.room.hands.alone());

@@ -147,7 +147,6 @@ impl Lowering<'_> {
             self.placed(plan.schema(), span)?;
         }
         let cut = |plan| if is_distinct { plan } else { ending.cut.of(plan) };
-        let makes_rows = |column: &Expr| matches!(column.unaliased(), Expr::Aggregate(call) if call.aggregate.makes() != Makes::Value);
         if columns.iter().any(makes_rows) {
             let question = AggregateSelect { keys, select: columns.clone(), having, sort, limit: None };
             plan = cut(Arc::new(self.placed(question.plan(plan), span)?));
@@ -170,16 +169,16 @@ impl Lowering<'_> {
 
     fn refuse_clauses(&self, select: &ast::Select) -> Result<()> {
         let refused = [
-            (select.top.is_some(), "`top`; `limit` stands at the end,"),
+            (select.top.is_some(), "`top` (`limit` stands at the end)"),
             (select.into.is_some(), "`into`"),
             (!select.lateral_views.is_empty(), "`lateral view`"),
             (select.prewhere.is_some(), "`prewhere`"),
             (!select.connect_by.is_empty(), "`connect by`"),
             (!select.cluster_by.is_empty() || !select.distribute_by.is_empty(), "this clause"),
-            (!select.sort_by.is_empty(), "`sort by`; it is `order by` in SQL, and"),
+            (!select.sort_by.is_empty(), "`sort by` (it is `order by` in SQL)"),
             (!select.named_window.is_empty(), "`window`"),
             (select.qualify.is_some(), "`qualify`"),
-            (select.exclude.is_some(), "`exclude` in this place; it stands behind `*`, and"),
+            (select.exclude.is_some(), "`exclude` in this place (it stands behind `*`)"),
         ];
         match refused.iter().find(|(given, _)| *given) {
             Some((_, what)) => Err(self.unsupported(what, select.span())),
@@ -207,7 +206,9 @@ impl Lowering<'_> {
                         // A name as it is written in its table, which another one may have, too.
                         (_, Expr::Column(planned)) => names.scope.own_name(planned),
                         (ast::Expr::Identifier(ident), _) => Arc::from(ident.value.as_str()),
-                        (_, converted) => converted.output_name(),
+                        (_, converted) if makes_rows(converted) => converted.output_name(),
+                        // As it was written, so that who reads the answer finds it under that name.
+                        (written, _) => written.to_string().into(),
                     };
                     add(converted, &name);
                 }
@@ -294,6 +295,11 @@ impl Lowering<'_> {
         }
         Ok(keys)
     }
+}
+
+/// Whether a column is an aggregate that makes rows of its own.
+fn makes_rows(column: &Expr) -> bool {
+    matches!(column.unaliased(), Expr::Aggregate(call) if call.aggregate.makes() != Makes::Value)
 }
 
 fn single(name: &ast::ObjectName) -> Option<&ast::Ident> {

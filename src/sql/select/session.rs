@@ -211,6 +211,9 @@ impl Session {
             match did_you_mean(name, known) {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None if error.hint_text().is_some_and(|hint| hint.starts_with("did")) => error,
+                None if name.contains(['.', '/']) => {
+                    error.hint(format!("a file stands in single quotes: from '{name}'"))
+                }
                 None => {
                     error.hint(format!("a file stands in quotes: from '{name}.csv'; --table '{name}=FILE' names one"))
                 }
