@@ -307,7 +307,8 @@ impl Pipeline {
             }
             let tail = lock(&self.tail);
             if tail.next_number >= cut || tail.failed || stopped() {
-                return Err(refusal);
+                // What was written since has given its memory back.
+                return self.room.rows(bytes).map_err(|_| refusal);
             }
             drop(self.appended.wait_timeout(tail, PATIENCE));
         }
@@ -356,7 +357,7 @@ impl Pipeline {
             if chunk.number < tail.next_number + window {
                 match self.room.encoding(copies) {
                     Err(_) if chunk.number == tail.next_number => {
-                        self.append_at_once(&mut tail, &chunk)?;
+                        self.append_at_once(&mut tail, chunk)?;
                         drop(tail);
                         guard.disarm();
                         return Ok(true);
@@ -381,13 +382,14 @@ impl Pipeline {
     }
 
     /// Encodes the chunk that is next into its file, with as little memory as that takes, and appends what waited behind it.
-    fn append_at_once(&self, tail: &mut Tail, chunk: &Chunk) -> Result<()> {
+    fn append_at_once(&self, tail: &mut Tail, chunk: Chunk) -> Result<()> {
         let bytes = chunk.cut.bytes;
         let least = self.encoder.least_encoding_bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
         let own = self.room.encoding_next(least).map_err(|refusal| self.too_little(refusal))?;
-        let file = self.file_of(tail, chunk)?;
+        let file = self.file_of(tail, &chunk)?;
         self.encoder.encode_to(&mut *file.appender, &chunk.cut.parts, bytes)?;
-        drop(own);
+        // Whoever sees that it is appended finds its memory free.
+        drop((own, chunk));
         tail.next_number += 1;
         self.append_waiting(tail)
     }
