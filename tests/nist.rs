@@ -181,7 +181,7 @@ fn formulas_are_models_and_slips_are_told() {
         let found: DataFrame = compute(frame.ask(question).unwrap()).unwrap();
         common::shown(&found)
     };
-    assert_eq!(answer_to("ols('y ~ x1 * x2 + x6')"), answer_to("ols(y, x1, x2, x1 * x2, x6)"));
+    assert_eq!(answer_to("ols('y ~ x1 * x2 + x6')"), answer_to("ols(y, x1, x2, x6, x1 * x2)"));
     assert_eq!(
         answer_to("ols('y ~ x1 - 1').r_squared as r"),
         answer_to("ols(y, x1, intercept = false).r_squared as r")
