@@ -20,7 +20,9 @@ pub struct Tables {
 
 /// Opens the files of a word.
 #[derive(Clone)]
-struct Opener(Arc<dyn Fn(&str) -> Result<LazyFrame> + Send + Sync>);
+struct Opener(Arc<Open>);
+
+type Open = dyn Fn(&str) -> Result<LazyFrame> + Send + Sync;
 
 impl fmt::Debug for Opener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -87,7 +87,7 @@ impl Scope {
             None => &self.tables,
         };
         let mut seen = HashSet::new();
-        let shown = |column: &&Column| !column.is_hidden && !(column.is_merged && table.is_none());
+        let shown = |column: &&Column| !(column.is_hidden || column.is_merged && table.is_none());
         let columns = tables.iter().flat_map(|table| &table.columns).filter(shown);
         let new = columns.filter(|column| seen.insert(Arc::clone(&column.planned)));
         Ok(new.map(|column| (Arc::clone(&column.planned), Arc::clone(&column.name))).collect())
