@@ -48,8 +48,10 @@ pub(super) trait Names {
     /// The value of a query in parentheses.
     fn value_of(&self, query: &ast::Query) -> Result<Expr>;
 
-    /// Whether a query has rows.
-    fn exists(&self, query: &ast::Query) -> Result<Expr>;
+    /// Whether a query has rows; refused where its value is.
+    fn exists(&self, query: &ast::Query) -> Result<Expr> {
+        self.value_of(query)
+    }
 }
 
 /// Operators in a row give a tree as deep; it must not become so deep that merely dropping it overflows the stack.

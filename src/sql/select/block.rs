@@ -11,7 +11,7 @@ use crate::expr::{Expr, col};
 use crate::plan::{AggregateSelect, LogicalPlan};
 use crate::sql::convert::Names;
 use sqlparser::ast::{self, SelectItem, Spanned};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ struct BlockNames<'a> {
     /// Queries whose values are used.
     inner: RefCell<Vec<Inner>>,
     /// How many queries have been met.
-    queries: RefCell<usize>,
+    queries: Cell<usize>,
 }
 
 impl BlockNames<'_> {
@@ -36,8 +36,8 @@ impl BlockNames<'_> {
     }
 
     fn next_number(&self) -> usize {
-        *self.queries.borrow_mut() += 1;
-        *self.queries.borrow()
+        self.queries.update(|met| met + 1);
+        self.queries.get()
     }
 }
 
@@ -87,7 +87,7 @@ impl Lowering<'_> {
             scope: &scope,
             aliases: RefCell::default(),
             inner: RefCell::default(),
-            queries: RefCell::default(),
+            queries: Cell::default(),
         };
         let columns = self.select_list(&select.projection, &names)?;
         let (mut asked, mut members) = (Vec::new(), Vec::new());

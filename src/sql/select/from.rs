@@ -46,10 +46,6 @@ impl Names for Plain<'_> {
     fn value_of(&self, _query: &ast::Query) -> Result<Expr> {
         Err(Error::new(ErrorKind::Unsupported, "a query in the condition of a join is not supported"))
     }
-
-    fn exists(&self, query: &ast::Query) -> Result<Expr> {
-        self.value_of(query)
-    }
 }
 
 impl Lowering<'_> {
@@ -135,7 +131,7 @@ impl Lowering<'_> {
         }
         if named > count {
             let message = format!("`{}` has fewer columns than names", alias.name.value);
-            return Err(self.placed::<()>(Err(Error::new(ErrorKind::Name, message)), alias.name.span).unwrap_err());
+            return self.placed(Err(Error::new(ErrorKind::Name, message)), alias.name.span);
         }
         Ok(Tables { plan, scope: Scope::of(table) })
     }

@@ -249,10 +249,6 @@ impl Names for OutputNames<'_> {
     fn value_of(&self, _query: &ast::Query) -> Result<Expr> {
         Err(Error::new(ErrorKind::Unsupported, "a query behind `order by` is not supported"))
     }
-
-    fn exists(&self, query: &ast::Query) -> Result<Expr> {
-        self.value_of(query)
-    }
 }
 
 /// A place where only constants may stand.
@@ -266,10 +262,6 @@ impl Names for NoNames {
 
     fn value_of(&self, _query: &ast::Query) -> Result<Expr> {
         Err(Error::new(ErrorKind::Unsupported, "a query in this place is not supported"))
-    }
-
-    fn exists(&self, query: &ast::Query) -> Result<Expr> {
-        self.value_of(query)
     }
 }
 

@@ -119,9 +119,7 @@ impl Session {
                 })
             }
             ast::Statement::ExplainTable { table_name, .. } => {
-                let lowering = Lowering::new(words, self, range.clone());
-                let (plan, _) = lowering.placed(lowering.named(&table_name), table_name.span())?;
-                Ok(Asks::Describe(LazyFrame::from_plan(LogicalPlan::clone(&plan))))
+                Ok(Asks::Describe(self.named_frame(words, range, &table_name)?))
             }
             ast::Statement::Copy { source, to: true, target: ast::CopyTarget::File { filename }, options, .. } => {
                 if !options.is_empty() {
@@ -131,9 +129,7 @@ impl Session {
                 match source {
                     ast::CopySource::Query(query) => Ok(Asks::Copy(frame(&query)?, filename)),
                     ast::CopySource::Table { table_name, columns } if columns.is_empty() => {
-                        let lowering = Lowering::new(words, self, range.clone());
-                        let (plan, _) = lowering.placed(lowering.named(&table_name), table_name.span())?;
-                        Ok(Asks::Copy(LazyFrame::from_plan(LogicalPlan::clone(&plan)), filename))
+                        Ok(Asks::Copy(self.named_frame(words, range, &table_name)?, filename))
                     }
                     ast::CopySource::Table { .. } => Err(unsupported("`copy` of some columns of a table")),
                 }
@@ -192,6 +188,13 @@ impl Session {
             let error = with_reasons(error, &sources, &|name| range.clone().any(|at| words.reads(at, name)));
             underlined(error, words, range.clone())
         })?;
+        Ok(LazyFrame::from_plan(LogicalPlan::clone(&plan)))
+    }
+
+    /// All rows of a table that a statement names.
+    fn named_frame(&self, words: &Words, range: Range<usize>, name: &ast::ObjectName) -> Result<LazyFrame> {
+        let lowering = Lowering::new(words, self, range);
+        let (plan, _) = lowering.placed(lowering.named(name), name.span())?;
         Ok(LazyFrame::from_plan(LogicalPlan::clone(&plan)))
     }
 
