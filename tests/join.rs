@@ -174,8 +174,11 @@ fn every_kind_gives_what_nested_loops_give_however_it_is_run() {
     let seed = Random::seed_of_run();
     println!("OUTCROP_TEST_SEED={seed}");
     let mut spilled = 0;
-    for round in 0..5 {
-        let mut random = Random::new(seed.wrapping_add(round));
+    // With the first of these, rows that were kept of a join were too wide for scarce memory.
+    let known = [1_795_809_906_072_870_559];
+    let seeds = known.into_iter().chain((0..5).map(|round| seed.wrapping_add(round)));
+    for (round, seed) in seeds.enumerate() {
+        let mut random = Random::new(seed);
         let folder = tempfile::tempdir().unwrap();
         let (most, hot) = (1 + random.below(300), [0, 3, 40][random.below(3)]);
         let sizes = [0, 1, 7, 60, 400];

@@ -108,7 +108,7 @@ impl Assembly {
         }
         let mut parts = Vec::new();
         let mut together = Together::new(&made)?;
-        while let Some(batch) = together.next(BLOCK_ROWS)? {
+        while let Some(batch) = together.next(self.rows_at_once())? {
             parts.push(store.keep(batch)?);
         }
         Ok(parts)
@@ -120,6 +120,11 @@ impl Assembly {
             JoinColumn::Right(_) => false,
         };
         self.columns.iter().any(is_key)
+    }
+
+    /// Rows that are put together at once, if they are kept.
+    pub(super) fn rows_at_once(&self) -> usize {
+        (self.most_bytes / self.row_bytes().max(1)).clamp(1, BLOCK_ROWS)
     }
 
     fn row_bytes(&self) -> usize {

@@ -5,7 +5,6 @@ use super::left::{Block, block_bytes};
 use super::pairs::{Matches, PairsToMake, Piece};
 use crate::error::Result;
 use crate::exec::join::{Table, Tables, rows_bytes};
-use crate::exec::runs::BLOCK_ROWS;
 use crate::exec::sink::Room;
 use crate::groupby::ABSENT;
 use crate::memory::{Part, Reservation, RowStore};
@@ -105,7 +104,7 @@ impl<'a> Rounds<'a> {
     /// Pairs that are kept together, of rows like these.
     fn rows_at_once(&self, right: &RecordBatch) -> usize {
         let row_bytes = rows_bytes(right) / right.num_rows().max(1);
-        (block_bytes(self.room) / row_bytes.max(1)).clamp(1, BLOCK_ROWS)
+        (block_bytes(self.room) / row_bytes.max(1)).clamp(1, self.assembly.rows_at_once())
     }
 
     /// What a round finds for a block.
