@@ -228,11 +228,13 @@ fn work(
             gate.output().set_aside(schema, all_bytes, own);
         }
     }
-    let make = || -> Result<Vec<Box<dyn Sink>>> {
-        shared.stages.iter().map(|stage| sink::make(&stage.stage, &room)).collect()
-    };
-    let workers = hands.into_iter().map(|hands| Ok(Worker::new(shared, make()?, hands)));
-    let mut workers = workers.collect::<Result<Vec<_>>>()?;
+    let mut sinks: Vec<Vec<Box<dyn Sink>>> = hands.iter().map(|_| Vec::with_capacity(shared.stages.len())).collect();
+    for stage in shared.stages {
+        let of_stage = sink::make(&stage.stage, &room, hands.len())?;
+        sinks.iter_mut().zip(of_stage).for_each(|(sinks, sink)| sinks.push(sink));
+    }
+    let mut workers: Vec<Worker<'_>> =
+        hands.into_iter().zip(sinks).map(|(hands, sinks)| Worker::new(shared, sinks, hands)).collect();
     shared.pressure.of(workers.len());
     match shared.options.scheduler {
         Scheduler::Synchronous => {

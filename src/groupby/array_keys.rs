@@ -1,7 +1,9 @@
 //! Keys of rows that are kept as they came: row `i` is group `i`, and keys may repeat.
 
-use super::keys::GroupKeys;
+use super::integer_index::integer_hash;
+use super::keys::{GroupKeys, NULL_HASH};
 use super::order::{NULL_HEAD, text_head};
+use super::text_keys::text_hash;
 use crate::aggregate::fixed::{Fixed, normalise_floats};
 use crate::error::{Error, Result};
 use crate::types::ColumnType;
@@ -54,6 +56,15 @@ impl GroupKeys for ArrayKeys {
             Some(_) => NULL_HEAD,
             None => self.text(group).map_or(NULL_HEAD, |text| text_head(text, skip)),
         }
+    }
+
+    fn hashes(&self) -> Vec<u64> {
+        let of_row = |row: usize| match &self.encoded {
+            Some(encoded) if self.column.is_valid(row) => integer_hash(encoded[row]),
+            Some(_) => NULL_HASH,
+            None => self.text(row as u32).map_or(NULL_HASH, text_hash),
+        };
+        (0..self.column.len()).map(of_row).collect()
     }
 
     fn tail(&self, group: u32) -> &[u8] {

@@ -46,6 +46,10 @@ impl GroupKeys for FixedKeys {
         self.index.head(group)
     }
 
+    fn hashes(&self) -> Vec<u64> {
+        self.index.hashes()
+    }
+
     fn seal(&mut self) {
         self.index.seal();
     }

@@ -1,7 +1,8 @@
 //! 64-bit integers to dense numbers: an array where they lie close together, a hash table for the others.
 
-use super::keys::{ABSENT, next_id};
+use super::keys::{ABSENT, NULL_HASH, next_id};
 use super::order::NULL_HEAD;
+use crate::batch::hash::mix;
 use crate::error::Result;
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use foldhash::fast::FixedState;
@@ -20,6 +21,12 @@ pub(super) const HASHER: FixedState = FixedState::with_seed(0x5eed_0f0c);
 /// How many slots an array over the index space of so many groups may have.
 pub(super) fn slots_allowed(groups: usize) -> usize {
     FREE_SLOTS.max(groups * SLOTS_PER_GROUP)
+}
+
+/// The hash of an integer as a key, wherever it stands.
+#[inline(always)]
+pub(super) fn integer_hash(value: i64) -> u64 {
+    mix(value.cast_unsigned())
 }
 
 /// Numbers for distinct integers and for null.
@@ -169,6 +176,15 @@ impl IntegerIndex {
     /// A number that ascends with the integers, null last.
     pub(super) fn head(&self, id: u32) -> u128 {
         if self.null == Some(id) { NULL_HEAD } else { (self.values[id as usize].cast_unsigned() ^ 1 << 63).into() }
+    }
+
+    /// A hash of each integer, by number.
+    pub(super) fn hashes(&self) -> Vec<u64> {
+        let mut hashes: Vec<u64> = self.values.iter().map(|value| integer_hash(*value)).collect();
+        if let Some(null) = self.null {
+            hashes[null as usize] = NULL_HASH;
+        }
+        hashes
     }
 
     /// Lets go of what finds numbers.

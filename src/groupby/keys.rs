@@ -54,6 +54,9 @@ pub trait GroupKeys: Send + Sync {
         0
     }
 
+    /// A hash of the key of each group, the same in every index of keys of this type.
+    fn hashes(&self) -> Vec<u64>;
+
     /// The keys of several columns.
     fn tuples(&self) -> Option<Tuples<'_>> {
         None
@@ -96,6 +99,9 @@ pub fn keys_for(types: &[DataType]) -> Result<Box<dyn GroupKeys>> {
         }
     }
 }
+
+/// The hash of null.
+pub(super) const NULL_HASH: u64 = 0x6a09_e667_f3bc_c909;
 
 /// Stands for "no group" where groups are looked up.
 pub const ABSENT: u32 = u32::MAX;
@@ -148,6 +154,10 @@ impl GroupKeys for NullKeys {
 
     fn head(&self, _: u32, _: usize) -> u128 {
         NULL_HEAD
+    }
+
+    fn hashes(&self) -> Vec<u64> {
+        vec![NULL_HASH; self.len()]
     }
 
     fn seal(&mut self) {}

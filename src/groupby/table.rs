@@ -126,6 +126,27 @@ impl GroupTable {
         pairs.into_iter().try_for_each(|(states, theirs)| states.merge(&**theirs, &self.ids))
     }
 
+    /// Absorbs these groups of another table of the same keys and aggregates, which may be sealed.
+    pub(crate) fn absorb_some(&mut self, other: &GroupTable, groups: &[u32]) -> Result<()> {
+        let (Some(index), Some(theirs)) = (&mut self.keys, &other.keys) else {
+            return Err(Error::internal("some groups of a table without keys"));
+        };
+        index.intern(&theirs.emit(groups)?, &mut self.ids)?;
+        self.grow();
+        other.merge_into(&mut self.states, groups, &self.ids)
+    }
+
+    /// The groups by a hash of their keys, in so many parts: a key is in the same part of every table.
+    pub(crate) fn by_hash(&self, parts: usize) -> Vec<Vec<u32>> {
+        let hashes = self.keys.as_ref().map_or_else(Vec::new, |keys| keys.hashes());
+        let mut groups = vec![Vec::with_capacity(hashes.len() / parts + 16); parts];
+        for (group, hash) in hashes.into_iter().enumerate() {
+            // Tables use the lower bits.
+            groups[(u128::from(hash) * parts as u128 >> 64) as usize].push(group as u32);
+        }
+        groups
+    }
+
     /// The key columns, then one column an aggregate; one row a group, ascending by the key columns from the first to
     /// the last: nulls last, NaN above all numbers, text bytewise.
     ///

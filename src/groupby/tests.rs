@@ -295,6 +295,13 @@ fn groups_of_tables_and_of_rows_that_wait_meet_in_the_order_of_their_keys() {
         let tables = [sealed, waiting.into_table().unwrap(), table(&keys, 700, ROWS, 300)];
         let right = expected(&keys, ROWS);
         assert_eq!(gathered(&tables), right, "{types:?}");
+        let mut parts: Vec<GroupTable> = (0..8).map(|_| GroupTable::new(&types, aggregates()).unwrap()).collect();
+        for table in &tables {
+            let by_hash = parts.iter_mut().zip(table.by_hash(8));
+            by_hash.for_each(|(part, groups)| part.absorb_some(table, &groups).unwrap());
+        }
+        assert_eq!(parts.iter().map(GroupTable::groups).sum::<usize>(), right.len(), "{types:?}, a key has one part");
+        assert_eq!(gathered(&parts), right, "{types:?}, in parts");
         let mut one = GroupTable::new(&types, aggregates()).unwrap();
         tables.iter().for_each(|table| one.absorb(table).unwrap());
         assert_eq!(keyed(&one.finish().unwrap()), right, "{types:?}, put together");

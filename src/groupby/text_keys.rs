@@ -2,7 +2,7 @@
 
 use super::code_numbers::CodeNumbers;
 use super::integer_index::HASHER;
-use super::keys::{ABSENT, GroupKeys, next_id, single};
+use super::keys::{ABSENT, GroupKeys, NULL_HASH, next_id, single};
 use super::order::{NULL_HEAD, shorten_prefix, text_head};
 use crate::batch::coded::Coded;
 use crate::error::{Error, Result};
@@ -178,6 +178,12 @@ impl TextKeys {
     }
 }
 
+/// The hash of a text as a key, wherever it stands.
+#[inline(always)]
+pub(super) fn text_hash(text: &[u8]) -> u64 {
+    HASHER.hash_one(text)
+}
+
 fn long_text(long_texts: &str, view: View) -> &str {
     let start = view.high as usize;
     &long_texts[start..start + view.length() as usize]
@@ -262,6 +268,19 @@ impl GroupKeys for TextKeys {
             return &[];
         }
         long_text(&self.long_texts, view).as_bytes()
+    }
+
+    fn hashes(&self) -> Vec<u64> {
+        let of_view = |(group, view): (usize, &View)| {
+            if self.null == Some(group as u32) {
+                return NULL_HASH;
+            }
+            match view.length() {
+                length @ 0..=INLINE_BYTES => text_hash(&view.bits().to_le_bytes()[4..4 + length as usize]),
+                _ => text_hash(long_text(&self.long_texts, *view).as_bytes()),
+            }
+        };
+        self.views.iter().enumerate().map(of_view).collect()
     }
 
     fn shorten_prefix(&self, prefix: &mut Option<Vec<u8>>) -> usize {

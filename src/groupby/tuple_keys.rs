@@ -5,6 +5,7 @@
 
 use super::integer_index::{HASHER, slots_allowed};
 use super::keys::{ABSENT, GroupKeys, Tuples, next_id};
+use crate::batch::hash::mix;
 use crate::error::{Error, Result};
 use arrow::array::ArrayRef;
 use hashbrown::HashTable;
@@ -209,6 +210,15 @@ impl GroupKeys for TupleKeys {
 
     fn head(&self, _: u32, _: usize) -> u128 {
         0
+    }
+
+    fn hashes(&self) -> Vec<u64> {
+        let columns: Vec<Vec<u64>> = self.columns.iter().map(|column| column.hashes()).collect();
+        let of_tuple = |tuple: &[u32]| {
+            let hashes = tuple.iter().zip(&columns).map(|(number, hashes)| hashes[*number as usize]);
+            hashes.fold(0, |all, hash| mix(all ^ hash))
+        };
+        self.tuples.chunks_exact(self.columns.len()).map(of_tuple).collect()
     }
 
     fn seal(&mut self) {

@@ -1,18 +1,19 @@
 //! Groups: a table of keys and states, and sorted runs of those that did not fit.
 
 use super::buckets::{Buckets, Headed};
+use super::common::CommonGroups;
+use super::merged::MergedGroups;
 use super::tables::{FULL, Shape, Tables};
 use super::{Materialised, PIECE_COPIES, Room, Sink};
-use crate::aggregate::GroupStates;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::exec::parallel::Hands;
 use crate::exec::runs::{BLOCK_ROWS, Headroom, Merge, Order, Run, in_ranges, reduce};
 use crate::groupby::{Entry, GroupOrder, GroupTable};
-use crate::memory::{Part, Reservation, RowStore, SpillFile, without_unused_text};
+use crate::memory::{Part, Reservation, RowStore, SpillFile};
 use crate::plan::AggregateColumn;
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::{concat_batches, take};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::any::Any;
 use std::sync::Arc;
@@ -20,12 +21,16 @@ use std::sync::Arc;
 pub(super) struct AggregateSink {
     schema: SchemaRef,
     columns: Vec<AggregateColumn>,
-    shape: Shape,
+    shape: Arc<Shape>,
     /// Of runs: by the keys.
     order: Order,
     tables: Tables,
     /// Those of other workers, and what is reserved for them.
     joined: Vec<(Tables, Reservation)>,
+    /// Groups that workers share.
+    common: Option<Arc<CommonGroups>>,
+    /// Those that were shared, in the end.
+    gathered: Vec<GroupTable>,
     runs: Vec<Run>,
     file: Arc<SpillFile>,
     room: Room,
@@ -39,6 +44,27 @@ pub(super) struct AggregateSink {
 const LARGE_STATES: usize = 16 << 10;
 
 impl AggregateSink {
+    /// One for each worker, who may share their groups.
+    pub(super) fn for_workers(
+        workers: usize,
+        schema: &SchemaRef,
+        types: &[DataType],
+        keys: usize,
+        columns: &[AggregateColumn],
+        room: &Room,
+    ) -> Result<Vec<Self>> {
+        let sink = |_| AggregateSink::new(Arc::clone(schema), types, keys, columns.to_vec(), room);
+        let mut sinks = (0..workers).map(sink).collect::<Result<Vec<_>>>()?;
+        if let [first, ..] = &*sinks
+            && keys > 0
+            && first.most_group_bytes < LARGE_STATES
+        {
+            let common = Arc::new(CommonGroups::new(Arc::clone(&first.shape), &room.budget));
+            sinks.iter_mut().for_each(|sink| sink.common = Some(Arc::clone(&common)));
+        }
+        Ok(sinks)
+    }
+
     pub(super) fn new(
         schema: SchemaRef,
         types: &[DataType],
@@ -51,7 +77,7 @@ impl AggregateSink {
             (Arc::clone(&column.aggregate), arguments)
         };
         let aggregates = columns.iter().map(typed).collect();
-        let shape = Shape { key_types: types[..keys].to_vec(), aggregates };
+        let shape = Arc::new(Shape { key_types: types[..keys].to_vec(), aggregates });
         // One group without a key cannot be divided.
         let most_group_bytes = columns.iter().map(|column| column.aggregate.most_state_bytes()).sum();
         let undivided_bytes = if keys == 0 { most_group_bytes } else { 0 };
@@ -64,6 +90,8 @@ impl AggregateSink {
             columns,
             shape,
             joined: Vec::new(),
+            common: None,
+            gathered: Vec::new(),
             runs: Vec::new(),
             file: Arc::new(room.file()),
             room: room.clone(),
@@ -71,6 +99,12 @@ impl AggregateSink {
             most_group_bytes,
             group_bytes: most_group_bytes,
         })
+    }
+
+    /// Whether workers share their groups now.
+    #[cfg(test)]
+    pub(super) fn shares(&self) -> bool {
+        self.common.as_ref().is_some_and(|common| common.is_open())
     }
 
     /// Groups held, those of several runs once a run.
@@ -139,11 +173,73 @@ impl AggregateSink {
             let room = self.reservation.resize(self.bytes() + bytes).is_ok();
             self.tables.group(room)?;
         }
+        if self.tables.hands_on() {
+            self.hand_on(false)?;
+        } else if self.common.as_ref().is_some_and(|common| common.is_open()) {
+            // Another worker began to share, for want of memory that this one has.
+            return self.make_way();
+        }
         match self.reservation.resize(self.bytes()) {
             Err(_) if self.keeps_groups() => self.reservation.resize(0),
-            Err(_) if self.tables.groups() > 0 && !self.shape.key_types.is_empty() => self.set_aside(),
+            Err(_) if self.tables.groups() > 0 && !self.shape.key_types.is_empty() => self.make_way(),
             settled => settled,
         }
+    }
+
+    /// Lets go of what the tables take, which is more than there is; from now on groups are shared if that helps.
+    fn make_way(&mut self) -> Result<()> {
+        if self.tables.hands_on() {
+            return self.hand_on(true);
+        }
+        let all = if self.common.is_some() { self.tables.bytes_of_all()? } else { None };
+        self.set_aside()?;
+        if let Some(common) = &self.common
+            && common.open(all)?
+        {
+            self.tables.hand_on(&self.shape)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what has been collected for it to the groups that are shared, if it is much, or `all` of it.
+    fn hand_on(&mut self, all: bool) -> Result<()> {
+        let Some(common) = self.common.clone().filter(|_| self.tables.hands_on()) else { return Ok(()) };
+        let hands = self.room.hands.alone();
+        for table in self.tables.to_hand_on(&self.shape, all)? {
+            let write = &mut |tables: &[GroupTable]| self.spill(tables, &hands);
+            let rest = common.absorb(&table, write)?;
+            if !rest.is_empty() {
+                self.spill_some(&table, &rest)?;
+            }
+        }
+        if !common.is_open() {
+            // What is left of what was collected goes with the others.
+            self.set_aside()?;
+        } else if all {
+            self.reservation.resize(self.bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Takes the groups that are shared: in memory if nothing is on disk and there is room to sort them.
+    fn gather_common(&mut self) -> Result<()> {
+        let Some(common) = self.common.take() else { return Ok(()) };
+        let (in_memory, hands) = (self.runs.is_empty(), self.room.hands.clone());
+        let write = &mut |tables: &[GroupTable]| self.spill(tables, &hands);
+        let (mut tables, reservation) = common.finish(write, in_memory)?;
+        self.gathered.append(&mut tables);
+        self.reservation.absorb(reservation);
+        Ok(())
+    }
+
+    /// Writes some groups of a table as a sorted run.
+    fn spill_some(&mut self, table: &GroupTable, groups: &[u32]) -> Result<()> {
+        for groups in groups.chunks(2 * BLOCK_ROWS) {
+            let mut some = self.shape.table()?;
+            some.absorb_some(table, groups)?;
+            self.spill(&[some], &self.room.hands.alone())?;
+        }
+        Ok(())
     }
 
     /// Writes groups as a sorted run.
@@ -173,6 +269,7 @@ impl AggregateSink {
         for (joined, _) in &mut self.joined {
             tables.append(&mut std::mem::replace(joined, Tables::new(&self.shape, FULL)?).into_tables()?);
         }
+        tables.append(&mut self.gathered);
         Ok(tables)
     }
 
@@ -278,63 +375,6 @@ pub(super) fn of_columns(columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBa
     Ok(RecordBatch::try_new_with_options(Arc::new(schema), columns, &options)?)
 }
 
-/// Adjacent rows of runs, those of one key put together.
-struct MergedGroups {
-    schema: SchemaRef,
-    /// One row a group.
-    keys: Vec<ArrayRef>,
-    states: Vec<Box<dyn GroupStates>>,
-    groups: usize,
-}
-
-impl MergedGroups {
-    /// Of rows that are in order.
-    fn of(shape: &Shape, order: &Order, batch: &RecordBatch) -> Result<Self> {
-        let encoded = order.keys(batch)?;
-        let (mut firsts, mut ids) = (Vec::new(), Vec::with_capacity(batch.num_rows()));
-        for row in 0..batch.num_rows() {
-            if row == 0 || encoded.compare(row - 1, &encoded, row).is_ne() {
-                firsts.push(row as u32);
-            }
-            ids.push(firsts.len() as u32 - 1);
-        }
-        let groups = firsts.len();
-        let firsts = UInt32Array::from(firsts);
-        let (key_columns, mut exported) = batch.columns().split_at(shape.key_types.len());
-        let keys = key_columns.iter().map(|column| Ok(take(column, &firsts, None)?)).collect::<Result<_>>()?;
-        let mut states = shape.states()?;
-        for states in &mut states {
-            let width = states.export(0..0)?.len();
-            let (own, others) =
-                exported.split_at_checked(width).ok_or_else(|| Error::internal("a run lacks columns"))?;
-            states.grow(groups);
-            states.import(own, &ids)?;
-            exported = others;
-        }
-        Ok(MergedGroups { schema: batch.schema(), keys, states, groups })
-    }
-
-    /// Takes the last group out, as a row of a run: more of it may follow.
-    fn take_last(&mut self) -> Result<RecordBatch> {
-        let last = self.groups - 1;
-        let mut columns: Vec<ArrayRef> = self.keys.iter().map(|column| column.slice(last, 1)).collect();
-        for states in &self.states {
-            columns.append(&mut states.export(last..last + 1)?);
-        }
-        self.groups = last;
-        // It goes from batch to batch and would take the text of all of them along.
-        Ok(without_unused_text(RecordBatch::try_new(Arc::clone(&self.schema), columns)?))
-    }
-
-    fn finish(mut self, schema: &SchemaRef) -> Result<RecordBatch> {
-        let mut columns: Vec<ArrayRef> = self.keys.iter().map(|column| column.slice(0, self.groups)).collect();
-        for states in &mut self.states {
-            columns.push(states.finish(0..self.groups)?);
-        }
-        Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
-    }
-}
-
 impl Sink for AggregateSink {
     fn absorb(&mut self, batch: Batch) -> Result<()> {
         let mut first = 0;
@@ -356,6 +396,10 @@ impl Sink for AggregateSink {
     }
 
     fn relieve(&mut self) -> Result<()> {
+        if let Some(common) = self.common.clone() {
+            let hands = self.room.hands.alone();
+            common.empty(&mut |tables: &[GroupTable]| self.spill(tables, &hands))?;
+        }
         let holds = self.tables.groups() > 0 || !self.joined.is_empty();
         match () {
             () if !holds || self.shape.key_types.is_empty() => Ok(()),
@@ -368,6 +412,7 @@ impl Sink for AggregateSink {
         if self.shape.key_types.is_empty() {
             return self.finish_one();
         }
+        self.gather_common()?;
         if !self.runs.is_empty() {
             return self.finish_runs();
         }

@@ -8,13 +8,18 @@
 mod aggregate;
 mod buckets;
 mod collect;
+mod common;
 mod holistic;
 mod in_order;
 mod join;
+mod merged;
 mod rest;
 mod sort;
 mod tables;
+#[cfg(test)]
+mod tests;
 
+use self::aggregate::AggregateSink;
 use crate::batch::{Batch, RowId};
 use crate::error::Result;
 use crate::exec::parallel::Hands;
@@ -113,16 +118,29 @@ pub(crate) trait Sink: Send + Any {
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
-/// The sink of a stage, empty.
-pub(crate) fn make(stage: &Stage, room: &Room) -> Result<Box<dyn Sink>> {
+/// The sinks of a stage, empty, one for each worker.
+pub(crate) fn make(stage: &Stage, room: &Room, workers: usize) -> Result<Vec<Box<dyn Sink>>> {
+    match &stage.sink {
+        SinkSpec::Aggregate { keys, aggregates } if !holistic::HolisticSink::is_for(aggregates) => {
+            let (schema, types) = (&stage.schema, stage.input_types());
+            let sinks = AggregateSink::for_workers(workers, schema, &types, *keys, aggregates, room)?;
+            Ok(sinks.into_iter().map(|sink| Box::new(sink) as Box<dyn Sink>).collect())
+        }
+        _ => (0..workers).map(|_| make_one(stage, room)).collect(),
+    }
+}
+
+fn make_one(stage: &Stage, room: &Room) -> Result<Box<dyn Sink>> {
     let schema = Arc::clone(&stage.schema);
     Ok(match &stage.sink {
-        SinkSpec::Aggregate { keys, aggregates } if holistic::HolisticSink::is_for(aggregates) => Box::new(
-            holistic::HolisticSink::new(schema, &stage.input_types(), *keys, aggregates, stage.multiplies(), room)?,
-        ),
-        SinkSpec::Aggregate { keys, aggregates } => {
-            Box::new(aggregate::AggregateSink::new(schema, &stage.input_types(), *keys, aggregates.clone(), room)?)
-        }
+        SinkSpec::Aggregate { keys, aggregates } => Box::new(holistic::HolisticSink::new(
+            schema,
+            &stage.input_types(),
+            *keys,
+            aggregates,
+            stage.multiplies(),
+            room,
+        )?),
         SinkSpec::Sort { keys, limit, width } => {
             let reservation = room.reservation("sorting")?;
             let wanted = sort::Wanted { limit: *limit, width: *width, copies: stage.multiplies() };

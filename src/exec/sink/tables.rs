@@ -6,6 +6,7 @@
 //! they come: they are grouped when they are sorted, which is due anyway. How many of them have a key of the
 //! first table tells how many keys there are in all; once that is far fewer than the rows, looking for groups
 //! pays, and all are put into one table again. (Not where states keep identities of rows: these are not kept.)
+//! Where groups are [shared](super::common), a table only collects what is handed on.
 
 use crate::aggregate::{Aggregate, GroupStates};
 use crate::batch::RowOrigin;
@@ -61,14 +62,18 @@ pub(super) struct Tables {
     group_bytes: usize,
     /// How many keys there are in all, when they are few enough to group the rows that wait.
     few_keys: Option<usize>,
+    /// Identities of rows are kept, so rows cannot wait.
+    ordered: bool,
+    /// What comes is put aside soon, to be handed on.
+    hands_on: bool,
     limits: Full,
 }
 
 impl Tables {
     /// Of no rows.
     pub(super) fn new(shape: &Shape, limits: Full) -> Result<Self> {
-        let grows =
-            shape.key_types.is_empty() || shape.aggregates.iter().any(|(aggregate, _)| aggregate.order_sensitive());
+        let ordered = shape.aggregates.iter().any(|(aggregate, _)| aggregate.order_sensitive());
+        let grows = shape.key_types.is_empty() || ordered;
         Ok(Tables {
             table: shape.table()?,
             rows: 0,
@@ -79,6 +84,8 @@ impl Tables {
             grows,
             group_bytes: 0,
             few_keys: None,
+            ordered,
+            hands_on: false,
             limits,
         })
     }
@@ -95,21 +102,25 @@ impl Tables {
         let Some(waiting) = &mut self.waiting else {
             self.table.update(keys, arguments, rows, origin)?;
             self.rows += rows;
-            if !self.grows && self.table.groups() >= self.limits.groups && self.rows < REPEATS * self.table.groups() {
+            let pays = self.grows || self.rows >= REPEATS * self.table.groups();
+            if self.table.groups() >= self.limits.groups && (self.hands_on || !pays) {
                 let full = std::mem::replace(&mut self.table, shape.table()?);
                 self.group_bytes = full.bytes_held() / full.groups();
                 self.put_aside(full);
-                self.waiting = Some(RowTable::new(&shape.key_types, shape.aggregates.clone())?);
+                if !self.ordered {
+                    self.waiting = Some(RowTable::new(&shape.key_types, shape.aggregates.clone())?);
+                }
             }
             return Ok(());
         };
         waiting.append(keys, arguments, rows)?;
         // Several columns are numbered anew in every table, which should not be often.
-        if waiting.rows() >= self.limits.rows * keys.len().min(4) {
+        let most = if self.hands_on { self.limits.groups } else { self.limits.rows * keys.len().min(4) };
+        if waiting.rows() >= most {
             let empty = RowTable::new(&shape.key_types, shape.aggregates.clone())?;
             let full = std::mem::replace(waiting, empty).into_table()?;
             self.put_aside(full);
-            if (self.full.len() - 1).is_power_of_two() {
+            if !self.hands_on && (self.full.len() - 1).is_power_of_two() {
                 self.look_for_few_keys();
             }
         }
@@ -124,11 +135,65 @@ impl Tables {
     }
 
     fn look_for_few_keys(&mut self) {
-        let [first, .., last] = &*self.full else { return };
+        self.few_keys = self.keys_of_waiting().filter(|keys| self.full_groups >= REPEATS * keys);
+    }
+
+    /// How many keys there are in all, by the rows that wait.
+    fn keys_of_waiting(&self) -> Option<usize> {
+        let [first, .., last] = &*self.full else { return None };
         // The share of rows that have one of so many keys is their share among all keys.
         let known = GroupOrder::known_keys(first, last).max(1);
-        let keys = first.groups().saturating_mul(last.groups()) / known;
-        self.few_keys = Some(keys).filter(|keys| self.full_groups >= REPEATS * keys);
+        Some(first.groups().saturating_mul(last.groups()) / known)
+    }
+
+    /// About how many bytes the groups of all keys would take in one table, and a group of them; `None` where nothing is
+    /// known. To be asked before all groups are let go of.
+    pub(super) fn bytes_of_all(&mut self) -> Result<Option<(usize, usize)>> {
+        if let Some(waiting) = self.waiting.take().filter(|waiting| waiting.rows() > 0) {
+            self.put_aside(waiting.into_table()?);
+        }
+        let groups = self.table.groups();
+        let (keys, group_bytes) = match &*self.full {
+            [] if 8 * self.rows >= 9 * groups => {
+                (Some(keys_behind(self.rows, groups)), self.table.bytes_held() / groups.max(1))
+            }
+            [] => (None, 0),
+            _ => (self.keys_of_waiting(), self.group_bytes),
+        };
+        // A table that has just grown has room for twice as many groups.
+        let group_bytes = group_bytes * 2 / 3;
+        Ok(keys.map(|keys| (keys.saturating_mul(group_bytes), group_bytes)))
+    }
+
+    /// Collects from now on, and puts aside what has come so far.
+    pub(super) fn hand_on(&mut self, shape: &Shape) -> Result<()> {
+        self.hands_on = true;
+        if self.table.groups() > 0 {
+            let full = std::mem::replace(&mut self.table, shape.table()?);
+            self.put_aside(full);
+        }
+        if !self.ordered && self.waiting.is_none() {
+            self.waiting = Some(RowTable::new(&shape.key_types, shape.aggregates.clone())?);
+        }
+        Ok(())
+    }
+
+    /// Whether what comes is handed on.
+    pub(super) fn hands_on(&self) -> bool {
+        self.hands_on
+    }
+
+    /// What is to be handed on, if it is much or if `all` is.
+    pub(super) fn to_hand_on(&mut self, shape: &Shape, all: bool) -> Result<Vec<GroupTable>> {
+        if all {
+            self.hand_on(shape)?;
+            if let Some(waiting) = self.waiting.take().filter(|waiting| waiting.rows() > 0) {
+                self.put_aside(waiting.into_table()?);
+            }
+            self.hand_on(shape)?;
+        }
+        (self.full_groups, self.full_bytes) = (0, 0);
+        Ok(std::mem::take(&mut self.full))
     }
 
     /// What it would take, more than now, to group the rows that wait; `None` when that would not pay.
@@ -162,7 +227,8 @@ impl Tables {
             return self.table.bytes_held();
         }
         // What is not full may double, be it by growing or by being put together, before it is asked again.
-        let waiting = self.waiting.as_ref().map_or(0, |waiting| 3 * waiting.bytes_held() + 64 * waiting.rows());
+        let sorting = if self.hands_on { 16 } else { 64 };
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| 3 * waiting.bytes_held() + sorting * waiting.rows());
         self.full_bytes + waiting + 2 * self.table.bytes_held() + GroupOrder::bytes_to_sort(&self.table)
     }
 
@@ -181,6 +247,17 @@ impl Tables {
     pub(super) fn into_table(self) -> GroupTable {
         self.table
     }
+}
+
+/// How many keys there are in all, if so many rows have so many keys and all are as frequent.
+fn keys_behind(rows: usize, groups: usize) -> usize {
+    let (rows, groups) = (rows as f64, groups as f64);
+    let found = |keys: f64| keys * (1.0 - (-rows / keys).exp());
+    let mut keys = groups;
+    while found(keys) < groups * 0.999 && keys < 64.0 * groups {
+        keys *= 1.125;
+    }
+    keys as usize
 }
 
 #[cfg(test)]
