@@ -51,7 +51,7 @@ pub use approximate::{ApproxDistinctCount, ApproxQuantile};
 pub use arg_extreme::ArgExtreme;
 pub use bootstrap::Bootstrap;
 pub use count::Count;
-pub use cross::{Comoment, Crossprod, Matrix, Measure, Model, Ols};
+pub use cross::{Comoment, Crossprod, Family, Glm, GlmMeasure, Matrix, Measure, Model, Ols};
 pub use edge::Edge;
 pub use extreme::Extreme;
 pub use histogram::Histogram;
@@ -72,7 +72,7 @@ pub use weighted_quantile::WeightedQuantile;
 use crate::batch::RowOrigin;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
-use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, StringViewArray};
 use arrow::compute::concat;
 use arrow::datatypes::DataType;
 use std::any::Any;
@@ -196,8 +196,13 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
         1 << 10
     }
 
+    /// How it is computed if it needs several passes; then it has neither states nor a fold. `None` unless said otherwise.
+    fn in_steps(&self) -> Option<&dyn InSteps> {
+        None
+    }
+
     /// States of no group yet, for arguments of types `arguments` (already accepted by [`Aggregate::output_type`]).
-    /// Every aggregate over [`Over::Rows`] has them.
+    /// Every aggregate over [`Over::Rows`] has them, but for those that are computed in steps.
     ///
     /// # Errors
     /// `Internal` when the types were not accepted before, or when there are no states.
@@ -213,6 +218,25 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
     fn fold(&self, arguments: &[DataType]) -> Result<Box<dyn Fold>> {
         Err(Error::internal(format!("`{}` of {arguments:?} has no fold", self.name())))
     }
+}
+
+/// How an aggregate is computed that needs several passes over the rows.
+pub trait InSteps {
+    /// The aggregate of one pass. It takes the same arguments and, but in the first pass, behind them the text that the pass
+    /// before made of the row's group; and it makes such a text. Aggregates whose steps are equal can share them.
+    fn step(&self, first: bool) -> Arc<dyn Aggregate>;
+
+    /// Whether this text needs no more passes.
+    fn is_settled(&self, fit: &str) -> bool;
+
+    /// The results, of the output type, that settled texts stand for.
+    ///
+    /// # Errors
+    /// `Internal` for texts that no step made.
+    fn told(&self, fits: &StringViewArray) -> Result<ArrayRef>;
+
+    /// What the user should know of a settled text.
+    fn warning(&self, fit: &str) -> Option<&'static str>;
 }
 
 /// The group of each row of a batch.

@@ -27,13 +27,15 @@ mod run;
 mod runs;
 mod sink;
 mod statistics;
+mod steps;
 mod stream;
 mod work;
 mod worker;
 
 pub use options::{Progress, ProgressCallback, RunOptions, Scheduler, Timeline, Warning, WarningCallback};
 pub use output::{Prepared, RowOutput, WriteNeeds};
-pub use run::{Answer, RunOutput, run, run_into};
+pub use run::Answer;
 pub use sink::Materialised;
 pub use statistics::{InputStatistics, RunStatistics, StageSeconds};
+pub use steps::{RunOutput, run, run_into};
 pub use stream::{BatchStream, flows_through, stream};

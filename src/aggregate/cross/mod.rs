@@ -13,6 +13,7 @@ mod comoment;
 mod crossprod;
 mod fit;
 mod fixed;
+mod glm;
 mod matrix;
 mod model;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod sums;
 
 pub use comoment::Comoment;
 pub use crossprod::Crossprod;
+pub use glm::{Family, Glm, GlmMeasure};
 pub use matrix::Matrix;
 pub use model::Model;
 pub use ols::{Measure, Ols};
