@@ -41,6 +41,8 @@ const QUESTIONS: [&str; 44] = [
     "weighted_mean(x, i), weighted_std(i, b), weighted_quantile(x, i, 0.9), weighted_median(i, b), mad(x), iqr(i), \
      entropy(t), entropy(x) by k",
     "top_k(t, 3) by k",
+    "approx_top_k(t, 3) by k",
+    "range(i) as r, range(x) as s by k",
     "histogram(x, 5) by k",
     "histogram(i, -10, 10, 4) by t",
     "largest(x, 3) as y by t having y > 0",

@@ -34,6 +34,7 @@ mod mapped;
 mod mean;
 mod nothing;
 mod powers;
+mod range;
 mod ranked;
 mod registry;
 mod rounding;
@@ -47,11 +48,11 @@ mod weighted;
 mod weighted_quantile;
 mod wide;
 
-pub use approximate::{ApproxDistinctCount, ApproxQuantile};
+pub use approximate::{ApproxDistinctCount, ApproxFrequent, ApproxQuantile};
 pub use arg_extreme::ArgExtreme;
 pub use bootstrap::Bootstrap;
 pub use count::Count;
-pub use cross::{Comoment, Crossprod, Family, Glm, GlmMeasure, Matrix, Measure, Model, Ols};
+pub use cross::{Comoment, Crossprod, Family, Glm, GlmMeasure, Matrix, Measure, Model, Ols, Pca};
 pub use edge::Edge;
 pub use extreme::Extreme;
 pub use histogram::Histogram;
@@ -61,6 +62,7 @@ pub use holistic::{
 };
 pub use mapped::{CountIf, ScaledMean, Truth};
 pub use mean::Mean;
+pub use range::Range;
 pub use ranked::Ranked;
 pub use registry::{all, constants_of, find, find_with};
 pub use shape::Shape;
@@ -77,7 +79,7 @@ use arrow::compute::concat;
 use arrow::datatypes::DataType;
 use std::any::Any;
 use std::fmt;
-use std::ops::Range;
+use std::ops;
 use std::sync::Arc;
 
 /// How close a result is to the exact answer.
@@ -315,7 +317,7 @@ pub trait GroupStates: Send + Sync + Any {
     }
 
     /// The states of groups `groups` as Arrow columns, one row a group, enough to go on elsewhere.
-    fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>>;
+    fn export(&self, groups: ops::Range<usize>) -> Result<Vec<ArrayRef>>;
 
     /// Absorbs exported states: row `i` goes into group `map[i]`.
     ///
@@ -327,7 +329,7 @@ pub trait GroupStates: Send + Sync + Any {
     ///
     /// # Errors
     /// `Arithmetic` when an integer result is beyond 64 bits.
-    fn finish(&mut self, groups: Range<usize>) -> Result<ArrayRef>;
+    fn finish(&mut self, groups: ops::Range<usize>) -> Result<ArrayRef>;
 
     /// Bytes held on the heap.
     fn bytes_held(&self) -> usize;

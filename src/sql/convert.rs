@@ -417,8 +417,8 @@ impl Converter<'_> {
             Some(_) => return Err(self.unsupported(&format!("`distinct` in `{name}`"), ident.span)),
             None => name,
         };
-        const OWN_ARGUMENTS: [&str; 7] =
-            ["crossprod", "bootstrap", "predicted", "residual", "residuals", "cov_matrix", "corr_matrix"];
+        const OWN_ARGUMENTS: [&str; 8] =
+            ["crossprod", "pca", "bootstrap", "predicted", "residual", "residuals", "cov_matrix", "corr_matrix"];
         let regression = Regression::find(name);
         let has_own = regression.is_some() || OWN_ARGUMENTS.iter().any(|own| name.eq_ignore_ascii_case(own));
         if only.is_some() && has_own {
@@ -426,6 +426,9 @@ impl Converter<'_> {
         }
         if name.eq_ignore_ascii_case("crossprod") {
             return self.crossprod(&list.args, ident, depth);
+        }
+        if name.eq_ignore_ascii_case("pca") {
+            return self.components(&list.args, ident, depth);
         }
         if name.eq_ignore_ascii_case("bootstrap") {
             return self.bootstrap(&list.args, ident, depth);
@@ -474,7 +477,7 @@ impl Converter<'_> {
             Ok(aggregate) => Ok(Expr::Aggregate(AggregateCall { aggregate, args })),
             Err(error) if error.kind() == ErrorKind::Name => {
                 let aggregates = aggregate::all();
-                let others = ["cov_matrix", "corr_matrix", "predicted", "residual"];
+                let others = ["cov_matrix", "corr_matrix", "pca", "predicted", "residual"];
                 let others = Regression::NAMES.into_iter().chain(others);
                 let names = aggregates.iter().map(|aggregate| aggregate.name()).chain(others);
                 Err(self.error(ErrorKind::Name, format!("no function `{name}`"), ident.span).hint(suggest(name, names)))

@@ -3,7 +3,7 @@
 
 use super::convert::Converter;
 use super::formula::Formula;
-use crate::aggregate::{Aggregate, Family, Glm, GlmMeasure, Matrix, Measure, Ols};
+use crate::aggregate::{Aggregate, Family, Glm, GlmMeasure, Matrix, Measure, Ols, Pca};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggregateCall, BinaryOp, Expr, Function, Literal};
 use crate::types::ColumnType;
@@ -200,6 +200,39 @@ impl Converter<'_> {
         let matrix = Matrix::new(args.iter().map(|arg| arg.output_name()), correlation);
         let matrix = matrix.map_err(|error| error.underline(&self.words.text, self.bytes(ident.span)))?;
         Ok(Expr::Aggregate(AggregateCall { aggregate: Arc::new(matrix), args }))
+    }
+
+    /// Principal components of columns, whose texts name them; `scale => true` scales these.
+    pub(super) fn components(&self, list: &[FunctionArg], ident: &ast::Ident, depth: usize) -> Result<Expr> {
+        let (mut args, mut scaled) = (Vec::with_capacity(list.len()), false);
+        for arg in list {
+            match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => args.push(self.convert(value, depth)?),
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => args.push(Expr::Wildcard),
+                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. }
+                    if name.value.eq_ignore_ascii_case("scale") =>
+                {
+                    scaled = match self.convert(value, depth)? {
+                        Expr::Literal(Literal::Boolean(scaled)) => scaled,
+                        other => {
+                            let message = format!("`scale` is true or false, not `{other}`");
+                            return Err(self.error(ErrorKind::Type, message, value.span()));
+                        }
+                    };
+                }
+                _ => {
+                    let message = "`pca` takes columns and `scale => true`".to_owned();
+                    return Err(self.error(ErrorKind::Syntax, message, arg.span()));
+                }
+            }
+        }
+        if args.is_empty() {
+            let error = self.error(ErrorKind::Type, "`pca` takes columns".to_owned(), ident.span);
+            return Err(error.hint("such as pca(ArrDelay, DepDelay, Distance, scale => true)"));
+        }
+        let components = Pca::new(args.iter().map(|arg| arg.output_name()), scaled);
+        let components = components.map_err(|error| error.underline(&self.words.text, self.bytes(ident.span)))?;
+        Ok(call(Arc::new(components), args))
     }
 
     /// A measure of a fit, behind a dot.

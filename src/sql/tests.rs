@@ -51,6 +51,8 @@ fn expressions_have_one_canonical_text() {
         ("ols('y ~ .')", "ols(y, *)"),
         ("corr_matrix(*)", "corr_matrix(*)"),
         ("residual(ols('y ~ x', weights => w))", "y - predicted(ols(y, x, weights => w))"),
+        ("pca(x, y + 1, scale => true)", "pca(x, y + 1, scale => true)"),
+        ("approx_topk(x, 3)", "approx_top_k(x, 3)"),
         ("logit(y > 1, x, f).aic", "logistic(y > 1, x, f).aic"),
         (
             "residual(Poisson('y ~ x - 1', weights => w))",

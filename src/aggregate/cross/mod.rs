@@ -19,6 +19,7 @@ mod model;
 #[cfg(test)]
 mod nist;
 mod ols;
+mod pca;
 mod product;
 mod sums;
 
@@ -28,4 +29,5 @@ pub use glm::{Family, Glm, GlmMeasure};
 pub use matrix::Matrix;
 pub use model::Model;
 pub use ols::{Measure, Ols};
+pub use pca::Pca;
 pub(super) use sums::doubles;

@@ -43,8 +43,8 @@ A question:
        [sample N|P% [seed S]] [having CONDITION] [sort KEY [asc|desc], …] [limit N]
 
 WHAT is a list of aggregates (count(*), count, sum, mean, min, max, var, std, first, last, median, quantile(x, 0.95), \
-quantile_disc, n_unique, mode, list, string_agg(t, ', '), approx_n_unique, approx_quantile, largest(x, 3), top_k(x, 3), \
-histogram(x, 10), cov(x, y), corr(x, y), corr_matrix(x, y, z), crossprod(x, y), ols(y, x), logistic(y, x), poisson(y, x), bootstrap(mean(x), 1000), \
+quantile_disc, n_unique, mode, list, string_agg(t, ', '), approx_n_unique, approx_quantile, approx_top_k(x, 3), largest(x, 3), top_k(x, 3), range, \
+histogram(x, 10), cov(x, y), corr(x, y), corr_matrix(x, y, z), pca(x, y, z), crossprod(x, y), ols(y, x), logistic(y, x), poisson(y, x), bootstrap(mean(x), 1000), \
 skewness, kurtosis, sem, mad, iqr, entropy, product, geometric_mean, harmonic_mean, weighted_mean(x, w), weighted_var, \
 weighted_std, weighted_quantile(x, w, 0.95), weighted_median, arg_min(x, by), arg_max, bool_or, bool_and, count_if) or, for a \
 question about rows, of columns and expressions, among them predicted(ols(y, x)) and residual(ols(y, x)); `as` names them, \
