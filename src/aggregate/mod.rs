@@ -31,6 +31,7 @@ mod interpolate;
 #[cfg(test)]
 mod laws;
 mod mapped;
+mod marks;
 mod mean;
 mod nothing;
 mod powers;

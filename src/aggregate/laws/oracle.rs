@@ -250,6 +250,17 @@ fn nearest_root(numerator: &BigInt, denominator: &BigInt) -> f64 {
     libm::scalbn(scaled.sqrt(), (-up / 2) as i32)
 }
 
+/// Whether the root of numerator / denominator is nearer to this double than to those beside it, or as near.
+fn is_nearest_root(found: f64, numerator: &BigInt, denominator: &BigInt) -> bool {
+    if *numerator == BigInt::ZERO || found == 0.0 || !found.is_finite() {
+        return *numerator == BigInt::ZERO && found == 0.0;
+    }
+    // Twice the middle between two doubles, in units, squared.
+    let middle = |other: f64| (units(found) + units(other)).pow(2) * denominator;
+    let root: BigInt = numerator << (2 * BITS + 2);
+    middle(found.next_down()) <= root && root <= middle(found.next_up())
+}
+
 /// The double nearest to numerator / denominator · 2^−2148, by bisection over all doubles.
 pub(super) fn nearest(numerator: &BigInt, denominator: &BigInt) -> f64 {
     let zero = BigInt::from(0);
@@ -329,8 +340,9 @@ fn check_shape(name: &str, aggregate: &str, sample: &Sample, rows: &[usize], fou
                 numerator *= &n * (&n - 1);
                 denominator *= (&n - 2) * (&n - 2);
             }
-            let root = share(numerator, &denominator).sqrt();
-            Some(if m3 < BigInt::ZERO { -root } else { root })
+            let magnitude = found.map_or(f64::NAN, |found| f64::from_bits(found).abs());
+            assert!(is_nearest_root(magnitude, &numerator, &denominator), "{name}: {magnitude}");
+            Some(if m3 < BigInt::ZERO { -magnitude } else { magnitude })
         }
         _ => {
             let excess = moment(4) * &n - m2.pow(2) * 3;
@@ -469,9 +481,11 @@ fn check_pairs(name: &str, aggregate: &str, sample: &Sample, column: &arrow::arr
         products * &count - sum(a) * sum(b)
     };
     let (both, of_y, of_x, zero) = (around(0, 1), around(0, 0), around(1, 1), BigInt::from(0));
-    let squared = || {
-        let ratio = nearest(&((&both * &both) << (2 * BITS)), &(&of_x * &of_y));
-        if both < zero && aggregate == "corr" { (ratio, -1.0) } else { (ratio, 1.0) }
+    let squared = || nearest(&((&both * &both) << (2 * BITS)), &(&of_x * &of_y));
+    let correlation = || {
+        let magnitude = found.map_or(f64::NAN, f64::abs);
+        assert!(is_nearest_root(magnitude, &(&both * &both), &(&of_x * &of_y)), "{name}: {magnitude}");
+        if both < zero { -magnitude } else { magnitude }
     };
     let expected = match aggregate {
         "cov" => Some(nearest(&both, &(&count * (&count - 1)))),
@@ -481,8 +495,8 @@ fn check_pairs(name: &str, aggregate: &str, sample: &Sample, column: &arrow::arr
         "regr_intercept" => Some(nearest(&((sum(0) * &of_x - sum(1) * &both) << BITS), &(&of_x * &count))),
         "regr_r2" if of_y == zero => Some(1.0),
         _ if of_y == zero => None,
-        "regr_r2" => Some(squared().0),
-        _ => Some(squared().0.sqrt() * squared().1),
+        "regr_r2" => Some(squared()),
+        _ => Some(correlation()),
     };
     assert_eq!(found.map(|found| found + 0.0), expected.map(|expected| expected + 0.0), "{name}");
 }

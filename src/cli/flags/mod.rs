@@ -271,7 +271,9 @@ pub(crate) struct Reading {
     /// The byte between groups of three digits, such as ',' in 1,234 [default: none]
     #[arg(long, value_name = "C")]
     pub(crate) thousands: Option<Part>,
-    /// How dates are written, such as '%d.%m.%Y' or '%m/%d/%y %H:%M', besides the common ways; repeat it for more
+    /// How dates are written, such as '%d.%m.%Y' or '%m/%d/%y %H:%M'; repeat it for columns written otherwise
+    ///
+    /// A column takes the first format, of those given and then of the common ones, in which all of its samples are written.
     #[arg(long, value_name = "FORMAT", value_parser = values::date_format)]
     pub(crate) date_format: Vec<String>,
     /// The encoding, such as utf-8 or latin1 [default: UTF-8, with windows-1252 for fields that are not]
