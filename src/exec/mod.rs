@@ -15,6 +15,7 @@ mod allotment;
 mod filter;
 mod floor;
 mod join;
+mod ledger;
 mod misfits;
 mod options;
 mod outcome;

@@ -2,11 +2,12 @@
 
 use super::floor::{self, Asked, Floor, Planned};
 use super::join::{RightSide, TableRoom, decide};
+use super::ledger::Ledger;
 use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
 use super::output::{Gate, RowOutput, cannot_begin_again};
 use super::pass::{PassEnd, Reading, StageEnd, StageToRun, run_pass};
-use super::rejects::{self, PassRejects};
+use super::rejects::PassRejects;
 use super::sink::Materialised;
 use super::statistics::RunStatistics;
 use super::stream::flow;
@@ -19,7 +20,6 @@ use crate::source::memory::MemorySource;
 use arrow::datatypes::SchemaRef;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// The answer to one question.
 #[derive(Clone, Debug)]
@@ -58,76 +58,6 @@ struct Question<'a> {
     recodings_told: bool,
     result: Option<Materialised>,
     kept: u64,
-}
-
-/// What runs of several steps have in common.
-pub(super) struct Ledger<'a> {
-    pub(super) options: &'a RunOptions,
-    pub(super) statistics: RunStatistics,
-    pub(super) warnings: Vec<Warning>,
-    set_aside: Vec<PassRejects>,
-    /// Sources that were found to need wider types: the key before, and the source since.
-    widened: Vec<(String, Arc<dyn Source>)>,
-    start: Instant,
-    spilled_before: u64,
-}
-
-impl<'a> Ledger<'a> {
-    /// Of a run that begins now, over the inputs of these plans.
-    pub(super) fn new(plans: &[LogicalPlan], options: &'a RunOptions) -> Result<Self> {
-        for plan in plans {
-            // Wrong names and types are told before anything is read.
-            lower(plan)?;
-        }
-        rejects::check_place(options.rejects.as_deref(), plans.iter().flat_map(LogicalPlan::sources))?;
-        Ok(Ledger {
-            options,
-            statistics: RunStatistics { threads: options.workers(), ..RunStatistics::default() },
-            warnings: Vec::new(),
-            set_aside: Vec::new(),
-            widened: Vec::new(),
-            start: Instant::now(),
-            spilled_before: options.spill.written_bytes(),
-        })
-    }
-
-    /// The plan over sources with the types that they are known to need.
-    pub(super) fn widened(&self, plan: &LogicalPlan) -> Result<LogicalPlan> {
-        if self.widened.is_empty() {
-            return Ok(plan.clone());
-        }
-        plan.replaced(&mut |verb| {
-            let LogicalPlan::Scan(source) = verb else { return Ok(None) };
-            let key = source.key();
-            let known = self.widened.iter().find(|(narrow, _)| *narrow == key);
-            Ok(known.map(|(_, source)| LogicalPlan::Scan(Arc::clone(source))))
-        })
-    }
-
-    /// The key of a source before any types were widened.
-    fn input_of(&self, source: &Arc<dyn Source>) -> String {
-        let key = source.key();
-        let known = self.widened.iter().find(|(_, wide)| wide.key() == key);
-        known.map_or(key, |(narrow, _)| narrow.clone())
-    }
-
-    fn note_widened(&mut self, questions: &[Question<'_>]) {
-        for question in questions {
-            let source = question.plan.source();
-            if source.key() != question.input {
-                self.widened.retain(|(narrow, _)| *narrow != question.input);
-                self.widened.push((question.input.clone(), Arc::clone(source)));
-            }
-        }
-    }
-
-    /// The end of the run.
-    pub(super) fn close(mut self) -> Result<(RunStatistics, Vec<Warning>)> {
-        rejects::finish(&self.set_aside, self.options, &mut self.statistics, &mut self.warnings)?;
-        self.statistics.bytes_spilled = self.options.spill.written_bytes() - self.spilled_before;
-        self.statistics.seconds.wall = self.start.elapsed().as_secs_f64();
-        Ok((self.statistics, self.warnings))
-    }
 }
 
 /// An answer, and the rows that reached the first sink of its question.
@@ -172,7 +102,7 @@ pub(super) fn run_once(
         }
         make_ready(&mut questions, &mut rights, options)?;
     }
-    ledger.note_widened(&questions);
+    questions.iter().for_each(|question| ledger.note_source(&question.input, question.plan.source()));
     questions.retain(|question| !question.is_build);
     // Stages have what they need of the right sides: nothing else holds it any more.
     rights.sides.clear();

@@ -3,9 +3,10 @@
 //! Fits are settled first, step after step; a step of all that are not settled shares a pass, and the first step one with the
 //! questions that have no fits. Then what the fits came to is a table in memory, which the questions go on from.
 
+use super::ledger::Ledger;
 use super::options::{RunOptions, Warning};
 use super::output::RowOutput;
-use super::run::{Answer, Answered, Ledger, run_once, tell};
+use super::run::{Answer, Answered, run_once, tell};
 use super::statistics::RunStatistics;
 use crate::error::{Error, Result};
 use crate::plan::{LogicalPlan, StepwiseGroups};
