@@ -98,8 +98,11 @@ fn a_poisson_regression_with_factors_is_that_of_r() {
     assert_eq!(rounded(&[number(&whole, 0, "c"), number(&whole, 0, "d")], 2), ["56.76", "4.00"]);
 }
 
+/// Terms, response and weight.
+type Row = (Vec<f64>, f64, f64);
+
 /// R's `glm.fit` in plain doubles: estimates, standard errors, deviance and iterations.
-fn plain(rows: &[(Vec<f64>, f64, f64)], logistic: bool) -> (Vec<f64>, Vec<f64>, f64, usize) {
+fn plain(rows: &[Row], logistic: bool) -> (Vec<f64>, Vec<f64>, f64, usize) {
     let width = rows[0].0.len();
     let mean = |eta: f64| if logistic { 1.0 / (1.0 + (-eta).exp()) } else { eta.exp() };
     let lacking = |y: f64, mu: f64| match (logistic, y == 0.0) {
@@ -158,7 +161,7 @@ fn is_near(found: &[f64], expected: &[f64]) -> bool {
 }
 
 /// Three groups, one of them with a missing key, with a factor, weights, and values that are missing or not finite.
-fn mixed() -> (String, Vec<Vec<(Vec<f64>, f64, f64)>>) {
+fn mixed() -> (String, Vec<Vec<Row>>) {
     let mut random = Random::new(5);
     let mut text = "k,y,c,x,f,w\n".to_owned();
     let mut rows = vec![Vec::new(); 3];

@@ -24,6 +24,13 @@ pub(crate) struct StepwiseGroups {
     fits: Vec<AggregateCall>,
 }
 
+/// The parts of the verb.
+struct Parts<'a> {
+    input: &'a Arc<LogicalPlan>,
+    keys: &'a [Expr],
+    aggregates: &'a [(AggregateCall, String)],
+}
+
 fn steps_of(call: &AggregateCall) -> Option<&dyn InSteps> {
     call.aggregate.in_steps()
 }
@@ -67,9 +74,9 @@ impl StepwiseGroups {
         (!fits.is_empty() && !has_fits(input)).then(|| StepwiseGroups { plan: verb.clone(), fits })
     }
 
-    fn parts(&self) -> Result<(&Arc<LogicalPlan>, &[Expr], &[(AggregateCall, String)])> {
+    fn parts(&self) -> Result<Parts<'_>> {
         match &self.plan {
-            LogicalPlan::Aggregate { input, keys, aggregates } => Ok((input, keys, aggregates)),
+            LogicalPlan::Aggregate { input, keys, aggregates } => Ok(Parts { input, keys, aggregates }),
             _ => Err(Error::internal("groups that are none")),
         }
     }
@@ -98,7 +105,7 @@ impl StepwiseGroups {
 
     /// The question of the first pass: keys, other aggregates, and fits.
     pub(crate) fn first(&self) -> Result<LogicalPlan> {
-        let (input, keys, aggregates) = self.parts()?;
+        let Parts { input, keys, aggregates } = self.parts()?;
         let others = aggregates.iter().filter(|(call, _)| steps_of(call).is_none()).cloned();
         let steps = self.fits.iter().enumerate().filter_map(|(at, call)| Some((step(call, None)?, fit_name(at))));
         let (input, keys) = (Arc::clone(input), keys.to_vec());
@@ -107,7 +114,7 @@ impl StepwiseGroups {
 
     /// The question of a further pass, when the one before gave `groups`: keys and fits.
     pub(crate) fn next(&self, groups: &Arc<dyn Source>) -> Result<LogicalPlan> {
-        let (input, keys, _) = self.parts()?;
+        let Parts { input, keys, .. } = self.parts()?;
         let input = Arc::new(LogicalPlan::Join(beside(Arc::clone(input), keys, self.table(groups)?)?));
         let before = |at: usize| Some(col(fit_name(at)));
         let steps = self.fits.iter().enumerate().filter_map(|(at, call)| Some((step(call, before(at))?, fit_name(at))));
@@ -116,7 +123,7 @@ impl StepwiseGroups {
 
     /// Keys and fits as a right table.
     fn table(&self, groups: &Arc<dyn Source>) -> Result<Arc<LogicalPlan>> {
-        let (_, keys, _) = self.parts()?;
+        let Parts { keys, .. } = self.parts()?;
         let keys = keys.iter().enumerate().map(|(at, key)| col(key.output_name()).alias(key_name(at)));
         let columns = keys.chain((0..self.fits.len()).map(|at| col(fit_name(at)))).collect();
         Ok(Arc::new(LogicalPlan::Project { input: Arc::new(LogicalPlan::Scan(Arc::clone(groups))), columns }))
@@ -124,7 +131,7 @@ impl StepwiseGroups {
 
     /// What stands for the verb when the first pass gave `first`, and the last `last`, in which all fits are settled.
     pub(crate) fn settled(&self, first: &Arc<dyn Source>, last: &Arc<dyn Source>) -> Result<LogicalPlan> {
-        let (_, keys, aggregates) = self.parts()?;
+        let Parts { keys, aggregates, .. } = self.parts()?;
         let schema = self.plan.schema()?;
         let own_keys: Vec<Expr> = keys.iter().map(|key| col(key.output_name())).collect();
         let others: Vec<&(AggregateCall, String)> =

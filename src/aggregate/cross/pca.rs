@@ -31,6 +31,9 @@ pub struct Pca {
     scaled: bool,
 }
 
+/// Variance and loadings.
+type Component = (f64, Vec<f64>);
+
 impl Pca {
     /// Of columns of these names.
     ///
@@ -75,8 +78,7 @@ impl Pca {
         linalg::Matrix::new(order, order, cells).ok()
     }
 
-    /// Of each component, variance and loadings.
-    fn components(&self, sums: &CrossSums) -> Result<Option<Vec<(f64, Vec<f64>)>>> {
+    fn components(&self, sums: &CrossSums) -> Result<Option<Vec<Component>>> {
         if sums.count < 2 {
             return Ok(None);
         }
