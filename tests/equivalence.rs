@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Questions that touch every sink and every kind of state.
-const QUESTIONS: [&str; 44] = [
+const QUESTIONS: [&str; 47] = [
     "count(*) as n, count(x), sum(i), mean(i), min(i), max(i), var(i), std(i), first(i), last(i)",
     "sum(x), mean(x), min(x), max(x), var(x), std_pop(x), first(x), last(x)",
     "min(t), max(t), first(t), last(t), count(t)",
@@ -41,6 +41,9 @@ const QUESTIONS: [&str; 44] = [
     "weighted_mean(x, i), weighted_std(i, b), weighted_quantile(x, i, 0.9), weighted_median(i, b), mad(x), iqr(i), \
      entropy(t), entropy(x) by k",
     "top_k(t, 3) by k",
+    "approx_top_k(t, 3) by k",
+    "range(i) as r, range(x) as s by k",
+    "pca(x, i, scale => true) by b",
     "histogram(x, 5) by k",
     "histogram(i, -10, 10, 4) by t",
     "largest(x, 3) as y by t having y > 0",

@@ -199,7 +199,10 @@ fn trouble(stratum: &Stratum) -> Result<RecordBatch> {
         3 => loop {
             std::thread::sleep(Duration::from_secs(1));
         },
-        4 => Err(outcrop::Error::new(outcrop::error::ErrorKind::Value, "singular").hint("more rows")),
+        4 => {
+            eprintln!("pivot 3 is 0");
+            Err(outcrop::Error::new(outcrop::error::ErrorKind::Value, "singular").hint("more rows"))
+        }
         // Whatever it reads, it is not the next task.
         5 => one_row(vec![("n", integer(std::io::stdin().lines().count() as i64))]),
         _ => one_row(vec![("n", integer(stratum.rows() as i64))]),
@@ -216,7 +219,7 @@ fn workers_that_fail() {
         "left out: stratum k = 1 (2 attempts): the function panicked: no fit",
         "left out: stratum k = 2 (2 attempts): the worker process ended with exit status 3; it said:\nlast words",
         "left out: stratum k = 3 (2 attempts): the task did not end within 3 s",
-        "left out: stratum k = 4 (2 attempts): singular\nhint: more rows",
+        "left out: stratum k = 4 (2 attempts): singular; it said:\npivot 3 is 0\nhint: more rows",
     ];
     assert_eq!(told, expected);
 }

@@ -380,3 +380,57 @@ fn rows_that_are_not_finite_are_left_out_of_fits_and_counted_and_negative_weight
     let error = table.ask("ols(y, x, weights => w).n").unwrap().collect().unwrap_err();
     assert!(error.to_string().contains("a weight is -1"), "{error}");
 }
+
+#[test]
+fn principal_components_put_the_covariances_together_again() {
+    let names = ["ArrDelay", "DepDelay", "Distance"];
+    for (question, matrix) in [
+        ("pca(ArrDelay, DepDelay, Distance)", "cov_matrix(ArrDelay, DepDelay, Distance)"),
+        ("pca(ArrDelay, DepDelay, Distance, scale => true)", "corr_matrix(ArrDelay, DepDelay, Distance)"),
+    ] {
+        let (components, expected) = (ask(question), ask(matrix));
+        let of = |row: usize, name: &str| number(&components, row, name);
+        for (a, first) in names.iter().enumerate() {
+            for second in names {
+                let cell: f64 = (0..3).map(|row| of(row, "variance") * of(row, first) * of(row, second)).sum();
+                assert!(
+                    (cell - number(&expected, a, second)).abs() < 1e-9 * of(0, "variance"),
+                    "{question} {first} {second}"
+                );
+            }
+        }
+        let mut so_far = 0.0;
+        for row in 0..3 {
+            assert_eq!(of(row, "component"), row as f64 + 1.0);
+            assert!(is_near(of(row, "std_dev") * of(row, "std_dev"), of(row, "variance")));
+            assert!(row == 0 || of(row, "variance") <= of(row - 1, "variance"));
+            so_far += of(row, "proportion");
+            assert!(is_near(of(row, "cumulative"), so_far));
+            let loadings = names.map(|name| of(row, name));
+            assert!(is_near(loadings.iter().map(|own| own * own).sum(), 1.0));
+            let largest = loadings.into_iter().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap();
+            assert!(largest > 0.0, "{loadings:?}");
+        }
+        assert!(is_near(so_far, 1.0));
+    }
+    // Of one row nothing is known, of none there is no component; a column that does not vary cannot be scaled.
+    assert_eq!(ask("pca(ArrDelay, DepDelay) where ArrDelay > 1e9").rows(), 0);
+    assert_eq!(ask("pca(ArrDelay, Distance * 0, scale => true)").value(0, "variance").unwrap(), Value::Null);
+}
+
+#[test]
+fn ranges_and_frequent_values_with_bounds() {
+    let found = ask("range(ArrDelay) as r, max(ArrDelay) - min(ArrDelay) as same, range(Distance / 2) as half");
+    assert_eq!(number(&found, 0, "r"), number(&found, 0, "same"));
+    assert!(number(&found, 0, "half") > 1000.0);
+    let (about, exact) = (ask("approx_top_k(Origin, 5)"), ask("top_k(Origin, 5)"));
+    for row in 0..5 {
+        // Fewer flights than a sample has.
+        assert_eq!(about.value(row, "value").unwrap(), exact.value(row, "value").unwrap());
+        for count in ["count", "lower", "upper"] {
+            assert_eq!(number(&about, row, count), number(&exact, row, "count"));
+        }
+    }
+    let by_carrier = ask("approx_top_k(Origin, 2) by UniqueCarrier");
+    assert_eq!(by_carrier.schema().fields().len(), 5);
+}

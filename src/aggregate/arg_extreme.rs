@@ -1,20 +1,19 @@
 //! `arg_min(x, by)` and `arg_max(x, by)`: the value of the row in which another column is smallest or largest.
 
 use super::fixed::Fixed;
+use super::marks::{Mark, columns, read, seen};
 use super::nothing::Nothing;
-use super::store::{Store, exported, for_each_live, live_rows, not_an_export};
+use super::store::{Store, for_each_live, live_rows};
 use super::text::Texts;
 use super::values::{FixedValues, Values};
 use super::{Aggregate, Exactness, GroupStates, Rows, wrong_arguments};
 use crate::batch::RowId;
 use crate::error::Result;
 use crate::types::ColumnType;
-use arrow::array::{Array, ArrayRef, UInt64Array};
-use arrow::buffer::NullBuffer;
+use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use std::cmp::Ordering;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// The value of the first argument in the row, among those in which both have a value, whose second is the smallest or the
 /// largest, in the order of `min` and `max`; of several such rows, the first in input order. Null over no such row.
@@ -77,7 +76,7 @@ impl ArgExtreme {
 
 /// Of each group the best row so far: where it is, if there is one, what it is compared by, and its value.
 struct Best<V, B> {
-    marks: Vec<Option<RowId>>,
+    marks: Vec<Mark>,
     values: V,
     by: B,
     which: ArgExtreme,
@@ -137,42 +136,23 @@ impl<V: Values, B: Values> Store for Best<V, B> {
 
     fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
         let marks = &self.marks[groups.clone()];
-        let file_and_copy = |id: RowId| u64::from(id.file) << 32 | u64::from(id.copy);
-        let files: UInt64Array = marks.iter().map(|mark| mark.map(file_and_copy)).collect();
-        let positions: UInt64Array = marks.iter().map(|mark| mark.map(|id| id.position)).collect();
-        let seen = NullBuffer::from_iter(marks.iter().map(Option::is_some));
-        Ok(vec![
-            Arc::new(files),
-            Arc::new(positions),
-            self.values.to_column(groups.clone(), seen.clone()),
-            self.by.to_column(groups, seen),
-        ])
+        let (values, by) = (self.values.to_column(groups.clone(), seen(marks)), self.by.to_column(groups, seen(marks)));
+        Ok(columns(marks).into_iter().chain([values, by]).collect())
     }
 
     fn read(&self, columns: &[ArrayRef]) -> Result<Self> {
-        let files = exported::<Self, UInt64Array>(columns, 0)?;
-        let positions = exported::<Self, UInt64Array>(columns, 1)?;
-        let mark = |(file, position): (Option<u64>, Option<u64>)| {
-            let file = file?;
-            Some(RowId { file: (file >> 32) as u32, position: position?, copy: file as u32 })
-        };
-        let marks: Vec<Option<RowId>> = files.iter().zip(positions).map(mark).collect();
-        for column in columns.get(2..4).ok_or_else(not_an_export::<Self>)? {
-            if marks.iter().enumerate().any(|(row, mark)| mark.is_some() != column.is_valid(row)) {
-                return Err(not_an_export::<Self>());
-            }
-        }
+        let marks = read::<Self>(columns, 2)?;
         let values = self.values.read(self.values.column_of(columns, 2)?);
         let by = self.by.read(self.by.column_of(columns, 3)?);
         Ok(Best { marks, values, by, which: self.which })
     }
 
     fn finish(&self, groups: Range<usize>) -> Result<ArrayRef> {
-        let seen = NullBuffer::from_iter(self.marks[groups.clone()].iter().map(Option::is_some));
+        let seen = seen(&self.marks[groups.clone()]);
         Ok(self.values.to_column(groups, seen))
     }
 
     fn bytes_held(&self) -> usize {
-        self.marks.capacity() * size_of::<Option<RowId>>() + self.values.bytes_held() + self.by.bytes_held()
+        self.marks.capacity() * size_of::<Mark>() + self.values.bytes_held() + self.by.bytes_held()
     }
 }

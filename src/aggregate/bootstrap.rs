@@ -7,11 +7,14 @@
 //! of rows: errors of means and of other ratios come out the same but for a share of about 1/n, while counts and sums vary with
 //! the number of rows, as they do where that is a matter of chance too.
 
+mod sums;
+mod weights;
+
 use super::rounding::NAN;
 use super::store::{for_each_live, live_rows, not_an_export};
 use super::{Aggregate, Exactness, GroupIds, GroupStates, Makes, Rows};
 use crate::batch::RowOrigin;
-use crate::batch::hash::{Purpose, RowHash, mix};
+use crate::batch::hash::{Purpose, RowHash};
 use crate::error::{Error, ErrorKind, Result};
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, ListArray, StructArray, UInt32Array};
 use arrow::buffer::OffsetBuffer;
@@ -20,6 +23,8 @@ use arrow::datatypes::{DataType, Field, Fields, Float64Type};
 use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
+use sums::{LEAST_ROWS, MOST_ROWS, Summed, Sums};
+use weights::draw;
 
 /// What rows with weights can be given to as often as they weigh.
 const TAKEN: [&str; 13] = [
@@ -38,6 +43,8 @@ const TAKEN: [&str; 13] = [
     "regr_r2",
 ];
 const MOST_REPLICATES: u32 = 100_000;
+/// Rows that are repeated at a time.
+const REPEATED_ROWS: usize = 64;
 /// Shares of replicates that lie below the lower and the upper bound.
 const BOUNDS: [f64; 2] = [0.025, 0.975];
 
@@ -69,6 +76,17 @@ impl Bootstrap {
             return Err(Error::new(ErrorKind::Type, message).hint("1000 are usual"));
         }
         Ok(Bootstrap { inner, replicates, seed })
+    }
+
+    fn replicates(&self, arguments: &[DataType]) -> Result<Replicates> {
+        let inner = self.inner.states(arguments)?;
+        Ok(Replicates {
+            summed: Summed::of(&*self.inner, arguments, &*inner)?,
+            inner,
+            each: self.states_a_group(),
+            groups: 0,
+            hash: RowHash::new(self.seed, Purpose::Bootstrap),
+        })
     }
 
     /// States of the other aggregate for each group: that of all rows, and those of replicates.
@@ -128,64 +146,15 @@ impl Aggregate for Bootstrap {
     }
 
     fn states(&self, arguments: &[DataType]) -> Result<Box<dyn GroupStates>> {
-        Ok(Box::new(Replicates {
-            inner: self.inner.states(arguments)?,
-            each: self.states_a_group(),
-            groups: 0,
-            hash: RowHash::new(self.seed, Purpose::Bootstrap),
-        }))
+        Ok(Box::new(self.replicates(arguments)?))
     }
 }
-
-/// Poisson(1) weights of 32 random bits each.
-struct Weights {
-    /// Bits from which on a weight is at least 1, 2, …
-    from: [u32; Weights::MOST],
-    /// By the upper 8 bits, the least weight.
-    least: [u8; 256],
-}
-
-impl Weights {
-    /// Larger ones have a probability below 2⁻³².
-    const MOST: usize = 12;
-
-    const fn new() -> Self {
-        let mut from = [0; Weights::MOST];
-        let (mut weight, mut probability, mut below) = (0, 0.367_879_441_171_442_33, 0.0);
-        while weight < Weights::MOST {
-            below += probability;
-            from[weight] = (below * 4_294_967_296.0) as u32;
-            weight += 1;
-            probability /= weight as f64;
-        }
-        let mut least = [0; 256];
-        let mut bits = 0;
-        while bits < 256 {
-            let mut weight = 0;
-            while weight < Weights::MOST && from[weight] <= (bits as u32) << 24 {
-                weight += 1;
-            }
-            least[bits] = weight as u8;
-            bits += 1;
-        }
-        Weights { from, least }
-    }
-
-    #[inline(always)]
-    fn of(&self, bits: u32) -> usize {
-        let mut weight = usize::from(self.least[(bits >> 24) as usize]);
-        while weight < Weights::MOST && self.from[weight] <= bits {
-            weight += 1;
-        }
-        weight
-    }
-}
-
-static WEIGHTS: Weights = Weights::new();
 
 /// The states of group `g` of the other aggregate are its groups from `g * each` on: that of all rows, then replicates.
 struct Replicates {
     inner: Box<dyn GroupStates>,
+    /// What it sums, if it does nothing else.
+    summed: Option<Summed>,
     each: usize,
     groups: usize,
     hash: RowHash,
@@ -222,6 +191,58 @@ impl Replicates {
     }
 }
 
+/// A row that is given to replicates.
+#[derive(Clone, Copy)]
+struct Drawn {
+    row: u32,
+    /// The state of all rows of its group.
+    first: u32,
+    hash: u64,
+}
+
+impl Replicates {
+    /// Gives rows to replicates as often as they weigh.
+    fn repeat(&mut self, arguments: &[ArrayRef], drawn: &[Drawn]) -> Result<()> {
+        let mut weights = vec![0; self.each - 1];
+        for drawn in drawn.chunks(REPEATED_ROWS) {
+            let (mut chosen, mut ids) = (Vec::new(), Vec::new());
+            for Drawn { row, first, hash } in drawn {
+                draw(*hash, &mut weights);
+                for (weight, replicate) in weights.iter().zip(first + 1..) {
+                    chosen.extend(std::iter::repeat_n(*row, usize::from(*weight)));
+                    ids.extend(std::iter::repeat_n(replicate, usize::from(*weight)));
+                }
+            }
+            self.give(arguments, chosen, &ids)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the values of rows, and returns those that it leaves to others.
+    fn sum(&mut self, summed: Summed, column: &ArrayRef, mut drawn: Vec<Drawn>) -> Result<Vec<Drawn>> {
+        let nulls = column.logical_nulls();
+        drawn.retain(|drawn| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(drawn.row as usize)));
+        drawn.sort_by_key(|drawn| drawn.first);
+        let values = summed.values(column)?;
+        let replicates = self.each - 1;
+        let (mut sums, mut others) = (Sums::default(), Vec::new());
+        for group in drawn.chunk_by(|a, b| a.first == b.first).flat_map(|group| group.chunks(MOST_ROWS)) {
+            let row = |drawn: &Drawn| values[drawn.row as usize].map(|value| (drawn.hash, value));
+            let rows: Vec<(u64, i128)> = group.iter().filter_map(row).collect();
+            if rows.len() < LEAST_ROWS {
+                others.extend_from_slice(group);
+                continue;
+            }
+            others.extend(group.iter().filter(|drawn| values[drawn.row as usize].is_none()));
+            let (sums, counts) = sums.of(&rows, replicates);
+            let first = group[0].first + 1;
+            let map: Vec<u32> = (first..first + replicates as u32).collect();
+            self.inner.import(&summed.states(&sums, counts)?, &map)?;
+        }
+        Ok(others)
+    }
+}
+
 impl GroupStates for Replicates {
     fn grow(&mut self, groups: usize) {
         self.groups = groups.max(self.groups);
@@ -233,32 +254,18 @@ impl GroupStates for Replicates {
     fn update(&mut self, arguments: &[ArrayRef], rows: &Rows<'_>) -> Result<()> {
         self.check()?;
         let live = live_rows(rows, None);
-        let (mut live_rows, mut firsts, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut drawn = Vec::with_capacity(rows.groups.rows());
         for_each_live(rows.groups.rows(), live.as_ref(), |row| {
-            live_rows.push(row as u32);
-            firsts.push((rows.groups.of(row) * self.each) as u32);
-            hashes.push(self.hash.of(rows.origin.row_id(row)));
+            let first = (rows.groups.of(row) * self.each) as u32;
+            drawn.push(Drawn { row: row as u32, first, hash: self.hash.of(rows.origin.row_id(row)) });
         });
-        self.give(arguments, live_rows.clone(), &firsts)?;
-        // A hash has bits for two replicates.
-        for pair in 0..self.each as u32 / 2 {
-            let drawn: Vec<u64> = hashes.iter().map(|hash| mix(hash.wrapping_add(u64::from(pair)))).collect();
-            for half in 0..2 {
-                let replicate = 2 * pair + half + 1;
-                if replicate as usize == self.each {
-                    break;
-                }
-                let (mut chosen, mut ids) =
-                    (Vec::with_capacity(drawn.len() + 64), Vec::with_capacity(drawn.len() + 64));
-                for ((bits, row), first) in drawn.iter().zip(&live_rows).zip(&firsts) {
-                    let weight = WEIGHTS.of((bits >> (32 * half)) as u32);
-                    chosen.extend(std::iter::repeat_n(*row, weight));
-                    ids.extend(std::iter::repeat_n(first + replicate, weight));
-                }
-                self.give(arguments, chosen, &ids)?;
-            }
-        }
-        Ok(())
+        let firsts: Vec<u32> = drawn.iter().map(|drawn| drawn.first).collect();
+        self.give(arguments, drawn.iter().map(|drawn| drawn.row).collect(), &firsts)?;
+        let others = match self.summed {
+            Some(summed) => self.sum(summed, &arguments[0], drawn)?,
+            None => drawn,
+        };
+        self.repeat(arguments, &others)
     }
 
     fn merge(&mut self, other: &dyn GroupStates, map: &[u32]) -> Result<()> {
@@ -364,21 +371,51 @@ fn spread_of(mut values: Vec<f64>) -> [Option<f64>; 3] {
 mod tests {
     use super::*;
     use crate::aggregate::Mean;
+    use arrow::array::Int64Array;
+
+    /// States over the rows, with the sums of all replicates of a row at once or without.
+    fn found(inner: &str, values: &ArrayRef, groups: &[u32], at_once: bool) -> String {
+        let bootstrap = Bootstrap::new(super::super::find(inner, 1).unwrap(), 37, 3).unwrap();
+        let arguments = [values.data_type().clone()];
+        let mut states = bootstrap.replicates(&arguments).unwrap();
+        assert!(states.summed.is_some());
+        states.summed = states.summed.filter(|_| at_once);
+        states.grow(4);
+        let origin = RowOrigin::consecutive(5);
+        let rows = Rows { groups: GroupIds::Each(groups), mask: None, origin: &origin };
+        states.update(std::slice::from_ref(values), &rows).unwrap();
+        format!("{:?}", states.inner.export(0..4 * states.each).unwrap())
+    }
 
     #[test]
-    fn weights_are_poisson() {
-        let mut counts = [0_u64; Weights::MOST + 1];
-        let draws = 1_u64 << 20;
-        // Evenly over all bits, so the counts are the probabilities but for rounding.
-        for draw in 0..draws {
-            counts[WEIGHTS.of((draw << 12) as u32)] += 1;
+    fn replicates_at_once_have_the_sums_of_one_after_the_other() {
+        let rows = 3 * sums::MOST_ROWS + 100;
+        let groups: Vec<u32> =
+            (0..rows).map(|row| [0, 1, 0, 2, 0][row % 5]).map(|own| if own == 2 { 3 } else { own }).collect();
+        let few: Vec<u32> = (0..rows).map(|row| if row < 5 { 2 } else { (row % 2) as u32 }).collect();
+        let doubles =
+            |double: fn(usize) -> Option<f64>| Arc::new((0..rows).map(double).collect::<Float64Array>()) as ArrayRef;
+        let columns: [ArrayRef; 5] = [
+            Arc::new(
+                (0..rows).map(|row| Some(row as i64 * 7 - 9000).filter(|own| own % 11 != 0)).collect::<Int64Array>(),
+            ),
+            Arc::new((0..rows).map(|row| Some([i64::MIN, i64::MAX, -1][row % 3])).collect::<Int64Array>()),
+            doubles(|row| Some((row as f64 - 5000.0) * 0.25)),
+            doubles(|row| Some((row as f64 - 5000.0).powi(3) / 7.0).filter(|_| row % 7 != 0)),
+            doubles(|row| Some([1e300, f64::NAN, 1e-300, -0.0, f64::INFINITY, 1e12, -1e12, 0.1][row % 8])),
+        ];
+        for values in &columns {
+            for groups in [&groups, &few] {
+                for inner in ["sum", "mean"] {
+                    let kind = values.data_type();
+                    assert_eq!(
+                        found(inner, values, groups, true),
+                        found(inner, values, groups, false),
+                        "{inner} {kind}"
+                    );
+                }
+            }
         }
-        let mut probability = (-1.0_f64).exp();
-        for (weight, count) in counts.into_iter().enumerate() {
-            assert!((count as f64 - probability * draws as f64).abs() < 2.0, "{weight}: {count}");
-            probability /= (weight + 1) as f64;
-        }
-        assert_eq!((WEIGHTS.of(0), WEIGHTS.of(u32::MAX)), (0, Weights::MOST));
     }
 
     #[test]

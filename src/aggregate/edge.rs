@@ -2,19 +2,19 @@
 
 use super::extreme::any_argument;
 use super::fixed::Fixed;
+use super::marks::{Mark, columns, read, seen};
 use super::nothing::Nothing;
-use super::store::{Store, exported, for_each_live, live_rows, not_an_export};
+use super::store::{Store, for_each_live, live_rows};
 use super::text::Texts;
 use super::values::{FixedValues, Values};
 use super::{Aggregate, Exactness, GroupStates, Rows};
 use crate::batch::{Positions, RowId};
 use crate::error::Result;
 use crate::types::ColumnType;
-use arrow::array::{Array, ArrayRef, UInt64Array};
-use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::array::ArrayRef;
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// The value that comes first or last in input order, by row identity. Nulls are ignored as in all aggregates, so it is
 /// the first *value*, not the value of the first row (which some engines give). Doubles come with one NaN and without
@@ -56,9 +56,6 @@ impl Aggregate for Edge {
         })
     }
 }
-
-/// The identity of the row that a value came from, if there is one.
-type Mark = Option<RowId>;
 
 /// Values and marks, one a group: 24 bytes, and 8 of a number or 16 and its bytes of a text.
 struct Edges<V> {
@@ -131,31 +128,17 @@ impl<V: Values> Store for Edges<V> {
     }
 
     fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
-        let marks = &self.marks[groups.clone()];
-        let file_and_copy = |id: RowId| u64::from(id.file) << 32 | u64::from(id.copy);
-        let files: UInt64Array = marks.iter().map(|mark| mark.map(file_and_copy)).collect();
-        let positions: UInt64Array = marks.iter().map(|mark| mark.map(|id| id.position)).collect();
-        Ok(vec![Arc::new(files), Arc::new(positions), self.finish(groups)?])
+        Ok(columns(&self.marks[groups.clone()]).into_iter().chain([self.finish(groups)?]).collect())
     }
 
     fn read(&self, columns: &[ArrayRef]) -> Result<Self> {
-        let files = exported::<Self, UInt64Array>(columns, 0)?;
-        let positions = exported::<Self, UInt64Array>(columns, 1)?;
-        let mark = |(file, position): (Option<u64>, Option<u64>)| {
-            let file = file?;
-            Some(RowId { file: (file >> 32) as u32, position: position?, copy: file as u32 })
-        };
-        let marks: Vec<Mark> = files.iter().zip(positions).map(mark).collect();
-        let values = columns.get(2).ok_or_else(not_an_export::<Self>)?;
-        if marks.iter().enumerate().any(|(row, mark)| mark.is_some() != values.is_valid(row)) {
-            return Err(not_an_export::<Self>());
-        }
+        let marks = read::<Self>(columns, 1)?;
         Ok(Edges { marks, values: self.values.read(self.values.column_of(columns, 2)?), edge: self.edge })
     }
 
     fn finish(&self, groups: Range<usize>) -> Result<ArrayRef> {
-        let seen = self.marks[groups.clone()].iter().map(Option::is_some);
-        Ok(self.values.to_column(groups, NullBuffer::from_iter(seen)))
+        let seen = seen(&self.marks[groups.clone()]);
+        Ok(self.values.to_column(groups, seen))
     }
 
     fn bytes_held(&self) -> usize {

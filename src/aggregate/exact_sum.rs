@@ -76,6 +76,21 @@ fn fixed_point(value: f64) -> Option<i128> {
     Some((magnitude ^ sign) - sign)
 }
 
+/// A double in units of 2⁻⁸⁰, if it has room there.
+pub(super) fn in_fixed_point(value: f64) -> Option<i128> {
+    fixed_point(value)
+}
+
+/// The exported states of groups with these sums, in units, of so many values.
+pub(super) fn exported_sums(sums: &[i128], counts: &[u64]) -> Result<Vec<ArrayRef>> {
+    let total = |(sum, count): (&i128, &u64)| {
+        let mut total = Total { count: *count, ..Total::default() };
+        total.set_fixed(*sum);
+        total.to_bytes()
+    };
+    Ok(vec![bytes_column(sums.iter().zip(counts).map(total))?, binary_column(sums.iter().map(|_| None))])
+}
+
 /// 32 bytes a group, and a wide number where needed.
 #[derive(Clone, Copy, Debug, Default)]
 struct Total {

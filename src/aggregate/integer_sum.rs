@@ -51,6 +51,16 @@ impl Total {
     }
 }
 
+/// The exported states of groups with these sums of so many values.
+pub(super) fn exported_sums(sums: &[i128], counts: &[u64]) -> Result<Vec<ArrayRef>> {
+    let total = |(sum, count): (&i128, &u64)| {
+        let mut total = Total::default();
+        total.add(*sum, *count);
+        total.to_bytes()
+    };
+    Ok(vec![bytes_column(sums.iter().zip(counts).map(total))?])
+}
+
 /// Sums and counts, one a group.
 pub(super) struct IntegerSums {
     totals: Vec<Total>,

@@ -31,9 +31,11 @@ mod interpolate;
 #[cfg(test)]
 mod laws;
 mod mapped;
+mod marks;
 mod mean;
 mod nothing;
 mod powers;
+mod range;
 mod ranked;
 mod registry;
 mod rounding;
@@ -47,11 +49,11 @@ mod weighted;
 mod weighted_quantile;
 mod wide;
 
-pub use approximate::{ApproxDistinctCount, ApproxQuantile};
+pub use approximate::{ApproxDistinctCount, ApproxFrequent, ApproxQuantile};
 pub use arg_extreme::ArgExtreme;
 pub use bootstrap::Bootstrap;
 pub use count::Count;
-pub use cross::{Comoment, Crossprod, Matrix, Measure, Model, Ols};
+pub use cross::{Comoment, Crossprod, Family, Glm, GlmMeasure, Matrix, Measure, Model, Ols, Pca};
 pub use edge::Edge;
 pub use extreme::Extreme;
 pub use histogram::Histogram;
@@ -61,6 +63,7 @@ pub use holistic::{
 };
 pub use mapped::{CountIf, ScaledMean, Truth};
 pub use mean::Mean;
+pub use range::Range;
 pub use ranked::Ranked;
 pub use registry::{all, constants_of, find, find_with};
 pub use shape::Shape;
@@ -72,12 +75,12 @@ pub use weighted_quantile::WeightedQuantile;
 use crate::batch::RowOrigin;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
-use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, StringViewArray};
 use arrow::compute::concat;
 use arrow::datatypes::DataType;
 use std::any::Any;
 use std::fmt;
-use std::ops::Range;
+use std::ops;
 use std::sync::Arc;
 
 /// How close a result is to the exact answer.
@@ -196,8 +199,13 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
         1 << 10
     }
 
+    /// How it is computed if it needs several passes; then it has neither states nor a fold. `None` unless said otherwise.
+    fn in_steps(&self) -> Option<&dyn InSteps> {
+        None
+    }
+
     /// States of no group yet, for arguments of types `arguments` (already accepted by [`Aggregate::output_type`]).
-    /// Every aggregate over [`Over::Rows`] has them.
+    /// Every aggregate over [`Over::Rows`] has them, but for those that are computed in steps.
     ///
     /// # Errors
     /// `Internal` when the types were not accepted before, or when there are no states.
@@ -213,6 +221,25 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
     fn fold(&self, arguments: &[DataType]) -> Result<Box<dyn Fold>> {
         Err(Error::internal(format!("`{}` of {arguments:?} has no fold", self.name())))
     }
+}
+
+/// How an aggregate is computed that needs several passes over the rows.
+pub trait InSteps {
+    /// The aggregate of one pass. It takes the same arguments and, but in the first pass, behind them the text that the pass
+    /// before made of the row's group; and it makes such a text. Aggregates whose steps are equal can share them.
+    fn step(&self, first: bool) -> Arc<dyn Aggregate>;
+
+    /// Whether this text needs no more passes.
+    fn is_settled(&self, fit: &str) -> bool;
+
+    /// The results, of the output type, that settled texts stand for.
+    ///
+    /// # Errors
+    /// `Internal` for texts that no step made.
+    fn told(&self, fits: &StringViewArray) -> Result<ArrayRef>;
+
+    /// What the user should know of a settled text.
+    fn warning(&self, fit: &str) -> Option<&'static str>;
 }
 
 /// The group of each row of a batch.
@@ -291,7 +318,7 @@ pub trait GroupStates: Send + Sync + Any {
     }
 
     /// The states of groups `groups` as Arrow columns, one row a group, enough to go on elsewhere.
-    fn export(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>>;
+    fn export(&self, groups: ops::Range<usize>) -> Result<Vec<ArrayRef>>;
 
     /// Absorbs exported states: row `i` goes into group `map[i]`.
     ///
@@ -303,7 +330,7 @@ pub trait GroupStates: Send + Sync + Any {
     ///
     /// # Errors
     /// `Arithmetic` when an integer result is beyond 64 bits.
-    fn finish(&mut self, groups: Range<usize>) -> Result<ArrayRef>;
+    fn finish(&mut self, groups: ops::Range<usize>) -> Result<ArrayRef>;
 
     /// Bytes held on the heap.
     fn bytes_held(&self) -> usize;

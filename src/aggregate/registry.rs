@@ -3,15 +3,15 @@
 
 use super::holistic::Share;
 use super::{
-    Aggregate, ApproxDistinctCount, ApproxQuantile, ArgExtreme, Comoment, Constant, Count, CountIf, DistinctCount,
-    Edge, Entropy, Extreme, Frequent, Histogram, InterquartileRange, List, Mean, MedianDeviation, Mode, Product,
-    Quantile, Ranked, ScaledMean, Shape, Spread, StringAgg, Sum, Truth, Weighted, WeightedQuantile,
+    Aggregate, ApproxDistinctCount, ApproxFrequent, ApproxQuantile, ArgExtreme, Comoment, Constant, Count, CountIf,
+    DistinctCount, Edge, Entropy, Extreme, Frequent, Histogram, InterquartileRange, List, Mean, MedianDeviation, Mode,
+    Product, Quantile, Range, Ranked, ScaledMean, Shape, Spread, StringAgg, Sum, Truth, Weighted, WeightedQuantile,
 };
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use std::sync::Arc;
 
 /// Names that users write, and the name each stands for.
-const SYNONYMS: [(&str, &str); 60] = [
+const SYNONYMS: [(&str, &str); 61] = [
     ("avg", "mean"),
     ("average", "mean"),
     ("total", "sum"),
@@ -72,6 +72,7 @@ const SYNONYMS: [(&str, &str); 60] = [
     ("hist", "histogram"),
     ("most_frequent", "top_k"),
     ("topk", "top_k"),
+    ("approx_topk", "approx_top_k"),
 ];
 
 /// Every built-in aggregate once, those with constants with some.
@@ -82,6 +83,7 @@ pub fn all() -> Vec<Arc<dyn Aggregate>> {
         Arc::new(Mean),
         Arc::new(Extreme::Min),
         Arc::new(Extreme::Max),
+        Arc::new(Range),
         Arc::new(Spread { sample: true, root: false }),
         Arc::new(Spread { sample: true, root: true }),
         Arc::new(Spread { sample: false, root: false }),
@@ -120,6 +122,7 @@ pub fn all() -> Vec<Arc<dyn Aggregate>> {
     ];
     all.extend(more);
     all.extend(Frequent::new(3.0).into_iter().map(|frequent| Arc::new(frequent) as Arc<dyn Aggregate>));
+    all.extend(ApproxFrequent::new(3.0).into_iter().map(|frequent| Arc::new(frequent) as Arc<dyn Aggregate>));
     all.extend(Histogram::nice(5.0).into_iter().map(|histogram| Arc::new(histogram) as Arc<dyn Aggregate>));
     all.extend(Comoment::ALL.map(|comoment| Arc::new(comoment) as Arc<dyn Aggregate>));
     all
@@ -130,7 +133,7 @@ pub fn all() -> Vec<Arc<dyn Aggregate>> {
 pub fn constants_of(name: &str, written: usize) -> usize {
     match standard(&name.trim().to_lowercase()) {
         "quantile" | "quantile_disc" | "approx_quantile" | "string_agg" | "largest" | "smallest" | "top_k"
-        | "weighted_quantile" => written.min(1),
+        | "approx_top_k" | "weighted_quantile" => written.min(1),
         "histogram" => written.saturating_sub(1),
         _ => 0,
     }
@@ -197,6 +200,9 @@ pub fn find_with(name: &str, arguments: usize, constants: &[Constant]) -> Result
         ("top_k", 1, [Constant::Number(values)]) => Ok(Arc::new(Frequent::new(*values)?)),
         ("top_k", ..) => Err(wrong("`top_k` takes one argument and how many of its values".to_owned())
             .hint("such as top_k(x, 10); `largest` gives the largest ones")),
+        ("approx_top_k", 1, [Constant::Number(values)]) => Ok(Arc::new(ApproxFrequent::new(*values)?)),
+        ("approx_top_k", ..) => Err(wrong("`approx_top_k` takes one argument and how many of its values".to_owned())
+            .hint("such as approx_top_k(x, 10)")),
         ("histogram", 1, [Constant::Number(ranges)]) => Ok(Arc::new(Histogram::nice(*ranges)?)),
         ("histogram", 1, [Constant::Number(low), Constant::Number(high), Constant::Number(ranges)]) => {
             Ok(Arc::new(Histogram::between(*low, *high, *ranges)?))

@@ -51,6 +51,26 @@ pub(super) fn big_root(numerator: &BigInt, denominator: &BigUint, exponent: i64)
     root * power_of_two(first) * power_of_two(half - first)
 }
 
+/// The square root of `numerator / denominator`, rounded once; for roots in the normal range.
+pub(super) fn nearest_root(numerator: &BigInt, denominator: &BigUint) -> f64 {
+    let magnitude = numerator.magnitude();
+    if numerator.sign() != Sign::Plus {
+        return 0.0;
+    }
+    // A quotient of 134 bits or more has a root of 67 or more; the lowest one is sticky.
+    let shift = (135 + denominator.bits() as i64 - magnitude.bits() as i64).max(0);
+    let shift = shift + shift % 2;
+    let (scaled, whole) = (magnitude << shift, denominator);
+    let quotient = &scaled / whole;
+    let root = quotient.sqrt();
+    let sticky = u128::from(&root * &root * whole != scaled);
+    match u128::try_from(&root) {
+        Ok(root) => round(root | sticky, -shift / 2),
+        // Far above 1: its bits are more than enough.
+        Err(_) => big_ratio(&root.into(), &BigUint::from(1_u8), -shift / 2),
+    }
+}
+
 /// `bits · 2^exponent` for `bits ≥ 2^65` whose lowest bit is sticky.
 fn round(bits: u128, exponent: i64) -> f64 {
     let length = 128 - i64::from(bits.leading_zeros());
@@ -93,6 +113,22 @@ mod tests {
             assert_eq!(big_ratio(&a.into(), &b.into(), 0), expected);
             assert_eq!(big_ratio(&-BigInt::from(a), &b.into(), 0), -expected);
         }
+    }
+
+    #[test]
+    fn roots_are_rounded_once() {
+        let root = |numerator: u64, denominator: u64| nearest_root(&numerator.into(), &denominator.into());
+        assert_eq!((root(0, 7), root(9, 4), root(1, 1)), (0.0, 1.5, 1.0));
+        let mut twice = 0;
+        for n in 1..3000_u64 {
+            // Roots of whole numbers are rounded once by the hardware; those of rounded quotients are not.
+            assert_eq!(root(n, 1), (n as f64).sqrt());
+            twice += u32::from(root(n, 3001) != (n as f64 / 3001.0).sqrt());
+        }
+        assert!((100..1500).contains(&twice), "{twice}");
+        let far = BigInt::from(1) << 900;
+        assert_eq!(nearest_root(&far, &BigUint::from(1_u8)), 2f64.powi(450));
+        assert_eq!(nearest_root(&1.into(), far.magnitude()), 2f64.powi(-450));
     }
 
     #[test]

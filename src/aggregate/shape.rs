@@ -5,7 +5,7 @@
 
 use super::exact_sum::special;
 use super::powers::{Admitted, PowerStates, PowerSums, Powers, Term};
-use super::rounding::{NAN, big_ratio, big_root};
+use super::rounding::{NAN, big_ratio, big_root, nearest_root};
 use super::sum::numeric_argument;
 use super::{Aggregate, Exactness, GroupStates};
 use crate::error::Result;
@@ -92,7 +92,7 @@ impl Powers for Shape {
                     numerator = numerator * n * (n - 1);
                     divisor = divisor * (n - 2) * (n - 2);
                 }
-                let magnitude = big_ratio(&numerator, divisor.magnitude(), 0).sqrt();
+                let magnitude = nearest_root(&numerator, divisor.magnitude());
                 if a3 < BigInt::ZERO { -magnitude } else { magnitude }
             }
             _ => {

@@ -1,12 +1,13 @@
-//! A run: the passes that answer a list of questions.
+//! The passes that answer a list of questions.
 
 use super::floor::{self, Asked, Floor, Planned};
 use super::join::{RightSide, TableRoom, decide};
+use super::ledger::Ledger;
 use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
 use super::output::{Gate, RowOutput, cannot_begin_again};
 use super::pass::{PassEnd, Reading, StageEnd, StageToRun, run_pass};
-use super::rejects::{self, PassRejects};
+use super::rejects::PassRejects;
 use super::sink::Materialised;
 use super::statistics::RunStatistics;
 use super::stream::flow;
@@ -19,7 +20,6 @@ use crate::source::memory::MemorySource;
 use arrow::datatypes::SchemaRef;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// The answer to one question.
 #[derive(Clone, Debug)]
@@ -28,17 +28,6 @@ pub struct Answer {
     pub schema: SchemaRef,
     /// The rows, in order.
     pub rows: StoredRows,
-}
-
-/// What a run returns.
-#[derive(Clone, Debug)]
-pub struct RunOutput {
-    /// One answer a question, in the order asked.
-    pub answers: Vec<Answer>,
-    /// What the run did.
-    pub statistics: RunStatistics,
-    /// What the user should know.
-    pub warnings: Vec<Warning>,
 }
 
 /// A question on its way: one that was asked, or the right side of a join.
@@ -71,81 +60,78 @@ struct Question<'a> {
     kept: u64,
 }
 
-/// Answers all questions; those over the same input share one pass.
-///
-/// # Errors
-/// The `Name` and `Type` errors of any plan, before data are read; else the first error in input order.
-pub fn run(plans: &[LogicalPlan], options: &RunOptions) -> Result<RunOutput> {
-    run_into(plans, &[], options)
+/// An answer, and the rows that reached the first sink of its question.
+pub(super) struct Answered {
+    pub(super) answer: Answer,
+    pub(super) kept: u64,
 }
 
-/// Like [`run`]; the rows of a question that has an output at its place in `outputs` go there in order, while the pass
-/// runs where that can be, and its answer holds none. An output is complete when all is well, and not before.
-///
-/// # Errors
-/// Those of [`run`], and those of the outputs.
-pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], options: &RunOptions) -> Result<RunOutput> {
-    let start = Instant::now();
-    let spilled_before = options.spill.written_bytes();
-    let mut statistics = RunStatistics { threads: options.workers(), ..RunStatistics::default() };
-    let mut warnings = Vec::new();
-    for plan in plans {
-        // Wrong names and types are told before anything is read.
-        lower(plan)?;
-    }
-    let builds = Builds::of(plans)?;
+/// Answers questions without fits, which those over the same input do in one pass; the rows of those that have an output at their
+/// place go there, as [`run_into`](super::run_into) has it.
+pub(super) fn run_once(
+    plans: &[LogicalPlan],
+    outputs: &[Option<&dyn RowOutput>],
+    ledger: &mut Ledger<'_>,
+) -> Result<Vec<Answered>> {
+    let options = ledger.options;
+    let plans = plans.iter().map(|plan| ledger.widened(plan)).collect::<Result<Vec<_>>>()?;
+    let builds = Builds::of(&plans)?;
     let mut questions = Vec::with_capacity(builds.builds.len() + plans.len());
     for build in &builds.builds {
-        questions.push(Question::new(build.plan()?, &build.uses, true, None));
+        questions.push(Question::new(build.plan()?, &build.uses, true, None, ledger));
     }
     for (at, plan) in plans.iter().enumerate() {
         let output = outputs.get(at).copied().flatten();
-        questions.push(Question::new(plan.clone(), &builds.uses[at], false, output));
+        questions.push(Question::new(plan.clone(), &builds.uses[at], false, output, ledger));
     }
     let mut rights = Rights { builds, sides: Vec::new(), room: TableRoom::new(&options.budget) };
-    rejects::check_place(options.rejects.as_deref(), plans.iter().flat_map(LogicalPlan::sources))?;
-    tell_of_inputs(&questions, options, &mut warnings);
+    tell_of_inputs(&questions, options, &mut ledger.warnings);
     let floor = plan_memory(&mut questions, options).beside(options.budget.held_bytes());
-    statistics.least_memory_bytes = floor.bytes() as u64;
+    let least = &mut ledger.statistics.least_memory_bytes;
+    *least = (*least).max(floor.bytes() as u64);
     floor.check(&options.budget)?;
-    let mut set_aside = Vec::new();
     make_ready(&mut questions, &mut rights, options)?;
     while let Some(members) = next_pass(&questions) {
-        set_aside.push(scan_pass(&mut questions, &members, &mut rights, options, &mut statistics, &mut warnings)?);
+        let Ledger { statistics, warnings, set_aside, .. } = ledger;
+        set_aside.push(scan_pass(&mut questions, &members, &mut rights, options, statistics, warnings)?);
         for at in members {
             if questions[at].is_build && questions[at].result.is_some() {
-                finish(&mut questions, at, options, &mut statistics, &mut warnings)?;
+                finish(&mut questions, at, options, statistics, warnings)?;
                 rights.keep(at, &mut questions[at])?;
             }
         }
         make_ready(&mut questions, &mut rights, options)?;
     }
+    questions.iter().for_each(|question| ledger.note_source(&question.input, question.plan.source()));
     questions.retain(|question| !question.is_build);
     // Stages have what they need of the right sides: nothing else holds it any more.
     rights.sides.clear();
+    let Ledger { statistics, warnings, .. } = ledger;
     for at in 0..questions.len() {
-        finish(&mut questions, at, options, &mut statistics, &mut warnings)?;
+        finish(&mut questions, at, options, statistics, warnings)?;
     }
     // No stage is left, so neither is a table.
     drop(rights);
     for at in 0..questions.len() {
-        pour(&mut questions, at, options, &mut statistics, &mut warnings)?;
+        pour(&mut questions, at, options, statistics, warnings)?;
     }
-    rejects::finish(&set_aside, options, &mut statistics, &mut warnings)?;
-    statistics.rows_kept = questions.iter().map(|question| question.kept).collect();
-    statistics.bytes_spilled = options.spill.written_bytes() - spilled_before;
-    statistics.seconds.wall = start.elapsed().as_secs_f64();
     let answer = |question: Question<'_>| {
         let result = question.result.ok_or_else(|| Error::internal("a question ended without an answer"))?;
-        Ok(Answer { schema: result.schema, rows: result.rows })
+        Ok(Answered { answer: Answer { schema: result.schema, rows: result.rows }, kept: question.kept })
     };
-    Ok(RunOutput { answers: questions.into_iter().map(answer).collect::<Result<_>>()?, statistics, warnings })
+    questions.into_iter().map(answer).collect()
 }
 
 impl<'a> Question<'a> {
-    fn new(plan: LogicalPlan, uses: &[BuildUse], is_build: bool, output: Option<&'a dyn RowOutput>) -> Self {
+    fn new(
+        plan: LogicalPlan,
+        uses: &[BuildUse],
+        is_build: bool,
+        output: Option<&'a dyn RowOutput>,
+        ledger: &Ledger<'_>,
+    ) -> Self {
         Question {
-            input: plan.source().key(),
+            input: ledger.input_of(plan.source()),
             plan,
             uses: uses.to_vec(),
             is_build,

@@ -2,7 +2,7 @@
 
 use super::options::RunOptions;
 use super::output::{Prepared, RowOutput};
-use super::run::run_into;
+use super::steps::run_into;
 use crate::error::{Error, ErrorKind, Result};
 use crate::panics::lock;
 use crate::plan::{LogicalPlan, Stage, lower};

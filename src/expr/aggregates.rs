@@ -3,7 +3,8 @@
 use super::tree::{AggregateCall, Expr};
 use crate::aggregate::holistic::Share;
 use crate::aggregate::{
-    self, Aggregate, ApproxQuantile, Bootstrap, Frequent, Histogram, List, Quantile, StringAgg, WeightedQuantile,
+    self, Aggregate, ApproxFrequent, ApproxQuantile, Bootstrap, Frequent, Histogram, List, Quantile, StringAgg,
+    WeightedQuantile,
 };
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
@@ -34,6 +35,8 @@ aggregate_methods! {
     min;
     /// The greatest value.
     max;
+    /// The greatest value less the least.
+    range;
     /// The number of rows where this is not null.
     count;
     /// The sample variance (divided by n − 1).
@@ -157,6 +160,14 @@ impl Expr {
     /// `Type` unless `k` lies between 1 and 10,000.
     pub fn top_k(self, k: usize) -> Result<Expr> {
         Ok(self.aggregate(Arc::new(Frequent::new(k as f64)?)))
+    }
+
+    /// About the `k` most frequent values, rows of `value`, `count`, `lower` and `upper`: of a random sample of 32,768 values.
+    ///
+    /// # Errors
+    /// `Type` unless `k` lies between 1 and 1,000.
+    pub fn approx_top_k(self, k: usize) -> Result<Expr> {
+        Ok(self.aggregate(Arc::new(ApproxFrequent::new(k as f64)?)))
     }
 
     /// How many values lie in each of at most so many ranges with round bounds, rows of `lower`, `upper` and `count`.

@@ -204,7 +204,7 @@ impl LogicalPlan {
 }
 
 /// Whether two plans are sure to give the same rows.
-fn same(a: &LogicalPlan, b: &LogicalPlan) -> bool {
+pub(super) fn same(a: &LogicalPlan, b: &LogicalPlan) -> bool {
     let inputs = || match (a.input(), b.input()) {
         (Some(a), Some(b)) => std::ptr::eq(Arc::as_ptr(a), Arc::as_ptr(b)) || same(a, b),
         (a, b) => a.is_none() && b.is_none(),

@@ -228,6 +228,11 @@ fn words(stage: &Stage, uses: &[BuildUse]) -> String {
             Step::Join(shape, _) => format!("{} join with right side {}", shape.kind, side(shape, uses)),
         })
         .collect();
+    if let SinkSpec::Aggregate { aggregates, .. } = &stage.sink
+        && aggregates.iter().any(|column| column.aggregate.in_steps().is_some())
+    {
+        parts.push("again for each step of a fit".to_owned());
+    }
     parts.push(match &stage.sink {
         SinkSpec::Aggregate { keys: 0, aggregates } => format!("{} aggregates", aggregates.len()),
         SinkSpec::Aggregate { keys, aggregates } if aggregates.is_empty() => format!("distinct rows of {keys} columns"),

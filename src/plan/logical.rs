@@ -240,6 +240,25 @@ impl LogicalPlan {
         found
     }
 
+    /// The plan with others in place of some of its verbs and sources, those of right tables too: of each, from the sources
+    /// upwards, `new` is asked for another.
+    ///
+    /// # Errors
+    /// Those of `new`.
+    pub(crate) fn replaced(
+        &self,
+        new: &mut dyn FnMut(&LogicalPlan) -> Result<Option<LogicalPlan>>,
+    ) -> Result<LogicalPlan> {
+        let mut plan = match self.input() {
+            None => self.clone(),
+            Some(input) => self.with_input(Arc::new(input.replaced(new)?)),
+        };
+        if let LogicalPlan::Join(join) = &mut plan {
+            join.right = Arc::new(join.right.replaced(new)?);
+        }
+        Ok(new(&plan)?.unwrap_or(plan))
+    }
+
     /// The same questions over another source, in place of that of [`LogicalPlan::source`].
     #[must_use]
     pub fn over(&self, source: &Arc<dyn Source>) -> LogicalPlan {

@@ -11,6 +11,7 @@
 mod aggregate_select;
 mod builds;
 mod explain;
+mod in_steps;
 mod join;
 mod logical;
 mod lower;
@@ -23,6 +24,7 @@ mod unnest;
 pub use aggregate_select::{AggregateSelect, aliased, replace_names};
 pub use builds::{BuildPlan, BuildUse, Builds, next_together};
 pub use explain::explain;
+pub(crate) use in_steps::StepwiseGroups;
 pub use join::{Built, Join, JoinColumn, JoinKind, JoinShape, Probe, Reserve, RightName, SUFFIX};
 pub(crate) use join::{MOST_COPIES, TABLE_SHARE};
 pub use logical::{BatchFunction, LogicalPlan, SampleSize, SortKey};

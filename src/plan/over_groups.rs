@@ -24,7 +24,6 @@ pub fn over_groups(input: Arc<LogicalPlan>, keys: &[Expr], columns: &[Expr]) -> 
         }
     }
     let name = |at: usize| format!("(aggregate {at})");
-    let key_name = |at: usize| format!("(key {at})");
     let replaced = |column: &Expr| {
         let name_of_result = column.output_name();
         let new = column.unaliased().replace(&mut |part| {
@@ -40,6 +39,17 @@ pub fn over_groups(input: Arc<LogicalPlan>, keys: &[Expr], columns: &[Expr]) -> 
         keys.iter().enumerate().map(|(at, key)| key.unaliased().clone().alias(key_name(at))).collect();
     let aggregates = calls.iter().cloned().enumerate().map(|(at, call)| (call, name(at))).collect();
     let groups = Arc::new(LogicalPlan::Aggregate { input: Arc::clone(&input), keys: named, aggregates });
+    Ok((Arc::new(LogicalPlan::Join(beside(input, keys, groups)?)), columns))
+}
+
+/// What the key at `at` is called in a table of groups that comes beside rows.
+pub(super) fn key_name(at: usize) -> String {
+    format!("(key {at})")
+}
+
+/// Rows and, beside each, the row of `groups` that has the same keys; null is a key like any other. In `groups` keys have the
+/// names of [`key_name`].
+pub(super) fn beside(input: Arc<LogicalPlan>, keys: &[Expr], groups: Arc<LogicalPlan>) -> Result<Join> {
     let schema = input.schema()?;
     let mut on: Vec<(Expr, Expr)> = Vec::new();
     for (at, key) in keys.iter().enumerate() {
@@ -51,7 +61,7 @@ pub fn over_groups(input: Arc<LogicalPlan>, keys: &[Expr], columns: &[Expr]) -> 
         on.push((ours.is_null(), theirs.is_null()));
     }
     let kind = if on.is_empty() { JoinKind::Cross } else { JoinKind::Left };
-    Ok((Arc::new(LogicalPlan::Join(Join::new(input, groups, on, kind))), columns))
+    Ok(Join::new(input, groups, on, kind))
 }
 
 /// Some value of a type, in place of null; `None` where there is nothing but null.

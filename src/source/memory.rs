@@ -47,7 +47,8 @@ impl Source for MemorySource {
     }
 
     fn key(&self) -> String {
-        format!("memory {:p}", self.rows.parts().as_ptr())
+        // All that have no rows share an address.
+        format!("memory {:p} {:p}", self.rows.parts().as_ptr(), Arc::as_ptr(&self.schema))
     }
 
     fn files(&self) -> Vec<Arc<str>> {

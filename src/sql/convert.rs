@@ -1,5 +1,6 @@
 //! sqlparser's tree to ours.
 
+use super::fits::Regression;
 use super::words::{OutcropDialect, Words};
 use crate::aggregate::{self, Constant};
 use crate::error::{Error, ErrorKind, Result};
@@ -417,18 +418,23 @@ impl Converter<'_> {
             None => name,
         };
         const OWN_ARGUMENTS: [&str; 8] =
-            ["ols", "crossprod", "bootstrap", "predicted", "residual", "residuals", "cov_matrix", "corr_matrix"];
-        if only.is_some() && OWN_ARGUMENTS.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+            ["crossprod", "pca", "bootstrap", "predicted", "residual", "residuals", "cov_matrix", "corr_matrix"];
+        let regression = Regression::find(name);
+        let has_own = regression.is_some() || OWN_ARGUMENTS.iter().any(|own| name.eq_ignore_ascii_case(own));
+        if only.is_some() && has_own {
             return Err(self.unsupported(&format!("`filter` behind `{name}`"), ident.span));
         }
         if name.eq_ignore_ascii_case("crossprod") {
             return self.crossprod(&list.args, ident, depth);
         }
+        if name.eq_ignore_ascii_case("pca") {
+            return self.components(&list.args, ident, depth);
+        }
         if name.eq_ignore_ascii_case("bootstrap") {
             return self.bootstrap(&list.args, ident, depth);
         }
-        if name.eq_ignore_ascii_case("ols") {
-            return self.fit(&list.args, ident, depth);
+        if let Some(regression) = regression {
+            return self.fit(regression, &list.args, ident, depth);
         }
         let of_fit = ["predicted", "residual", "residuals"].iter().position(|own| name.eq_ignore_ascii_case(own));
         if of_fit.is_some() && self.names.is_some() {
@@ -471,7 +477,8 @@ impl Converter<'_> {
             Ok(aggregate) => Ok(Expr::Aggregate(AggregateCall { aggregate, args })),
             Err(error) if error.kind() == ErrorKind::Name => {
                 let aggregates = aggregate::all();
-                let others = ["ols", "cov_matrix", "corr_matrix", "predicted", "residual"];
+                let others = ["cov_matrix", "corr_matrix", "pca", "predicted", "residual"];
+                let others = Regression::NAMES.into_iter().chain(others);
                 let names = aggregates.iter().map(|aggregate| aggregate.name()).chain(others);
                 Err(self.error(ErrorKind::Name, format!("no function `{name}`"), ident.span).hint(suggest(name, names)))
             }

@@ -1,11 +1,12 @@
-//! `ols(y, x1, x2, weights => w, intercept => false)`, `ols('y ~ x1 + x2 - 1')` and `ols(y, x).r_squared`; and matrices of
-//! covariances.
+//! `ols(y, x1, x2, weights => w, intercept => false)`, `ols('y ~ x1 + x2 - 1')` and `ols(y, x).r_squared`, likewise `logistic` and
+//! `poisson`; and matrices of covariances.
 
 use super::convert::Converter;
 use super::formula::Formula;
-use crate::aggregate::{Matrix, Measure, Ols};
+use crate::aggregate::{Aggregate, Family, Glm, GlmMeasure, Matrix, Measure, Ols, Pca};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggregateCall, BinaryOp, Expr, Function, Literal};
+use crate::types::ColumnType;
 use arrow::datatypes::Schema;
 use sqlparser::ast::{self, AccessExpr, FunctionArg, FunctionArgExpr, Spanned};
 use std::collections::BTreeSet;
@@ -20,10 +21,53 @@ struct Options {
     terms: Option<Vec<Vec<usize>>>,
 }
 
+/// A regression by its name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Regression {
+    Linear,
+    Generalized(Family),
+}
+
+impl Regression {
+    /// The names.
+    pub(super) const NAMES: [&str; 4] = ["ols", "logistic", "logit", "poisson"];
+
+    /// The regression that users call `name`.
+    pub(super) fn find(name: &str) -> Option<Self> {
+        match name.to_lowercase().as_str() {
+            "ols" => Some(Regression::Linear),
+            "logit" => Some(Regression::Generalized(Family::Logistic)),
+            other => Family::find(other).map(Regression::Generalized),
+        }
+    }
+
+    /// The aggregate that fits a model.
+    fn of(self, model: Ols) -> Arc<dyn Aggregate> {
+        match self {
+            Regression::Linear => Arc::new(model),
+            Regression::Generalized(family) => Arc::new(Glm::new(model, family)),
+        }
+    }
+
+    /// The aggregate that tells of a fit what is called `measure`.
+    fn measure(self, model: Ols, measure: &str) -> Result<Arc<dyn Aggregate>> {
+        Ok(match self {
+            Regression::Linear => Arc::new(model.measure(Measure::find(measure)?)),
+            Regression::Generalized(family) => Arc::new(Glm::new(model, family).measure(GlmMeasure::find(measure)?)),
+        })
+    }
+}
+
 impl Converter<'_> {
     /// A fit of the first argument by the others, whose texts name its terms.
-    pub(super) fn fit(&self, list: &[FunctionArg], ident: &ast::Ident, depth: usize) -> Result<Expr> {
-        self.model(list, ident, depth).map(|(model, args)| call(model, args))
+    pub(super) fn fit(
+        &self,
+        regression: Regression,
+        list: &[FunctionArg],
+        ident: &ast::Ident,
+        depth: usize,
+    ) -> Result<Expr> {
+        self.model(list, ident, depth).map(|(model, args)| call(regression.of(model), args))
     }
 
     /// A model and its columns.
@@ -36,9 +80,7 @@ impl Converter<'_> {
                     if !options.take(&name.value, expr.clone()) {
                         let message = match name.value.to_lowercase().as_str() {
                             "intercept" => format!("`intercept` is true or false, not `{expr}`"),
-                            _ => {
-                                "`ols` takes a response, regressors, `weights => w` and `intercept => false`".to_owned()
-                            }
+                            _ => takes(ident),
                         };
                         return Err(self.error(ErrorKind::Type, message, value.span()));
                     }
@@ -58,9 +100,7 @@ impl Converter<'_> {
                     }
                 }
                 other => {
-                    let message =
-                        "`ols` takes a response, regressors, `weights => w` and `intercept => false`".to_owned();
-                    return Err(self.error(ErrorKind::Syntax, message, other.span()));
+                    return Err(self.error(ErrorKind::Syntax, takes(ident), other.span()));
                 }
             }
         }
@@ -75,10 +115,11 @@ impl Converter<'_> {
                 (model.terms(formula.terms)?.without(without), args)
             }
             [] | [_] if args.is_empty() || intercept == Some(false) => {
-                let message = "`ols` takes a response and what it is regressed on".to_owned();
+                let name = ident.value.to_lowercase();
+                let message = format!("`{name}` takes a response and what it is regressed on");
                 return Err(self
                     .error(ErrorKind::Type, message, ident.span)
-                    .hint("such as ols(ArrDelay, DepDelay, Distance)"));
+                    .hint(format!("such as {name}(ArrDelay, DepDelay, Distance)")));
             }
             _ => (Ols::new(args[1..].iter().map(|term| term.to_string()), intercept.unwrap_or(true)), args),
         };
@@ -106,22 +147,24 @@ impl Converter<'_> {
             _ => None,
         };
         let parts = fit.and_then(|fit| match (fit.name.0.as_slice(), &fit.args) {
-            ([ast::ObjectNamePart::Identifier(name)], ast::FunctionArguments::List(list))
-                if name.value.eq_ignore_ascii_case("ols") =>
-            {
-                Some((name, list))
+            ([ast::ObjectNamePart::Identifier(name)], ast::FunctionArguments::List(list)) => {
+                Some((Regression::find(&name.value)?, name, list))
             }
             _ => None,
         });
-        let Some((name, list)) = parts else {
+        let Some((regression, name, list)) = parts else {
             let message = format!("`{}` takes a fit", ident.value.to_lowercase());
             return Err(self
                 .error(ErrorKind::Type, message, ident.span)
                 .hint("such as ArrDelay, predicted(ols(ArrDelay, DepDelay)) by UniqueCarrier"));
         };
         let (model, args) = self.model(&list.args, name, depth)?;
-        let response = args[0].clone();
-        let predicted = prediction(AggregateCall { aggregate: Arc::new(model.measure(Measure::Model)), args });
+        let response = match regression {
+            Regression::Linear => args[0].clone(),
+            // Mostly a condition.
+            Regression::Generalized(_) => args[0].clone().cast(ColumnType::Float64),
+        };
+        let predicted = prediction(AggregateCall { aggregate: regression.measure(model, "model")?, args });
         Ok(if residual { response - predicted } else { predicted })
     }
 
@@ -159,6 +202,39 @@ impl Converter<'_> {
         Ok(Expr::Aggregate(AggregateCall { aggregate: Arc::new(matrix), args }))
     }
 
+    /// Principal components of columns, whose texts name them; `scale => true` scales these.
+    pub(super) fn components(&self, list: &[FunctionArg], ident: &ast::Ident, depth: usize) -> Result<Expr> {
+        let (mut args, mut scaled) = (Vec::with_capacity(list.len()), false);
+        for arg in list {
+            match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => args.push(self.convert(value, depth)?),
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => args.push(Expr::Wildcard),
+                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. }
+                    if name.value.eq_ignore_ascii_case("scale") =>
+                {
+                    scaled = match self.convert(value, depth)? {
+                        Expr::Literal(Literal::Boolean(scaled)) => scaled,
+                        other => {
+                            let message = format!("`scale` is true or false, not `{other}`");
+                            return Err(self.error(ErrorKind::Type, message, value.span()));
+                        }
+                    };
+                }
+                _ => {
+                    let message = "`pca` takes columns and `scale => true`".to_owned();
+                    return Err(self.error(ErrorKind::Syntax, message, arg.span()));
+                }
+            }
+        }
+        if args.is_empty() {
+            let error = self.error(ErrorKind::Type, "`pca` takes columns".to_owned(), ident.span);
+            return Err(error.hint("such as pca(ArrDelay, DepDelay, Distance, scale => true)"));
+        }
+        let components = Pca::new(args.iter().map(|arg| arg.output_name()), scaled);
+        let components = components.map_err(|error| error.underline(&self.words.text, self.bytes(ident.span)))?;
+        Ok(call(Arc::new(components), args))
+    }
+
     /// A measure of a fit, behind a dot.
     pub(super) fn measure_of_fit(
         &self,
@@ -179,18 +255,21 @@ impl Converter<'_> {
         else {
             return Err(unsupported());
         };
-        if !ident.value.eq_ignore_ascii_case("ols") {
-            return Err(unsupported());
-        }
-        let measure =
-            Measure::find(&name.value).map_err(|error| error.underline(&self.words.text, self.bytes(name.span)))?;
+        let Some(regression) = Regression::find(&ident.value) else { return Err(unsupported()) };
         let (model, args) = self.model(&list.args, ident, depth)?;
-        Ok(call(model.measure(measure), args))
+        let told = regression.measure(model, &name.value);
+        let told = told.map_err(|error| error.underline(&self.words.text, self.bytes(name.span)))?;
+        Ok(call(told, args))
     }
 }
 
-fn call(model: Ols, args: Vec<Expr>) -> Expr {
-    Expr::Aggregate(AggregateCall { aggregate: Arc::new(model), args })
+fn call(aggregate: Arc<dyn Aggregate>, args: Vec<Expr>) -> Expr {
+    Expr::Aggregate(AggregateCall { aggregate, args })
+}
+
+fn takes(ident: &ast::Ident) -> String {
+    let name = ident.value.to_lowercase();
+    format!("`{name}` takes a response, regressors, `weights => w` and `intercept => false`")
 }
 
 /// What the model that an aggregate makes predicts from its regressors.

@@ -51,6 +51,13 @@ fn expressions_have_one_canonical_text() {
         ("ols('y ~ .')", "ols(y, *)"),
         ("corr_matrix(*)", "corr_matrix(*)"),
         ("residual(ols('y ~ x', weights => w))", "y - predicted(ols(y, x, weights => w))"),
+        ("pca(x, y + 1, scale => true)", "pca(x, y + 1, scale => true)"),
+        ("approx_topk(x, 3)", "approx_top_k(x, 3)"),
+        ("logit(y > 1, x, f).aic", "logistic(y > 1, x, f).aic"),
+        (
+            "residual(Poisson('y ~ x - 1', weights => w))",
+            "cast(y as float64) - predicted(poisson(y, x, weights => w, intercept => false))",
+        ),
         ("predict(m, x) + predicted(ols(y, *))", "predict(m, x) + predicted(ols(y, *))"),
         ("\"it's\" || 'a\"b'", "'it''s' || 'a\"b'"),
         ("`Arr Delay` + `by`", "`Arr Delay` + `by`"),

@@ -8,6 +8,7 @@ use crate::memory::{Reservation, SegmentFile, handle_path, used_bytes};
 use crate::plan::LogicalPlan;
 use crate::source::csv::{CsvOptions, CsvSource};
 use crate::source::ipc::{IpcOptions, IpcSource};
+use crate::source::ndjson::{NdjsonOptions, NdjsonSource};
 use crate::source::{CancelToken, Source};
 use crate::types::ColumnType;
 use crate::types::convert::taken;
@@ -30,7 +31,7 @@ pub(super) struct Printed {
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) batch: RecordBatch,
-    /// The text that it was read from, if it was text.
+    /// The text that it was read from, if it was CSV, whose types are told by all results.
     pub(super) printed: Option<Vec<u8>>,
     /// Keeps both on the account until they are stored, if they are on one.
     pub(super) room: Option<Reservation>,
@@ -60,21 +61,23 @@ impl Outcome {
         Ok(Outcome { batch, printed: None, room: None })
     }
 
-    /// What a program has printed: an Arrow file or stream, or CSV with a header. Nothing is a result without rows.
+    /// What a program has printed: an Arrow file or stream, a JSON object a line, or CSV with a header. Nothing is a result without rows.
     ///
     /// # Errors
     /// What is wrong with it, and where; those of the [run](super::run::ends_the_run).
     pub(super) fn read(printed: Printed, options: &RunOptions) -> Result<Self> {
         let Printed { bytes, mut room } = printed;
         let is_arrow = bytes.starts_with(b"ARROW1") || bytes.starts_with(&[0xff; 4]);
+        let is_json = !is_arrow && has_objects(&bytes);
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Outcome { batch: RecordBatch::new_empty(Arc::new(Schema::empty())), printed: None, room: None });
         }
         let batch = match is_arrow {
             true => rows_of(&bytes, &mut room, options, arrow)?,
+            false if is_json => rows_of(&bytes, &mut room, options, ndjson)?,
             false => read_text(&bytes, &[], &mut room, options)?,
         };
-        Ok(Outcome { batch, printed: (!is_arrow).then_some(bytes), room: Some(room) })
+        Ok(Outcome { batch, printed: (!is_arrow && !is_json).then_some(bytes), room: Some(room) })
     }
 }
 
@@ -133,6 +136,18 @@ fn without_hint(error: Error) -> Error {
         true => error,
         false => Error::new(error.kind(), error.message()).at(error.place().clone()),
     }
+}
+
+/// Whether text begins with a JSON object, which no header of CSV does.
+fn has_objects(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii_start();
+    let inside = text.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    inside.and_then(<[u8]>::first).is_some_and(|next| b"\"}".contains(next))
+}
+
+fn ndjson(path: PathBuf) -> Result<Arc<dyn Source>> {
+    let options = NdjsonOptions { sample_threads: 1, ..NdjsonOptions::default() };
+    Ok(Arc::new(NdjsonSource::open(&[path], options).map_err(without_hint)?))
 }
 
 fn arrow(path: PathBuf) -> Result<Arc<dyn Source>> {
@@ -196,6 +211,19 @@ mod tests {
         let error = read_bytes(b"a,b\n1,2\n3\n").unwrap_err();
         assert!(error.to_string().contains("its output") && error.to_string().contains("line 3"), "{error}");
         assert_eq!(error.hint_text(), None, "flags for files are no remedy");
+    }
+
+    #[test]
+    fn objects_of_json_are_rows() {
+        let batch = read_bytes(b"{\"term\":\"x\",\"estimate\":1.5,\"n\":7}\n{\"term\":\"NA\",\"n\":8}\n").unwrap();
+        let types: Vec<_> = batch.schema().fields().iter().map(|field| field.data_type().clone()).collect();
+        assert_eq!(types, [DataType::Utf8View, DataType::Float64, DataType::Int64]);
+        assert_eq!((batch.column(0).as_string_view().value(1), batch.column(1).null_count()), ("NA", 1));
+        assert_eq!(read_bytes(b" { \"n\": 1 }").unwrap().num_rows(), 1);
+        let error = read_bytes(b"{\"n\":1}\n{\"n\":\n").unwrap_err();
+        assert!(error.to_string().contains("its output") && error.to_string().contains("line 2"), "{error}");
+        // A header of braces is one all the same.
+        assert_eq!(read_bytes(b"{a},b\n1,2\n").unwrap().num_columns(), 2);
     }
 
     #[test]

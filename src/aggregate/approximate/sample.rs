@@ -7,21 +7,78 @@ pub(super) const SIZE: usize = 1 << 15;
 /// It grows beyond its size by half, before the last are dropped, so that dropping costs little a row.
 const MOST: usize = SIZE + SIZE / 2;
 
-/// The hash of a row, and its value: the rows that come first by these are kept.
-pub(super) type Entry = (u64, i64);
-
-/// The first [`SIZE`] of the entries given to it, and perhaps some more.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Sample {
-    entries: Vec<Entry>,
-    /// Once as many as are wanted come before it, those behind it are of no interest.
-    worst: Option<Entry>,
+/// What is kept of a row.
+pub(super) trait Kept: Ord + Clone + Send + Sync + 'static {
+    /// Bytes behind it.
+    fn bytes_behind(&self) -> usize;
+    fn write(&self, bytes: &mut Vec<u8>);
+    /// Takes what `write` wrote; `None` for other bytes.
+    fn read(bytes: &mut &[u8]) -> Option<Self>;
 }
 
-impl Sample {
+impl Kept for i64 {
+    fn bytes_behind(&self) -> usize {
+        0
+    }
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.to_le_bytes());
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let (value, rest) = bytes.split_first_chunk()?;
+        *bytes = rest;
+        Some(i64::from_le_bytes(*value))
+    }
+}
+
+impl Kept for Box<str> {
+    fn bytes_behind(&self) -> usize {
+        self.len()
+    }
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        (self.len() as i64).write(bytes);
+        bytes.extend(self.as_bytes());
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let length = usize::try_from(i64::read(bytes)?).ok()?;
+        let (text, rest) = bytes.split_at_checked(length)?;
+        *bytes = rest;
+        Some(std::str::from_utf8(text).ok()?.into())
+    }
+}
+
+/// The hash of a row, and its value: the rows that come first by these are kept.
+pub(super) type Entry<V = i64> = (u64, V);
+
+/// The first [`SIZE`] of the entries given to it, and perhaps some more.
+#[derive(Clone, Debug)]
+pub(super) struct Sample<V = i64> {
+    entries: Vec<Entry<V>>,
+    /// Behind the values.
+    bytes_behind: usize,
+    /// Once as many as are wanted come before it, those behind it are of no interest.
+    worst: Option<Entry<V>>,
+}
+
+impl<V> Default for Sample<V> {
+    fn default() -> Self {
+        Sample { entries: Vec::new(), bytes_behind: 0, worst: None }
+    }
+}
+
+impl<V: Kept> Sample<V> {
+    /// Whether an entry with this hash may be among the first.
     #[inline]
-    pub(super) fn add(&mut self, entry: Entry) {
-        if self.worst.is_some_and(|worst| entry >= worst) {
+    pub(super) fn may_want(&self, hash: u64) -> bool {
+        self.worst.as_ref().is_none_or(|worst| hash <= worst.0)
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, entry: Entry<V>) {
+        if self.worst.as_ref().is_some_and(|worst| entry >= *worst) {
             return;
         }
         if self.entries.len() == MOST {
@@ -32,6 +89,7 @@ impl Sample {
             let more = self.entries.len().clamp(4, MOST - self.entries.len());
             self.entries.reserve_exact(more);
         }
+        self.bytes_behind += entry.1.bytes_behind();
         self.entries.push(entry);
     }
 
@@ -39,46 +97,53 @@ impl Sample {
     fn cut(&mut self) {
         if self.entries.len() > SIZE {
             let (_, worst, _) = self.entries.select_nth_unstable(SIZE);
-            self.worst = Some(*worst);
+            self.worst = Some(worst.clone());
             self.entries.truncate(SIZE);
+            self.bytes_behind = self.entries.iter().map(|(_, value)| value.bytes_behind()).sum();
         }
     }
 
-    pub(super) fn merge(&mut self, other: &Sample) {
-        other.entries.iter().for_each(|entry| self.add(*entry));
+    pub(super) fn merge(&mut self, other: &Self) {
+        other.entries.iter().for_each(|entry| {
+            if self.may_want(entry.0) {
+                self.add(entry.clone());
+            }
+        });
     }
 
     /// The first entries, in any order.
-    pub(super) fn entries(&self) -> Vec<Entry> {
+    pub(super) fn entries(&self) -> Vec<Entry<V>> {
         let mut copy = self.clone();
         copy.cut();
         copy.entries
     }
 
-    /// Bytes on the heap, at most, two copies included that are made to finish.
-    pub(super) const MOST_BYTES: usize = 3 * MOST * size_of::<Entry>();
+    /// Bytes on the heap, at most, two copies included that are made to finish, and without what is behind the values.
+    pub(super) const MOST_BYTES: usize = 3 * MOST * size_of::<Entry<V>>();
 
     /// Bytes on the heap.
     pub(super) fn bytes_held(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>()
+        self.entries.capacity() * size_of::<Entry<V>>() + self.bytes_behind
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let entries = self.entries();
-        let (hashes, values) = (entries.iter().map(|entry| entry.0), entries.iter().map(|entry| entry.1 as u64));
-        hashes.chain(values).flat_map(u64::to_le_bytes).collect()
+        let mut bytes: Vec<u8> = entries.iter().flat_map(|(hash, _)| hash.to_le_bytes()).collect();
+        entries.iter().for_each(|(_, value)| value.write(&mut bytes));
+        [(entries.len() as u64).to_le_bytes().to_vec(), bytes].concat()
     }
 
     /// `None` for bytes that are no sample.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let (words, rest) = bytes.as_chunks::<8>();
-        if !rest.is_empty() || words.len() % 2 == 1 || words.len() / 2 > SIZE {
-            return None;
-        }
-        let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-        let (hashes, values) = words.split_at(words.len() / 2);
-        let entries = hashes.iter().zip(values).map(|(hash, value)| (word(hash), word(value) as i64)).collect();
-        Some(Sample { entries, worst: None })
+        let (length, rest) = bytes.split_first_chunk()?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok().filter(|length| *length <= SIZE)?;
+        let (hashes, mut values) = rest.split_at_checked(length * size_of::<u64>())?;
+        let (hashes, _) = hashes.as_chunks::<8>();
+        let entry = |hash: &[u8; 8]| Some((u64::from_le_bytes(*hash), V::read(&mut values)?));
+        let entries = hashes.iter().map(entry).collect::<Option<Vec<Entry<V>>>>()?;
+        values.is_empty().then_some(())?;
+        let bytes_behind = entries.iter().map(|(_, value)| value.bytes_behind()).sum();
+        Some(Sample { entries, bytes_behind, worst: None })
     }
 }
 

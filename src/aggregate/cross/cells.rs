@@ -155,6 +155,39 @@ impl Cells {
         }
     }
 
+    /// What is made of the arguments.
+    pub(super) fn design(&self) -> &Design {
+        &self.design
+    }
+
+    /// The columns of the factors.
+    pub(super) fn texts(&self, arguments: &[ArrayRef]) -> Result<Vec<StringViewArray>> {
+        self.factors.iter().map(|at| typed::<StringViewArray>(arguments, *at).cloned()).collect()
+    }
+
+    /// Counts a row that lacks a value.
+    pub(super) fn leave_out(&mut self, group: usize) {
+        self.left_out[group] += 1;
+    }
+
+    /// Adds row `row` of the design's columns, with the levels that `texts` has there; `key` is for the number of its cell.
+    #[inline]
+    pub(super) fn add_row(
+        &mut self,
+        group: usize,
+        texts: &[StringViewArray],
+        columns: &[&[f64]],
+        roots: Option<&[f64]>,
+        row: usize,
+        key: &mut Vec<u32>,
+    ) {
+        key.clear();
+        key.push(group as u32);
+        key.extend(self.levels.iter_mut().zip(texts).map(|(levels, texts)| levels.number(texts.value(row))));
+        let cell = self.cell(key);
+        self.sums.add_row(cell, columns, roots, row);
+    }
+
     fn cell(&mut self, key: &[u32]) -> usize {
         if let Some(cell) = self.cells.get(key) {
             return *cell as usize;
@@ -188,7 +221,7 @@ impl Cells {
                 let name = largest.map_or("", |(factor, _)| &self.model.regressors()[self.factors[*factor] - 1]);
                 let count = largest.map_or(0, |(factor, _)| levels[*factor].len());
                 let message = format!(
-                    "`ols` has more than {MOST_TERMS} terms, one for each level of a factor, and `{name}` has {count} levels"
+                    "a regression has more than {MOST_TERMS} terms, one for each level of a factor, and `{name}` has {count} levels"
                 );
                 return Err(
                     Error::new(ErrorKind::Limit, message).hint("group by the factor in place of regressing on it")
@@ -220,7 +253,7 @@ impl Cells {
     }
 
     /// The sums of a group with the columns of all terms, and what these are.
-    fn model_of(&self, group: usize) -> Result<(CrossSums, Terms)> {
+    pub(super) fn model_of(&self, group: usize) -> Result<(CrossSums, Terms)> {
         let mut levels: Vec<BTreeSet<&str>> = vec![BTreeSet::new(); self.factors.len()];
         for (of_cell, _) in self.of_group(group) {
             for ((own, level), levels) in self.levels.iter().zip(of_cell).zip(&mut levels) {
@@ -283,30 +316,24 @@ impl Store for Cells {
 
     fn update(&mut self, arguments: &[ArrayRef], rows: &Rows<'_>) -> Result<()> {
         let (numbers, roots) = self.design.columns(arguments)?;
-        let texts: Vec<StringViewArray> =
-            self.factors.iter().map(|at| typed::<StringViewArray>(arguments, *at).cloned()).collect::<Result<_>>()?;
+        let texts = self.texts(arguments)?;
         let all = numbers.iter().chain(&roots).map(|own| own.nulls()).chain(texts.iter().map(|own| own.nulls()));
         let nulls = all.fold(None, |all: Option<NullBuffer>, own| NullBuffer::union(all.as_ref(), own));
         let values: Vec<&[f64]> = numbers.iter().map(|own| own.values().as_ref()).collect();
         let roots = roots.as_ref().map(|roots| roots.values().as_ref());
         let asked = live_rows(rows, None);
-        let mut key = vec![0; 1 + texts.len()];
+        let mut key = Vec::with_capacity(1 + texts.len());
         for_each_live(rows.groups.rows(), asked.as_ref(), |row| {
             let group = rows.groups.of(row);
             if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
-                self.left_out[group] += 1;
+                self.leave_out(group);
                 return;
             }
             // A row that does not count makes no level known.
             if roots.is_some_and(|roots| roots[row] == 0.0) {
                 return;
             }
-            key[0] = group as u32;
-            for ((place, levels), texts) in key[1..].iter_mut().zip(&mut self.levels).zip(&texts) {
-                *place = levels.number(texts.value(row));
-            }
-            let cell = self.cell(&key);
-            self.sums.add_row(cell, &values, roots, row);
+            self.add_row(group, &texts, &values, roots, row, &mut key);
         });
         Ok(())
     }

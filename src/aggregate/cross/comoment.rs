@@ -2,7 +2,7 @@
 
 use super::sums::{Answer, CrossProducts, CrossSums, Design, doubles_column};
 use crate::aggregate::nothing::Nothing;
-use crate::aggregate::rounding::{NAN, big_ratio};
+use crate::aggregate::rounding::{NAN, big_ratio, nearest_root};
 use crate::aggregate::{Aggregate, Exactness, GroupStates, wrong_arguments};
 use crate::error::Result;
 use crate::types::ColumnType;
@@ -91,7 +91,7 @@ pub(super) fn correlation(both: &BigInt, of_x: BigInt, of_y: BigInt) -> Option<f
     if of_x == BigInt::ZERO || of_y == BigInt::ZERO {
         return None;
     }
-    let magnitude = big_ratio(&(both * both), (of_x * of_y).magnitude(), 0).sqrt();
+    let magnitude = nearest_root(&(both * both), (of_x * of_y).magnitude());
     Some(if *both < BigInt::ZERO { -magnitude } else { magnitude })
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Coefficient {
     pub(super) estimate: f64,
     /// `None` without degrees of freedom.
     pub(super) std_error: Option<f64>,
+    /// What the standard error would be if the residual variance were 1.
+    pub(super) unit_error: f64,
 }
 
 /// A model.
@@ -239,7 +241,9 @@ impl Solved {
         let estimate = big_ratio(&self.estimates[term], &BigUint::from(1_u8), shift);
         let variance = &self.inverse[term] * &self.residual;
         let std_error = || big_root(&variance, &BigUint::from(df_residual), 2 * shift);
-        Coefficient { estimate, std_error: (df_residual > 0).then(std_error) }
+        let unit = -2 * self.scales[term] - i64::from(self.fraction);
+        let unit_error = big_root(&self.inverse[term], &BigUint::from(1_u8), unit);
+        Coefficient { estimate, std_error: (df_residual > 0).then(std_error), unit_error }
     }
 
     fn fit(&self, sums: &CrossSums, intercept: bool) -> Fit {

@@ -13,17 +13,21 @@ mod comoment;
 mod crossprod;
 mod fit;
 mod fixed;
+mod glm;
 mod matrix;
 mod model;
 #[cfg(test)]
 mod nist;
 mod ols;
+mod pca;
 mod product;
 mod sums;
 
 pub use comoment::Comoment;
 pub use crossprod::Crossprod;
+pub use glm::{Family, Glm, GlmMeasure};
 pub use matrix::Matrix;
 pub use model::Model;
 pub use ols::{Measure, Ols};
+pub use pca::Pca;
 pub(super) use sums::doubles;

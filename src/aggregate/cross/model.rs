@@ -1,9 +1,10 @@
 //! A fitted model as text, `ols(y, x).model`, and what it predicts.
 //!
-//! Lines of fields with tabs between them. For each factor, `=`, its regressor's number and its levels; then for each term that
+//! Lines of fields with tabs between them. For a logistic or Poisson regression, `~` and its name. For each factor, `=`, its regressor's number and its levels; then for each term that
 //! has an estimate this and its parts: the number of a regressor, behind `=` with a level. Tabs, line ends and backslashes in
 //! levels have a backslash before them.
 
+use super::glm::Family;
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -21,11 +22,13 @@ pub(super) struct Terms {
     pub(super) levels: Vec<(usize, Vec<Arc<str>>)>,
 }
 
-fn escaped(level: &str) -> String {
+/// Without the signs that divide a text into lines and fields.
+pub(super) fn escaped(level: &str) -> String {
     level.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n")
 }
 
-fn unescaped(text: &str) -> String {
+/// What [`escaped`] was given.
+pub(super) fn unescaped(text: &str) -> String {
     let (mut level, mut signs) = (String::with_capacity(text.len()), text.chars());
     while let Some(sign) = signs.next() {
         level.push(match sign {
@@ -43,22 +46,33 @@ fn unescaped(text: &str) -> String {
 impl Terms {
     /// The text of these terms with their estimates, that of the intercept first where there is one.
     pub(super) fn text(&self, intercept: bool, estimates: impl Iterator<Item = Option<f64>>) -> String {
+        let mut text = self.text_of_levels();
+        let none = Vec::new();
+        for (estimate, parts) in estimates.zip(intercept.then_some(&none).into_iter().chain(&self.terms)) {
+            let Some(estimate) = estimate else { continue };
+            let _ = writeln!(text, "{estimate:?}{}", text_of_parts(parts));
+        }
+        text
+    }
+
+    /// The lines of the factors.
+    pub(super) fn text_of_levels(&self) -> String {
         let mut text = String::new();
         for (regressor, levels) in &self.levels {
             let levels: String = levels.iter().map(|level| format!("\t{}", escaped(level))).collect();
             let _ = writeln!(text, "=\t{regressor}{levels}");
         }
-        let none = Vec::new();
-        for (estimate, parts) in estimates.zip(intercept.then_some(&none).into_iter().chain(&self.terms)) {
-            let Some(estimate) = estimate else { continue };
-            let part = |(regressor, level): &Part| match level {
-                None => format!("\t{regressor}"),
-                Some(level) => format!("\t{regressor}={}", escaped(level)),
-            };
-            let _ = writeln!(text, "{estimate:?}{}", parts.iter().map(part).collect::<String>());
-        }
         text
     }
+}
+
+/// What stands behind the estimate of a term.
+pub(super) fn text_of_parts(parts: &[Part]) -> String {
+    let part = |(regressor, level): &Part| match level {
+        None => format!("\t{regressor}"),
+        Some(level) => format!("\t{regressor}={}", escaped(level)),
+    };
+    parts.iter().map(part).collect()
 }
 
 /// What a term is the product of: a number, or 1 where a factor has a level and else 0.
@@ -74,6 +88,8 @@ pub struct Model {
     /// By factor, its regressor and the numbers of its levels.
     factors: Vec<(usize, HashMap<Box<str>, u32>)>,
     terms: Vec<(f64, Vec<Factor>)>,
+    /// The regression that the sum of the terms is the linear predictor of; none if it is the prediction.
+    family: Option<Family>,
 }
 
 impl Model {
@@ -93,6 +109,10 @@ impl Model {
     fn read(&mut self, line: &str) -> Option<()> {
         let (first, rest) = line.split_once('\t').map_or((line, None), |(first, rest)| (first, Some(rest)));
         let fields = rest.into_iter().flat_map(|rest| rest.split('\t'));
+        if first == "~" {
+            self.family = Some(Family::find(rest?)?);
+            return Some(());
+        }
         if first == "=" {
             let mut fields = fields;
             let regressor = fields.next()?.parse().ok()?;
@@ -124,8 +144,19 @@ impl Model {
         (factors, most)
     }
 
-    /// What it predicts for a row, the sum of its terms in their order; `None` for a level that it does not know.
+    /// What it predicts for a row; `None` for a level that it does not know.
     pub fn predict<'a>(
+        &self,
+        number: impl Fn(usize) -> f64,
+        level: impl Fn(usize) -> &'a str,
+        levels: &mut Vec<u32>,
+    ) -> Option<f64> {
+        let sum = self.linear(number, level, levels)?;
+        Some(self.family.map_or(sum, |family| family.mean(sum)))
+    }
+
+    /// The sum of its terms for a row, in their order; `None` for a level that it does not know.
+    pub(super) fn linear<'a>(
         &self,
         number: impl Fn(usize) -> f64,
         level: impl Fn(usize) -> &'a str,

@@ -44,7 +44,7 @@ pub struct Ols {
 }
 
 /// What the constant term is called.
-const INTERCEPT: &str = "(Intercept)";
+pub(super) const INTERCEPT: &str = "(Intercept)";
 
 /// A number that tells of a whole fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,15 +93,7 @@ impl Measure {
     /// # Errors
     /// `Name` with a suggestion when there is none.
     pub fn find(name: &str) -> Result<Self> {
-        let lower = name.to_lowercase();
-        Measure::ALL.into_iter().find(|measure| measure.name() == lower).ok_or_else(|| {
-            let names = Measure::ALL.map(Measure::name);
-            let error = Error::new(ErrorKind::Name, format!("a fit has no `{name}`"));
-            match did_you_mean(&lower, names) {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error.hint(format!("it has {}", names.join(", "))),
-            }
-        })
+        named(&Measure::ALL, Measure::name, name)
     }
 
     fn name(self) -> &'static str {
@@ -144,6 +136,19 @@ impl Measure {
             _ => fit.f_statistic.map(|f| f_probability(f, fit.df_model, fit.df_residual)),
         }
     }
+}
+
+/// The measure of a fit that users call `name`.
+pub(super) fn named<M: Copy>(all: &[M], name_of: fn(M) -> &'static str, name: &str) -> Result<M> {
+    let lower = name.to_lowercase();
+    all.iter().copied().find(|measure| name_of(*measure) == lower).ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|measure| name_of(*measure)).collect();
+        let error = Error::new(ErrorKind::Name, format!("a fit has no `{name}`"));
+        match did_you_mean(&lower, names.iter().copied()) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error.hint(format!("it has {}", names.join(", "))),
+        }
+    })
 }
 
 impl Ols {
@@ -216,7 +221,7 @@ impl Ols {
     }
 
     /// What a term is called.
-    fn name_of(&self, parts: &[Part]) -> Arc<str> {
+    pub(super) fn name_of(&self, parts: &[Part]) -> Arc<str> {
         let name = |(regressor, level): &Part| match level {
             None => self.regressors[*regressor].to_string(),
             Some(level) => format!("{} = '{}'", self.regressors[*regressor], level.replace('\'', "''")),
@@ -228,6 +233,68 @@ impl Ols {
                 several.iter().map(|one| part(name(one))).collect::<Vec<_>>().join(" * ").into()
             }
         }
+    }
+
+    /// Whether `aggregate`, which has this model, takes arguments of these types.
+    pub(super) fn check(&self, aggregate: &dyn Aggregate, arguments: &[DataType]) -> Result<()> {
+        let known: Vec<ColumnType> =
+            arguments.iter().filter_map(|argument| ColumnType::from_arrow(argument).ok()).collect();
+        let is_number = |known: &ColumnType| known.is_numeric() || *known == ColumnType::Null;
+        let fits = known.len() == 1 + self.regressors.len() + usize::from(self.weighted)
+            && known.len() == arguments.len()
+            && is_number(&known[0])
+            && known.iter().all(|known| is_number(known) || *known == ColumnType::Utf8)
+            && !(self.weighted && known.last() == Some(&ColumnType::Utf8));
+        if fits {
+            return Ok(());
+        }
+        let takes = "a response, a number or Boolean, and regressors, each a number, Boolean or text";
+        Err(wrong_arguments(aggregate, takes, arguments).hint("dates and times are numbers by year(x) and the like"))
+    }
+
+    /// Bytes of the sums of a group.
+    pub(super) fn most_bytes(&self) -> usize {
+        most_bytes(self.terms.as_ref().map_or(self.regressors.len(), |terms| terms.len()) + 1)
+    }
+
+    /// What ends the text of a call, of whose fit a measure of this name is told.
+    pub(super) fn ending(&self, measure: Option<&str>) -> String {
+        let intercept = if self.intercept { "" } else { ", intercept => false" };
+        let measure = measure.map(|measure| format!(".{measure}")).unwrap_or_default();
+        let term = |term: &Vec<usize>| term.iter().map(|at| (at + 1).to_string()).collect::<Vec<_>>().join(":");
+        let terms = self.terms.iter().map(|terms| terms.iter().map(term).collect::<Vec<_>>().join(" + "));
+        let terms: String = terms.map(|terms| format!(", terms => '{terms}'")).collect();
+        format!("{terms}{intercept}){measure}")
+    }
+
+    /// Whether the argument at `at` is the weights.
+    pub(super) fn is_weights(&self, at: usize) -> bool {
+        self.weighted && at == 1 + self.regressors.len()
+    }
+
+    /// The same model with some of these columns in place of the regressor `*`, the argument at `at`, and which it takes.
+    pub(super) fn with_all(&self, at: usize, columns: &[(Arc<str>, DataType)]) -> Option<(Self, Vec<usize>)> {
+        let all = at.checked_sub(1).filter(|all| *all < self.regressors.len())?;
+        let is_other = |name: &Arc<str>| !self.without.contains(name) && !self.regressors.contains(name);
+        let chosen: Vec<usize> = (0..columns.len()).filter(|column| is_other(&columns[*column].0)).collect();
+        let names = chosen.iter().map(|column| Arc::clone(&columns[*column].0));
+        let mut regressors = self.regressors.to_vec();
+        regressors.splice(all..=all, names);
+        // Numbers behind the one that became several.
+        let moved = |own: usize| if own > all { own + chosen.len() - 1 } else { own };
+        let mut terms = Vec::new();
+        for term in self.factors_of_terms() {
+            match term.iter().position(|own| *own == all) {
+                None => terms.push(term.into_iter().map(moved).collect()),
+                Some(place) => terms.extend((all..all + chosen.len()).map(|column| {
+                    let mut term: Vec<usize> = term.iter().copied().map(moved).collect();
+                    term[place] = column;
+                    term
+                })),
+            }
+        }
+        let model = Ols { regressors: regressors.into(), terms: None, ..self.clone() };
+        Some((model.terms(terms).ok()?, chosen))
     }
 
     fn fit(&self, sums: &CrossSums, terms: usize) -> Option<Fit> {
@@ -288,7 +355,7 @@ impl Ols {
 
 /// Estimate, standard error, t and its probability.
 fn of_term(coefficient: Option<&Coefficient>, df_residual: u64) -> [Option<f64>; 4] {
-    let Some(Coefficient { estimate, std_error }) = coefficient else { return [None; 4] };
+    let Some(Coefficient { estimate, std_error, .. }) = coefficient else { return [None; 4] };
     // 0 / 0 tells nothing.
     let t = std_error.map(|std_error| estimate / std_error).filter(|t| !t.is_nan());
     [Some(*estimate), *std_error, t, t.map(|t| t_probability(t, df_residual))]
@@ -304,20 +371,7 @@ impl Aggregate for Ols {
     }
 
     fn output_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        let known: Vec<ColumnType> =
-            arguments.iter().filter_map(|argument| ColumnType::from_arrow(argument).ok()).collect();
-        let is_number = |known: &ColumnType| known.is_numeric() || *known == ColumnType::Null;
-        let fits = known.len() == 1 + self.regressors.len() + usize::from(self.weighted)
-            && known.len() == arguments.len()
-            && is_number(&known[0])
-            && known.iter().all(|known| is_number(known) || *known == ColumnType::Utf8)
-            && !(self.weighted && known.last() == Some(&ColumnType::Utf8));
-        if !fits {
-            let takes = "a response, a number or Boolean, and regressors, each a number, Boolean or text";
-            return Err(
-                wrong_arguments(self, takes, arguments).hint("dates and times are numbers by year(x) and the like")
-            );
-        }
+        self.check(self, arguments)?;
         Ok(match self.measure {
             None => DataType::List(item()),
             Some(measure) if measure.is_count() => DataType::Int64,
@@ -331,7 +385,7 @@ impl Aggregate for Ols {
     }
 
     fn most_state_bytes(&self) -> usize {
-        most_bytes(self.terms.as_ref().map_or(self.regressors.len(), |terms| terms.len()) + 1)
+        self.most_bytes()
     }
 
     fn makes(&self) -> Makes {
@@ -339,40 +393,16 @@ impl Aggregate for Ols {
     }
 
     fn suffix(&self) -> String {
-        let intercept = if self.intercept { "" } else { ", intercept => false" };
-        let measure = self.measure.map(|measure| format!(".{}", measure.name())).unwrap_or_default();
-        let term = |term: &Vec<usize>| term.iter().map(|at| (at + 1).to_string()).collect::<Vec<_>>().join(":");
-        let terms = self.terms.iter().map(|terms| terms.iter().map(term).collect::<Vec<_>>().join(" + "));
-        let terms: String = terms.map(|terms| format!(", terms => '{terms}'")).collect();
-        format!("{terms}{intercept}){measure}")
+        self.ending(self.measure.map(Measure::name))
     }
 
     fn argument_name(&self, at: usize) -> Option<&str> {
-        (self.weighted && at == 1 + self.regressors.len()).then_some("weights")
+        self.is_weights(at).then_some("weights")
     }
 
     fn over_columns(&self, at: usize, columns: &[(Arc<str>, DataType)]) -> Option<(Arc<dyn Aggregate>, Vec<usize>)> {
-        let all = at.checked_sub(1).filter(|all| *all < self.regressors.len())?;
-        let is_other = |name: &Arc<str>| !self.without.contains(name) && !self.regressors.contains(name);
-        let chosen: Vec<usize> = (0..columns.len()).filter(|column| is_other(&columns[*column].0)).collect();
-        let names = chosen.iter().map(|column| Arc::clone(&columns[*column].0));
-        let mut regressors = self.regressors.to_vec();
-        regressors.splice(all..=all, names);
-        // Numbers behind the one that became several.
-        let moved = |own: usize| if own > all { own + chosen.len() - 1 } else { own };
-        let mut terms = Vec::new();
-        for term in self.factors_of_terms() {
-            match term.iter().position(|own| *own == all) {
-                None => terms.push(term.into_iter().map(moved).collect()),
-                Some(place) => terms.extend((all..all + chosen.len()).map(|column| {
-                    let mut term: Vec<usize> = term.iter().copied().map(moved).collect();
-                    term[place] = column;
-                    term
-                })),
-            }
-        }
-        let model = Ols { regressors: regressors.into(), terms: None, ..self.clone() };
-        Some((Arc::new(model.terms(terms).ok()?), chosen))
+        let (model, chosen) = self.with_all(at, columns)?;
+        Some((Arc::new(model), chosen))
     }
 
     fn states(&self, arguments: &[DataType]) -> Result<Box<dyn GroupStates>> {

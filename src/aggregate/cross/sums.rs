@@ -115,24 +115,30 @@ impl Design {
 
     /// The columns, and the roots of the weights.
     pub(super) fn columns(&self, arguments: &[ArrayRef]) -> Result<(Vec<Float64Array>, Option<Float64Array>)> {
+        let weights = self.weight.map(|at| weights(arguments, at)).transpose()?;
+        Ok((self.products(arguments)?, weights.map(|weights| weights.unary(f64::sqrt))))
+    }
+
+    /// The columns.
+    pub(super) fn products(&self, arguments: &[ArrayRef]) -> Result<Vec<Float64Array>> {
         let product = |factors: &Vec<usize>| -> Result<Float64Array> {
             let mut factors = factors.iter().map(|at| doubles(column(arguments, *at)?));
             let first = factors.next().ok_or_else(|| Error::internal("a product of nothing"))??;
             factors.try_fold(first, |product, factor| Ok(binary(&product, &factor?, |a, b| a * b)?))
         };
-        let columns = self.products.iter().map(product).collect::<Result<Vec<_>>>()?;
-        let root = |at: usize| -> Result<Float64Array> {
-            let weights = doubles(column(arguments, at)?)?;
-            match weights.iter().flatten().find(|weight| *weight < 0.0) {
-                None => Ok(weights.unary(f64::sqrt)),
-                Some(negative) => {
-                    let error =
-                        Error::new(ErrorKind::Value, format!("a weight is {negative}, and none may be negative"));
-                    Err(error.hint("`where` leaves such rows out"))
-                }
-            }
-        };
-        Ok((columns, self.weight.map(root).transpose()?))
+        self.products.iter().map(product).collect()
+    }
+}
+
+/// The weights that the argument at `at` holds.
+pub(super) fn weights(arguments: &[ArrayRef], at: usize) -> Result<Float64Array> {
+    let weights = doubles(column(arguments, at)?)?;
+    match weights.iter().flatten().find(|weight| *weight < 0.0) {
+        None => Ok(weights),
+        Some(negative) => {
+            let error = Error::new(ErrorKind::Value, format!("a weight is {negative}, and none may be negative"));
+            Err(error.hint("`where` leaves such rows out"))
+        }
     }
 }
 

@@ -1,15 +1,13 @@
 //! `mad`: the median absolute deviation.
 
-use super::{Chunk, Fold, Nulls, Stretch};
-use crate::aggregate::fixed::Fixed;
+use super::Fold;
+use super::numbers::{self, Number, OfGroup};
 use crate::aggregate::interpolate::between_floats;
 use crate::aggregate::rounding::NAN;
 use crate::aggregate::sum::numeric_argument;
 use crate::aggregate::{Aggregate, Exactness, Over};
 use crate::error::Result;
-use arrow::array::{ArrayRef, Float64Array};
 use arrow::datatypes::DataType;
-use std::sync::Arc;
 
 /// The median of how far numbers, as doubles, Booleans as 0 and 1, are from their median, as DuckDB and SciPy have it: not
 /// multiplied with 1.4826, as R's `mad` is, to estimate the standard deviation of a normal distribution. Null over no
@@ -35,19 +33,13 @@ impl Aggregate for MedianDeviation {
     }
 
     fn fold(&self, arguments: &[DataType]) -> Result<Box<dyn Fold>> {
-        Ok(match Fixed::new(numeric_argument(self, arguments)?) {
-            Some(argument) => Box::new(Deviations { argument, values: Vec::new(), results: Vec::new() }),
-            None => Box::new(Nulls::new(DataType::Float64)),
-        })
+        numbers::fold(self, arguments, Deviation::default())
     }
 }
 
-struct Deviations {
-    argument: Fixed,
-    /// The values of the group that began last, ascending, and how often each occurs.
-    values: Vec<(f64, u64)>,
-    results: Vec<Option<f64>>,
-}
+/// The values of a group, ascending, and how often each occurs.
+#[derive(Default)]
+struct Deviation(Vec<(f64, u64)>);
 
 /// The median of ascending values that occur so often.
 fn median(values: &[(f64, u64)]) -> Option<f64> {
@@ -72,25 +64,18 @@ fn deviation(values: &mut [(f64, u64)]) -> Option<f64> {
     median(values).map(|found| if found.is_nan() { NAN } else { found })
 }
 
-impl Fold for Deviations {
-    fn absorb(&mut self, chunk: &Chunk<'_>, stretches: &[Stretch]) -> Result<()> {
-        let (values, counts) = (self.argument.encode(chunk.values)?, chunk.counts.unwrap_or_default());
-        for stretch in stretches {
-            let value = |row: usize| self.argument.float(values[row]).unwrap_or(values[row] as f64);
-            self.values.extend(stretch.rows.clone().map(|row| (value(row), counts[row].unsigned_abs())));
-            if stretch.ends {
-                self.results.push(deviation(&mut self.values));
-                self.values.clear();
-            }
-        }
-        Ok(())
+impl OfGroup for Deviation {
+    fn add(&mut self, value: Number, count: u64) {
+        self.0.push((value.double(), count));
     }
 
-    fn finish(&mut self) -> Result<ArrayRef> {
-        Ok(Arc::new(Float64Array::from(std::mem::take(&mut self.results))))
+    fn end(&mut self) -> Option<f64> {
+        let found = deviation(&mut self.0);
+        self.0.clear();
+        found
     }
 
     fn bytes_held(&self) -> usize {
-        self.values.capacity() * size_of::<(f64, u64)>() + self.results.capacity() * size_of::<Option<f64>>()
+        self.0.capacity() * size_of::<(f64, u64)>()
     }
 }

@@ -17,6 +17,7 @@ mod frequent;
 mod interquartile;
 mod list;
 mod mode;
+mod numbers;
 mod picks;
 mod product;
 mod quantile;

@@ -1,14 +1,12 @@
 //! `product`.
 
-use super::{Chunk, Fold, Nulls, Stretch};
-use crate::aggregate::fixed::Fixed;
+use super::Fold;
+use super::numbers::{self, Number, OfGroup};
 use crate::aggregate::rounding::NAN;
 use crate::aggregate::sum::numeric_argument;
 use crate::aggregate::{Aggregate, Exactness, Over};
 use crate::error::Result;
-use arrow::array::{ArrayRef, Float64Array};
 use arrow::datatypes::DataType;
-use std::sync::Arc;
 
 /// The product of numbers, Booleans as 0 and 1, as a double. Null over no value.
 ///
@@ -36,10 +34,7 @@ impl Aggregate for Product {
     }
 
     fn fold(&self, arguments: &[DataType]) -> Result<Box<dyn Fold>> {
-        Ok(match Fixed::new(numeric_argument(self, arguments)?) {
-            Some(argument) => Box::new(Products { argument, product: Scaled::ONE, any: false, results: Vec::new() }),
-            None => Box::new(Nulls::new(DataType::Float64)),
-        })
+        numbers::fold(self, arguments, Running(None))
     }
 }
 
@@ -113,39 +108,24 @@ impl Scaled {
     }
 }
 
-struct Products {
-    argument: Fixed,
-    /// Of the group that began last, and whether it has a value.
-    product: Scaled,
-    any: bool,
-    results: Vec<Option<f64>>,
-}
+/// The product of a group so far.
+struct Running(Option<Scaled>);
 
-impl Fold for Products {
-    fn absorb(&mut self, chunk: &Chunk<'_>, stretches: &[Stretch]) -> Result<()> {
-        let (values, counts) = (self.argument.encode(chunk.values)?, chunk.counts.unwrap_or_default());
-        for stretch in stretches {
-            if let Some(values) = stretch.begins {
-                (self.product, self.any) = (Scaled::ONE, values > 0);
-            }
-            for row in stretch.rows.clone() {
-                let value = self.argument.float(values[row]).map(Scaled::of);
-                let value = value.unwrap_or_else(|| Scaled::of_integer(values[row]));
-                self.product = self.product.times(value.power(counts[row].unsigned_abs()));
-            }
-            if stretch.ends {
-                self.results.push(self.any.then(|| self.product.value()));
-            }
-        }
-        Ok(())
+impl OfGroup for Running {
+    fn add(&mut self, value: Number, count: u64) {
+        let value = match value {
+            Number::Integer(value) => Scaled::of_integer(value),
+            Number::Double(value) => Scaled::of(value),
+        };
+        self.0 = Some(self.0.unwrap_or(Scaled::ONE).times(value.power(count)));
     }
 
-    fn finish(&mut self) -> Result<ArrayRef> {
-        Ok(Arc::new(Float64Array::from(std::mem::take(&mut self.results))))
+    fn end(&mut self) -> Option<f64> {
+        self.0.take().map(Scaled::value)
     }
 
     fn bytes_held(&self) -> usize {
-        self.results.capacity() * size_of::<Option<f64>>()
+        0
     }
 }
 

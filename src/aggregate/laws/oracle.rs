@@ -1,6 +1,7 @@
 //! The slow twin: one group at a time, in rational arithmetic without any rounding.
 
 use super::samples::Sample;
+use crate::aggregate::fixed::normalise_floats;
 use crate::batch::Mask;
 use arrow::array::{Array, ArrayRef, AsArray, make_comparator};
 use arrow::compute::SortOptions;
@@ -34,6 +35,8 @@ pub(super) fn check(name: &str, aggregate: &str, sample: &Sample, group: usize, 
             let found = found.is_valid(group).then(|| found.value(group).to_bits());
             assert_eq!(found, expected.map(f64::to_bits), "{name}");
         }
+        "approx_top_k" => check_top(&name, sample, &rows, &column.as_list::<i32>().value(group)),
+        "range" => check_range(&name, sample, &rows, column, group),
         "regr_count" => {
             let count = pairs(sample, group).map_or(0, |pairs| pairs.len());
             assert_eq!(column.as_primitive::<Int64Type>().value(group), count as i64, "{name}");
@@ -97,12 +100,63 @@ pub(super) fn check(name: &str, aggregate: &str, sample: &Sample, group: usize, 
 
 /// Panics unless some sum really is beyond 64 bits.
 pub(super) fn check_overflow(name: &str, aggregate: &str, sample: &Sample, groups: usize) {
-    assert_eq!(aggregate, "sum", "{name}");
+    assert!(["sum", "range"].contains(&aggregate), "{name}");
     let fits = |group: usize| {
+        if aggregate == "range" {
+            let values: Vec<BigInt> =
+                values(sample, &rows_of(sample, group)).unwrap().into_iter().map(|(value, _)| value >> BITS).collect();
+            let range = values.iter().max().zip(values.iter().min()).map(|(most, least)| most - least);
+            return range.is_none_or(|range| i64::try_from(range).is_ok());
+        }
         let sum: BigInt = values(sample, &rows_of(sample, group)).unwrap().iter().map(|(value, _)| value).sum();
         i64::try_from(sum >> BITS).is_ok()
     };
     assert!(!(0..groups).all(fits), "{name}");
+}
+
+/// So few values are all in the sample, so counts are exact.
+fn check_top(name: &str, sample: &Sample, rows: &[usize], found: &ArrayRef) {
+    let all = normalise_floats(&sample.values);
+    let compare = make_comparator(&all, &all, SortOptions::default()).unwrap();
+    let same = |a: usize, b: usize| compare(a, b) == Ordering::Equal;
+    let count = |row: usize| rows.iter().filter(|other| same(row, **other)).count() as i64;
+    let mut firsts: Vec<usize> = Vec::new();
+    for row in rows {
+        if !firsts.iter().any(|first| same(*first, *row)) {
+            firsts.push(*row);
+        }
+    }
+    firsts.sort_by(|a, b| count(*b).cmp(&count(*a)).then(compare(*a, *b)));
+    firsts.truncate(3);
+    let counts: Vec<i64> = firsts.iter().map(|row| count(*row)).collect();
+    for column in &found.as_struct().columns()[1..] {
+        assert_eq!(column.as_primitive::<Int64Type>().values(), &counts[..], "{name}");
+    }
+    let values = found.as_struct().column(0);
+    if !values.is_empty() {
+        let compare = make_comparator(values, &all, SortOptions::default()).unwrap();
+        assert!(firsts.iter().enumerate().all(|(at, row)| compare(at, *row) == Ordering::Equal), "{name}");
+    }
+}
+
+fn check_range(name: &str, sample: &Sample, rows: &[usize], column: &ArrayRef, group: usize) {
+    let values = values(sample, rows).unwrap_or_default();
+    assert_eq!(column.is_valid(group), !values.is_empty(), "{name}");
+    if values.is_empty() {
+        return;
+    }
+    if let Some(floats) = column.as_primitive_opt::<Float64Type>() {
+        let all = || values.iter().map(|(_, value)| *value);
+        let expected = match all().any(f64::is_nan) {
+            true => super::super::rounding::NAN,
+            false => all().fold(f64::NEG_INFINITY, f64::max) - all().fold(f64::INFINITY, f64::min),
+        };
+        let expected = if expected.is_nan() { super::super::rounding::NAN } else { expected };
+        return assert_eq!(floats.value(group).to_bits(), (expected + 0.0).to_bits(), "{name}");
+    }
+    let all = || values.iter().map(|(value, _)| value);
+    let expected: BigInt = (all().max().unwrap() - all().min().unwrap()) >> BITS;
+    assert_eq!(BigInt::from(column.as_primitive::<Int64Type>().value(group)), expected, "{name}");
 }
 
 fn selected(sample: &Sample, group: usize) -> Vec<usize> {
@@ -196,6 +250,17 @@ fn nearest_root(numerator: &BigInt, denominator: &BigInt) -> f64 {
     libm::scalbn(scaled.sqrt(), (-up / 2) as i32)
 }
 
+/// Whether the root of numerator / denominator is nearer to this double than to those beside it, or as near.
+fn is_nearest_root(found: f64, numerator: &BigInt, denominator: &BigInt) -> bool {
+    if *numerator == BigInt::ZERO || found == 0.0 || !found.is_finite() {
+        return *numerator == BigInt::ZERO && found == 0.0;
+    }
+    // Twice the middle between two doubles, in units, squared.
+    let middle = |other: f64| (units(found) + units(other)).pow(2) * denominator;
+    let root: BigInt = numerator << (2 * BITS + 2);
+    middle(found.next_down()) <= root && root <= middle(found.next_up())
+}
+
 /// The double nearest to numerator / denominator · 2^−2148, by bisection over all doubles.
 pub(super) fn nearest(numerator: &BigInt, denominator: &BigInt) -> f64 {
     let zero = BigInt::from(0);
@@ -275,8 +340,9 @@ fn check_shape(name: &str, aggregate: &str, sample: &Sample, rows: &[usize], fou
                 numerator *= &n * (&n - 1);
                 denominator *= (&n - 2) * (&n - 2);
             }
-            let root = share(numerator, &denominator).sqrt();
-            Some(if m3 < BigInt::ZERO { -root } else { root })
+            let magnitude = found.map_or(f64::NAN, |found| f64::from_bits(found).abs());
+            assert!(is_nearest_root(magnitude, &numerator, &denominator), "{name}: {magnitude}");
+            Some(if m3 < BigInt::ZERO { -magnitude } else { magnitude })
         }
         _ => {
             let excess = moment(4) * &n - m2.pow(2) * 3;
@@ -415,9 +481,11 @@ fn check_pairs(name: &str, aggregate: &str, sample: &Sample, column: &arrow::arr
         products * &count - sum(a) * sum(b)
     };
     let (both, of_y, of_x, zero) = (around(0, 1), around(0, 0), around(1, 1), BigInt::from(0));
-    let squared = || {
-        let ratio = nearest(&((&both * &both) << (2 * BITS)), &(&of_x * &of_y));
-        if both < zero && aggregate == "corr" { (ratio, -1.0) } else { (ratio, 1.0) }
+    let squared = || nearest(&((&both * &both) << (2 * BITS)), &(&of_x * &of_y));
+    let correlation = || {
+        let magnitude = found.map_or(f64::NAN, f64::abs);
+        assert!(is_nearest_root(magnitude, &(&both * &both), &(&of_x * &of_y)), "{name}: {magnitude}");
+        if both < zero { -magnitude } else { magnitude }
     };
     let expected = match aggregate {
         "cov" => Some(nearest(&both, &(&count * (&count - 1)))),
@@ -427,8 +495,8 @@ fn check_pairs(name: &str, aggregate: &str, sample: &Sample, column: &arrow::arr
         "regr_intercept" => Some(nearest(&((sum(0) * &of_x - sum(1) * &both) << BITS), &(&of_x * &count))),
         "regr_r2" if of_y == zero => Some(1.0),
         _ if of_y == zero => None,
-        "regr_r2" => Some(squared().0),
-        _ => Some(squared().0.sqrt() * squared().1),
+        "regr_r2" => Some(squared()),
+        _ => Some(correlation()),
     };
     assert_eq!(found.map(|found| found + 0.0), expected.map(|expected| expected + 0.0), "{name}");
 }

@@ -43,8 +43,8 @@ A question:
        [sample N|P% [seed S]] [having CONDITION] [sort KEY [asc|desc], …] [limit N]
 
 WHAT is a list of aggregates (count(*), count, sum, mean, min, max, var, std, first, last, median, quantile(x, 0.95), \
-quantile_disc, n_unique, mode, list, string_agg(t, ', '), approx_n_unique, approx_quantile, largest(x, 3), top_k(x, 3), \
-histogram(x, 10), cov(x, y), corr(x, y), corr_matrix(x, y, z), crossprod(x, y), ols(y, x), bootstrap(mean(x), 1000), \
+quantile_disc, n_unique, mode, list, string_agg(t, ', '), approx_n_unique, approx_quantile, approx_top_k(x, 3), largest(x, 3), top_k(x, 3), range, \
+histogram(x, 10), cov(x, y), corr(x, y), corr_matrix(x, y, z), pca(x, y, z), crossprod(x, y), ols(y, x), logistic(y, x), poisson(y, x), bootstrap(mean(x), 1000), \
 skewness, kurtosis, sem, mad, iqr, entropy, product, geometric_mean, harmonic_mean, weighted_mean(x, w), weighted_var, \
 weighted_std, weighted_quantile(x, w, 0.95), weighted_median, arg_min(x, by), arg_max, bool_or, bool_and, count_if) or, for a \
 question about rows, of columns and expressions, among them predicted(ols(y, x)) and residual(ols(y, x)); `as` names them, \
@@ -271,7 +271,9 @@ pub(crate) struct Reading {
     /// The byte between groups of three digits, such as ',' in 1,234 [default: none]
     #[arg(long, value_name = "C")]
     pub(crate) thousands: Option<Part>,
-    /// How dates are written, such as '%d.%m.%Y' or '%m/%d/%y %H:%M', besides the common ways; repeat it for more
+    /// How dates are written, such as '%d.%m.%Y' or '%m/%d/%y %H:%M'; repeat it for columns written otherwise
+    ///
+    /// A column takes the first format, of those given and then of the common ones, in which all of its samples are written.
     #[arg(long, value_name = "FORMAT", value_parser = values::date_format)]
     pub(crate) date_format: Vec<String>,
     /// The encoding, such as utf-8 or latin1 [default: UTF-8, with windows-1252 for fields that are not]

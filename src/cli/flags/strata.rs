@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub(super) const STRATA_HELP: &str = "\
 COMMAND is run by the shell, once for each group: {} in it is the path of an Arrow IPC file with the rows of the group, in \
-memory that is shared and not copied; without {} the file is its standard input. It prints CSV with a header, or Arrow, with \
+memory that is shared and not copied; without {} the file is its standard input. It prints CSV with a header, NDJSON, or Arrow, with \
 the same columns for all groups; the keys are put in front, and results stand in their order. $OUTCROP_STRATUM says which \
 group it has. What it says on stderr is shown behind the name of its group.
 

@@ -334,15 +334,20 @@ fn in_order_of_keys<T: Send>(
     let order = GroupOrder::of(tables);
     let compare = |a: &Entry, b: &Entry| order.compare(a, b);
     let groups: Vec<usize> = tables.iter().map(GroupTable::groups).collect();
-    let buckets = Buckets::fill(hands, &groups, |table, group| order.entry(table, group), compare)?;
+    let entry = |table, group| order.entry(table, group);
+    let buckets = Buckets::fill(hands, &groups, bytes_of_each(tables), entry, compare)?;
     hands.in_order(buckets.len(), |bucket| work(&buckets.sorted(bucket, compare), &order), take)
 }
 
 /// How many groups like those of these tables have room in so many bytes.
 fn rows_within(tables: &[GroupTable], bytes: usize) -> usize {
+    (bytes / bytes_of_each(tables).max(1)).clamp(1, BLOCK_ROWS)
+}
+
+/// What a group takes.
+fn bytes_of_each(tables: &[GroupTable]) -> usize {
     let groups = tables.iter().map(GroupTable::groups).sum::<usize>().max(1);
-    let group_bytes = tables.iter().map(GroupTable::bytes_held).sum::<usize>() / groups;
-    (bytes / group_bytes.max(1)).clamp(1, BLOCK_ROWS)
+    tables.iter().map(GroupTable::bytes_held).sum::<usize>() / groups
 }
 
 /// Groups in pieces of so many or a few more: those of one key stay together.

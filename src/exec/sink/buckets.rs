@@ -8,6 +8,11 @@ use std::cmp::Ordering;
 
 /// Entries of a bucket, about: a batch of the result, and small enough for the second-level cache.
 const BUCKET_ENTRIES: usize = 1 << 15;
+/// Behind the entries of a bucket stand so many bytes, about, where they are few entries with much behind each: what is to be done
+/// with them takes long.
+const BUCKET_BYTES: usize = 1 << 18;
+/// So many buckets are enough to divide such work.
+const MOST_OF_FEW: usize = 32;
 /// Entries drawn for each bucket.
 const SAMPLES: usize = 32;
 /// Entries that a thread puts into buckets at a time.
@@ -27,18 +32,21 @@ pub(super) struct Buckets<E> {
 }
 
 impl<E: Headed> Buckets<E> {
-    /// Of entries that stand in several sources of so many each. Entries that compare equal come into one bucket.
+    /// Of entries that stand in several sources of so many each, and behind each of which there are so many bytes. Entries that
+    /// compare equal come into one bucket. How many there are depends on nothing else.
     ///
     /// # Errors
     /// When the run is cancelled.
     pub(super) fn fill(
         hands: &Hands,
         sources: &[usize],
+        entry_bytes: usize,
         entry: impl Fn(usize, usize) -> E + Sync,
         compare: impl Fn(&E, &E) -> Ordering + Sync,
     ) -> Result<Self> {
         let entries: usize = sources.iter().sum();
-        let buckets = entries.div_ceil(BUCKET_ENTRIES);
+        let of_bytes = entries.saturating_mul(entry_bytes).div_ceil(BUCKET_BYTES).min(MOST_OF_FEW).min(entries);
+        let buckets = entries.div_ceil(BUCKET_ENTRIES).max(of_bytes);
         if buckets == 0 {
             return Ok(Buckets { parts: Vec::new(), buckets });
         }
@@ -132,7 +140,7 @@ mod tests {
         let few = |_: usize, at: usize| (at % 3) as u32;
         for entry in [&scattered as &(dyn Fn(usize, usize) -> u32 + Sync), &rising, &few] {
             for sources in [vec![], vec![5, 0, 7], vec![300_000, 1, 450_000]] {
-                let buckets = Buckets::fill(&hands, &sources, entry, u32::cmp).unwrap();
+                let buckets = Buckets::fill(&hands, &sources, 0, entry, u32::cmp).unwrap();
                 let mut all: Vec<u32> = sources
                     .iter()
                     .enumerate()
@@ -146,5 +154,20 @@ mod tests {
                 assert!(sorted.windows(2).all(|pair| pair[0].last() < pair[1].first()));
             }
         }
+    }
+
+    #[test]
+    fn few_entries_with_much_behind_them_are_divided_too() {
+        let hands = Hands { workers: 2, cancel: CancelToken::new() };
+        let count = |entries: usize, bytes: usize| {
+            let buckets = Buckets::fill(&hands, &[entries], bytes, |_, at| at as u32, u32::cmp).unwrap();
+            let largest = (0..buckets.len()).map(|at| buckets.sorted(at, u32::cmp).len()).max().unwrap_or(0);
+            (buckets.len(), largest)
+        };
+        assert_eq!(count(20, 700).0, 1);
+        assert_eq!(count(0, 1 << 20).0, 0);
+        let (buckets, largest) = count(10_000, 700);
+        assert!((20..=32).contains(&buckets) && largest < 1000, "{buckets} {largest}");
+        assert_eq!(count(5, 1 << 20), (5, 1));
     }
 }

@@ -156,7 +156,7 @@ impl<'a> HeldOrder<'a> {
         take: impl FnMut(T) -> Result<()> + Send,
     ) -> Result<()> {
         let compare = |a: &Entry, b: &Entry| self.compare(a, b);
-        let buckets = Buckets::fill(hands, &self.rows(), |batch, row| self.entry(batch, row), compare)?;
+        let buckets = Buckets::fill(hands, &self.rows(), 0, |batch, row| self.entry(batch, row), compare)?;
         let firsts = buckets.firsts();
         let wanted = firsts.partition_point(|first| *first < limit);
         let sorted = |bucket: usize| {

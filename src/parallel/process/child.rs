@@ -11,6 +11,9 @@ pub(crate) const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 /// So much of the end of stderr is told.
 pub(crate) const STDERR_BYTES: usize = 4 << 10;
 
+/// Begins the error of a function that panicked.
+pub(crate) const PANICKED: &str = "the function panicked: ";
+
 /// Called between `fork` and `exec`, where only system calls are allowed: the process is to end with the thread that started
 /// it, which is one of `parent`.
 ///

@@ -1,6 +1,6 @@
 //! The side of the program: one worker, which is started when it is needed, and again when it is lost.
 
-use super::child::{STDERR_BYTES, TICK, end_with, told, with_stderr};
+use super::child::{PANICKED, STDERR_BYTES, TICK, end_with, told, with_stderr};
 use super::function::{Function, place};
 use super::wire::{Header, Kind, header, send, send_when};
 use super::worker::is_initialised;
@@ -151,6 +151,7 @@ impl Running {
     /// The answer to a task.
     fn call(&mut self, call: &Call<'_>, room: &mut Reservation) -> Result<Result<Vec<u8>>, Failure> {
         self.forget_what_was_said()?;
+        let said_before = self.said_bytes();
         let handle = call.segment.map(Segment::handle).transpose()?;
         let mut bytes = place(call.function as usize)?.to_le_bytes().to_vec();
         bytes.extend_from_slice(call.bytes);
@@ -169,7 +170,12 @@ impl Running {
         }
         let text = String::from_utf8_lossy(&bytes);
         let (message, hint) = text.split_once('\0').unwrap_or((&text, ""));
-        let error = Error::new(ErrorKind::Task, message);
+        let mut said = self.said_since(said_before);
+        if message.starts_with(PANICKED) {
+            // The message of the panic, which comes last, is told already.
+            said.truncate(said.rfind("thread '").unwrap_or(said.len()));
+        }
+        let error = Error::new(ErrorKind::Task, with_stderr(message.to_owned(), &said));
         Ok(Err(if hint.is_empty() { error } else { error.hint(hint) }))
     }
 
@@ -228,16 +234,23 @@ impl Running {
                 _ => std::thread::sleep(Duration::from_millis(1)),
             }
         };
-        Error::new(ErrorKind::Task, with_stderr(format!("the worker process {status}"), &self.said()))
+        Error::new(ErrorKind::Task, with_stderr(format!("the worker process {status}"), &self.said_since(0)))
     }
 
-    fn said(&self) -> String {
+    /// So much has the worker said.
+    fn said_bytes(&self) -> u64 {
+        self.stderr.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len())
+    }
+
+    /// The last that the worker said behind so many bytes.
+    fn said_since(&self, bytes: u64) -> String {
         let Some(file) = &self.stderr else { return String::new() };
-        let length = file.metadata().map_or(0, |metadata| metadata.len());
-        let start = length.saturating_sub(STDERR_BYTES as u64);
+        let length = self.said_bytes();
+        let start = length.saturating_sub(STDERR_BYTES as u64).max(bytes.min(length));
         let mut bytes = vec![0; (length - start) as usize];
         match file.read_exact_at(&mut bytes, start) {
-            Ok(()) => String::from_utf8_lossy(&bytes).into_owned(),
+            // What was shortened is a hole.
+            Ok(()) => String::from_utf8_lossy(&bytes).trim_start_matches('\0').to_owned(),
             Err(_) => String::new(),
         }
     }

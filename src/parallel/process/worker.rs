@@ -1,5 +1,6 @@
 //! The side of the worker.
 
+use super::child::PANICKED;
 use super::function::{Function, Payload, address};
 use super::pool::WORKER_VARIABLE;
 use super::wire::{Kind, body, header, send};
@@ -83,9 +84,8 @@ fn call(mut bytes: Vec<u8>, segment: Option<Buffer>, data: Option<Buffer>) -> Re
     // SAFETY: the process that sent the place runs the same program, and has taken it from a function of this type.
     let function: Function = unsafe { std::mem::transmute::<usize, Function>(address) };
     let call = || alone(|| function(Payload { bytes, segment, data }));
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        Err(Error::new(crate::error::ErrorKind::Task, format!("the function panicked: {}", said(&*panic))))
-    })
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|panic| Err(Error::new(crate::error::ErrorKind::Task, format!("{PANICKED}{}", said(&*panic)))))
 }
 
 /// What a panic says.
