@@ -47,7 +47,7 @@ mod weighted;
 mod weighted_quantile;
 mod wide;
 
-pub use approximate::{ApproxDistinctCount, ApproxQuantile};
+pub use approximate::{ApproxDistinctCount, ApproxQuantile, Summary};
 pub use arg_extreme::ArgExtreme;
 pub use bootstrap::Bootstrap;
 pub use count::Count;

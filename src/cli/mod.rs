@@ -5,8 +5,14 @@
 //! words typed is found before any data are read, and stdout stays empty when a command fails, unless rows were already
 //! streaming.
 
+mod config;
 mod convert;
+mod deliver;
+mod describe;
+mod distribution;
 pub(crate) mod flags;
+mod look;
+mod manual;
 pub(crate) mod messages;
 mod open;
 pub(crate) mod progress;
@@ -16,5 +22,6 @@ mod said;
 mod sql;
 mod stats;
 mod strata;
+mod validate;
 
 pub use run::main;

@@ -12,6 +12,8 @@ mod hyperloglog;
 mod n_unique;
 mod quantile;
 mod sample;
+mod summary;
 
 pub use n_unique::ApproxDistinctCount;
 pub use quantile::ApproxQuantile;
+pub use summary::Summary;

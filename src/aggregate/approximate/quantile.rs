@@ -41,7 +41,7 @@ impl Aggregate for ApproxQuantile {
     }
 
     fn most_state_bytes(&self) -> usize {
-        Sample::MOST_BYTES
+        Sample::<i64>::MOST_BYTES
     }
 
     fn output_type(&self, arguments: &[DataType]) -> Result<DataType> {
