@@ -42,7 +42,6 @@ pub(crate) struct Progress {
 struct State {
     shown: bool,
     pass: u64,
-    rows: u64,
     /// When the pass began, and when the last line was written.
     pass_began: Option<Instant>,
     told: Option<Instant>,
@@ -68,7 +67,6 @@ impl Progress {
             (state.pass, state.pass_began) = (pass, Some(now));
             self.bar.reset_eta();
         }
-        state.rows = state.rows.max(rows);
         let (elapsed, done) = (now - self.started, bytes_done.min(bytes_total));
         if elapsed < DELAY {
             return;
@@ -102,13 +100,12 @@ impl Progress {
         self.bar.suspend(print)
     }
 
-    /// Removes the bar; the last line says what has been done.
+    /// Removes the bar; the last line says that all is done.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
         let mut state = lock(&self.state);
         if self.mode == Mode::Lines && state.pass > 0 {
-            let rows = rows_text(state.rows, self.started.elapsed());
-            let text = format!("progress: done, {rows}, {:.1} s\n", self.started.elapsed().as_secs_f64());
+            let text = format!("progress: done, {:.1} s\n", self.started.elapsed().as_secs_f64());
             let _ = io::stderr().write_all(text.as_bytes());
             state.pass = 0;
         }

@@ -9,7 +9,7 @@ Tables are files, patterns or directories in single quotes, names given by --tab
 are names. All statements of a call that read the same files share one pass over them.
 
 Statements: select, with … select, values, union, intersect, except, copy (…) to 'FILE', create temp view NAME as …, explain, \
-describe. Functions and aggregates are those of questions (outcrop help ask). Not supported: window functions, grouping sets, \
+describe, summarize. Functions and aggregates are those of questions (outcrop help ask). Not supported: window functions, grouping sets, \
 queries that use columns of the query around them.
 
 Examples:
