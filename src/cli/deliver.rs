@@ -3,6 +3,7 @@
 use super::convert::write_all;
 use super::flags::{Form, Input, Output, Run, Stats, TimelineFile};
 use super::messages::Stop;
+use super::plot::{Plot, Wanted};
 use super::progress::Progress;
 use super::render::{Answer, Format, Layout, Renderer, write_answers};
 use super::run::{options, progress_of};
@@ -13,13 +14,14 @@ use crate::exec::{RunOptions, RunStatistics, Timeline, flows_through, stream};
 use crate::frame::{DataFrame, LazyFrame, Runner, StrataStatistics, Write as FileWrite};
 use crate::plan::LogicalPlan;
 use crate::source::CancelToken;
+use crate::source::memory::MemorySource;
 use crate::source::paths::{IntoPaths, expand};
 use crate::write::text::compress;
-use crate::write::{Codec, Target, WriteOptions, refuse_rejects};
+use crate::write::{Codec, Target, WriteOptions, refuse_inputs, refuse_rejects};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Rows that are held back before they are streamed, so that a run which fails early has written nothing.
@@ -98,6 +100,61 @@ pub(super) fn deliver(
             Ok(Some(done.statistics))
         }
     }
+}
+
+/// As [`answer`], and draws the answer if a picture is wanted: then it is computed first, and written from memory or disk.
+pub(super) fn answer_and_plot(
+    input: &Input,
+    frames: &[LazyFrame],
+    titles: &[String],
+    (output, plot): (&Output, &Plot),
+    run: &Run,
+    cancel: &CancelToken,
+) -> Result<(), Stop> {
+    let Some(wanted) = plot.wanted(frames.len())? else { return answer(input, frames, titles, output, run, cancel) };
+    let form = checked_form(&input.files, frames, output, run)?;
+    let progress = progress_of(run);
+    let options = options(run, cancel, &progress)?;
+    deliver_plotted(&frames[0], &titles[0], &wanted, &form, output, run, options, &progress)
+}
+
+/// Computes one frame, draws its answer, writes it, and tells what was done.
+#[expect(clippy::too_many_arguments, reason = "as `deliver`, and what is drawn")]
+pub(super) fn deliver_plotted(
+    frame: &LazyFrame,
+    title: &str,
+    wanted: &Wanted,
+    form: &Form,
+    output: &Output,
+    run: &Run,
+    options: RunOptions,
+    progress: &Progress,
+) -> Result<(), Stop> {
+    refuse_reading(frame, wanted)?;
+    let timeline = options.timeline.clone();
+    let done = Runner::with_options(options.clone()).run::<_, Vec<DataFrame>>(std::slice::from_ref(frame));
+    progress.finish();
+    let done = drawn(done, timeline.as_ref(), run)?;
+    for answer in &done.value {
+        wanted.draw(title, answer)?;
+    }
+    let rows = done
+        .value
+        .iter()
+        .map(|answer| MemorySource::of_rows(Arc::clone(answer.schema()), answer.stored_rows().clone()));
+    let frames: Vec<LazyFrame> = rows.map(|source| LazyFrame::from_source(Arc::new(source))).collect();
+    // What was set aside has been told of.
+    let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
+    // Statistics are those of the first run, so rows may go out as they come.
+    deliver(&frames, &[title.to_owned()], form, output, run, options, progress)?;
+    report(&done.statistics, None, run);
+    Ok(())
+}
+
+/// A picture does not take the place of what is read.
+fn refuse_reading(frame: &LazyFrame, wanted: &Wanted) -> Result<(), Error> {
+    let files = frame.plan()?.sources().into_iter().flat_map(|source| source.files());
+    refuse_inputs(wanted.path(), files.map(|file| PathBuf::from(&*file)))
 }
 
 /// As a table for people looks.

@@ -15,6 +15,7 @@ mod look;
 mod manual;
 pub(crate) mod messages;
 mod open;
+pub(crate) mod plot;
 pub(crate) mod progress;
 pub(crate) mod render;
 mod run;

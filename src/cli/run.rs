@@ -2,7 +2,7 @@
 
 use super::config::with_settings;
 use super::convert::convert;
-use super::deliver::{answer, begin_clock, refuse_overwriting, refuse_timeline};
+use super::deliver::{answer_and_plot, begin_clock, refuse_overwriting, refuse_timeline};
 use super::describe::describe;
 use super::distribution::{freq, hist};
 use super::flags::{Ask, Cli, Command, Explain, Input, JoinedTables, Questions, Reading, Run, SCHEDULER_VARIABLE};
@@ -269,7 +269,8 @@ fn ask(command: &Ask, cancel: &CancelToken) -> Result<(), Stop> {
     let texts = texts(&command.questions)?;
     let frames = frames(&command.input, &command.run, &command.tables, &texts)?;
     refuse_overwriting(&command.output, texts.len(), &command.questions.files)?;
-    answer(&command.input, &frames, &texts, &command.output, &command.run, cancel)
+    let output = (&command.output, &command.plot);
+    answer_and_plot(&command.input, &frames, &texts, output, &command.run, cancel)
 }
 
 fn explain_questions(command: &Explain) -> Result<(), Stop> {

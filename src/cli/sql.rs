@@ -1,7 +1,7 @@
 //! `sql`: statements about files.
 
 use super::convert::target_of_name;
-use super::deliver::{checked_form, deliver, drawn, file_writes, refuse_overwriting, report, write};
+use super::deliver::{checked_form, deliver, deliver_plotted, drawn, file_writes, refuse_overwriting, report, write};
 use super::flags::{Form, Sql};
 use super::look::columns_of;
 use super::messages::Stop;
@@ -49,6 +49,10 @@ pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
     let (output, run) = (&command.output, &command.run);
     let form = checked_form(&[], &frames, output, run)?;
     refuse_overwriting(output, frames.len(), &taken)?;
+    if let Some(wanted) = command.plot.wanted(frames.len() + copies.len())? {
+        let [frame] = frames.as_slice() else { return Ok(()) };
+        return deliver_plotted(frame, &titles[0], &wanted, &form, output, run, options, &progress);
+    }
     if copies.is_empty() {
         let statistics = deliver(&frames, &titles, &form, output, run, options, &progress);
         let statistics = drawn(statistics, timeline.as_ref(), run)?;

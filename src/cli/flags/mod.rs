@@ -14,6 +14,7 @@ mod strata;
 mod tests;
 mod values;
 
+use crate::cli::plot::Plot;
 use crate::error::Result;
 use crate::exec::Scheduler;
 use crate::memory::ByteSize;
@@ -77,6 +78,9 @@ Examples:
 
   Rows, as JSON, into a file:
     outcrop ask 2007.csv -q 'Origin, Dest, ArrDelay where ArrDelay > 600' --output late.json
+
+  A picture, for a browser:
+    outcrop ask data -q 'mean(ArrDelay), mean(DepDelay) by DayOfWeek' --plot bar delays.svg
 
   A large answer, as its rows come, into a columnar file:
     outcrop ask data -q '* where Cancelled = 1' --output cancelled.parquet
@@ -179,6 +183,8 @@ pub(crate) struct Ask {
     pub(crate) tables: JoinedTables,
     #[command(flatten)]
     pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) plot: Plot,
     #[command(flatten)]
     pub(crate) run: Run,
 }

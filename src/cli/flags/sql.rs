@@ -1,6 +1,7 @@
 //! Flags of `sql`.
 
 use super::{JoinedTables, Output, Reading, Run};
+use crate::cli::plot::Plot;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -23,6 +24,9 @@ where Month = 12 group by 1 order by delay desc limit 5\"
   Into a file, as its rows come:
     outcrop sql \"copy (select * from 'data' where Cancelled = 1) to 'cancelled.parquet'\"
 
+  A picture, for a browser:
+    outcrop sql \"select Month, DayOfWeek, avg(ArrDelay) as delay from 'data' group by all\" --plot heatmap delays.html
+
   A script:
     outcrop sql -f report.sql --output 'report{}.csv'";
 
@@ -41,6 +45,8 @@ pub(crate) struct Sql {
     pub(crate) reading: Reading,
     #[command(flatten)]
     pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) plot: Plot,
     #[command(flatten)]
     pub(crate) run: Run,
 }
