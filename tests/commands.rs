@@ -56,6 +56,28 @@ fn describe_and_summarize_say_the_same_of_either_format() {
 }
 
 #[test]
+fn describe_writes_a_page_that_needs_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = write(folder.path(), "odd.csv", b"<i>,t\n1,<script>\n2,<script>\n5,x\n");
+    let page = folder.path().join("page.html");
+    for (files, columns, bars) in [(odd.as_str(), 2, 3), (LAST, 29, 100), (&parquet(&folder), 29, 100)] {
+        let output = outcrop(&["describe", files, "--html", page.to_str().unwrap(), "--quiet"]);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0), "{}", said(&output));
+        let text = std::fs::read_to_string(&page).unwrap();
+        assert!(!text.contains("<script") && !text.contains("<i>") && !text.contains("src="), "{text}");
+        let text = text.strip_prefix("<!DOCTYPE html>").unwrap();
+        let parsed = roxmltree::Document::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let count = |name: &str| parsed.descendants().filter(|node| node.tag_name().name() == name).count();
+        assert_eq!(count("tr"), columns + 1);
+        assert!(count("rect") >= bars, "{}", count("rect"));
+    }
+    let output = outcrop(&["describe", &odd, "--html", &odd]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let both = outcrop(&["describe", &odd, "--html", page.to_str().unwrap(), "--output", "a.csv"]);
+    assert_eq!(both.status.code(), Some(2), "{}", said(&both));
+}
+
+#[test]
 fn summarize_is_no_word_that_names_lose() {
     let text = "with summarize as (select 1 as summarize) select summarize from summarize";
     assert_eq!(stdout_of(&["sql", text]), "summarize\n1\n");

@@ -18,6 +18,7 @@ mod open;
 pub(crate) mod plot;
 pub(crate) mod progress;
 pub(crate) mod render;
+mod report;
 mod run;
 mod said;
 mod sql;

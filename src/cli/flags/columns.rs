@@ -4,6 +4,7 @@ use super::look::Picked;
 use super::{Input, Output, Run};
 use clap::Args;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 pub(super) const DESCRIBE_HELP: &str = "\
 A row a column: type, count, nulls, distinct values, extremes, quantiles, mean, standard deviation, the most frequent \
@@ -14,7 +15,8 @@ all else of a column of up to 14,336 different values; beyond that it is estimat
 Examples:
   outcrop describe 'data/*.csv.bz2'
   outcrop describe 2001.csv.bz2 --select 'ArrDelay, DepDelay, Origin' --where 'Month = 12'
-  outcrop describe 'data/*.csv.bz2' --exact --format csv";
+  outcrop describe 'data/*.csv.bz2' --exact --format csv
+  outcrop describe 'data/*.csv.bz2' --html report.html";
 
 pub(super) const FREQ_HELP: &str = "\
 A row a value: how often it occurs, and in which percentage of the rows; the most frequent first. A missing value is one, \
@@ -40,6 +42,9 @@ pub(crate) struct Describe {
     /// Estimate nothing: count all different values of all columns
     #[arg(long)]
     pub(crate) exact: bool,
+    /// Write a page for a browser, with a histogram of each column, in place of a table
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) html: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) input: Input,
     #[command(flatten)]

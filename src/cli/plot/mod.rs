@@ -12,8 +12,9 @@ use crate::atomic::Partial;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::DataFrame;
 use clap::Args;
+pub(super) use picture::escaped;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use table::Table;
 
 /// Flags of pictures.
@@ -85,18 +86,26 @@ impl Wanted {
     pub(crate) fn draw(&self, title: &str, answer: &DataFrame) -> Result<()> {
         let svg = picture::svg(self.kind, title, &Table::of(answer, self.kind)?)?;
         let text = if self.page {
-            let title = picture::escaped(title);
+            let title = escaped(title);
             format!(
                 "<!DOCTYPE html><html><head><meta charset=\"utf-8\"/><title>{title}</title></head><body>{svg}</body></html>\n"
             )
         } else {
             svg
         };
-        let write = || {
-            let partial = Partial::file(&self.path)?;
-            partial.handle().and_then(|mut file| file.write_all(text.as_bytes()))?;
-            partial.commit(true)
-        };
-        write().map_err(|error| Error::io(&self.path, &error))
+        write_whole(&self.path, &text)
     }
+}
+
+/// Writes a file, which has its name only once it is whole.
+///
+/// # Errors
+/// `Io` of the file.
+pub(super) fn write_whole(path: &Path, text: &str) -> Result<()> {
+    let write = || {
+        let partial = Partial::file(path)?;
+        partial.handle().and_then(|mut file| file.write_all(text.as_bytes()))?;
+        partial.commit(true)
+    };
+    write().map_err(|error| Error::io(path, &error))
 }

@@ -21,7 +21,7 @@ const COLOURS: [&str; 12] = [
 ];
 
 /// Text that is markup nowhere; control characters are left out.
-pub(super) fn escaped(text: &str) -> String {
+pub(in crate::cli) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

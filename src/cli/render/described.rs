@@ -177,7 +177,7 @@ impl Facts<'_> {
 }
 
 /// A number with few digits, an integer without a point.
-fn brief(text: &str) -> String {
+pub(crate) fn brief(text: &str) -> String {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() => {
             let rounded = rounded_to(value, DIGITS);

@@ -22,6 +22,7 @@ use crate::frame::{DataFrame, described_schema};
 use crate::write::text::{Column, Csv, Json};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+pub(crate) use described::brief;
 use std::io::{self, Write};
 use std::time::Duration;
 
