@@ -55,6 +55,8 @@ fn a_table_says_how_many_rows_and_how_long_and_bars_fill_what_is_left() {
     assert!(lines.iter().any(|line| line.starts_with("…")), "a long table is shortened");
     let footer = lines.last().unwrap();
     assert!(footer.contains(" rows, 60 shown, 0.") || footer.contains(" s)"), "{footer}");
+    let sound = on_terminal(60, &["validate", "testdata/airline/2001.csv.bz2", "--no-progress"]);
+    assert_eq!(sound.trim_end(), "6165 records, all sound");
     assert!(!screen.contains('\u{1b}'), "no colours, no cursor: {screen:?}");
 }
 

@@ -18,7 +18,7 @@ use crate::source::memory::MemorySource;
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use std::io::{self, IsTerminal, PipeReader};
+use std::io::{self, IsTerminal, PipeReader, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,7 +45,8 @@ pub(super) fn validate(command: &Validate, cancel: &CancelToken) -> Result<(), S
         let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
         deliver(&[frame], &[String::new()], &form, &command.output, &command.run, options, &progress)?;
     } else {
-        println!("{} records, all sound", statistics.records_read);
+        let text = format!("{} records, all sound\n", statistics.records_read);
+        io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error))?;
     }
     report(&statistics, None, &command.run);
     if bad { Err(Stop::Findings) } else { Ok(()) }

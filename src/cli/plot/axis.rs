@@ -24,7 +24,8 @@ impl Axis {
             return Axis { low, high, from, to };
         }
         let step = step(high / 2.0 - low / 2.0);
-        Axis { low: (low / step).floor() * step, high: (high / step).ceil() * step, from, to }
+        let (low, high) = ((low / step).floor() * step, (high / step).ceil() * step);
+        Axis { low: low.max(f64::MIN), high: high.min(f64::MAX), from, to }
     }
 
     /// The place of a number.
