@@ -52,7 +52,7 @@ fn schema_as_a_table() {
 
 #[test]
 fn answers_in_every_format() {
-    for format in ["table", "csv", "json", "ndjson", "markdown"] {
+    for format in ["table", "csv", "tsv", "json", "ndjson", "markdown", "vertical"] {
         insta::assert_snapshot!(format, outcrop(&["ask", YEAR, "-q", QUESTION, "--format", format]));
     }
 }

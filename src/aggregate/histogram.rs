@@ -90,6 +90,25 @@ fn number_of_ranges(ranges: f64) -> Result<usize> {
     Err(Error::new(ErrorKind::Type, format!("`histogram` has from 1 to {MOST} ranges, not {ranges}")))
 }
 
+/// Bounds and counts of at most so many ranges with round bounds, of finite values and how often each occurs.
+pub(super) fn nice(values: &[(f64, u64)], ranges: usize, whole: bool) -> (Vec<f64>, Vec<i64>) {
+    let mut cells = Cells::default();
+    let finite = || values.iter().filter(|(value, _)| value.is_finite());
+    let extremes = finite()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), (value, _)| (least.min(*value), most.max(*value)));
+    if extremes.0 > extremes.1 {
+        return (Vec::new(), Vec::new());
+    }
+    cells.cover(extremes.0, extremes.1, Histogram::Nice(ranges).most_cells(), whole);
+    for (value, count) in finite() {
+        cells.counts[(cell(*value, cells.k) - cells.first) as usize] += count;
+    }
+    let mut table = Table::default();
+    cells.nice(ranges, &mut table);
+    let last = table.upper.last().copied();
+    (table.lower.into_iter().chain(last).flatten().collect(), table.counts)
+}
+
 impl Aggregate for Histogram {
     fn name(&self) -> &str {
         "histogram"

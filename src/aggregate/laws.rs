@@ -6,7 +6,7 @@ mod folds;
 mod oracle;
 mod samples;
 
-use super::{Aggregate, Bootstrap, GroupIds, GroupStates, Over, Rows, all};
+use super::{Aggregate, Bootstrap, GroupIds, GroupStates, Over, Rows, Summary, all};
 use crate::batch::{Positions, RowOrigin};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
@@ -32,7 +32,10 @@ fn cases() -> Vec<Case> {
         Arc::new(Bootstrap::new(super::find(inner, arguments).unwrap(), 5, 1).unwrap())
     };
     let replicated = ["mean", "cov"].map(few);
-    for aggregate in all().into_iter().filter(|aggregate| aggregate.over() == Over::Rows).chain(replicated) {
+    let summary: Arc<dyn Aggregate> = Arc::new(Summary);
+    for aggregate in
+        all().into_iter().filter(|aggregate| aggregate.over() == Over::Rows).chain(replicated).chain([summary])
+    {
         if aggregate.output_type(&[]).is_ok() {
             cases.extend(samples().into_iter().map(|sample| Case {
                 aggregate: Arc::clone(&aggregate),

@@ -49,7 +49,7 @@ mod weighted;
 mod weighted_quantile;
 mod wide;
 
-pub use approximate::{ApproxDistinctCount, ApproxFrequent, ApproxQuantile};
+pub use approximate::{ApproxDistinctCount, ApproxFrequent, ApproxQuantile, Summary};
 pub use arg_extreme::ArgExtreme;
 pub use bootstrap::Bootstrap;
 pub use count::Count;

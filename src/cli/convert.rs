@@ -1,9 +1,10 @@
 //! `convert`: rows of the input, or the answer to a question, into files.
 
+use super::deliver::{drawn, report};
 use super::flags::{Convert, Rows, WriteFlags, WriteFormat};
 use super::messages::Stop;
 use super::open::tables;
-use super::run::{drawn, open_with, options, progress_of, report, tell_left_out};
+use super::run::{open_with, options, progress_of, tell_left_out};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{LazyFrame, Runner, Write};
 use crate::source::CancelToken;

@@ -17,6 +17,8 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) enum Stop {
     /// Nobody reads our output any more; not an error.
     ClosedPipe,
+    /// There is something wrong with the data, which has been told as the answer.
+    Findings,
     /// Something went wrong.
     Error(Error),
 }
@@ -41,6 +43,7 @@ impl From<Error> for Stop {
 pub(crate) fn conclude(outcome: Result<(), Stop>, stderr: &mut dyn Write) -> u8 {
     match outcome {
         Ok(()) | Err(Stop::ClosedPipe) => SUCCESS,
+        Err(Stop::Findings) => FAILURE,
         Err(Stop::Error(error)) => {
             print(stderr, "error", &error.to_string());
             exit_code(&error)

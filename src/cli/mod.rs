@@ -5,16 +5,25 @@
 //! words typed is found before any data are read, and stdout stays empty when a command fails, unless rows were already
 //! streaming.
 
+mod config;
 mod convert;
+mod deliver;
+mod describe;
+mod distribution;
 pub(crate) mod flags;
+mod look;
+mod manual;
 pub(crate) mod messages;
 mod open;
+pub(crate) mod plot;
 pub(crate) mod progress;
 pub(crate) mod render;
+mod report;
 mod run;
 mod said;
 mod sql;
 mod stats;
 mod strata;
+mod validate;
 
 pub use run::main;

@@ -1,13 +1,12 @@
 //! `sql`: statements about files.
 
 use super::convert::target_of_name;
+use super::deliver::{checked_form, deliver, deliver_plotted, drawn, file_writes, refuse_overwriting, report, write};
 use super::flags::{Form, Sql};
+use super::look::columns_of;
 use super::messages::Stop;
 use super::open::named_tables;
-use super::run::{
-    checked_form, columns_of, deliver, drawn, file_writes, open_with, options, progress_of, refuse_overwriting, report,
-    tell_left_out, write,
-};
+use super::run::{open_with, options, progress_of, tell_left_out};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{LazyFrame, Runner, Write as FileWrite};
 use crate::plan::{LogicalPlan, explain};
@@ -50,6 +49,10 @@ pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
     let (output, run) = (&command.output, &command.run);
     let form = checked_form(&[], &frames, output, run)?;
     refuse_overwriting(output, frames.len(), &taken)?;
+    if let Some(wanted) = command.plot.wanted(frames.len() + copies.len())? {
+        let [frame] = frames.as_slice() else { return Ok(()) };
+        return deliver_plotted(frame, &titles[0], &wanted, &form, output, run, options, &progress);
+    }
     if copies.is_empty() {
         let statistics = deliver(&frames, &titles, &form, output, run, options, &progress);
         let statistics = drawn(statistics, timeline.as_ref(), run)?;
@@ -86,13 +89,14 @@ fn asked(command: &Arc<Sql>) -> Result<Asked, Error> {
     let mut told = HashSet::new();
     for text in texts(command)? {
         for Statement { text, asks } in session.run(&text)? {
-            if let (true, Asks::Query(frame) | Asks::Copy(frame, _)) = (text.contains('*'), &asks) {
+            let tells = text.contains('*') || matches!(asks, Asks::Summarize(_));
+            if let (true, Asks::Query(frame) | Asks::Copy(frame, _) | Asks::Summarize(frame)) = (tells, &asks) {
                 for source in frame.plan()?.sources().into_iter().filter(|source| told.insert(source.key())) {
                     tell_left_out(&LazyFrame::from_source(Arc::clone(source)), &command.run)?;
                 }
             }
             match asks {
-                Asks::Query(frame) => asked.answer(frame, text),
+                Asks::Query(frame) | Asks::Summarize(frame) => asked.answer(frame, text),
                 Asks::Describe(frame) => asked.answer(columns_of(&*frame.schema()?)?, text),
                 Asks::Explain(frame) => asked.explained.push(LogicalPlan::clone(frame.plan()?)),
                 Asks::Copy(frame, file) => {

@@ -1,14 +1,14 @@
 //! `strata`: each group, whole, to a program.
 
+use super::deliver::{checked_form, deliver, drawn, report};
 use super::flags::Strata;
+use super::look::list;
 use super::messages::{Stop, relay, warn};
-use super::run::{checked_form, deliver, drawn, open, options, progress_of, report};
+use super::run::{open, options, progress_of};
 use super::said::Said;
-use crate::error::{Error, ErrorKind};
 use crate::exec::RunOptions;
-use crate::expr::Expr;
 use crate::source::CancelToken;
-use crate::sql::{parse_expr, parse_question, underline};
+use crate::sql::{parse_expr, underline};
 use std::io;
 use std::sync::Arc;
 
@@ -60,27 +60,4 @@ pub(super) fn strata(command: &Strata, cancel: &CancelToken) -> Result<(), Stop>
     deliver(&[done.frame], &[String::new()], &form, &command.output, &command.run, options, &progress)?;
     report(&done.statistics, Some(&done.strata), &command.run);
     Ok(())
-}
-
-/// A list of columns and expressions, and nothing else.
-fn list(text: &str, flag: &str) -> Result<Vec<Expr>, Error> {
-    let question = parse_question(text)?;
-    let only_list = question.by.is_empty()
-        && question.joins.is_empty()
-        && question.filter.is_none()
-        && question.having.is_none()
-        && question.sort.is_empty()
-        && question.limit.is_none()
-        && !question.distinct;
-    match question.select.iter().find(|expr| expr.contains_aggregate()) {
-        _ if !only_list => {
-            let message = format!("{flag} takes columns and expressions, no other clauses");
-            Err(Error::new(ErrorKind::Syntax, message).underline(text, 0..text.len()))
-        }
-        Some(_) => {
-            let message = format!("{flag} takes columns and expressions, no aggregates");
-            Err(Error::new(ErrorKind::Syntax, message).underline(text, 0..text.len()))
-        }
-        None => Ok(question.select),
-    }
 }

@@ -5,6 +5,7 @@
 
 mod compute;
 mod dataframe;
+mod describe;
 mod group_by;
 mod join;
 mod lazy;
@@ -22,6 +23,8 @@ pub use crate::plan::JoinKind;
 pub use crate::strata::{OnError, StrataStatistics, Stratum};
 pub use compute::{FromAnswer, FromAnswers, Run, Runner, Target, Targets, compute};
 pub use dataframe::DataFrame;
+#[cfg(feature = "cli")]
+pub(crate) use describe::described_schema;
 pub use group_by::GroupBy;
 pub use join::{IntoJoinKeys, JoinKey};
 pub use lazy::{IntoExpr, IntoExprs, LazyFrame};

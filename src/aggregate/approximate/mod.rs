@@ -14,7 +14,9 @@ mod hyperloglog;
 mod n_unique;
 mod quantile;
 mod sample;
+mod summary;
 
 pub use frequent::ApproxFrequent;
 pub use n_unique::ApproxDistinctCount;
 pub use quantile::ApproxQuantile;
+pub use summary::Summary;

@@ -1,14 +1,14 @@
 //! The sample of a set of rows that depends on nothing but the set.
 
-/// Rows of a full sample. By the inequality of Dvoretzky, Kiefer and Wolfowitz (with Massart's constant, 1990) the share of
+use std::fmt;
+
+/// Rows of a full sample of numbers. By the inequality of Dvoretzky, Kiefer and Wolfowitz (with Massart's constant, 1990) the share of
 /// the sample below any value is off by more than ε with a probability of at most 2 exp(−2 · 2¹⁵ · ε²): ε = 1.5 % for
 /// one in a million.
 pub(super) const SIZE: usize = 1 << 15;
-/// It grows beyond its size by half, before the last are dropped, so that dropping costs little a row.
-const MOST: usize = SIZE + SIZE / 2;
 
 /// What is kept of a row.
-pub(super) trait Kept: Ord + Clone + Send + Sync + 'static {
+pub(super) trait Kept: Ord + Clone + Send + Sync + fmt::Debug + 'static {
     /// Bytes behind it.
     fn bytes_behind(&self) -> usize;
     fn write(&self, bytes: &mut Vec<u8>);
@@ -53,9 +53,9 @@ impl Kept for Box<str> {
 /// The hash of a row, and its value: the rows that come first by these are kept.
 pub(super) type Entry<V = i64> = (u64, V);
 
-/// The first [`SIZE`] of the entries given to it, and perhaps some more.
+/// The first `N` of the entries given to it, and perhaps some more.
 #[derive(Clone, Debug)]
-pub(super) struct Sample<V = i64> {
+pub(super) struct Sample<V = i64, const N: usize = SIZE> {
     entries: Vec<Entry<V>>,
     /// Behind the values.
     bytes_behind: usize,
@@ -63,13 +63,16 @@ pub(super) struct Sample<V = i64> {
     worst: Option<Entry<V>>,
 }
 
-impl<V> Default for Sample<V> {
+impl<V, const N: usize> Default for Sample<V, N> {
     fn default() -> Self {
         Sample { entries: Vec::new(), bytes_behind: 0, worst: None }
     }
 }
 
-impl<V: Kept> Sample<V> {
+impl<V: Kept, const N: usize> Sample<V, N> {
+    /// It grows beyond its size by half, before the last are dropped, so that dropping costs little a row.
+    const MOST: usize = N + N / 2;
+
     /// Whether an entry with this hash may be among the first.
     #[inline]
     pub(super) fn may_want(&self, hash: u64) -> bool {
@@ -81,24 +84,24 @@ impl<V: Kept> Sample<V> {
         if self.worst.as_ref().is_some_and(|worst| entry >= *worst) {
             return;
         }
-        if self.entries.len() == MOST {
+        if self.entries.len() == Self::MOST {
             self.cut();
             return self.add(entry);
         }
         if self.entries.len() == self.entries.capacity() {
-            let more = self.entries.len().clamp(4, MOST - self.entries.len());
+            let more = self.entries.len().clamp(4, Self::MOST - self.entries.len());
             self.entries.reserve_exact(more);
         }
         self.bytes_behind += entry.1.bytes_behind();
         self.entries.push(entry);
     }
 
-    /// Drops what comes behind the first [`SIZE`].
+    /// Drops what comes behind the first `N`.
     fn cut(&mut self) {
-        if self.entries.len() > SIZE {
-            let (_, worst, _) = self.entries.select_nth_unstable(SIZE);
+        if self.entries.len() > N {
+            let (_, worst, _) = self.entries.select_nth_unstable(N);
             self.worst = Some(worst.clone());
-            self.entries.truncate(SIZE);
+            self.entries.truncate(N);
             self.bytes_behind = self.entries.iter().map(|(_, value)| value.bytes_behind()).sum();
         }
     }
@@ -119,7 +122,7 @@ impl<V: Kept> Sample<V> {
     }
 
     /// Bytes on the heap, at most, two copies included that are made to finish, and without what is behind the values.
-    pub(super) const MOST_BYTES: usize = 3 * MOST * size_of::<Entry<V>>();
+    pub(super) const MOST_BYTES: usize = 3 * Self::MOST * size_of::<Entry<V>>();
 
     /// Bytes on the heap.
     pub(super) fn bytes_held(&self) -> usize {
@@ -136,7 +139,7 @@ impl<V: Kept> Sample<V> {
     /// `None` for bytes that are no sample.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let (length, rest) = bytes.split_first_chunk()?;
-        let length = usize::try_from(u64::from_le_bytes(*length)).ok().filter(|length| *length <= SIZE)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok().filter(|length| *length <= N)?;
         let (hashes, mut values) = rest.split_at_checked(length * size_of::<u64>())?;
         let (hashes, _) = hashes.as_chunks::<8>();
         let entry = |hash: &[u8; 8]| Some((u64::from_le_bytes(*hash), V::read(&mut values)?));
@@ -153,7 +156,7 @@ mod tests {
     use super::*;
 
     fn first(entries: impl Iterator<Item = Entry>) -> Vec<Entry> {
-        let mut sample = Sample::default();
+        let mut sample: Sample = Sample::default();
         entries.for_each(|entry| sample.add(entry));
         let mut kept = sample.entries();
         kept.sort_unstable();
@@ -169,13 +172,13 @@ mod tests {
         expected.truncate(SIZE);
         assert_eq!(first((0..rows).map(entry)), expected);
         assert_eq!(first((0..rows).rev().map(entry)), expected);
-        let mut halves = Sample::default();
+        let mut halves: Sample = Sample::default();
         for half in 0..2 {
-            let mut sample = Sample::default();
+            let mut sample: Sample = Sample::default();
             (half * rows / 2..(half + 1) * rows / 2).for_each(|row| sample.add(entry(row)));
-            halves.merge(&Sample::read(&sample.to_bytes()).unwrap());
+            halves.merge(&Sample::<i64>::read(&sample.to_bytes()).unwrap());
         }
         assert_eq!(first(halves.entries().into_iter()), expected);
-        assert!(halves.bytes_held() <= MOST * size_of::<Entry>());
+        assert!(halves.bytes_held() <= Sample::<i64>::MOST * size_of::<Entry>());
     }
 }

@@ -3,7 +3,10 @@
 //! Files come first and questions after them, each behind its `-q`, because the shell turns one pattern into many
 //! files. Whatever is wrong with a flag is found here, before any file is opened.
 
+mod columns;
 mod convert;
+mod look;
+mod manual;
 mod output;
 mod sql;
 mod strata;
@@ -11,13 +14,17 @@ mod strata;
 mod tests;
 mod values;
 
+use crate::cli::plot::Plot;
 use crate::error::Result;
 use crate::exec::Scheduler;
 use crate::memory::ByteSize;
 use crate::source::csv::{ColumnPolicy, FileRule, InvalidBytes, LineEnd, MalformedPolicy};
 use crate::source::detect::InputFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use columns::{Describe, Freq, Hist};
 pub(crate) use convert::{Convert, Rows, WriteFlags, WriteFormat};
+pub(crate) use look::{Count, Ends, Picked, Sample, Schema, Validate};
+pub(crate) use manual::{Completions, Man};
 pub(crate) use output::{Form, Output};
 pub(crate) use sql::Sql;
 use std::num::NonZeroUsize;
@@ -34,6 +41,9 @@ pattern ('data/*.csv.bz2'), a directory, - for standard input and named pipes wo
 
 Example:
   outcrop ask 'data/*.csv.bz2' -q 'min(DepDelay)' -q 'mean(ArrDelay) by Year'
+
+Settings for all calls: flags, then the environment ($OUTCROP_THREADS, _SCHEDULER, _MEMORY, _TMPDIR, _SPILL_LIMIT, _FORMAT, \
+_QUIET, _PROGRESS), then ~/.config/outcrop/config.toml or $OUTCROP_CONFIG with lines such as `threads = 4`.
 
 Exit codes: 0 answered, 1 the data or the run failed, 2 the command line or a question is wrong.";
 
@@ -68,6 +78,9 @@ Examples:
 
   Rows, as JSON, into a file:
     outcrop ask 2007.csv -q 'Origin, Dest, ArrDelay where ArrDelay > 600' --output late.json
+
+  A picture, for a browser:
+    outcrop ask data -q 'mean(ArrDelay), mean(DepDelay) by DayOfWeek' --plot bar delays.svg
 
   A large answer, as its rows come, into a columnar file:
     outcrop ask data -q '* where Cancelled = 1' --output cancelled.parquet
@@ -114,14 +127,49 @@ pub(crate) enum Command {
     )]
     Schema(Schema),
     /// Show the first rows
-    #[command(after_help = "Example:\n  outcrop head 2001.csv.bz2 -n 3")]
-    Head(Head),
+    #[command(
+        after_help = "Examples:\n  outcrop head 2001.csv.bz2 -n 3\n  outcrop head 2001.csv.bz2 -n 1 --format vertical"
+    )]
+    Head(Ends),
+    /// Show the last rows; of several files, no more are read than have them
+    #[command(after_help = "Example:\n  outcrop tail 'data/*.csv.bz2' -n 3")]
+    Tail(Ends),
+    /// Draw rows at random, each with the same chance; they keep their order
+    #[command(
+        after_help = "Examples:\n  outcrop sample 100 'data/*.csv.bz2' --seed 7\n  outcrop sample 1% 'data/*.csv.bz2' --output sample.parquet",
+        override_usage = "outcrop sample [OPTIONS] N|P% FILES…"
+    )]
+    Sample(Sample),
     /// Count the records
-    #[command(after_help = "Example:\n  outcrop count 'data/*.csv.bz2' --stats")]
+    #[command(
+        after_help = "Examples:\n  outcrop count 'data/*.csv.bz2' --stats\n  outcrop count 2001.csv.bz2 --where 'ArrDelay > 60'"
+    )]
     Count(Count),
+    /// Say of every column how many values it has and how they are distributed, in one pass
+    #[command(after_help = columns::DESCRIBE_HELP)]
+    Describe(Describe),
+    /// Count the values of a column
+    #[command(after_help = columns::FREQ_HELP, override_usage = "outcrop freq [OPTIONS] COLUMN FILES…")]
+    Freq(Freq),
+    /// Draw how the numbers of a column are distributed
+    #[command(after_help = columns::HIST_HELP, override_usage = "outcrop hist [OPTIONS] COLUMN FILES…")]
+    Hist(Hist),
+    /// Read every record and value, and tell of those that are broken; exit code 1 if there are any
+    #[command(
+        after_help = "A row for each file and cause: how many records, and the line of the first. Records have as many fields \
+as the header, their quotes are closed, and values fit the types given by --types; --rejects FILE keeps those that do not.\n\n\
+Examples:\n  outcrop validate 'data/*.csv.bz2'\n  outcrop validate 2001.csv.bz2 --types Year=int64,TailNum=utf8"
+    )]
+    Validate(Validate),
     /// Show how the questions would be answered, without answering them: plans, passes, partitions, columns read
     #[command(after_help = "Example:\n  outcrop explain data -q 'mean(ArrDelay) by UniqueCarrier where Month = 12'")]
     Explain(Explain),
+    /// Print what a shell needs to complete commands and flags
+    #[command(after_help = manual::COMPLETIONS_HELP)]
+    Completions(Completions),
+    /// Print the manual page of the program or of a command
+    #[command(after_help = manual::MAN_HELP)]
+    Man(Man),
 }
 
 /// Flags of `ask`.
@@ -136,44 +184,7 @@ pub(crate) struct Ask {
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
-    pub(crate) run: Run,
-}
-
-/// Flags of `schema`.
-#[derive(Debug, Args)]
-pub(crate) struct Schema {
-    /// Say what was decided on dialect, header, encoding and types, and why
-    #[arg(long)]
-    pub(crate) explain: bool,
-    #[command(flatten)]
-    pub(crate) input: Input,
-    #[command(flatten)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) run: Run,
-}
-
-/// Flags of `head`.
-#[derive(Debug, Args)]
-pub(crate) struct Head {
-    /// How many rows
-    #[arg(short = 'n', long = "rows", value_name = "N", default_value_t = 10)]
-    pub(crate) rows: usize,
-    #[command(flatten)]
-    pub(crate) input: Input,
-    #[command(flatten)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) run: Run,
-}
-
-/// Flags of `count`.
-#[derive(Debug, Args)]
-pub(crate) struct Count {
-    #[command(flatten)]
-    pub(crate) input: Input,
-    #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) plot: Plot,
     #[command(flatten)]
     pub(crate) run: Run,
 }
@@ -217,7 +228,7 @@ pub(crate) struct JoinedTables {
 }
 
 /// What to read, and how.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Input {
     /// Files, patterns, directories, pipes, - for standard input
     #[arg(required = true, value_name = "FILES", help_heading = None)]
@@ -227,7 +238,7 @@ pub(crate) struct Input {
 }
 
 /// How files are read.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct Reading {
     /// Types of columns that are not to be guessed, such as 'TailNum=utf8,Distance=float64'
@@ -352,8 +363,11 @@ pub(crate) struct Run {
     /// No warnings and no progress
     #[arg(long)]
     pub(crate) quiet: bool,
+    /// Progress as lines on stderr, where that is no terminal
+    #[arg(long, overrides_with = "no_progress")]
+    pub(crate) progress: bool,
     /// No progress bar
-    #[arg(long)]
+    #[arg(long, overrides_with = "progress")]
     pub(crate) no_progress: bool,
     /// Text of about so many bytes makes a partition (for tests)
     #[arg(long, value_name = "BYTES", hide = true)]

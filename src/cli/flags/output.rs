@@ -28,6 +28,8 @@ enum AnswerFormat {
     Table,
     /// RFC 4180; nothing for a missing value, "" for empty text
     Csv,
+    /// As CSV, with tabs in place of commas
+    Tsv,
     /// An array of row objects; an array of such arrays for several questions
     Json,
     /// One object a line
@@ -36,6 +38,8 @@ enum AnswerFormat {
     /// A table for a Markdown document
     #[value(alias = "md")]
     Markdown,
+    /// A line a value, for rows that are too wide for a table
+    Vertical,
     /// Apache Parquet, into a file
     Parquet,
     /// Arrow IPC, into a file
@@ -57,9 +61,11 @@ impl AnswerFormat {
         match format {
             Format::Table => AnswerFormat::Table,
             Format::Csv => AnswerFormat::Csv,
+            Format::Tsv => AnswerFormat::Tsv,
             Format::Json => AnswerFormat::Json,
             Format::Ndjson => AnswerFormat::Ndjson,
             Format::Markdown => AnswerFormat::Markdown,
+            Format::Vertical => AnswerFormat::Vertical,
         }
     }
 
@@ -67,9 +73,11 @@ impl AnswerFormat {
         match self {
             AnswerFormat::Table => Form::Text(Format::Table, codec),
             AnswerFormat::Csv => Form::Text(Format::Csv, codec),
+            AnswerFormat::Tsv => Form::Text(Format::Tsv, codec),
             AnswerFormat::Json => Form::Text(Format::Json, codec),
             AnswerFormat::Ndjson => Form::Text(Format::Ndjson, codec),
             AnswerFormat::Markdown => Form::Text(Format::Markdown, codec),
+            AnswerFormat::Vertical => Form::Text(Format::Vertical, codec),
             AnswerFormat::Parquet => Form::File(WriteOptions::new(FileFormat::Parquet)),
             AnswerFormat::Arrow => Form::File(WriteOptions::new(FileFormat::Ipc)),
         }

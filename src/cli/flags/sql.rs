@@ -1,6 +1,7 @@
 //! Flags of `sql`.
 
 use super::{JoinedTables, Output, Reading, Run};
+use crate::cli::plot::Plot;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ Tables are files, patterns or directories in single quotes, names given by --tab
 are names. All statements of a call that read the same files share one pass over them.
 
 Statements: select, with … select, values, union, intersect, except, copy (…) to 'FILE', create temp view NAME as …, explain, \
-describe. Functions and aggregates are those of questions (outcrop help ask). Not supported: window functions, grouping sets, \
+describe, summarize. Functions and aggregates are those of questions (outcrop help ask). Not supported: window functions, grouping sets, \
 queries that use columns of the query around them.
 
 Examples:
@@ -22,6 +23,9 @@ where Month = 12 group by 1 order by delay desc limit 5\"
 
   Into a file, as its rows come:
     outcrop sql \"copy (select * from 'data' where Cancelled = 1) to 'cancelled.parquet'\"
+
+  A picture, for a browser:
+    outcrop sql \"select Month, DayOfWeek, avg(ArrDelay) as delay from 'data' group by all\" --plot heatmap delays.html
 
   A script:
     outcrop sql -f report.sql --output 'report{}.csv'";
@@ -41,6 +45,8 @@ pub(crate) struct Sql {
     pub(crate) reading: Reading,
     #[command(flatten)]
     pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) plot: Plot,
     #[command(flatten)]
     pub(crate) run: Run,
 }

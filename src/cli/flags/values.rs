@@ -4,6 +4,7 @@ use super::TimelineFile;
 use crate::error::Error;
 use crate::exec::Scheduler;
 use crate::parallel::Allocation;
+use crate::plan::SampleSize;
 use crate::source::csv::{self, ColumnPolicy, DateFormats, FileRule, InvalidBytes, LineEnd, MalformedPolicy};
 use crate::source::detect::InputFormat;
 use crate::strata::OnError;
@@ -167,6 +168,18 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let number: Option<f64> = number.trim().parse().ok().filter(|number| *number > 0.0);
     let duration = number.and_then(|number| Duration::try_from_secs_f64(number * seconds).ok());
     duration.ok_or_else(|| "expected a length of time, such as 90s, 5m or 500ms".to_string())
+}
+
+/// How many rows of a sample, or which share of all.
+pub(super) fn sample_size(text: &str) -> Result<SampleSize, String> {
+    let expected = "expected a number of rows, such as 1000, or a share of them, such as 1%";
+    match text.strip_suffix('%') {
+        None => text.parse().map(SampleSize::Rows).map_err(|_| expected.to_string()),
+        Some(percent) => {
+            let percent: Option<f64> = percent.trim().parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+            percent.map(|percent| SampleSize::Share(percent / 100.0)).ok_or_else(|| expected.to_string())
+        }
+    }
 }
 
 /// Where a timeline is drawn, by the ending of its name.

@@ -2,7 +2,7 @@
 //!
 //! **Problem.** The same rows go to a person at a terminal, to a spreadsheet, and to a program; there may be three of
 //! them or many millions.
-//! **Idea.** A [`Renderer`] takes batches as they come and writes them on, in one of five formats. Only the table,
+//! **Idea.** A [`Renderer`] takes batches as they come and writes them on, in one of the formats. Only the table,
 //! which must know its widths, holds rows back, and never more than it will show.
 //! **Invariants.**
 //! - Except in tables, numbers stand in the shortest text that reads back as the same number.
@@ -10,16 +10,21 @@
 //! - Two columns of one name both appear, in CSV as two columns, in JSON as the same key twice (most readers then keep
 //!   the last); the question's `as` is the remedy.
 
+mod bar;
+mod described;
 mod markdown;
 mod table;
 #[cfg(test)]
 mod tests;
+mod vertical;
 
-use crate::frame::DataFrame;
+use crate::frame::{DataFrame, described_schema};
 use crate::write::text::{Column, Csv, Json};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+pub(crate) use described::brief;
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// A format of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -28,6 +33,8 @@ pub(crate) enum Format {
     Table,
     /// RFC 4180; nothing for a missing value, "" for empty text
     Csv,
+    /// As CSV, with tabs in place of commas
+    Tsv,
     /// An array of row objects; an array of such arrays for several questions
     Json,
     /// One object a line
@@ -36,6 +43,8 @@ pub(crate) enum Format {
     /// A table for a Markdown document
     #[value(alias = "md")]
     Markdown,
+    /// A line a value, for rows that are too wide for a table
+    Vertical,
 }
 
 impl Format {
@@ -44,6 +53,7 @@ impl Format {
         let (_, extension) = name.rsplit_once('.')?;
         Some(match extension.to_ascii_lowercase().as_str() {
             "csv" => Format::Csv,
+            "tsv" | "tab" => Format::Tsv,
             "json" => Format::Json,
             "ndjson" | "jsonl" => Format::Ndjson,
             "md" | "markdown" => Format::Markdown,
@@ -54,12 +64,25 @@ impl Format {
 }
 
 /// How much of a table is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Layout {
     /// Characters in a line of the terminal; default: no limit.
     pub(crate) width: Option<usize>,
     /// Rows of a table to show, half from its head and half from its tail; default: all.
     pub(crate) rows: Option<usize>,
+    /// What the answer took, told below a table; default: nothing is said.
+    pub(crate) elapsed: Option<Duration>,
+    /// A bar behind each row of a table; default: none.
+    pub(crate) bar: Option<Bar>,
+}
+
+/// Bars behind the rows of a table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bar {
+    /// The column that they show.
+    pub(crate) column: usize,
+    /// The value whose bar is the longest.
+    pub(crate) most: f64,
 }
 
 /// One question's answer.
@@ -116,14 +139,15 @@ impl Renderer {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
         let writer: Box<dyn Writer> = match format {
             Format::Table => Box::new(table::Table::new(schema, layout)),
-            Format::Csv => {
-                let csv = Csv::default();
+            Format::Csv | Format::Tsv => {
+                let csv = if format == Format::Tsv { Csv::of_tabs() } else { Csv::default() };
                 csv.header(schema, &mut chunk);
                 Box::new(csv)
             }
             Format::Json => Box::new(Json::array(schema, &mut chunk)),
             Format::Ndjson => Box::new(Json::lines(schema)),
             Format::Markdown => Box::new(markdown::Markdown::begin(schema, &mut chunk)),
+            Format::Vertical => Box::new(vertical::Vertical::new(schema)),
         };
         Renderer { writer, chunk }
     }
@@ -162,6 +186,9 @@ impl Renderer {
 /// # Errors
 /// Those of [`Renderer::batch`], and of reading back what did not fit in memory.
 pub(crate) fn write_result(format: Format, frame: &DataFrame, layout: Layout, out: &mut dyn Write) -> io::Result<()> {
+    if format == Format::Table && *frame.schema() == described_schema() {
+        return out.write_all(&described::described(frame, layout)?);
+    }
     let mut renderer = Renderer::new(format, frame.schema(), layout);
     for batch in frame.batches() {
         renderer.batch(&batch.map_err(io::Error::other)?, out)?;
@@ -190,14 +217,16 @@ pub(crate) fn write_answers(
             match format {
                 Format::Json => out.write_all(b",")?,
                 Format::Ndjson => {}
-                Format::Table | Format::Csv | Format::Markdown => out.write_all(b"\n")?,
+                Format::Table | Format::Csv | Format::Tsv | Format::Markdown | Format::Vertical => {
+                    out.write_all(b"\n")?
+                }
             }
         }
         if several && !answer.title.is_empty() {
             match format {
-                Format::Table => writeln!(out, "# {}\n", answer.title)?,
+                Format::Table | Format::Vertical => writeln!(out, "# {}\n", answer.title)?,
                 Format::Markdown => writeln!(out, "`{}`\n", answer.title)?,
-                Format::Csv | Format::Json | Format::Ndjson => {}
+                Format::Csv | Format::Tsv | Format::Json | Format::Ndjson => {}
             }
         }
         write_result(format, answer.frame, layout, out)?;

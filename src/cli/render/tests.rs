@@ -123,7 +123,7 @@ null     3456     120.0
 #[test]
 fn long_tables_show_head_and_tail_over_batch_borders() {
     let whole = batch(vec![("n", Arc::new(Int64Array::from_iter_values(0..5000)))]);
-    let layout = Layout { width: None, rows: Some(5) };
+    let layout = Layout { width: None, rows: Some(5), ..Layout::default() };
     let expected = "   n\n────\n   0\n   1\n   2\n   …\n4998\n4999\n(5,000 rows, 5 shown)\n";
     for cut in [0, 1, 2, 3, 4, 255, 256, 4998, 4999, 5000] {
         let parts = [whole.slice(0, cut), whole.slice(cut, 5000 - cut)];
@@ -142,9 +142,9 @@ fn wide_tables_are_cut_to_the_terminal_and_say_so() {
         ("n", Arc::new(Int64Array::from(vec![1]))),
         ("second", Arc::new(StringViewArray::from(vec!["short"]))),
     ]);
-    let fitted = text(Format::Table, &wide, Layout { width: Some(24), rows: None });
+    let fitted = text(Format::Table, &wide, Layout { width: Some(24), rows: None, ..Layout::default() });
     assert_eq!(fitted.lines().nth(2), Some("a long descr…  1  short"));
-    let tiny = text(Format::Table, &wide, Layout { width: Some(10), rows: None });
+    let tiny = text(Format::Table, &wide, Layout { width: Some(10), rows: None, ..Layout::default() });
     assert!(tiny.contains("a lon…  1\n") && tiny.contains("not shown for width: second"), "{tiny}");
 }
 

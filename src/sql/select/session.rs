@@ -53,6 +53,8 @@ pub enum Asks {
     Explain(LazyFrame),
     /// Names and types of the columns of a frame.
     Describe(LazyFrame),
+    /// A row of facts about each column of a frame: [`LazyFrame::describe`].
+    Summarize(LazyFrame),
     /// Nothing: a query has been given this name.
     View(String),
 }
@@ -106,6 +108,13 @@ impl Session {
     }
 
     fn asks(&mut self, words: &Words, range: Range<usize>) -> Result<Asks> {
+        match self.asks_as_parsed(words, range.clone())? {
+            Asks::Describe(frame) if words.is_word(range.start, SUMMARIZE) => Ok(Asks::Summarize(frame.describe())),
+            asks => Ok(asks),
+        }
+    }
+
+    fn asks_as_parsed(&mut self, words: &Words, range: Range<usize>) -> Result<Asks> {
         let frame = |query: &ast::Query| self.frame(words, range.clone(), query);
         let unsupported =
             |what: &str| words.error(ErrorKind::Unsupported, format!("{what} is not supported"), range.clone());
@@ -155,8 +164,9 @@ impl Session {
                 self.register(name.value.clone(), frame);
                 Ok(Asks::View(name.value.clone()))
             }
-            _ => Err(unsupported("this statement")
-                .hint("there are select, with, values, copy (…) to 'file', create temp view, explain and describe")),
+            _ => Err(unsupported("this statement").hint(
+                "there are select, with, values, copy (…) to 'file', create temp view, explain, describe and summarize",
+            )),
         }
     }
 
@@ -167,9 +177,12 @@ impl Session {
             let message = format!("a statement of {parts} queries and joins is too long");
             return Err(words.error(ErrorKind::Limit, message, range).hint(format!("there may be {MOST_PARTS}")));
         }
-        let mut parser = Parser::new(&SqlDialect)
-            .with_recursion_limit(MAX_NESTING)
-            .with_tokens_with_locations(words.tokens(range.clone()));
+        let mut tokens = words.tokens(range.clone());
+        if let Some(first) = tokens.first_mut().filter(|_| words.is_word(range.start, SUMMARIZE)) {
+            // The parser knows no `summarize`; what may stand behind it is what may stand behind `describe`.
+            first.token = Token::make_keyword("DESCRIBE");
+        }
+        let mut parser = Parser::new(&SqlDialect).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
         let parsed = parser.parse_statement().map_err(|error| parser_error(words, &range, &error))?;
         let next = parser.peek_token();
         if next.token == Token::EOF {
@@ -224,6 +237,9 @@ impl Session {
         })
     }
 }
+
+/// The statement for [`Asks::Summarize`].
+const SUMMARIZE: &str = "summarize";
 
 /// Words of which a statement has so many at most: plans nest as deep.
 const PARTS: [&str; 6] = ["union", "intersect", "except", "minus", "join", "select"];

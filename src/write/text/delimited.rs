@@ -46,6 +46,12 @@ impl Csv {
         Ok(csv)
     }
 
+    /// Tabs, and nothing for a missing value.
+    #[cfg(feature = "cli")]
+    pub(crate) fn of_tabs() -> Self {
+        Csv { delimiter: b'\t', null: Box::default() }
+    }
+
     /// Appends the header.
     pub(crate) fn header(&self, schema: &Schema, out: &mut Vec<u8>) {
         for (number, field) in schema.fields().iter().enumerate() {

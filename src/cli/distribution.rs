@@ -1,0 +1,137 @@
+//! `freq` and `hist`: how often values, or values of a range, occur.
+
+use super::deliver::{answer_drawn, checked_form, deliver_drawn, drawn, report};
+use super::flags::{Freq, Hist};
+use super::look::{filtered, list};
+use super::messages::Stop;
+use super::render::{Bar, Format, Layout, write_result};
+use super::run::{open, options, progress_of};
+use crate::error::{Error, ErrorKind};
+use crate::exec::RunOptions;
+use crate::expr::{Expr, col, count_rows, lit};
+use crate::frame::{DataFrame, LazyFrame, Runner, Value};
+use crate::plan::SortKey;
+use crate::source::CancelToken;
+use crate::source::memory::MemorySource;
+use crate::sql::underline;
+use crate::types::ColumnType;
+use arrow::array::{AsArray, RecordBatch, StringViewArray};
+use arrow::datatypes::{Field, Int64Type, Schema};
+use std::io;
+use std::sync::Arc;
+
+/// Of several columns, so many values each unless said otherwise.
+const OF_SEVERAL: usize = 10;
+
+pub(super) fn freq(command: &Freq, cancel: &CancelToken) -> Result<(), Stop> {
+    let text = &command.keys;
+    let columns = list(text, "COLUMN")?;
+    let all = open(&command.input, &command.run)?;
+    all.select(columns.clone()).plan().map_err(|error| in_words(error, text))?;
+    let rows = filtered(&all, command.condition.as_deref())?;
+    let several = columns.len() > 1;
+    let limit = command.limit.or(several.then_some(OF_SEVERAL));
+    let counts = columns.iter().map(|column| counts(&rows, column, limit));
+    let frames: Vec<LazyFrame> = counts.chain([rows.agg(count_rows().alias("count"))]).collect();
+    for frame in &frames {
+        frame.plan()?;
+    }
+    let form = checked_form(&command.input.files, &frames[..1], &command.output, &command.run)?;
+    let progress = progress_of(&command.run);
+    let options = options(&command.run, cancel, &progress)?;
+    let timeline = options.timeline.clone();
+    let done = Runner::with_options(options.clone()).run::<_, Vec<DataFrame>>(&frames[..]);
+    progress.finish();
+    let done = drawn(done, timeline.as_ref(), &command.run)?;
+    let Some((total, counted)) = done.value.split_last() else { return Ok(()) };
+    let total = match total.value(0, "count")? {
+        Value::Int64(total) => total,
+        _ => 0,
+    };
+    let frame = match counted {
+        [one] => stored(one),
+        some => stacked(some, &columns)?,
+    };
+    let percent = (col("count") * lit(100.0) / lit(total as f64)).alias("percent");
+    let frame = frame.with_columns(percent);
+    // What was set aside has been told of; the counts are in memory or on disk.
+    let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
+    let column = usize::from(several) + 1;
+    let draw = |frame: &DataFrame, layout: Layout| with_bars(frame, column, layout);
+    deliver_drawn(&frame, &form, &command.output, &command.run, options, &progress, &draw)?;
+    report(&done.statistics, None, &command.run);
+    Ok(())
+}
+
+/// The values of a column and how often each occurs, the most frequent first.
+fn counts(rows: &LazyFrame, column: &Expr, limit: Option<usize>) -> LazyFrame {
+    let groups = rows.group_by(column.unaliased().clone().alias("value")).agg(count_rows().alias("count"));
+    let key = |name: &str, descending| SortKey { expr: col(name), descending };
+    let sorted = groups.sort_by(vec![key("count", true), key("value", false)]);
+    limit.map_or(sorted.clone(), |limit| sorted.limit(limit))
+}
+
+fn stored(frame: &DataFrame) -> LazyFrame {
+    let source = MemorySource::of_rows(Arc::clone(frame.schema()), frame.stored_rows().clone());
+    LazyFrame::from_source(Arc::new(source))
+}
+
+/// The counts of several columns below each other, values as text.
+fn stacked(counted: &[DataFrame], columns: &[Expr]) -> Result<LazyFrame, Error> {
+    let text = |name: &str| Field::new(name, ColumnType::Utf8.arrow(), true);
+    let fields = vec![text("column"), text("value"), Field::new("count", ColumnType::Int64.arrow(), true)];
+    let schema = Arc::new(Schema::new(fields));
+    let mut batches = Vec::new();
+    for (frame, column) in counted.iter().zip(columns) {
+        let as_text = stored(frame).select([col("value").cast(ColumnType::Utf8), col("count")]).collect()?;
+        for batch in as_text.batches() {
+            let batch = batch?;
+            let name = StringViewArray::from_iter_values(std::iter::repeat_n(column.output_name(), batch.num_rows()));
+            let arrays = vec![Arc::new(name) as _, Arc::clone(batch.column(0)), Arc::clone(batch.column(1))];
+            batches.push(RecordBatch::try_new(Arc::clone(&schema), arrays)?);
+        }
+    }
+    Ok(LazyFrame::from_source(Arc::new(MemorySource::new(schema, batches))))
+}
+
+pub(super) fn hist(command: &Hist, cancel: &CancelToken) -> Result<(), Stop> {
+    let text = &command.key;
+    let columns = list(text, "COLUMN")?;
+    let [column] = columns.as_slice() else {
+        let error = Error::new(ErrorKind::Syntax, "`hist` is of one column").underline(text, 0..text.len());
+        return Err(error.into());
+    };
+    let all = open(&command.input, &command.run)?;
+    all.select(columns.clone()).plan().map_err(|error| in_words(error, text))?;
+    let bins = command.bins.get();
+    let column = column.unaliased().clone();
+    let histogram = match (command.from, command.to) {
+        (Some(from), Some(to)) => column.histogram_between(from, to, bins)?,
+        _ => column.histogram(bins)?,
+    };
+    let frame = filtered(&all, command.condition.as_deref())?.agg(histogram);
+    frame.plan().map_err(|error| match error.kind() {
+        ErrorKind::Type => in_words(error, text).hint(format!("outcrop freq '{text}' counts values of any type")),
+        _ => in_words(error, text),
+    })?;
+    let draw = |frame: &DataFrame, layout: Layout| with_bars(frame, 2, layout);
+    answer_drawn(&command.input.files, &frame, &command.output, &command.run, cancel, &draw)
+}
+
+/// A table with bars for the counts in a column.
+fn with_bars(frame: &DataFrame, column: usize, layout: Layout) -> io::Result<Vec<u8>> {
+    let mut most = 1;
+    for batch in frame.batches() {
+        let batch = batch.map_err(io::Error::other)?;
+        let counts = batch.column(column).as_primitive_opt::<Int64Type>();
+        most = counts.into_iter().flat_map(|counts| counts.iter().flatten()).fold(most, i64::max);
+    }
+    let layout = Layout { bar: Some(Bar { column, most: most as f64 }), ..layout };
+    let mut out = Vec::new();
+    write_result(Format::Table, frame, layout, &mut out)?;
+    Ok(out)
+}
+
+fn in_words(error: Error, text: &str) -> Error {
+    underline(error, text, 0..text.len())
+}

@@ -1,0 +1,188 @@
+//! The commands that show rows and columns as they are: `schema`, `head`, `tail`, `sample`, `count`.
+
+use super::convert::write_all;
+use super::deliver::{answer, checked_form, deliver, drawn, file_writes, refuse_timeline, write};
+use super::flags::{Count, Ends, Form, Input, Picked, Run, Sample, Schema};
+use super::messages::{Stop, warn};
+use super::run::{open, options, progress_of, tell_left_out};
+use crate::error::{Error, ErrorKind};
+use crate::exec::{RunOptions, stream};
+use crate::expr::{Expr, col, count_rows, lit};
+use crate::frame::{LazyFrame, Runner};
+use crate::plan::{LogicalPlan, SampleSize};
+use crate::source::CancelToken;
+use crate::source::constants::FILE_NAME;
+use crate::source::memory::MemorySource;
+use crate::sql::{parse_expr, parse_question, underline};
+use crate::types::ColumnType;
+use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
+use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+
+/// The rows and columns of the files that are wanted.
+pub(super) fn picked(input: &Input, picked: &Picked, run: &Run) -> Result<LazyFrame, Error> {
+    let all = open(input, run)?;
+    if picked.select.is_none() {
+        tell_left_out(&all, run)?;
+    }
+    let rows = filtered(&all, picked.condition.as_deref())?;
+    selected(&rows, picked)
+}
+
+/// The rows that a condition holds for.
+pub(super) fn filtered(all: &LazyFrame, condition: Option<&str>) -> Result<LazyFrame, Error> {
+    let Some(text) = condition else { return Ok(all.clone()) };
+    let rows = all.filter(parse_expr(text)?);
+    rows.plan().map_err(|error| underline(error, text, 0..text.len()))?;
+    Ok(rows)
+}
+
+fn selected(rows: &LazyFrame, picked: &Picked) -> Result<LazyFrame, Error> {
+    let Some(text) = &picked.select else { return Ok(rows.clone()) };
+    let columns = rows.select(list(text, "--select")?);
+    columns.plan().map_err(|error| underline(error, text, 0..text.len()))?;
+    Ok(columns)
+}
+
+/// A list of columns and expressions, and nothing else.
+pub(super) fn list(text: &str, flag: &str) -> Result<Vec<Expr>, Error> {
+    let question = parse_question(text)?;
+    let only_list = question.by.is_empty()
+        && question.joins.is_empty()
+        && question.filter.is_none()
+        && question.having.is_none()
+        && question.sort.is_empty()
+        && question.limit.is_none()
+        && !question.distinct;
+    let wrong = |others: &str| {
+        let message = format!("{flag} takes columns and expressions, no {others}");
+        Error::new(ErrorKind::Syntax, message).underline(text, 0..text.len())
+    };
+    match question.select.iter().any(Expr::contains_aggregate) {
+        _ if !only_list => Err(wrong("other clauses")),
+        true => Err(wrong("aggregates")),
+        false => Ok(question.select),
+    }
+}
+
+pub(super) fn head(command: &Ends, cancel: &CancelToken) -> Result<(), Stop> {
+    let frame = picked(&command.input, &command.picked, &command.run)?.head(command.rows);
+    answer(&command.input, &[frame], &[String::new()], &command.output, &command.run, cancel)
+}
+
+pub(super) fn sample(command: &Sample, cancel: &CancelToken) -> Result<(), Stop> {
+    let all = open(&command.input, &command.run)?;
+    if command.picked.select.is_none() {
+        tell_left_out(&all, &command.run)?;
+    }
+    let rows = filtered(&all, command.picked.condition.as_deref())?;
+    let rows = match command.size {
+        SampleSize::Rows(size) => rows.sample(size, command.seed),
+        SampleSize::Share(share) => rows.sample_fraction(share, command.seed),
+    };
+    let frame = selected(&rows, &command.picked)?;
+    answer(&command.input, &[frame], &[String::new()], &command.output, &command.run, cancel)
+}
+
+pub(super) fn count(command: &Count, cancel: &CancelToken) -> Result<(), Stop> {
+    let rows = filtered(&open(&command.input, &command.run)?, command.condition.as_deref())?;
+    let frame = rows.agg(count_rows().alias("count"));
+    answer(&command.input, &[frame], &[String::new()], &command.output, &command.run, cancel)
+}
+
+/// The last rows are looked for in the last file, then in the last two, four and so on.
+pub(super) fn tail(command: &Ends, cancel: &CancelToken) -> Result<(), Stop> {
+    if command.run.stats.is_some() {
+        let message = "`tail` takes rows as they come, and has no statistics";
+        return Err(Error::new(ErrorKind::Syntax, message).hint("leave out --stats").into());
+    }
+    let all = open(&command.input, &command.run)?;
+    if command.picked.select.is_none() {
+        tell_left_out(&all, &command.run)?;
+    }
+    let form = checked_form(&command.input.files, std::slice::from_ref(&all), &command.output, &command.run)?;
+    let progress = progress_of(&command.run);
+    let options = options(&command.run, cancel, &progress)?;
+    let timeline = options.timeline.clone();
+    let files = all.plan()?.source().files();
+    let mut last_files = 1;
+    let frame = loop {
+        let whole = last_files >= files.len();
+        let some = if whole { all.clone() } else { all.filter(of_files(&files[files.len() - last_files..])) };
+        let rows = selected(&filtered(&some, command.picked.condition.as_deref())?, &command.picked)?;
+        let (found, frame) = last_rows(&rows, command.rows, &options)?;
+        if whole || found >= command.rows {
+            break frame;
+        }
+        last_files *= 2;
+    };
+    progress.finish();
+    // What was set aside has been told of; the rows are in memory.
+    let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
+    let done = deliver(&[frame], &[String::new()], &form, &command.output, &command.run, options, &progress);
+    drawn(done, timeline.as_ref(), &command.run).map(|_| ())
+}
+
+/// That a row stands in one of these files.
+pub(super) fn of_files(files: &[Arc<str>]) -> Expr {
+    col(FILE_NAME).is_in(files.iter().map(|file| lit(&**file)))
+}
+
+/// The last rows, and how many they are.
+fn last_rows(rows: &LazyFrame, wanted: usize, options: &RunOptions) -> Result<(usize, LazyFrame), Error> {
+    let schema = rows.schema()?;
+    let (mut kept, mut held): (VecDeque<RecordBatch>, usize) = (VecDeque::new(), 0);
+    let (mut reservation, mut bytes) = (options.budget.reservation("the last rows"), 0);
+    for batch in stream(LogicalPlan::clone(rows.plan()?), options.clone(), 0)? {
+        let batch = batch?;
+        (held, bytes) = (held + batch.num_rows(), bytes + batch.get_array_memory_size());
+        kept.push_back(batch);
+        while let Some(first) = kept.pop_front_if(|first| held - first.num_rows() >= wanted) {
+            (held, bytes) = (held - first.num_rows(), bytes - first.get_array_memory_size());
+        }
+        reservation.resize(bytes)?;
+    }
+    if let Some(first) = kept.front_mut().filter(|_| held > wanted) {
+        let surplus = held - wanted;
+        *first = first.slice(surplus, first.num_rows() - surplus);
+        held = wanted;
+    }
+    Ok((held, LazyFrame::from_source(Arc::new(MemorySource::new(schema, kept.into())))))
+}
+
+pub(super) fn schema(command: &Schema) -> Result<(), Stop> {
+    refuse_timeline(&command.run, "schema")?;
+    let frame = open(&command.input, &command.run)?;
+    let schema = frame.schema()?;
+    if !command.run.quiet {
+        for warning in frame.plan()?.source().warnings() {
+            warn(&warning, &mut io::stderr());
+        }
+    }
+    tell_left_out(&frame, &command.run)?;
+    if command.explain
+        && let Some(text) = frame.plan()?.source().explain_schema()
+    {
+        return io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error));
+    }
+    let table = columns_of(&schema)?;
+    match command.output.form(io::stdout().is_terminal(), 1)? {
+        Form::Text(format, codec) => write(&[table.collect()?], &[String::new()], format, codec, &command.output),
+        Form::File(how) => write_all(&Runner::new(), &file_writes(&[table], &how, &command.output)).map(|_| ()),
+    }
+}
+
+/// A table of the names and types of columns.
+pub(super) fn columns_of(schema: &ArrowSchema) -> Result<LazyFrame, Error> {
+    let types =
+        schema.fields().iter().map(|field| ColumnType::from_arrow(field.data_type()).map(|kind| kind.to_string()));
+    let types = types.collect::<Result<Vec<_>, _>>()?;
+    let names: ArrayRef = Arc::new(StringViewArray::from_iter_values(schema.fields().iter().map(|field| field.name())));
+    let types: ArrayRef = Arc::new(StringViewArray::from_iter_values(types));
+    let field = |name| Field::new(name, DataType::Utf8View, false);
+    let columns = Arc::new(ArrowSchema::new(vec![field("column"), field("type")]));
+    let batch = RecordBatch::try_new(Arc::clone(&columns), vec![names, types])?;
+    Ok(LazyFrame::from_source(Arc::new(MemorySource::new(columns, vec![batch]))))
+}

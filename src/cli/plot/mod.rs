@@ -1,0 +1,111 @@
+//! `--plot`: an answer as a picture that needs nothing from elsewhere.
+//!
+//! **Idea.** The first column says where on the x axis, each other column of numbers is a series; a heatmap takes three
+//! columns, x, y and the value. One SVG, without scripts; a browser shows the numbers of what one points at.
+//! **Invariant.** Nothing of the data is markup: all text is escaped.
+
+mod axis;
+mod picture;
+mod table;
+
+use crate::atomic::Partial;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::DataFrame;
+use clap::Args;
+pub(super) use picture::escaped;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use table::Table;
+
+/// Flags of pictures.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Plot {
+    /// Draw the answer too, as a picture that a browser shows: bar, line, scatter or heatmap, into FILE.svg or FILE.html
+    ///
+    /// The first column is the x axis, the others of numbers are series; a heatmap has three columns: x, y and a number.
+    #[arg(long, value_names = ["KIND", "FILE"], num_args = 2)]
+    plot: Option<Vec<String>>,
+}
+
+/// What a picture shows values as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Bar,
+    Line,
+    Scatter,
+    Heatmap,
+}
+
+const KINDS: [(&str, Kind); 4] =
+    [("bar", Kind::Bar), ("line", Kind::Line), ("scatter", Kind::Scatter), ("heatmap", Kind::Heatmap)];
+
+/// A picture that is wanted.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    kind: Kind,
+    path: PathBuf,
+    /// A page, not a bare picture.
+    page: bool,
+}
+
+impl Plot {
+    /// What is wanted, of so many answers.
+    ///
+    /// # Errors
+    /// `Syntax` for an unknown kind, a name that is not of a picture, and more than one answer.
+    pub(crate) fn wanted(&self, answers: usize) -> Result<Option<Wanted>> {
+        let Some([kind, name]) = self.plot.as_deref() else { return Ok(None) };
+        let wrong = |message: String| Error::new(ErrorKind::Syntax, message);
+        let Some((_, kind)) = KINDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(kind)) else {
+            return Err(wrong(format!("there are no pictures of kind `{kind}`"))
+                .hint("kinds are bar, line, scatter and heatmap: --plot bar picture.svg"));
+        };
+        if answers != 1 {
+            return Err(wrong(format!("--plot draws one answer, not {answers}")).hint("ask one question"));
+        }
+        let lower = name.to_ascii_lowercase();
+        let page = lower.ends_with(".html") || lower.ends_with(".htm");
+        if !page && !lower.ends_with(".svg") {
+            return Err(wrong(format!("{name} is not the name of a picture")).hint("names end in .svg or .html"));
+        }
+        Ok(Some(Wanted { kind: *kind, path: name.into(), page }))
+    }
+}
+
+impl Wanted {
+    /// The file.
+    pub(crate) fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
+    /// Draws the answer to a question into the file, which has its name only once it is whole.
+    ///
+    /// # Errors
+    /// `Type` for columns that cannot be drawn so, `Limit` for more than can be seen, `Io` of the file.
+    pub(crate) fn draw(&self, title: &str, answer: &DataFrame) -> Result<()> {
+        let svg = picture::svg(self.kind, title, &Table::of(answer, self.kind)?)?;
+        let text = if self.page {
+            let title = escaped(title);
+            format!(
+                "<!DOCTYPE html><html><head><meta charset=\"utf-8\"/><title>{title}</title></head><body>{svg}</body></html>\n"
+            )
+        } else {
+            svg
+        };
+        write_whole(&self.path, &text)
+    }
+}
+
+/// Writes a file, which has its name only once it is whole.
+///
+/// # Errors
+/// `Io` of the file.
+pub(super) fn write_whole(path: &Path, text: &str) -> Result<()> {
+    let write = || {
+        let partial = Partial::file(path)?;
+        partial.handle().and_then(|mut file| file.write_all(text.as_bytes()))?;
+        partial.commit(true)
+    };
+    write().map_err(|error| Error::io(path, &error))
+}

@@ -1,0 +1,244 @@
+//! The SVG.
+
+use super::Kind;
+use super::axis::Axis;
+use super::table::Table;
+use crate::error::{Error, ErrorKind, Result};
+use crate::write::text::Value;
+use std::fmt::Write;
+
+const WIDTH: f64 = 860.0;
+const HEIGHT: f64 = 480.0;
+/// Of the field in which values are drawn.
+const LEFT: f64 = 90.0;
+const RIGHT: f64 = WIDTH - 30.0;
+const TOP: f64 = 50.0;
+const BOTTOM: f64 = HEIGHT - 80.0;
+
+const COLOURS: [&str; 12] = [
+    "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#b07aa1", "#edc948", "#9c755f", "#ff9da7", "#5b8c5a",
+    "#8884d8", "#79706e",
+];
+
+/// Text that is markup nowhere; control characters are left out.
+pub(in crate::cli) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' | '\t' => out.push(' '),
+            // Not allowed in XML, even escaped.
+            '\u{fffe}' | '\u{ffff}' => {}
+            character if character.is_control() => {}
+            character => out.push(character),
+        }
+    }
+    out
+}
+
+struct Svg(String);
+
+impl Svg {
+    fn add(&mut self, arguments: std::fmt::Arguments<'_>) {
+        let written = self.0.write_fmt(arguments);
+        debug_assert!(written.is_ok(), "writing to memory does not fail");
+    }
+
+    fn text(&mut self, x: f64, y: f64, anchor: &str, text: &str) {
+        self.add(format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>\n", escaped(text)));
+    }
+
+    fn line(&mut self, [x1, y1, x2, y2]: [f64; 4]) {
+        self.add(format_args!("<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"#ddd\"/>\n"));
+    }
+
+    fn rectangle(&mut self, [x, y, width, height]: [f64; 4], fill: &str, title: &str) {
+        self.add(format_args!(
+            "<rect class=\"mark\" x=\"{x:.2}\" y=\"{y:.2}\" width=\"{width:.2}\" height=\"{height:.2}\" \
+             fill=\"{fill}\"><title>{}</title></rect>\n",
+            escaped(title)
+        ));
+    }
+
+    fn point(&mut self, x: f64, y: f64, fill: &str, title: &str) {
+        self.add(format_args!(
+            "<circle class=\"mark\" cx=\"{x:.2}\" cy=\"{y:.2}\" r=\"3\" fill=\"{fill}\" fill-opacity=\"0.7\">\
+             <title>{}</title></circle>\n",
+            escaped(title)
+        ));
+    }
+}
+
+/// The picture of a table.
+pub(super) fn svg(kind: Kind, title: &str, table: &Table) -> Result<String> {
+    let mut svg = Svg(String::new());
+    svg.add(format_args!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
+         height=\"{HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"white\"/>\n"
+    ));
+    let title: String = title.chars().take(120).collect();
+    svg.add(format_args!("<title>{}</title>\n", escaped(&title)));
+    svg.text(WIDTH / 2.0, 20.0, "middle", &title);
+    match kind {
+        Kind::Bar => bars(&mut svg, table),
+        Kind::Line | Kind::Scatter => points(&mut svg, table, kind == Kind::Line)?,
+        Kind::Heatmap => heatmap(&mut svg, table)?,
+    }
+    svg.0.push_str("</svg>\n");
+    Ok(svg.0)
+}
+
+fn number(value: f64) -> String {
+    let text =
+        if value != 0.0 && !(1e-4..1e15).contains(&value.abs()) { format!("{value:e}") } else { format!("{value:.6}") };
+    if !text.contains('.') || text.contains('e') {
+        return text;
+    }
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The y axis and its marks, what the x axis is, and which colour is which series.
+fn frame(svg: &mut Svg, table: &Table, y: &Axis) {
+    for mark in y.marks() {
+        let place = y.place(mark);
+        svg.line([LEFT, place, RIGHT, place]);
+        svg.text(LEFT - 8.0, place + 4.0, "end", &number(mark));
+    }
+    svg.text((LEFT + RIGHT) / 2.0, HEIGHT - 12.0, "middle", &table.x_name);
+    let mut x = LEFT;
+    for (series, colour) in table.series.iter().zip(COLOURS) {
+        let name: String = series.name.chars().take(40).collect();
+        svg.add(format_args!("<rect x=\"{x:.1}\" y=\"31\" width=\"10\" height=\"10\" fill=\"{colour}\"/>\n"));
+        svg.text(x + 14.0, 40.0, "start", &name);
+        x += 30.0 + 7.0 * name.chars().count() as f64;
+    }
+}
+
+/// Names below the middles of columns of this width; of very many, some.
+fn names(svg: &mut Svg, labels: &[&str], width: f64) {
+    let every = (14.0 / width).ceil().max(1.0) as usize;
+    let slanted = labels.iter().any(|label| label.chars().count() as f64 * 7.0 > width);
+    for (at, label) in labels.iter().enumerate().step_by(every) {
+        let x = LEFT + (at as f64 + 0.5) * width;
+        let label: String = label.chars().take(14).collect();
+        if slanted {
+            let (y, label) = (BOTTOM + 14.0, escaped(&label));
+            svg.add(format_args!(
+                "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"end\" transform=\"rotate(-40 {x:.1} {y:.1})\">{label}</text>\n"
+            ));
+        } else {
+            svg.text(x, BOTTOM + 16.0, "middle", &label);
+        }
+    }
+}
+
+fn bars(svg: &mut Svg, table: &Table) {
+    let all = table.series.iter().flat_map(|series| series.values.iter().copied());
+    let y = Axis::over(all.chain([0.0]), true, BOTTOM, TOP);
+    frame(svg, table, &y);
+    let width = (RIGHT - LEFT) / table.labels.len().max(1) as f64;
+    let each = width * 0.8 / table.series.len() as f64;
+    for (number_of, series) in table.series.iter().enumerate() {
+        for (row, value) in series.values.iter().enumerate().filter(|(_, value)| value.is_finite()) {
+            let x = LEFT + row as f64 * width + width * 0.1 + number_of as f64 * each;
+            let (zero, end) = (y.place(0.0), y.place(*value));
+            let title = format!("{}: {} = {}", table.labels[row], series.name, number(*value));
+            svg.rectangle([x, zero.min(end), each, (zero - end).abs()], COLOURS[number_of % COLOURS.len()], &title);
+        }
+    }
+    names(svg, &table.labels.iter().map(String::as_str).collect::<Vec<_>>(), width);
+}
+
+fn points(svg: &mut Svg, table: &Table, joined: bool) -> Result<()> {
+    let all = table.series.iter().flat_map(|series| series.values.iter().copied());
+    let y = Axis::over(all, true, BOTTOM, TOP);
+    frame(svg, table, &y);
+    let places = match &table.places {
+        Some(places) => {
+            let x = Axis::over(places.iter().copied(), false, LEFT, RIGHT);
+            for mark in x.marks() {
+                svg.text(x.place(mark), BOTTOM + 16.0, "middle", &mark_text(mark, table));
+            }
+            places.iter().map(|place| if place.is_finite() { x.place(*place) } else { f64::NAN }).collect()
+        }
+        None if joined => {
+            let width = (RIGHT - LEFT) / table.labels.len().max(1) as f64;
+            names(svg, &table.labels.iter().map(String::as_str).collect::<Vec<_>>(), width);
+            (0..table.labels.len()).map(|row| LEFT + (row as f64 + 0.5) * width).collect::<Vec<f64>>()
+        }
+        None => {
+            let message = format!("the x axis of a scatter is of numbers, and `{}` is not", table.x_name);
+            return Err(Error::new(ErrorKind::Type, message).hint("--plot bar takes text"));
+        }
+    };
+    for (series, colour) in table.series.iter().zip(COLOURS) {
+        let seen = |row: &usize| places[*row].is_finite() && series.values[*row].is_finite();
+        let rows: Vec<usize> = (0..places.len()).collect();
+        for part in rows.split(|row| !seen(row)).filter(|part| joined && part.len() > 1) {
+            svg.add(format_args!("<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\""));
+            for &row in part {
+                svg.add(format_args!("{:.2},{:.2} ", places[row], y.place(series.values[row])));
+            }
+            svg.add(format_args!("\"/>\n"));
+        }
+        for row in rows.into_iter().filter(seen) {
+            let value = series.values[row];
+            let title = format!("{}: {} = {}", table.labels[row], series.name, number(value));
+            svg.point(places[row], y.place(value), colour, &title);
+        }
+    }
+    Ok(())
+}
+
+/// A mark on the x axis; of dates the day, of timestamps the minute.
+fn mark_text(mark: f64, table: &Table) -> String {
+    if !table.of_time {
+        return number(mark);
+    }
+    let is_date = table.labels.iter().all(|label| !label.contains('T'));
+    let mut text = Vec::new();
+    if is_date { Value::Date(mark as i32) } else { Value::Timestamp(mark as i64) }.append(&mut text);
+    String::from_utf8_lossy(&text).chars().take(16).collect()
+}
+
+/// Cells of x and y, the darker the larger.
+fn heatmap(svg: &mut Svg, table: &Table) -> Result<()> {
+    let (columns, rows) = (distinct(&table.labels), distinct(&table.second));
+    if columns.len() * rows.len() > 50_000 {
+        let message = format!("a heatmap of {} times {} cells shows nothing", columns.len(), rows.len());
+        return Err(Error::new(ErrorKind::Limit, message).hint("a coarser `by` gives fewer"));
+    }
+    let (width, height) = ((RIGHT - LEFT) / columns.len().max(1) as f64, (BOTTOM - TOP) / rows.len().max(1) as f64);
+    let Some(series) = table.series.first() else { return Ok(()) };
+    let depth = Axis::over(series.values.iter().copied(), false, 0.0, 1.0);
+    for (row, value) in series.values.iter().enumerate().filter(|(_, value)| value.is_finite()) {
+        let place = |all: &[&str], one: &str| all.iter().position(|known| *known == one).unwrap_or(0) as f64;
+        let (x, y) = (place(&columns, &table.labels[row]), place(&rows, &table.second[row]));
+        let shade = depth.place(*value);
+        let mixed = |light: f64, dark: f64| (light + (dark - light) * shade) as u8;
+        let fill = format!("#{:02x}{:02x}{:02x}", mixed(239.0, 8.0), mixed(243.0, 48.0), mixed(255.0, 107.0));
+        let title = format!("{}, {}: {} = {}", table.labels[row], table.second[row], series.name, number(*value));
+        svg.rectangle([LEFT + x * width, TOP + y * height, width, height], &fill, &title);
+    }
+    names(svg, &columns, width);
+    let every = (12.0 / height).ceil().max(1.0) as usize;
+    for (at, label) in rows.iter().enumerate().step_by(every) {
+        let label: String = label.chars().take(12).collect();
+        svg.text(LEFT - 6.0, TOP + (at as f64 + 0.5) * height + 4.0, "end", &label);
+    }
+    svg.text((LEFT + RIGHT) / 2.0, HEIGHT - 12.0, "middle", &table.x_name);
+    svg.text(LEFT, 40.0, "end", &table.second_name);
+    let range = format!("{}: {} (light) to {} (dark)", series.name, number(depth.low), number(depth.high));
+    svg.text(RIGHT, 40.0, "end", &range);
+    Ok(())
+}
+
+/// In the order in which they appear.
+fn distinct(labels: &[String]) -> Vec<&str> {
+    let mut known = std::collections::HashSet::new();
+    labels.iter().map(String::as_str).filter(|label| known.insert(*label)).collect()
+}

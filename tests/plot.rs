@@ -1,0 +1,90 @@
+//! Answers as pictures: `--plot`.
+#![cfg(feature = "cli")]
+
+use assert_cmd::Command;
+use std::fs;
+use std::process::Output;
+
+const AIR: &str = "testdata/airline/2001.csv.bz2";
+
+fn outcrop(arguments: &[&str]) -> Output {
+    Command::cargo_bin("outcrop").unwrap().args(arguments).output().unwrap()
+}
+
+/// What the marks of a picture say, and all of its other text.
+fn drawn(words: &[&str], kind: &str, ending: &str) -> (Vec<String>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(format!("picture.{ending}"));
+    let output = outcrop(&[words, &["--plot", kind, path.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(!output.stdout.is_empty(), "the answer is written too");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("<script") && !text.replace("http://www.w3.org/2000/svg", "").contains("http"));
+    let text = text.strip_prefix("<!DOCTYPE html>").unwrap_or(&text).replace("<meta charset=\"utf-8\"/>", "");
+    let picture = roxmltree::Document::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let is_mark = |node: &roxmltree::Node| node.attribute("class") == Some("mark");
+    let title = |node: roxmltree::Node| node.first_element_child().unwrap().text().unwrap().to_owned();
+    let marks = picture.descendants().filter(is_mark).map(title).collect();
+    let texts = picture.descendants().filter(|node| node.tag_name().name() == "text");
+    (marks, texts.map(|node| node.text().unwrap_or_default().to_owned()).collect())
+}
+
+#[test]
+fn bars_stand_for_rows_and_series() {
+    let question = "count(*) as n, sum(Cancelled) as c by DayOfWeek where Month = 12";
+    let (marks, texts) = drawn(&["ask", AIR, "-q", question], "bar", "svg");
+    assert_eq!(marks.len(), 14);
+    assert!(marks[0].starts_with("1: n = ") && marks[13].starts_with("7: c = "), "{marks:?}");
+    for text in [question, "DayOfWeek", "n", "c", "7"] {
+        assert!(texts.iter().any(|known| known == text), "{text} of {texts:?}");
+    }
+}
+
+#[test]
+fn lines_points_and_heatmaps_show_each_value() {
+    let daily = "mean(ArrDelay) as delay by make_date(Year, Month, DayofMonth) as day where Month < 3";
+    let (marks, texts) = drawn(&["ask", AIR, "-q", daily], "line", "html");
+    assert!(marks.len() > 50 && marks[0].starts_with("2001-01-01: delay = "), "{marks:?}");
+    assert!(texts.iter().any(|text| text.starts_with("2001-0")), "dates on the axis: {texts:?}");
+    let rows = format!("select Distance, ArrDelay from '{AIR}' where Month = 1 and ArrDelay is not null");
+    let counted = outcrop(&["ask", AIR, "-q", "count(*) where Month = 1 and ArrDelay is not null"]);
+    let rows_of = String::from_utf8(counted.stdout).unwrap().lines().nth(1).unwrap().parse::<usize>().unwrap();
+    assert_eq!(drawn(&["sql", &rows], "scatter", "svg").0.len(), rows_of);
+    let cells = format!("select Month, DayOfWeek, count(*) as n from '{AIR}' group by all");
+    assert_eq!(drawn(&["sql", &cells], "heatmap", "svg").0.len(), 84);
+    let none = drawn(&["ask", AIR, "-q", "Distance, ArrDelay where Month = 13"], "scatter", "svg");
+    assert_eq!(none.0.len(), 0);
+}
+
+#[test]
+fn text_of_the_data_is_no_markup() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("odd.csv");
+    fs::write(&path, "k,<b>\n\"<script>alert(1)</script>&\u{1}\",1\n\"a\"\"b\",nan\n,3\n").unwrap();
+    let (marks, _) = drawn(&["ask", path.to_str().unwrap(), "-q", "k, `<b>`"], "bar", "html");
+    assert_eq!(marks, ["<script>alert(1)</script>&: <b> = 1", "null: <b> = 3"]);
+}
+
+#[test]
+fn what_cannot_be_drawn_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("p.svg").display().to_string();
+    let source = folder.path().join("in.svg").display().to_string();
+    fs::write(&source, "a,b\nx,1\n").unwrap();
+    for (words, expected) in [
+        (vec!["ask", AIR, "-q", "count(*)", "--plot", "pie", &picture], "no pictures of kind `pie`"),
+        (vec!["ask", AIR, "-q", "count(*)", "--plot", "bar", "p.png"], "names end in .svg or .html"),
+        (vec!["ask", AIR, "-q", "count(*)", "-q", "count(*)", "--plot", "bar", &picture], "one answer, not 2"),
+        (vec!["ask", AIR, "-q", "count(*)", "--plot", "bar", &picture], "a column for the x axis"),
+        (vec!["ask", AIR, "-q", "count(*) by Origin", "--plot", "heatmap", &picture], "three columns"),
+        (vec!["ask", AIR, "-q", "count(*) by Origin", "--plot", "scatter", &picture], "takes text"),
+        (vec!["ask", AIR, "-q", "FlightNum, ArrDelay", "--plot", "bar", &picture], "there may be 500"),
+        (vec!["ask", &source, "-q", "a, b", "--plot", "bar", &source], "in.svg"),
+    ] {
+        let output = outcrop(&words);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(expected), "{words:?}: {said}");
+    }
+    assert!(!std::path::Path::new(&picture).exists());
+    assert_eq!(fs::read_to_string(&source).unwrap(), "a,b\nx,1\n");
+}
