@@ -49,8 +49,9 @@ const TABLE_ROWS: usize = 60;
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
     quiet_caught_panics();
+    crate::init();
+    let cli = Cli::parse();
     let cancel = CancelToken::new();
     stop_on_interrupt(&cancel);
     let outcome = match cli.command {
@@ -202,7 +203,7 @@ pub(super) fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>)
     let chosen = run.scheduler(variable.as_deref());
     options.scheduler =
         chosen.map_err(|error| Error::new(ErrorKind::Syntax, format!("{SCHEDULER_VARIABLE}: {error}")))?;
-    if let Some(threads) = run.threads {
+    if let Some(threads) = run.workers(options.scheduler) {
         options.threads = threads.get();
     }
     options.budget = match run.memory {

@@ -35,7 +35,7 @@ pub(super) fn strata(command: &Strata, cancel: &CancelToken) -> Result<(), Stop>
     if let Some(columns) = columns {
         strata = strata.columns(columns);
     }
-    if let Some(workers) = flags.workers {
+    if let Some(workers) = command.run.workers {
         strata = strata.workers(workers.get());
     }
     if let Some(timeout) = flags.task_timeout {

@@ -22,6 +22,7 @@ mod output;
 mod parallel;
 mod pass;
 mod pressure;
+mod processes;
 mod rejects;
 mod run;
 mod runs;
@@ -33,6 +34,7 @@ mod worker;
 
 pub use options::{Progress, ProgressCallback, RunOptions, Scheduler, Timeline, Warning, WarningCallback};
 pub use output::{Prepared, RowOutput, WriteNeeds};
+pub(crate) use processes::read_expressions_by;
 pub use run::{Answer, RunOutput, run, run_into};
 pub use sink::Materialised;
 pub use statistics::{InputStatistics, RunStatistics, StageSeconds};

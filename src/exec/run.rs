@@ -6,6 +6,7 @@ use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
 use super::output::{Gate, RowOutput, cannot_begin_again};
 use super::pass::{PassEnd, Reading, StageEnd, StageToRun, run_pass};
+use super::processes;
 use super::rejects::{self, PassRejects};
 use super::sink::Materialised;
 use super::statistics::RunStatistics;
@@ -93,6 +94,7 @@ pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], optio
         // Wrong names and types are told before anything is read.
         lower(plan)?;
     }
+    processes::check_program(options)?;
     let builds = Builds::of(plans)?;
     let mut questions = Vec::with_capacity(builds.builds.len() + plans.len());
     for build in &builds.builds {
@@ -133,7 +135,7 @@ pub fn run_into(plans: &[LogicalPlan], outputs: &[Option<&dyn RowOutput>], optio
     }
     rejects::finish(&set_aside, options, &mut statistics, &mut warnings)?;
     statistics.rows_kept = questions.iter().map(|question| question.kept).collect();
-    statistics.bytes_spilled = options.spill.written_bytes() - spilled_before;
+    statistics.bytes_spilled += options.spill.written_bytes() - spilled_before;
     statistics.seconds.wall = start.elapsed().as_secs_f64();
     let answer = |question: Question<'_>| {
         let result = question.result.ok_or_else(|| Error::internal("a question ended without an answer"))?;
@@ -327,11 +329,13 @@ fn scan_pass(
         recodings_told: questions[at].recodings_told,
     };
     let stages = members.iter().map(first_stage).collect();
+    let plans: Vec<&LogicalPlan> = members.iter().map(|&at| &questions[at].plan).collect();
     let bytes_before = statistics.bytes_read;
     let mut gates =
         members.iter().map(|&at| gate(&questions[at], &questions[at].stages)).collect::<Result<Vec<_>>>()?;
     let PassEnd { stages: ends, rejects, wants } =
-        run_pass(&source, stages, options, statistics, warnings, &mut gates)?;
+        run_pass(&source, stages, &plans, options, statistics, warnings, &mut gates)?;
+    drop(plans);
     if members.iter().any(|&at| questions[at].repeated) {
         statistics.passes_repeated += 1;
         statistics.bytes_reread += statistics.bytes_read - bytes_before;
@@ -440,7 +444,7 @@ fn finish(
         let source: Arc<dyn Source> = Arc::new(MemorySource::of_rows(before.schema, rows));
         stage.input = StageInput::Scan { source: Arc::clone(&source), columns };
         let skip = stage.skip;
-        for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut gates)?.stages {
+        for end in run_pass(&source, vec![alone(stage)], &[], options, statistics, warnings, &mut gates)?.stages {
             match end {
                 StageEnd::Done(result, _) => questions[at].result = Some(without_first(result, skip)?),
                 StageEnd::Failed(_, error) => return Err(error),
@@ -514,7 +518,7 @@ fn pour(
     let sink = SinkSpec::Collect { limit: None };
     let stage = Stage { input, steps: Vec::new(), sink, skip: 0, schema: Arc::clone(&schema) };
     let mut gates = [Some(gate)];
-    for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut gates)?.stages {
+    for end in run_pass(&source, vec![alone(stage)], &[], options, statistics, warnings, &mut gates)?.stages {
         match end {
             StageEnd::Done(result, _) => questions[at].result = Some(result),
             StageEnd::Failed(_, error) => return Err(error),

@@ -17,6 +17,7 @@ mod lower;
 mod need;
 mod over_groups;
 mod push_down;
+pub(crate) mod sent;
 mod stage;
 mod unnest;
 
