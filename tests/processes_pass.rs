@@ -1,7 +1,7 @@
 //! Passes in worker processes: the same answers, errors, warnings and counts as on threads, to the bit. This test has a `main` of
 //! its own, because workers are the test program, executed again.
 
-use outcrop::aggregate::{self, Aggregate};
+use outcrop::aggregate::{self, Aggregate, Makes};
 use outcrop::error::ErrorKind;
 use outcrop::exec::{RunStatistics, Scheduler, Warning};
 use outcrop::expr::{AggregateCall, Expr, col, count_rows};
@@ -70,8 +70,8 @@ const QUESTIONS: [&str; 12] = [
     "bootstrap(mean(ArrDelay), 20) by DayOfWeek",
     "Year, Origin, Dest, ArrDelay where ArrDelay is not null sort ArrDelay desc, Origin",
     "Year, Origin, Dest, ArrDelay where ArrDelay is not null sort ArrDelay limit 25",
-    "Year, UniqueCarrier || '-' || FlightNum as flight where ArrDelay > 60 and Origin like 'S%'",
-    "Origin, ArrDelay sample 100 seed 3",
+    "Year, UniqueCarrier || '-' || cast(FlightNum as utf8) as flight where ArrDelay > 60 and Origin like 'S%'",
+    "Year, Origin, ArrDelay sample 100 seed 3",
 ];
 
 fn runner(scheduler: Scheduler, workers: usize) -> Runner {
@@ -82,11 +82,17 @@ fn processes(workers: usize) -> Runner {
     runner(Scheduler::Processes, workers)
 }
 
-/// The answers, what was warned of, and the counts that must not depend on who reads.
+/// The answers, what was warned of, and all counts.
 fn told(run: &Run<Vec<DataFrame>>) -> String {
-    let RunStatistics { passes, records_read, rows_kept, fields_recoded, .. } = &run.statistics;
-    let RunStatistics { records_rejected, records_padded, headers_repeated, values_rejected, .. } = &run.statistics;
-    let mut text = format!("{passes} {records_read} {rows_kept:?} {fields_recoded}\n");
+    let RunStatistics { passes, records_read, rows_kept, .. } = &run.statistics;
+    format!("{passes} {records_read} {rows_kept:?}\n{}", told_of_wanted(run))
+}
+
+/// The same without the counts that say how far was read: beyond what is wanted, that is a matter of chance.
+fn told_of_wanted(run: &Run<Vec<DataFrame>>) -> String {
+    let RunStatistics { records_rejected, records_padded, headers_repeated, values_rejected, fields_recoded, .. } =
+        &run.statistics;
+    let mut text = format!("{fields_recoded}\n");
     let _ = writeln!(text, "{records_rejected} {records_padded} {headers_repeated} {values_rejected}");
     let mut warnings: Vec<&Warning> = run.warnings.iter().collect();
     warnings.sort_by_key(|warning| &warning.0);
@@ -138,10 +144,15 @@ fn over_columns(aggregate: &Arc<dyn Aggregate>) -> Expr {
 
 fn every_aggregate() {
     let air = scan_csv(AIRLINE).unwrap();
-    let all: Vec<Expr> =
-        (0..).zip(aggregate::all()).map(|(at, one)| over_columns(&one).alias(format!("a{at}"))).collect();
+    let all = aggregate::all();
     assert!(all.len() > 50);
-    let frames = [air.group_by(["UniqueCarrier", "Month"]).agg(all.clone()), air.agg(all)];
+    let (values, rows): (Vec<_>, Vec<_>) = all.iter().partition(|one| one.makes() == Makes::Value);
+    let named = |(at, one)| over_columns(one).alias(format!("a{at}"));
+    let values: Vec<Expr> = (0..).zip(values).map(named).collect();
+    let rows: Vec<Expr> = rows.into_iter().map(over_columns).collect();
+    assert!(rows.len() > 3);
+    let mut frames = vec![air.group_by(["UniqueCarrier", "Month"]).agg(values.clone()), air.agg(values)];
+    frames.extend(rows.into_iter().map(|expr| air.group_by("Month").agg(expr)));
     let expected = told(&run(&frames, &runner(Scheduler::Synchronous, 1)));
     let found = run(&frames, &processes(2));
     assert!(told(&found) == expected);
@@ -178,8 +189,8 @@ fn scarce_memory() {
     assert!(found.statistics.bytes_spilled > 0);
     drop(found);
     assert_eq!(budget.held_bytes(), 0);
-    let found = run(&frames, &processes(2).budget(Budget::new(3 << 20)));
-    assert!(told(&found) == expected, "in 3 MiB");
+    let found = run(&frames, &processes(2).budget(Budget::new(6 << 20)));
+    assert!(told(&found) == expected, "in 6 MiB");
     assert_eq!(found.statistics.passes_in_processes, 0);
     assert!(found.statistics.on_threads[0].ends_with("memory is too scarce for two processes"));
 }
@@ -253,8 +264,8 @@ fn errors() {
     }
     // Two questions, one of which does not reach the error.
     let frames = ask(&scan_csv(pattern(&zero)).unwrap(), &["a // b as c limit 2001", "count(*)"]);
-    let expected = told(&run(&frames, &runner(Scheduler::Threads, 2)));
-    assert_eq!(told(&run(&frames, &processes(3))), expected);
+    let expected = told_of_wanted(&run(&frames, &runner(Scheduler::Threads, 2)));
+    assert_eq!(told_of_wanted(&run(&frames, &processes(3))), expected);
     // A file that has changed since it was opened.
     let changed = scan_csv(pattern(&zero)).unwrap().ask("count(*)").unwrap();
     std::fs::write(zero.path().join("1.csv"), "a,b\n7,8\n").unwrap();
@@ -270,9 +281,9 @@ fn set_aside() {
         let frame = CsvScan::new(pattern(&folder)).malformed(policy).with_type("i", ColumnType::Int64).open().unwrap();
         for questions in [&["count(*) as n", "sum(i) by k", "k, i"][..], &["k, i limit 4", "k limit 5"], &["k limit 2"]] {
             let frames = ask(&frame, questions);
-            let expected = told(&run(&frames, &runner(Scheduler::Threads, 2)));
+            let expected = told_of_wanted(&run(&frames, &runner(Scheduler::Threads, 2)));
             let found = run(&frames, &processes(3));
-            assert_eq!(told(&found), expected);
+            assert_eq!(told_of_wanted(&found), expected);
             assert_in_processes(&found.statistics, 3);
         }
         let rejects = folder.path().join("rejects");
@@ -288,9 +299,9 @@ fn set_aside() {
         std::fs::write(folder.path().join(file), text(row)).unwrap();
     }
     let frames = ask(&scan_csv(pattern(&folder)).unwrap(), &["count(*) by k", "k limit 60"]);
-    let expected = told(&run(&frames, &runner(Scheduler::Threads, 2)));
+    let expected = told_of_wanted(&run(&frames, &runner(Scheduler::Threads, 2)));
     assert!(expected.contains("windows-1252"), "{expected}");
-    assert_eq!(told(&run(&frames, &processes(2))), expected);
+    assert_eq!(told_of_wanted(&run(&frames, &processes(2))), expected);
 }
 
 fn late_values() {
@@ -457,7 +468,7 @@ fn the_program() {
     arguments.extend(["--format", "csv", "--stats=json", "--quiet"]);
     let (expected, _) = outcrop(&[&arguments[..], &["--scheduler", "threads"]].concat(), None);
     assert!(expected.lines().count() > 10_000);
-    let flags = ["--scheduler", "processes", "--workers", "3", "--memory", "200MB"];
+    let flags = ["--scheduler", "processes", "--workers", "3", "--memory", "400MB"];
     for (more, variable) in [(&flags[..], None), (&["--workers", "2"], Some("processes"))] {
         let (found, stats) = outcrop(&[&arguments[..], more].concat(), variable);
         assert!(found == expected, "{more:?}");

@@ -1,7 +1,7 @@
 //! The side of the program: units to workers, and what comes back into sinks.
 
 use super::order::{Order, Unit};
-use super::reply::unpack;
+use super::reply::{inline_bytes, unpack};
 use super::unit::in_worker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::options::{Progress, Warning};
@@ -11,7 +11,7 @@ use crate::exec::pass::{Collected, Pass};
 use crate::exec::rejects::Rejects;
 use crate::exec::sink::{self, Room, Sink};
 use crate::exec::statistics::{RunStatistics, StageSeconds};
-use crate::memory::Spill;
+use crate::memory::{Reservation, Spill};
 use crate::panics::lock;
 use crate::parallel::process::{Call, Reply, Worker};
 use crate::parallel::{Allocation, BarKind, Deal, Message, Timeline};
@@ -20,6 +20,13 @@ use crate::source::CancelToken;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+
+/// What a worker tells of a unit, beside what sinks hold, is usually less.
+const META_BYTES: usize = 64 << 10;
+
+/// Sinks let go of theirs when less than this share of what the program has is free, so that one whose bookkeeping grows
+/// is not refused for what another holds.
+const FREE_SHARE: usize = 8;
 
 /// How often a unit is done, at most, whose workers die.
 const ATTEMPTS: usize = 3;
@@ -154,13 +161,15 @@ impl Dealing<'_> {
 
     fn serve(&self, at: usize) -> Result<()> {
         let mut worker = Worker::new(Some(self.order.told.clone()), &self.spill);
+        let bytes = inline_bytes(self.order.share_bytes) + META_BYTES;
+        let mut room = self.pass.options.budget.reservation_of_at_least(bytes, "what a worker process has found")?;
         let lane = self.pass.options.timeline.as_ref().map(Timeline::lane);
         while let Some(unit) = self.deal.next(at).map(|unit| &self.order.units[unit]) {
             self.stop.check()?;
             let begun = Instant::now();
             let token = self.stop.child();
             lock(&self.under_way)[at] = Some((unit.files.start, token.clone()));
-            let done = self.read(unit, &mut worker, &token);
+            let done = self.read(unit, &mut worker, &mut room, &token);
             lock(&self.under_way)[at] = None;
             done?;
             if let Some(lane) = &lane {
@@ -171,7 +180,7 @@ impl Dealing<'_> {
     }
 
     /// Has a unit read, unless nobody wants it; by another worker if one dies.
-    fn read(&self, unit: &Unit, worker: &mut Worker, token: &CancelToken) -> Result<()> {
+    fn read(&self, unit: &Unit, worker: &mut Worker, room: &mut Reservation, token: &CancelToken) -> Result<()> {
         let mut bytes = Vec::new();
         (unit.files.start, unit.files.end).send(&mut bytes)?;
         for attempt in 1..=ATTEMPTS {
@@ -179,12 +188,13 @@ impl Dealing<'_> {
                 return Ok(());
             }
             let call = Call { function: in_worker, bytes: &bytes, segment: None, timeout: None, cancel: token };
-            let mut room = self.pass.options.budget.reservation("what a worker process has found");
-            let error = match worker.call(&call, &mut room) {
-                Ok(reply) => return self.take(unit, &reply),
+            let error = match worker.call(&call, room) {
+                Ok(reply) => return self.take(unit, &reply).and_then(|()| room.resize(0)),
                 Err(error) => error,
             };
             match error.kind() {
+                // What it has found is more than usual: sinks let go of theirs for it.
+                ErrorKind::Limit if attempt < ATTEMPTS => lock(&self.gathered).relieve()?,
                 ErrorKind::Task if attempt < ATTEMPTS => {}
                 ErrorKind::Task => {
                     let message = format!("{} ({ATTEMPTS} attempts): {}", self.label(unit), error.message());
@@ -205,8 +215,9 @@ impl Dealing<'_> {
             return Err(Error::receive(&mut bytes)?);
         }
         let mut gathered = lock(&self.gathered);
-        gathered.take(unit, &mut bytes, reply)?;
         let options = self.pass.options;
+        let least_free = if self.order.share_bytes == usize::MAX { 0 } else { self.order.share_bytes / FREE_SHARE };
+        gathered.take(unit, &mut bytes, reply, &|| options.budget.free_bytes() < least_free)?;
         for warning in gathered.warnings.iter().rev().take(gathered.new_warnings) {
             options.on_warning.iter().for_each(|callback| callback(warning));
         }
@@ -234,7 +245,17 @@ impl Dealing<'_> {
 }
 
 impl Gathered {
-    fn take(&mut self, unit: &Unit, bytes: &mut &[u8], reply: &Reply) -> Result<()> {
+    fn relieve(&mut self) -> Result<()> {
+        self.sinks.iter_mut().try_for_each(|sink| sink.relieve())
+    }
+
+    fn take(
+        &mut self,
+        unit: &Unit,
+        bytes: &mut &[u8],
+        reply: &Reply,
+        is_scarce: &dyn Fn() -> bool,
+    ) -> Result<()> {
         let (partitions, records, bytes_read, bytes_spilled) = <(u64, u64, u64, u64)>::receive(bytes)?;
         self.partitions += partitions;
         self.records += records;
@@ -252,6 +273,9 @@ impl Gathered {
         self.rejects.take(bytes)?;
         let (sinks, outcome) = (&mut self.sinks, &self.outcome);
         unpack(reply.file.as_ref(), bytes, &mut |stage, part, records| {
+            if is_scarce() {
+                sinks.iter_mut().try_for_each(|sink| sink.relieve())?;
+            }
             let stale = outcome.stages.get(stage).is_none_or(|stage| stage.is_stale());
             match sinks.get_mut(stage).filter(|_| !stale) {
                 Some(sink) => sink.import(part, records),

@@ -18,8 +18,8 @@ use std::path::PathBuf;
 
 /// Units for each worker, so that none waits long for the others at the end.
 const UNITS_PER_WORKER: u64 = 8;
-/// A worker has so many times the least that its pass can be run with.
-const TIMES_THE_LEAST: usize = 2;
+/// A worker has this share more than the least that its pass can be run with, for what it hands over.
+const MORE_THAN_LEAST: usize = 8;
 
 /// A pass for worker processes.
 pub(in crate::exec) struct Order {
@@ -127,9 +127,10 @@ fn divide(pass: &Pass<'_>, wanted: usize) -> Result<(usize, usize), String> {
     let batch_bytes = pass.options.batch_bytes.min(piece_bytes);
     let request = ScanRequest { piece_bytes, batch_bytes, workers: 1, ..pass.request.clone() };
     let needs = pass.source.scan(request).map_err(|error| error.to_string())?.needs();
-    let least = least_bytes(needs, pass.beside()).saturating_mul(TIMES_THE_LEAST);
+    let least = least_bytes(needs, pass.beside());
+    let enough = least.saturating_add(least / MORE_THAN_LEAST);
     let share = |workers: usize| budget.free_bytes() / (workers + 1);
-    let workers = (1..=wanted).rev().find(|workers| share(*workers) >= least);
+    let workers = (1..=wanted).rev().find(|workers| share(*workers) >= enough);
     workers.map(|workers| (workers, share(workers))).ok_or_else(|| "memory is too scarce for two processes".to_owned())
 }
 

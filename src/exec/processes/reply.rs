@@ -13,10 +13,17 @@ use std::hash::Hasher;
 use std::os::unix::fs::FileExt;
 use twox_hash::XxHash3_64;
 
-/// More than this goes to the file.
-const INLINE_BYTES: usize = 1 << 20;
+/// More than this goes to the file, and more than this share of the memory.
+const MOST_INLINE_BYTES: usize = 1 << 20;
+const LEAST_INLINE_BYTES: usize = 64 << 10;
+const INLINE_SHARE: usize = 32;
 /// Stage, part, length and checksum.
 const HEAD_BYTES: usize = 4 + 4 + 8 + 8;
+
+/// How much of what is handed over is in the message, where a worker has so much memory.
+pub(super) fn inline_bytes(share_bytes: usize) -> usize {
+    (share_bytes / INLINE_SHARE).clamp(LEAST_INLINE_BYTES, MOST_INLINE_BYTES)
+}
 
 /// What a worker sends of a unit.
 pub(super) struct Sent {
@@ -28,6 +35,7 @@ pub(super) struct Sent {
 /// Takes what sinks hand over.
 pub(super) struct Outbox {
     bytes: Vec<u8>,
+    most_bytes: usize,
     held: Reservation,
     file: SpillFile,
     /// Some is in the file.
@@ -37,7 +45,8 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn new(options: &RunOptions) -> Self {
         let held = options.budget.reservation("what is handed over");
-        Outbox { bytes: Vec::new(), held, file: options.spill.file(), spilled: false }
+        let most_bytes = inline_bytes(options.budget.limit_bytes());
+        Outbox { bytes: Vec::new(), most_bytes, held, file: options.spill.file(), spilled: false }
     }
 
     /// Takes a batch.
@@ -59,7 +68,7 @@ impl Outbox {
         self.bytes.extend((bytes.len() as u64).to_le_bytes());
         self.bytes.extend(checksum.finish().to_le_bytes());
         self.bytes.extend(bytes);
-        if self.bytes.len() > INLINE_BYTES || self.held.resize(self.bytes.len()).is_err() {
+        if self.bytes.len() > self.most_bytes || self.held.resize(self.bytes.len()).is_err() {
             self.file.append_bytes(&self.bytes)?;
             self.bytes.clear();
             self.spilled = true;
