@@ -29,7 +29,7 @@ fn main() {
         ("many_questions_are_the_same_in_processes", many_questions),
         ("every_aggregate_is_the_same_in_processes", every_aggregate),
         ("many_groups_and_rows_are_the_same_where_memory_is_scarce", scarce_memory),
-        ("parquet_and_json_are_the_same_in_processes", other_formats),
+        ("other_formats_are_the_same_in_processes", other_formats),
         ("folders_and_names_of_files_are_the_same_in_processes", folders),
         ("the_first_error_is_the_same_in_processes", errors),
         ("what_is_set_aside_is_the_same_in_processes", set_aside),
@@ -200,9 +200,10 @@ fn other_formats() {
     for (at, file) in AIRLINE.iter().enumerate() {
         let frame = scan_csv(*file).unwrap();
         frame.write_parquet(folder.path().join(format!("{at}.parquet"))).unwrap();
+        frame.write_ipc(folder.path().join(format!("{at}.arrow"))).unwrap();
         frame.limit(900).write_ndjson(folder.path().join(format!("{at}.ndjson"))).unwrap();
     }
-    for ending in ["parquet", "ndjson"] {
+    for ending in ["parquet", "arrow", "ndjson"] {
         let frames = ask(&scan(folder.path().join(format!("*.{ending}"))).unwrap(), &QUESTIONS);
         let expected = told(&run(&frames, &runner(Scheduler::Threads, 2)));
         for workers in [1, 2] {
@@ -222,7 +223,8 @@ fn folders() {
         std::fs::write(of_key.join("part.csv"), format!("n;t\n{rows}")).unwrap();
     }
     let frame = scan(folder.path()).unwrap();
-    let questions = ["count(*), sum(n) by key, file_name", "key, n, t where key in ('a', 'd')", "count(*) where key = 'c'"];
+    let questions =
+        ["count(*), sum(n) by key, file_name", "key, n, t where key in ('a', 'd')", "count(*) where key = 'c'"];
     let frames = ask(&frame, &questions);
     let expected = told(&run(&frames, &runner(Scheduler::Threads, 2)));
     let found = run(&frames, &processes(2));
@@ -279,7 +281,8 @@ fn set_aside() {
     let folder = files(&[dirty, "k,i\ng,1\nh,2\n", dirty, "k,i\nk,i\ni\nj,y\n"]);
     for policy in [MalformedPolicy::Skip, MalformedPolicy::Pad] {
         let frame = CsvScan::new(pattern(&folder)).malformed(policy).with_type("i", ColumnType::Int64).open().unwrap();
-        for questions in [&["count(*) as n", "sum(i) by k", "k, i"][..], &["k, i limit 4", "k limit 5"], &["k limit 2"]] {
+        for questions in [&["count(*) as n", "sum(i) by k", "k, i"][..], &["k, i limit 4", "k limit 5"], &["k limit 2"]]
+        {
             let frames = ask(&frame, questions);
             let expected = told_of_wanted(&run(&frames, &runner(Scheduler::Threads, 2)));
             let found = run(&frames, &processes(3));
@@ -295,7 +298,9 @@ fn set_aside() {
     }
     // Not UTF-8, and nothing is declared.
     let text = |row: &[u8]| [b"k,i\n", row, &b"a,1\n".repeat(50)[..]].concat();
-    for (file, row) in [("0.csv", &b"a,1\n"[..]), ("1.csv", b"caf\xe9,2\n"), ("2.csv", b"\xe4,3\n"), ("3.csv", b"b,4\n")] {
+    for (file, row) in
+        [("0.csv", &b"a,1\n"[..]), ("1.csv", b"caf\xe9,2\n"), ("2.csv", b"\xe4,3\n"), ("3.csv", b"b,4\n")]
+    {
         std::fs::write(folder.path().join(file), text(row)).unwrap();
     }
     let frames = ask(&scan_csv(pattern(&folder)).unwrap(), &["count(*) by k", "k limit 60"]);
@@ -308,7 +313,8 @@ fn late_values() {
     let usual: String = (0..40_000).map(|row| format!("{},{row}\n", row % 97)).collect();
     let late = |value: &str| format!("v,w\n{usual}{value},1\n{usual}");
     let folder = files(&[&format!("v,w\n{usual}"), &late("2.5"), &late("7.25"), &format!("v,w\n{usual}")]);
-    let questions = ["sum(v), max(v)", "count(*) by w % 3 as r", "v, count(*) as n by v sort n desc, v limit 3", "w limit 5"];
+    let questions =
+        ["sum(v), max(v)", "count(*) by w % 3 as r", "v, count(*) as n by v sort n desc, v limit 3", "w limit 5"];
     let frames = ask(&scan_csv(pattern(&folder)).unwrap(), &questions[..2]);
     let expected = told(&run(&frames, &runner(Scheduler::Threads, 2)));
     assert!(expected.contains("it is read again as Float64"), "{expected}");
@@ -409,7 +415,11 @@ fn on_threads() {
         (persisted.agg(count_rows()), "its rows are in this process"),
     ] {
         let found = run(&[asked.clone(), asked], &processes(2));
-        assert!(found.statistics.on_threads.iter().any(|told| told.ends_with(why)), "{:?}", found.statistics.on_threads);
+        assert!(
+            found.statistics.on_threads.iter().any(|told| told.ends_with(why)),
+            "{:?}",
+            found.statistics.on_threads
+        );
         assert_eq!(shown(&found.value[0]), shown(&found.value[1]));
         assert!(found.value[0].rows() == 1);
     }
@@ -417,7 +427,9 @@ fn on_threads() {
     let found = run(&[mapped.agg(count_rows()), frame.agg(count_rows())], &processes(2));
     assert_eq!((found.statistics.passes, found.statistics.passes_in_processes), (1, 0));
     let written = folder.path().join("out.parquet");
-    let written = processes(2).write(&frame, &written, outcrop::write::WriteOptions::new(outcrop::write::FileFormat::Parquet)).unwrap();
+    let written = processes(2)
+        .write(&frame, &written, outcrop::write::WriteOptions::new(outcrop::write::FileFormat::Parquet))
+        .unwrap();
     assert!(written.statistics.on_threads[0].contains("leave in input order"), "{:?}", written.statistics.on_threads);
 }
 
@@ -476,6 +488,14 @@ fn the_program() {
         assert_eq!(stats["passes_in_processes"], 1, "{stats}");
         assert_eq!(stats["processes"].to_string(), more.iter().find(|word| word.len() == 1).unwrap().to_string());
     }
+    let explained = |question| {
+        let (text, errors) = outcrop(&["explain", AIRLINE[0], AIRLINE[1], "-q", question], Some("processes"));
+        assert_eq!(errors, "");
+        text.lines().last().unwrap().to_owned()
+    };
+    assert!(explained("count(*)").ends_with(" processes, in units of whole files: 2"), "{}", explained("count(*)"));
+    let joined = explained("count(*) join 'testdata/airline/carriers.csv' on UniqueCarrier = Code");
+    assert!(joined.ends_with("is read on threads: it joins tables"), "{joined}");
     let ragged = files(&["a,b\n1,2\n", "a,b\n1\n"]);
     let asked = ["ask", &pattern(&ragged), "-q", "count(*)"];
     let (_, expected) = outcrop(&asked, None);

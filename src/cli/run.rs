@@ -14,7 +14,7 @@ use super::stats;
 use super::strata::strata;
 use crate::atomic::{Partial, remove_unfinished};
 use crate::error::{Error, ErrorKind};
-use crate::exec::{RunOptions, RunStatistics, Timeline, flows_through, stream};
+use crate::exec::{RunOptions, RunStatistics, Scheduler, Timeline, explain_processes, flows_through, stream};
 use crate::expr::{count_rows, refused_names};
 use crate::frame::{CsvScan, DataFrame, LazyFrame, Runner, StrataStatistics, Write as FileWrite};
 use crate::memory::{Budget, Spill};
@@ -532,6 +532,9 @@ fn explain_questions(command: &Explain) -> Result<(), Stop> {
     let frames = frames(&command.input, &command.run, &command.tables, &texts)?;
     let plans = frames.iter().map(|frame| Ok(LogicalPlan::clone(frame.plan()?))).collect::<Result<Vec<_>, Error>>()?;
     let options = options(&command.run, &CancelToken::new(), &progress_of(&command.run))?;
-    let text = explain(&plans, options.piece_bytes, options.budget.limit_bytes())?;
+    let mut text = explain(&plans, options.piece_bytes, options.budget.limit_bytes())?;
+    if options.scheduler == Scheduler::Processes {
+        text.push_str(&explain_processes(&plans, &options)?);
+    }
     io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error))
 }

@@ -106,7 +106,8 @@ pub(super) fn json(statistics: &RunStatistics, strata: Option<&StrataStatistics>
         append_string(text, &mut quoted);
         String::from_utf8_lossy(&quoted).into_owned()
     };
-    members.push(format!("\"on_threads\": [{}]", statistics.on_threads.iter().map(quoted).collect::<Vec<_>>().join(", ")));
+    members
+        .push(format!("\"on_threads\": [{}]", statistics.on_threads.iter().map(quoted).collect::<Vec<_>>().join(", ")));
     members.push(format!("\"inputs\": [{}]", statistics.inputs.iter().map(input).collect::<Vec<_>>().join(", ")));
     format!("{{{}}}\n", members.join(", "))
 }

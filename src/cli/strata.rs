@@ -5,7 +5,7 @@ use super::messages::{Stop, relay, warn};
 use super::run::{checked_form, deliver, drawn, open, options, progress_of, report};
 use super::said::Said;
 use crate::error::{Error, ErrorKind};
-use crate::exec::RunOptions;
+use crate::exec::{RunOptions, Scheduler};
 use crate::expr::Expr;
 use crate::source::CancelToken;
 use crate::sql::{parse_expr, parse_question, underline};
@@ -29,7 +29,11 @@ pub(super) fn strata(command: &Strata, cancel: &CancelToken) -> Result<(), Stop>
     }
     let form = checked_form(&command.input.files, std::slice::from_ref(&frame), &command.output, &command.run)?;
     let progress = progress_of(&command.run);
-    let options = options(&command.run, cancel, &progress)?;
+    let mut options = options(&command.run, cancel, &progress)?;
+    if options.scheduler != Scheduler::Processes && command.run.threads.is_none() {
+        // Workers are the programs.
+        options.threads = RunOptions::default().threads;
+    }
     let mut strata = frame.group_by(keys).strata().with_options(options.clone());
     strata = strata.retries(flags.retries).on_error(flags.on_error).allocation(flags.allocation);
     if let Some(columns) = columns {

@@ -34,6 +34,7 @@ mod worker;
 
 pub use options::{Progress, ProgressCallback, RunOptions, Scheduler, Timeline, Warning, WarningCallback};
 pub use output::{Prepared, RowOutput, WriteNeeds};
+pub use processes::explain_processes;
 pub(crate) use processes::read_expressions_by;
 pub use run::{Answer, RunOutput, run, run_into};
 pub use sink::Materialised;

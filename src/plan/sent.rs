@@ -30,16 +30,8 @@ enum Verb {
     Sample,
 }
 
-const VERBS: [Verb; 8] = [
-    Verb::Scan,
-    Verb::Filter,
-    Verb::Project,
-    Verb::Aggregate,
-    Verb::Unnest,
-    Verb::Sort,
-    Verb::Limit,
-    Verb::Sample,
-];
+const VERBS: [Verb; 8] =
+    [Verb::Scan, Verb::Filter, Verb::Project, Verb::Aggregate, Verb::Unnest, Verb::Sort, Verb::Limit, Verb::Sample];
 
 /// Puts a plan behind the bytes, all but its source.
 ///

@@ -10,6 +10,7 @@
 use super::Source;
 use super::constants::ConstantColumns;
 use super::csv::CsvSource;
+use super::ipc::IpcSource;
 use super::ndjson::NdjsonSource;
 use super::parquet::ParquetSource;
 use crate::error::{Error, Result};
@@ -28,19 +29,18 @@ pub(super) enum SourceKind {
     Csv,
     Ndjson,
     Parquet,
+    Ipc,
 }
 
-const KINDS: [SourceKind; 4] = [SourceKind::Constants, SourceKind::Csv, SourceKind::Ndjson, SourceKind::Parquet];
+const KINDS: [SourceKind; 5] =
+    [SourceKind::Constants, SourceKind::Csv, SourceKind::Ndjson, SourceKind::Parquet, SourceKind::Ipc];
 
 impl Recipe {
     /// The recipe of a source of this kind, which `write` tells of.
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) fn of(
-        kind: SourceKind,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
-    ) -> Result<Self, String> {
+    pub(super) fn of(kind: SourceKind, write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>) -> Result<Self, String> {
         let mut bytes = vec![kind as u8];
         write(&mut bytes)?;
         Ok(Recipe(bytes))
@@ -62,6 +62,7 @@ pub(crate) fn open(bytes: &mut &[u8], wanted: &Range<u32>) -> Result<Arc<dyn Sou
         SourceKind::Constants => Arc::new(ConstantColumns::of_recipe(bytes, wanted)?),
         SourceKind::Csv => Arc::new(CsvSource::of_recipe(bytes, wanted)?),
         SourceKind::Ndjson => Arc::new(NdjsonSource::of_recipe(bytes, wanted)?),
+        SourceKind::Ipc => Arc::new(IpcSource::of_recipe(bytes, wanted)?),
         SourceKind::Parquet => Arc::new(ParquetSource::of_recipe(bytes, wanted)?),
     })
 }

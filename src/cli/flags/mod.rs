@@ -326,7 +326,7 @@ pub(crate) struct Run {
     /// Threads to work on [default: all cores]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
-    /// Worker processes, or programs at a time [default: as many as there are threads]
+    /// Worker processes, or threads; of strata, programs at a time [default: as many as --threads]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<NonZeroUsize>,
     /// Who does the work; answers are the same [default: $OUTCROP_SCHEDULER, else threads]
@@ -372,7 +372,7 @@ impl Run {
     pub(crate) fn workers(&self, scheduler: Scheduler) -> Option<NonZeroUsize> {
         match scheduler {
             Scheduler::Processes => self.workers.or(self.threads),
-            Scheduler::Threads | Scheduler::Synchronous => self.threads,
+            Scheduler::Threads | Scheduler::Synchronous => self.threads.or(self.workers),
         }
     }
 

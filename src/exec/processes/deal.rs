@@ -69,11 +69,7 @@ struct Dealing<'a> {
 ///
 /// # Errors
 /// Those of reading that end the whole pass; `Task` when a unit has cost several workers their lives.
-pub(in crate::exec) fn collect(
-    pass: &Pass<'_>,
-    order: &Order,
-    statistics: &mut RunStatistics,
-) -> Result<Collected> {
+pub(in crate::exec) fn collect(pass: &Pass<'_>, order: &Order, statistics: &mut RunStatistics) -> Result<Collected> {
     let options = pass.options;
     let spill = options.spill.until(&options.cancel);
     // Opened, not read: it tells of the inputs.
@@ -198,7 +194,9 @@ impl Dealing<'_> {
                 ErrorKind::Task if attempt < ATTEMPTS => {}
                 ErrorKind::Task => {
                     let message = format!("{} ({ATTEMPTS} attempts): {}", self.label(unit), error.message());
-                    return Err(Error::new(ErrorKind::Task, message).hint("--scheduler threads reads it in one process"));
+                    return Err(
+                        Error::new(ErrorKind::Task, message).hint("--scheduler threads reads it in one process")
+                    );
                 }
                 // Nobody wants it any more.
                 ErrorKind::Cancelled if !self.stop.is_cancelled() => return Ok(()),
@@ -249,13 +247,7 @@ impl Gathered {
         self.sinks.iter_mut().try_for_each(|sink| sink.relieve())
     }
 
-    fn take(
-        &mut self,
-        unit: &Unit,
-        bytes: &mut &[u8],
-        reply: &Reply,
-        is_scarce: &dyn Fn() -> bool,
-    ) -> Result<()> {
+    fn take(&mut self, unit: &Unit, bytes: &mut &[u8], reply: &Reply, is_scarce: &dyn Fn() -> bool) -> Result<()> {
         let (partitions, records, bytes_read, bytes_spilled) = <(u64, u64, u64, u64)>::receive(bytes)?;
         self.partitions += partitions;
         self.records += records;
@@ -263,7 +255,8 @@ impl Gathered {
         self.bytes_spilled += bytes_spilled;
         self.bytes_done += unit.bytes;
         if let [decompress, parse, evaluate, commit, absorb, finish] = Vec::<f64>::receive(bytes)?[..] {
-            let of_unit = StageSeconds { decompress, parse, evaluate, commit, absorb, finish, ..StageSeconds::default() };
+            let of_unit =
+                StageSeconds { decompress, parse, evaluate, commit, absorb, finish, ..StageSeconds::default() };
             self.seconds.add(&of_unit);
         }
         let warnings = Vec::<String>::receive(bytes)?;

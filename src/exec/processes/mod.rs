@@ -20,6 +20,7 @@ mod reply;
 mod unit;
 
 pub(super) use deal::collect;
+pub use order::explain_processes;
 pub(super) use order::order;
 
 use super::options::{RunOptions, Scheduler};

@@ -3,15 +3,16 @@
 use super::reader;
 use crate::error::{Error, Result};
 use crate::exec::allotment::{LEAST_PIECE_BYTES, least_bytes};
-use crate::exec::options::Scheduler;
+use crate::exec::options::{RunOptions, Scheduler};
 use crate::exec::output::Gate;
-use crate::exec::pass::Pass;
+use crate::exec::pass::{Pass, StageToRun};
 use crate::exec::statistics::RunStatistics;
 use crate::memory::{Segment, SegmentFile};
 use crate::parallel::Message;
-use crate::plan::{LogicalPlan, sent};
+use crate::plan::{LogicalPlan, lower, sent};
 use crate::source::{ScanRequest, Source};
 use std::ffi::OsString;
+use std::fmt::Write;
 use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -62,6 +63,34 @@ pub(in crate::exec) fn order(
             Ok(None)
         }
     }
+}
+
+/// Where the passes over the sources of these questions run under the scheduler `processes`: a line each.
+///
+/// # Errors
+/// The `Name` and `Type` errors of the plans.
+pub fn explain_processes(plans: &[LogicalPlan], options: &RunOptions) -> Result<String> {
+    let keys: Vec<String> = plans.iter().map(|plan| plan.source().key()).collect();
+    let mut text = String::new();
+    for (at, key) in keys.iter().enumerate().filter(|(at, key)| !keys[..*at].contains(key)) {
+        let members: Vec<&LogicalPlan> =
+            plans.iter().zip(&keys).filter(|(_, other)| *other == key).map(|(plan, _)| plan).collect();
+        let mut stages = Vec::with_capacity(members.len());
+        for plan in &members {
+            stages.extend(lower(plan)?.into_iter().take(1).map(|stage| StageToRun { stage, recodings_told: false }));
+        }
+        let source = plans[at].source();
+        let pass = Pass::new(source, stages, options, 1)?;
+        let name = source.describe();
+        let _ = match parts(&pass, &members, &[]) {
+            Ok(Parts { units, workers, .. }) => {
+                let processes = if workers == 1 { "1 process".to_owned() } else { format!("{workers} processes") };
+                writeln!(text, "processes: {name} is read by {processes}, in units of whole files: {}", units.len())
+            }
+            Err(why) => writeln!(text, "processes: {name} is read on threads: {why}"),
+        };
+    }
+    Ok(text)
 }
 
 struct Parts {
@@ -194,16 +223,7 @@ impl Message for Told {
             return Err(Error::internal("an order of a pass with half of its questions"));
         }
         let spill_directory = directory.map(|path| OsString::from_vec(path).into());
-        Ok(Told {
-            plans,
-            recodings_told,
-            piece_bytes,
-            batch_bytes,
-            share_bytes,
-            spill_directory,
-            spill_bytes,
-            number,
-        })
+        Ok(Told { plans, recodings_told, piece_bytes, batch_bytes, share_bytes, spill_directory, spill_bytes, number })
     }
 }
 

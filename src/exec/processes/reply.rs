@@ -173,7 +173,8 @@ mod tests {
 
     #[test]
     fn batches_come_out_as_they_went_in_by_message_and_by_file() {
-        for (batches, budget, by_file) in [(3, Budget::unlimited(), false), (40, Budget::unlimited(), true), (3, Budget::new(1), true)]
+        for (batches, budget, by_file) in
+            [(3, Budget::unlimited(), false), (40, Budget::unlimited(), true), (3, Budget::new(1), true)]
         {
             let options = RunOptions { budget, ..RunOptions::default() };
             let mut outbox = Outbox::new(&options);

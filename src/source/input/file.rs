@@ -53,6 +53,11 @@ impl KnownFile {
     pub(super) fn name(&self) -> Arc<str> {
         Arc::clone(&self.name)
     }
+
+    /// The path by which it is found.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 impl Message for KnownFile {
