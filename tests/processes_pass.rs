@@ -1,7 +1,8 @@
 //! Passes in worker processes: the same answers, errors, warnings and counts as on threads, to the bit. This test has a `main` of
 //! its own, because workers are the test program, executed again.
 
-use outcrop::aggregate::{self, Aggregate, Makes};
+use arrow::datatypes::DataType;
+use outcrop::aggregate::{self, Aggregate, Exactness, GroupStates, Makes};
 use outcrop::error::ErrorKind;
 use outcrop::exec::{RunStatistics, Scheduler, Warning};
 use outcrop::expr::{AggregateCall, Expr, col, count_rows};
@@ -9,8 +10,9 @@ use outcrop::frame::{CsvScan, DataFrame, Run, Runner};
 use outcrop::memory::Budget;
 use outcrop::source::csv::MalformedPolicy;
 use outcrop::types::ColumnType;
-use outcrop::{LazyFrame, scan, scan_csv};
+use outcrop::{LazyFrame, Result, scan, scan_csv};
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ fn main() {
         ("every_aggregate_is_the_same_in_processes", every_aggregate),
         ("many_groups_and_rows_are_the_same_where_memory_is_scarce", scarce_memory),
         ("other_formats_are_the_same_in_processes", other_formats),
+        ("encodings_and_compressions_are_the_same_in_processes", encodings),
+        ("a_record_too_large_for_a_share_is_read_by_threads", large_record),
         ("folders_and_names_of_files_are_the_same_in_processes", folders),
         ("the_first_error_is_the_same_in_processes", errors),
         ("what_is_set_aside_is_the_same_in_processes", set_aside),
@@ -212,6 +216,45 @@ fn other_formats() {
             assert_in_processes(&found.statistics, workers);
         }
     }
+}
+
+fn encodings() {
+    let text: String = (0..3000).map(|row| format!("{row};naïve {};03.02.2001;1.234,5\n", row % 7)).collect();
+    let text = format!("n;t;d;x\n{text}");
+    let utf16: Vec<u8> = "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let gzip = || {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let twice = zstd::encode_all(&gzip()[..], 1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in
+        [("a.csv", &utf16[..]), ("b.csv.gz", &gzip()), ("c.csv.gz.zst", &twice), ("d.csv", text.as_bytes())]
+    {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let questions = ["count(*), sum(n), sum(x), max(d) by t", "t, x where n % 1000 = 1"];
+    let options = "delimiter=';', decimal=',', thousands=., date-format=%d.%m.%Y";
+    let frame = CsvScan::new(folder.path()).set_all(options).unwrap().open().unwrap();
+    let frames = ask(&frame, &questions);
+    let expected = told(&run(&frames, &runner(Scheduler::Threads, 2)));
+    assert!(expected.contains("naïve 6") && expected.contains("Date"), "{expected}");
+    let found = run(&frames, &processes(3));
+    assert_eq!(told(&found), expected);
+    assert_in_processes(&found.statistics, 3);
+}
+
+fn large_record() {
+    let usual = "1,a\n".repeat(1000);
+    let large = format!("n,t\n{usual}2,{}\n{usual}", "x".repeat(6 << 20));
+    let folder = files(&[&format!("n,t\n{usual}"), &large, &format!("n,t\n{usual}")]);
+    let frames = ask(&scan_csv(pattern(&folder)).unwrap(), &["sum(n), sum(length(t))"]);
+    let expected = told(&run(&frames, &runner(Scheduler::Threads, 1).budget(Budget::new(180 << 20))));
+    let found = run(&frames, &processes(2).budget(Budget::new(180 << 20)));
+    assert_eq!(told(&found), expected);
+    assert_eq!(found.statistics.passes_in_processes, 0);
+    assert!(found.statistics.on_threads[0].contains("share"), "{:?}", found.statistics.on_threads);
 }
 
 fn folders() {
@@ -402,6 +445,28 @@ fn killed_workers() {
     assert!(error.message().starts_with("testdata/airline/"), "{error}");
 }
 
+/// An aggregate of the program's own that is called like another one.
+#[derive(Debug)]
+struct Own;
+
+impl Aggregate for Own {
+    fn name(&self) -> &str {
+        "count"
+    }
+
+    fn output_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Int64)
+    }
+
+    fn exactness(&self) -> Exactness {
+        Exactness::Exact
+    }
+
+    fn states(&self, arguments: &[DataType]) -> Result<Box<dyn GroupStates>> {
+        aggregate::find("sum", 1)?.states(arguments)
+    }
+}
+
 fn on_threads() {
     let folder = files(&["k,n\na,1\nb,2\n", "k,n\na,3\nc,4\n"]);
     let frame = scan_csv(pattern(&folder)).unwrap();
@@ -409,10 +474,12 @@ fn on_threads() {
     let mapped = frame.map_partitions(schema, Ok);
     let joined = frame.join(&frame.distinct(), ("k", "k"), outcrop::frame::JoinKind::Inner);
     let persisted = frame.persist().unwrap();
+    let own = col("n").aggregate(Arc::new(Own));
     for (asked, why) in [
         (mapped.agg(count_rows()), "it calls a function on batches"),
         (joined.agg(count_rows()), "it joins tables"),
         (persisted.agg(count_rows()), "its rows are in this process"),
+        (frame.agg(own), "`count` is an aggregate of the program's own"),
     ] {
         let found = run(&[asked.clone(), asked], &processes(2));
         assert!(

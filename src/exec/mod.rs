@@ -5,7 +5,8 @@
 //! runs the stages that read their results. In a pass every worker repeats: read a partition, evaluate it for every
 //! stage, commit it, and absorb what the commit made certain into sinks of its own; at the end the sinks are joined.
 //! **Invariants.**
-//! - One loop (`worker.rs`) drives every pass, on threads or on the caller's thread.
+//! - One loop (`worker.rs`) drives every pass, on threads, on the caller's thread, or in worker processes, each of which runs
+//!   it over some of the files (`processes/`).
 //! - Evaluation happens before the commit, so its errors are provisional too; what is reported is the first error in
 //!   input order, whoever met it first.
 //! - A question's answer does not depend on which questions run beside it: it sees its own mask, its own misfits.

@@ -2,7 +2,7 @@
 
 use super::work::{PassStage, RecodedField, StageMisfit, StageWork};
 use crate::batch::RowId;
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::parallel::Message;
 use crate::plan::SinkSpec;
 use crate::source::{Locate, Remedy};
@@ -205,6 +205,13 @@ impl PassOutcome {
             }
             self.done_before += 1;
         }
+    }
+
+    /// Whether something failed that might not have failed with more memory.
+    pub(super) fn lacked_room(&self) -> bool {
+        let failures = self.stages.iter().filter_map(|stage| stage.failure.as_ref());
+        let mut errors = failures.map(|(_, error)| error).chain(self.input_error.iter().map(|(_, error)| error));
+        errors.any(|error| error.kind() == ErrorKind::Limit)
     }
 
     /// Whether all fields of all stages have been read.

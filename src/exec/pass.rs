@@ -241,8 +241,12 @@ pub(super) fn run_pass(
     gates: &mut [Option<Gate<'_>>],
 ) -> Result<PassEnd> {
     let pass = Pass::new(source, stages, options, statistics.passes + 1)?;
-    let collected = match processes::order(&pass, plans, gates, statistics)? {
+    let in_processes = match processes::order(&pass, plans, gates, statistics)? {
         Some(order) => processes::collect(&pass, &order, statistics)?,
+        None => None,
+    };
+    let collected = match in_processes {
+        Some(collected) => collected,
         None => pass.on_threads(PassOutcome::new(&pass.stages), gates, &mut statistics.seconds)?,
     };
     let Pass { stages, columns, .. } = pass;

@@ -65,11 +65,40 @@ struct Dealing<'a> {
     names: Vec<Arc<str>>,
 }
 
-/// Has the units of a pass read by worker processes.
+/// Has the units of a pass read by worker processes. `None` when a share of memory or disk was too little for one of them: then
+/// the pass is one for threads, which have all of it.
 ///
 /// # Errors
 /// Those of reading that end the whole pass; `Task` when a unit has cost several workers their lives.
-pub(in crate::exec) fn collect(pass: &Pass<'_>, order: &Order, statistics: &mut RunStatistics) -> Result<Collected> {
+pub(in crate::exec) fn collect(
+    pass: &Pass<'_>,
+    order: &Order,
+    statistics: &mut RunStatistics,
+) -> Result<Option<Collected>> {
+    let gathered = match gather(pass, order) {
+        Ok(gathered) => Some(gathered).filter(|gathered| !gathered.collected.outcome.lacked_room()),
+        Err(error) if error.kind() == ErrorKind::Limit => None,
+        Err(error) => return Err(error),
+    };
+    let Some(Finished { collected, seconds, bytes_spilled }) = gathered else {
+        let why = "a worker's share of the memory, or of the disk, was too little";
+        statistics.note_on_threads(&pass.source.describe(), why);
+        return Ok(None);
+    };
+    statistics.note_in_processes(order.workers);
+    statistics.seconds.add(&seconds);
+    statistics.bytes_spilled += bytes_spilled;
+    Ok(Some(collected))
+}
+
+/// What came of all units.
+struct Finished {
+    collected: Collected,
+    seconds: StageSeconds,
+    bytes_spilled: u64,
+}
+
+fn gather(pass: &Pass<'_>, order: &Order) -> Result<Finished> {
     let options = pass.options;
     let spill = options.spill.until(&options.cancel);
     // Opened, not read: it tells of the inputs.
@@ -112,9 +141,7 @@ pub(in crate::exec) fn collect(pass: &Pass<'_>, order: &Order, statistics: &mut 
     dealing.work()?;
     drop(of_workers);
     let gathered = dealing.gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
-    statistics.seconds.add(&gathered.seconds);
-    statistics.bytes_spilled += gathered.bytes_spilled;
-    Ok(Collected {
+    let collected = Collected {
         sinks: gathered.sinks,
         outcome: gathered.outcome,
         rejects: gathered.rejects,
@@ -123,7 +150,8 @@ pub(in crate::exec) fn collect(pass: &Pass<'_>, order: &Order, statistics: &mut 
         records: gathered.records,
         bytes_read: scan.bytes_read() + gathered.bytes_read,
         bytes_stored,
-    })
+    };
+    Ok(Finished { collected, seconds: gathered.seconds, bytes_spilled: gathered.bytes_spilled })
 }
 
 impl Dealing<'_> {

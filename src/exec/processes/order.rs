@@ -55,7 +55,6 @@ pub(in crate::exec) fn order(
     match parts(pass, plans, gates) {
         Ok(Parts { bytes, units, workers, share_bytes }) => {
             let told = shared(&bytes, pass)?;
-            statistics.note_in_processes(workers);
             Ok(Some(Order { told, units, workers, share_bytes }))
         }
         Err(why) => {
@@ -235,7 +234,7 @@ mod tests {
     fn small_neighbours_make_a_unit_and_large_files_one_each() {
         let cut = |bytes: &[u64], workers| {
             let units = units(bytes, workers);
-            assert_eq!(units.iter().map(|unit| unit.bytes).sum::<u64>(), bytes.iter().sum());
+            assert_eq!(units.iter().map(|unit| unit.bytes).sum::<u64>(), bytes.iter().sum::<u64>());
             units.into_iter().map(|unit| unit.files).collect::<Vec<_>>()
         };
         assert_eq!(cut(&[10, 800, 10, 10, 900], 1), [0..2, 2..5]);
