@@ -178,3 +178,54 @@ fn receive_call(bytes: &mut &[u8], read: ReadExpr) -> Result<(AggregateCall, Str
         other => Err(Error::internal(format!("`{other}` in place of an aggregate"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::lower;
+    use crate::scan_csv;
+    use crate::sql::parse_expr;
+
+    const QUESTIONS: [&str; 14] = [
+        "*",
+        "count(*)",
+        "min(DepDelay), max(DepDelay) - 1 as `by`, sum(-Distance) * 2.5",
+        "count(*) as n, mean(ArrDelay) as delay by UniqueCarrier where Month = 12 sort delay desc limit 5",
+        "mean(ArrDelay > 15) as late by Origin having count(*) > 1000 sort late desc limit 10",
+        "median(ArrDelay), quantile(ArrDelay, 0.95), n_unique(TailNum) by Year",
+        "largest(ArrDelay, 3) as worst by Origin",
+        "ols(ArrDelay, DepDelay, Distance, UniqueCarrier) by Month",
+        "ols('ArrDelay ~ DepDelay + Distance - 1')",
+        "bootstrap(mean(ArrDelay), 100, 7) by Month",
+        "crossprod(1, ArrDelay, DepDelay)",
+        "Year, case when ArrDelay > 15 then 'late, isn''t it' else null end as c where Origin like 'S%' or Dest in ('A', 'B')",
+        "count(*) by date_trunc('month', make_date(Year, Month, DayofMonth)) as month, cast(Distance as utf8) as d",
+        "Origin, try_cast(TailNum as int64) as t where ArrDelay between -5 and 5 sample 20% seed 3",
+    ];
+
+    #[test]
+    fn plans_that_are_received_are_lowered_to_the_same_stages() {
+        let air = scan_csv("testdata/airline/1987.csv.bz2").unwrap();
+        for question in QUESTIONS {
+            let frame = air.ask(question).unwrap();
+            let plan = frame.plan().unwrap();
+            let mut bytes = Vec::new();
+            send(plan, parse_expr, &mut bytes).unwrap();
+            let mut left = bytes.as_slice();
+            let came = receive(&mut left, plan.source(), parse_expr).unwrap();
+            assert!(left.is_empty(), "{question}");
+            let stages = |plan: &LogicalPlan| format!("{:?}", lower(plan).unwrap());
+            assert_eq!(stages(&came), stages(plan), "{question}");
+            assert!(receive(&mut &bytes[..bytes.len() - 1], plan.source(), parse_expr).is_err());
+        }
+    }
+
+    #[test]
+    fn an_expression_that_would_come_as_another_is_not_sent() {
+        let air = scan_csv("testdata/airline/1987.csv.bz2").unwrap();
+        let plan = air.filter(crate::col("ArrDelay").gt(0)).plan().unwrap().as_ref().clone();
+        let wrong: ReadExpr = |_| parse_expr("ArrDelay > 1");
+        let why = send(&plan, wrong, &mut Vec::new()).unwrap_err();
+        assert_eq!(why, "`ArrDelay > 0` means something else when it is read again");
+    }
+}
