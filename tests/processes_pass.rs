@@ -313,7 +313,7 @@ fn errors() {
     assert_eq!(told_of_wanted(&run(&frames, &processes(3))), expected);
     // A file that has changed since it was opened.
     let changed = scan_csv(pattern(&zero)).unwrap().ask("count(*)").unwrap();
-    std::fs::write(zero.path().join("1.csv"), "a,b\n7,8\n").unwrap();
+    std::fs::write(zero.path().join("1.csv"), "a,b\n9,9\n9,9\n").unwrap();
     let error = processes(2).run::<_, DataFrame>(changed).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
     assert!(error.to_string().contains("1.csv"), "{error}");
@@ -324,8 +324,12 @@ fn set_aside() {
     let folder = files(&[dirty, "k,i\ng,1\nh,2\n", dirty, "k,i\nk,i\ni\nj,y\n"]);
     for policy in [MalformedPolicy::Skip, MalformedPolicy::Pad] {
         let frame = CsvScan::new(pattern(&folder)).malformed(policy).with_type("i", ColumnType::Int64).open().unwrap();
-        for questions in [&["count(*) as n", "sum(i) by k", "k, i"][..], &["k, i limit 4", "k limit 5"], &["k limit 2"]]
-        {
+        for questions in [
+            &["count(*) as n", "sum(i) by k", "k, i"][..],
+            &["k, i limit 4", "k limit 5"],
+            &["i limit 1", "count(*) as n"],
+            &["k limit 2"],
+        ] {
             let frames = ask(&frame, questions);
             let expected = told_of_wanted(&run(&frames, &runner(Scheduler::Threads, 2)));
             let found = run(&frames, &processes(3));
@@ -402,6 +406,15 @@ fn children() -> Vec<i32> {
     found
 }
 
+/// Says so when it is dropped, by a panic as well.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 fn killed_workers() {
     let frames = ask(&scan_csv("testdata/airline/*.csv.bz2").unwrap(), &QUESTIONS[..6]);
     let expected = told(&run(&frames, &runner(Scheduler::Threads, 2)));
@@ -418,9 +431,8 @@ fn killed_workers() {
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
-        let found = run(&frames, &processes(2));
-        done.store(true, Ordering::SeqCst);
-        found
+        let _done = Done(&done);
+        run(&frames, &processes(2))
     });
     assert_eq!(killed.load(Ordering::SeqCst), 2);
     assert!(told(&found) == expected);
@@ -436,9 +448,8 @@ fn killed_workers() {
                 }
             }
         });
-        let error = processes(1).run::<_, Vec<DataFrame>>(&frames[..]).unwrap_err();
-        done.store(true, Ordering::SeqCst);
-        error
+        let _done = Done(&done);
+        processes(1).run::<_, Vec<DataFrame>>(&frames[..]).unwrap_err()
     });
     assert_eq!(error.kind(), ErrorKind::Task, "{error}");
     assert!(error.message().contains("(3 attempts): the worker process was killed"), "{error}");
@@ -519,7 +530,7 @@ fn cancelled() {
     let error = std::thread::scope(|scope| {
         let token = &token;
         scope.spawn(move || {
-            while children().is_empty() {
+            while children().is_empty() && !token.is_cancelled() {
                 std::thread::sleep(Duration::from_millis(5));
             }
             token.cancel();
