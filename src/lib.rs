@@ -64,7 +64,18 @@ pub mod cli;
 pub use error::{Error, Result};
 pub use expr::{col, lit};
 pub use frame::{DataFrame, LazyFrame, Runner, compute, scan, scan_csv, scan_parquet};
-pub use parallel::init;
+
+/// To be called first in `main` by a program that has worker processes, which are the program itself, executed again: there it
+/// serves and does not return. Elsewhere it returns at once.
+///
+/// ```
+/// // First in main:
+/// outcrop::init();
+/// ```
+pub fn init() {
+    exec::read_expressions_by(sql::parse_expr);
+    parallel::serve_if_worker();
+}
 
 /// The Arrow version whose types stand in this crate's interface.
 pub use arrow;

@@ -124,6 +124,10 @@ impl Aggregate for Bootstrap {
         Makes::Rows
     }
 
+    fn is_built_in(&self) -> bool {
+        self.inner.is_built_in()
+    }
+
     fn opening(&self) -> String {
         format!("bootstrap({}", self.inner.opening())
     }

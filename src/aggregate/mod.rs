@@ -213,6 +213,12 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
         Err(Error::internal(format!("`{}` of {arguments:?} has no states", self.name())))
     }
 
+    /// Whether it is one of this crate's, so that another process of the program finds it by what it is called.
+    #[doc(hidden)]
+    fn is_built_in(&self) -> bool {
+        std::any::type_name::<Self>().starts_with(concat!(env!("CARGO_CRATE_NAME"), "::"))
+    }
+
     /// A fold before the first group, for one argument of the type in `arguments` (already accepted by
     /// [`Aggregate::output_type`]). Every aggregate that is not over [`Over::Rows`] has one.
     ///

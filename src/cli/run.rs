@@ -16,7 +16,7 @@ use super::strata::strata;
 use super::validate::validate;
 use crate::atomic::remove_unfinished;
 use crate::error::{Error, ErrorKind};
-use crate::exec::{RunOptions, Timeline};
+use crate::exec::{RunOptions, Scheduler, Timeline, explain_processes};
 use crate::expr::refused_names;
 use crate::frame::{CsvScan, LazyFrame};
 use crate::memory::{Budget, Spill};
@@ -39,13 +39,15 @@ const GRACE: Duration = Duration::from_millis(300);
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
+    quiet_caught_panics();
+    // A worker process goes no further.
+    crate::init();
     begin_clock();
     let arguments = match with_settings(std::env::args_os().collect()) {
         Ok(arguments) => arguments,
         Err(error) => return ExitCode::from(conclude(Err(error.into()), &mut io::stderr())),
     };
     let cli = Cli::parse_from(arguments);
-    quiet_caught_panics();
     let cancel = CancelToken::new();
     stop_on_interrupt(&cancel);
     let outcome = match cli.command {
@@ -205,7 +207,7 @@ pub(super) fn options(run: &Run, cancel: &CancelToken, progress: &Arc<Progress>)
     let chosen = run.scheduler(variable.as_deref());
     options.scheduler =
         chosen.map_err(|error| Error::new(ErrorKind::Syntax, format!("{SCHEDULER_VARIABLE}: {error}")))?;
-    if let Some(threads) = run.threads {
+    if let Some(threads) = run.workers(options.scheduler) {
         options.threads = threads.get();
     }
     options.budget = match run.memory {
@@ -279,6 +281,9 @@ fn explain_questions(command: &Explain) -> Result<(), Stop> {
     let frames = frames(&command.input, &command.run, &command.tables, &texts)?;
     let plans = frames.iter().map(|frame| Ok(LogicalPlan::clone(frame.plan()?))).collect::<Result<Vec<_>, Error>>()?;
     let options = options(&command.run, &CancelToken::new(), &progress_of(&command.run))?;
-    let text = explain(&plans, options.piece_bytes, options.budget.limit_bytes())?;
+    let mut text = explain(&plans, options.piece_bytes, options.budget.limit_bytes())?;
+    if options.scheduler == Scheduler::Processes {
+        text.push_str(&explain_processes(&plans, &options)?);
+    }
     io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error))
 }

@@ -31,6 +31,8 @@ fn figures(statistics: &RunStatistics) -> Vec<(&'static str, String)> {
         ("least_memory_bytes", statistics.least_memory_bytes.to_string()),
         ("peak_resident_bytes", peak_resident_bytes().map_or_else(|| "null".to_owned(), |bytes| bytes.to_string())),
         ("threads", statistics.threads.to_string()),
+        ("processes", statistics.processes.to_string()),
+        ("passes_in_processes", statistics.passes_in_processes.to_string()),
         ("seconds_sample", format!("{:.6}", seconds.sample)),
         ("seconds_decompress", format!("{:.6}", seconds.decompress)),
         ("seconds_parse", format!("{:.6}", seconds.parse)),
@@ -75,6 +77,9 @@ pub(super) fn text(statistics: &RunStatistics, strata: Option<&StrataStatistics>
     for (name, figure) in all_figures(statistics, strata) {
         let _ = writeln!(text, "{name:>20}  {figure}");
     }
+    for why in &statistics.on_threads {
+        let _ = writeln!(text, "{:>20}  {why}", "on_threads");
+    }
     for input in &statistics.inputs {
         let passes = if input.passes == 1 { "pass" } else { "passes" };
         let InputStatistics { input, passes: count, bytes_read, records_read } = input;
@@ -96,6 +101,13 @@ pub(super) fn json(statistics: &RunStatistics, strata: Option<&StrataStatistics>
             "{{\"input\": {name}, \"passes\": {passes}, \"bytes_read\": {bytes_read}, \"records_read\": {records_read}}}"
         )
     };
+    let quoted = |text: &String| {
+        let mut quoted = Vec::new();
+        append_string(text, &mut quoted);
+        String::from_utf8_lossy(&quoted).into_owned()
+    };
+    members
+        .push(format!("\"on_threads\": [{}]", statistics.on_threads.iter().map(quoted).collect::<Vec<_>>().join(", ")));
     members.push(format!("\"inputs\": [{}]", statistics.inputs.iter().map(input).collect::<Vec<_>>().join(", ")));
     format!("{{{}}}\n", members.join(", "))
 }

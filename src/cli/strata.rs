@@ -6,7 +6,9 @@ use super::look::list;
 use super::messages::{Stop, relay, warn};
 use super::run::{open, options, progress_of};
 use super::said::Said;
-use crate::exec::RunOptions;
+use crate::error::{Error, ErrorKind};
+use crate::exec::{RunOptions, Scheduler};
+use crate::expr::Expr;
 use crate::source::CancelToken;
 use crate::sql::{parse_expr, underline};
 use std::io;
@@ -29,13 +31,17 @@ pub(super) fn strata(command: &Strata, cancel: &CancelToken) -> Result<(), Stop>
     }
     let form = checked_form(&command.input.files, std::slice::from_ref(&frame), &command.output, &command.run)?;
     let progress = progress_of(&command.run);
-    let options = options(&command.run, cancel, &progress)?;
+    let mut options = options(&command.run, cancel, &progress)?;
+    if options.scheduler != Scheduler::Processes && command.run.threads.is_none() {
+        // Workers are the programs.
+        options.threads = RunOptions::default().threads;
+    }
     let mut strata = frame.group_by(keys).strata().with_options(options.clone());
     strata = strata.retries(flags.retries).on_error(flags.on_error).allocation(flags.allocation);
     if let Some(columns) = columns {
         strata = strata.columns(columns);
     }
-    if let Some(workers) = flags.workers {
+    if let Some(workers) = command.run.workers {
         strata = strata.workers(workers.get());
     }
     if let Some(timeout) = flags.task_timeout {

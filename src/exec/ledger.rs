@@ -1,6 +1,7 @@
 //! What the steps of a run have in common: counters, warnings, what was set aside, and which types were widened.
 
 use super::options::{RunOptions, Warning};
+use super::processes;
 use super::rejects::{self, PassRejects};
 use super::statistics::RunStatistics;
 use crate::error::Result;
@@ -28,6 +29,7 @@ impl<'a> Ledger<'a> {
             // Wrong names and types are told before anything is read.
             lower(plan)?;
         }
+        processes::check_program(options)?;
         rejects::check_place(options.rejects.as_deref(), plans.iter().flat_map(LogicalPlan::sources))?;
         Ok(Ledger {
             options,
@@ -71,7 +73,7 @@ impl<'a> Ledger<'a> {
     /// The end of the run.
     pub(super) fn close(mut self) -> Result<(RunStatistics, Vec<Warning>)> {
         rejects::finish(&self.set_aside, self.options, &mut self.statistics, &mut self.warnings)?;
-        self.statistics.bytes_spilled = self.options.spill.written_bytes() - self.spilled_before;
+        self.statistics.bytes_spilled += self.options.spill.written_bytes() - self.spilled_before;
         self.statistics.seconds.wall = self.start.elapsed().as_secs_f64();
         Ok((self.statistics, self.warnings))
     }

@@ -5,7 +5,8 @@
 //! runs the stages that read their results. In a pass every worker repeats: read a partition, evaluate it for every
 //! stage, commit it, and absorb what the commit made certain into sinks of its own; at the end the sinks are joined.
 //! **Invariants.**
-//! - One loop (`worker.rs`) drives every pass, on threads or on the caller's thread.
+//! - One loop (`worker.rs`) drives every pass, on threads, on the caller's thread, or in worker processes, each of which runs
+//!   it over some of the files (`processes/`).
 //! - Evaluation happens before the commit, so its errors are provisional too; what is reported is the first error in
 //!   input order, whoever met it first.
 //! - A question's answer does not depend on which questions run beside it: it sees its own mask, its own misfits.
@@ -23,6 +24,7 @@ mod output;
 mod parallel;
 mod pass;
 mod pressure;
+mod processes;
 mod rejects;
 mod run;
 mod runs;
@@ -35,6 +37,8 @@ mod worker;
 
 pub use options::{Progress, ProgressCallback, RunOptions, Scheduler, Timeline, Warning, WarningCallback};
 pub use output::{Prepared, RowOutput, WriteNeeds};
+pub use processes::explain_processes;
+pub(crate) use processes::read_expressions_by;
 pub use run::Answer;
 pub use sink::Materialised;
 pub use statistics::{InputStatistics, RunStatistics, StageSeconds};

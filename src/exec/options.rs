@@ -38,7 +38,7 @@ pub type ProgressCallback = Arc<dyn Fn(Progress) + Send + Sync>;
 /// How to run.
 #[derive(Clone)]
 pub struct RunOptions {
-    /// Worker threads. Default: the cores available to the process; in a [task](crate::parallel::Tasks), 1.
+    /// Worker threads, or worker processes. Default: the cores available to the process; in a [task](crate::parallel::Tasks), 1.
     pub threads: usize,
     /// Where the work is done. Default: `OUTCROP_SCHEDULER`, else threads.
     pub scheduler: Scheduler,

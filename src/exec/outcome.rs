@@ -2,7 +2,8 @@
 
 use super::work::{PassStage, RecodedField, StageMisfit, StageWork};
 use crate::batch::RowId;
-use crate::error::{Error, Place};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::parallel::Message;
 use crate::plan::SinkSpec;
 use crate::source::{Locate, Remedy};
 use crate::types::ColumnType;
@@ -29,6 +30,8 @@ pub(super) struct StageOutcome {
     /// Those of them in the files that are done without a gap from the first on, and in each other file.
     kept_in_prefix: u64,
     kept_beyond: BTreeMap<u32, u64>,
+    /// All of them, by file; only who hands an outcome on needs that.
+    kept_by_file: BTreeMap<u32, u64>,
     /// The stage wants only so many rows, the first in input order.
     limit: Option<u64>,
     /// An earlier pass has read all fields of this stage and told of those that were recoded.
@@ -76,6 +79,8 @@ pub(super) struct PassOutcome {
     /// The scan was told to stop at this file.
     cut: Option<u32>,
     recodings: Recodings,
+    /// The files that are done, for who hands the outcome on.
+    done: Vec<u32>,
 }
 
 /// Workers note partitions a little out of order; after so many more, none from before a limit was filled is missing.
@@ -111,7 +116,13 @@ impl PassOutcome {
             done_beyond: BTreeSet::new(),
             cut: None,
             recodings: Recodings::default(),
+            done: Vec::new(),
         }
+    }
+
+    /// The pass begins with this file; those before it are done elsewhere.
+    pub(super) fn begin_with(&mut self, file: u32) {
+        self.done_before = file;
     }
 
     /// Notes the recoded fields of a committed partition, ascending by row.
@@ -157,20 +168,25 @@ impl PassOutcome {
 
     /// Notes what a committed partition meant to a stage.
     pub(super) fn note(&mut self, stage: usize, file: u32, work: &mut StageWork, locate: Option<&dyn Locate>) {
+        self.note_kept(stage, file, work.kept as u64);
         let outcome = &mut self.stages[stage];
-        let kept = work.kept as u64;
-        outcome.kept += kept;
-        if file < self.done_before {
-            outcome.kept_in_prefix += kept;
-        } else {
-            *outcome.kept_beyond.entry(file).or_default() += kept;
-        }
         if let Some((row, error)) = work.failure.take() {
             let row = row.unwrap_or(RowId::new(file, 0));
             outcome.fail(row, || error, locate);
         }
         for misfit in work.misfits.drain(..) {
             outcome.note_misfit(misfit, locate);
+        }
+    }
+
+    fn note_kept(&mut self, stage: usize, file: u32, kept: u64) {
+        let outcome = &mut self.stages[stage];
+        outcome.kept += kept;
+        *outcome.kept_by_file.entry(file).or_default() += kept;
+        if file < self.done_before {
+            outcome.kept_in_prefix += kept;
+        } else {
+            *outcome.kept_beyond.entry(file).or_default() += kept;
         }
     }
 
@@ -181,6 +197,7 @@ impl PassOutcome {
     }
 
     pub(super) fn note_file_done(&mut self, file: u32) {
+        self.done.push(file);
         self.done_beyond.insert(file);
         while self.done_beyond.remove(&self.done_before) {
             for stage in &mut self.stages {
@@ -188,6 +205,13 @@ impl PassOutcome {
             }
             self.done_before += 1;
         }
+    }
+
+    /// Whether something failed that might not have failed with more memory.
+    pub(super) fn lacked_room(&self) -> bool {
+        let failures = self.stages.iter().filter_map(|stage| stage.failure.as_ref());
+        let mut errors = failures.map(|(_, error)| error).chain(self.input_error.iter().map(|(_, error)| error));
+        errors.any(|error| error.kind() == ErrorKind::Limit)
     }
 
     /// Whether all fields of all stages have been read.
@@ -285,6 +309,12 @@ impl StageOutcome {
             }
         }
     }
+
+    fn note_first_misfit(&mut self, key: (usize, ColumnType), misfit: FirstMisfit) {
+        if self.misfits.get(&key).is_none_or(|known| misfit.row < known.row) {
+            self.misfits.insert(key, misfit);
+        }
+    }
 }
 
 /// Those misfits that make their column wider than all before them do, so that it does not matter how many were seen.
@@ -309,4 +339,76 @@ fn widening<'a>(
 /// The place of a row, with what the error itself knew (column and value) kept.
 fn merged(place: Place, known: &Place) -> Place {
     Place { column: known.column.clone().or(place.column), value: known.value.clone().or(place.value), ..place }
+}
+
+/// What a worker process tells of the files that it has read.
+///
+/// Whoever takes it notes what it would have noted had it read them itself: the first in input order counts, whatever order
+/// outcomes come in.
+impl PassOutcome {
+    /// Puts it behind the bytes.
+    ///
+    /// # Errors
+    /// None but broken invariants.
+    pub(super) fn send(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        self.stages.len().send(bytes)?;
+        for stage in &self.stages {
+            stage.failure.send(bytes)?;
+            let misfit = |((column, wider), misfit): (&(usize, ColumnType), &FirstMisfit)| {
+                ((*column, *wider), misfit.row, misfit.text.clone(), misfit.place.clone())
+            };
+            stage.misfits.iter().map(misfit).collect::<Vec<_>>().send(bytes)?;
+            pairs(&stage.kept_by_file).send(bytes)?;
+        }
+        (self.input_error.clone(), self.done.clone()).send(bytes)?;
+        let Recodings { count, limited, first, .. } = &self.recodings;
+        let field = |field: &RecodedField| (field.row, Arc::clone(&field.column), field.stages.clone());
+        (*count, limited.iter().map(field).collect::<Vec<_>>(), pairs(first)).send(bytes)
+    }
+
+    /// Takes what a worker process has sent.
+    ///
+    /// # Errors
+    /// `Internal` for other bytes.
+    pub(super) fn take(&mut self, bytes: &mut &[u8]) -> Result<()> {
+        if usize::receive(bytes)? != self.stages.len() {
+            return Err(Error::internal("an outcome of another pass"));
+        }
+        for stage in 0..self.stages.len() {
+            if let Some((row, error)) = Option::<(RowId, Error)>::receive(bytes)? {
+                self.stages[stage].fail(row, || error, None);
+            }
+            for (key, row, text, place) in Vec::<((usize, ColumnType), RowId, String, Place)>::receive(bytes)? {
+                self.stages[stage].note_first_misfit(key, FirstMisfit { row, text, place });
+            }
+            for (file, kept) in Vec::<(u32, u64)>::receive(bytes)? {
+                self.note_kept(stage, file, kept);
+            }
+        }
+        let (error, done) = <(Option<(u32, Error)>, Vec<u32>)>::receive(bytes)?;
+        if let Some((file, error)) = error {
+            self.note_input_error(file, error);
+        }
+        done.into_iter().for_each(|file| self.note_file_done(file));
+        let (count, limited, first) = Message::receive(bytes)?;
+        self.recodings.take(count, limited, first);
+        Ok(())
+    }
+}
+
+impl Recodings {
+    fn take(&mut self, count: u64, limited: Vec<(RowId, Arc<str>, Vec<usize>)>, first: Vec<(usize, (RowId, Place))>) {
+        self.count += count;
+        let field = |(row, column, stages)| RecodedField { row, column, stages };
+        self.limited.extend(limited.into_iter().map(field));
+        for (stage, (row, place)) in first {
+            if self.first.get(&stage).is_none_or(|(known, _)| row < *known) {
+                self.first.insert(stage, (row, place));
+            }
+        }
+    }
+}
+
+fn pairs<K: Copy, V: Clone>(map: &BTreeMap<K, V>) -> Vec<(K, V)> {
+    map.iter().map(|(key, value)| (*key, value.clone())).collect()
 }

@@ -7,21 +7,21 @@ use super::options::{RunOptions, Scheduler, Warning};
 use super::outcome::{FirstMisfit, PassOutcome, Verdict};
 use super::output::Gate;
 use super::pressure::Pressure;
+use super::processes;
 use super::rejects::{Keeping, Rejects, Wants};
 use super::run::tell;
 use super::sink::{self, Materialised, Sink};
-use super::statistics::RunStatistics;
+use super::statistics::{RunStatistics, StageSeconds};
 use super::work::PassStage;
 use super::worker::{Shared, Worker};
 use crate::batch::RowId;
 use crate::error::{Error, Place, Result};
-use crate::panics::lock;
-use crate::plan::{SinkSpec, Stage, StageInput};
+use crate::plan::{LogicalPlan, SinkSpec, Stage, StageInput};
 use crate::source::{ReadNeeds, ScanRequest, Source};
 use crate::types::ColumnType;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -102,72 +102,164 @@ impl Reads {
     }
 }
 
-/// Runs one pass. `gates`, by stage, take the batches of stages instead of their sinks; none need be given.
+/// What a pass has read, when its stages are still to be finished.
+pub(super) struct Collected {
+    /// One a stage.
+    pub(super) sinks: Vec<Box<dyn Sink>>,
+    pub(super) outcome: PassOutcome,
+    pub(super) rejects: Rejects,
+    pub(super) warnings: Vec<Warning>,
+    pub(super) partitions: u64,
+    pub(super) records: u64,
+    pub(super) bytes_read: u64,
+    /// Stored bytes of all inputs; 0 if they are rows in memory.
+    pub(super) bytes_stored: u64,
+}
+
+/// A pass that is to run.
+pub(super) struct Pass<'a> {
+    pub(super) source: &'a Arc<dyn Source>,
+    pub(super) stages: Vec<PassStage>,
+    /// The columns of the source that any stage reads.
+    pub(super) columns: Vec<usize>,
+    pub(super) request: ScanRequest,
+    pub(super) options: &'a RunOptions,
+    /// From one on.
+    pub(super) number: u64,
+    pub(super) keeping: Keeping,
+}
+
+impl<'a> Pass<'a> {
+    /// The pass of these stages.
+    ///
+    /// # Errors
+    /// None but broken invariants.
+    pub(super) fn new(
+        source: &'a Arc<dyn Source>,
+        stages: Vec<StageToRun>,
+        options: &'a RunOptions,
+        number: u64,
+    ) -> Result<Self> {
+        let (stages, told): (Vec<Stage>, Vec<bool>) =
+            stages.into_iter().map(|run| (run.stage, run.recodings_told)).unzip();
+        let Reads { columns, maps, request } = Reads::of(source, &stages, options)?;
+        let of_pass = |((stage, map), recodings_told)| PassStage { stage, map, recodings_told };
+        let stages: Vec<PassStage> = stages.into_iter().zip(maps).zip(told).map(of_pass).collect();
+        let any_limit = stages.iter().any(|stage| matches!(stage.stage.sink, SinkSpec::Collect { limit: Some(_) }));
+        let keeping = Keeping::new(options, any_limit);
+        Ok(Pass { source, stages, columns, request, options, number, keeping })
+    }
+
+    /// What it needs beside reading, if nothing is written.
+    pub(super) fn beside(&self) -> Beside {
+        let stages: Vec<Stage> = self.stages.iter().map(|stage| stage.stage.clone()).collect();
+        Beside::of(&stages)
+    }
+
+    /// Nothing set aside yet.
+    pub(super) fn rejects(&self) -> Rejects {
+        Rejects::new(self.options, &self.columns, self.stages.len(), self.keeping)
+    }
+
+    /// Reads all of it on the threads of this process.
+    ///
+    /// # Errors
+    /// Those of reading that end the whole pass.
+    pub(super) fn on_threads(
+        &self,
+        outcome: PassOutcome,
+        gates: &mut [Option<Gate<'_>>],
+        seconds: &mut StageSeconds,
+    ) -> Result<Collected> {
+        let Pass { source, stages, options, .. } = self;
+        let mut request = self.request.clone();
+        for gate in gates.iter_mut().flatten() {
+            gate.skip_files(request.skip.clone());
+        }
+        let beside = |needs: ReadNeeds| {
+            let outputs = gates.iter().map(|gate| gate.as_ref().map(Gate::output));
+            let writing = stages.iter().zip(outputs).map(|(stage, output)| writing_bytes(needs, &stage.stage, output));
+            Beside { writing_bytes: writing.fold(0, usize::saturating_add), ..self.beside() }
+        };
+        let (scan, needs) = loop {
+            let scan = source.scan(request.clone())?;
+            let needs = scan.needs();
+            match shorter(request.piece_bytes, needs, options.workers(), beside(needs), &options.budget) {
+                None => break (scan, needs),
+                Some(piece_bytes) => request.piece_bytes = piece_bytes,
+            }
+            request.batch_bytes = request.batch_bytes.min(request.piece_bytes);
+        };
+        let from_files = scan.progress().1 > 0;
+        let beside = beside(needs);
+        let shared = Shared {
+            scan: &*scan,
+            stages,
+            options,
+            pass_number: self.number,
+            outcome: Mutex::new(outcome),
+            beside_bytes: needs.worker_bytes.saturating_sub(needs.text_bytes),
+            holds_texts: !needs.texts_are_shared,
+            keeping: self.keeping,
+            rejects: Mutex::new(self.rejects()),
+            pending: Mutex::new(HashMap::new()),
+            waiting_file: Arc::new(options.spill.until(&options.cancel).file()),
+            settled: Condvar::new(),
+            pressure: Pressure::default(),
+            stop: AtomicBool::new(false),
+            partitions: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+            warnings: Mutex::new(Vec::new()),
+            last_progress: Mutex::new(Instant::now()),
+            gates,
+            names: options.timeline.as_ref().map(|_| source.files()).unwrap_or_default(),
+        };
+        let sinks = work(&shared, needs, beside, seconds)?;
+        let Shared { outcome, rejects, partitions, records, warnings, .. } = shared;
+        Ok(Collected {
+            sinks,
+            outcome: outcome.into_inner().unwrap_or_else(PoisonError::into_inner),
+            rejects: rejects.into_inner().unwrap_or_else(PoisonError::into_inner),
+            warnings: warnings.into_inner().unwrap_or_else(PoisonError::into_inner),
+            partitions: partitions.into_inner(),
+            records: records.into_inner(),
+            bytes_read: if from_files { scan.bytes_read() } else { 0 },
+            bytes_stored: if from_files { scan.progress().1 } else { 0 },
+        })
+    }
+}
+
+/// Runs one pass. `plans`, one a stage, are the questions whose first stages these are; none are given where the rows are those
+/// of an earlier stage. `gates`, by stage, take the batches of stages instead of their sinks; none need be given.
 pub(super) fn run_pass(
     source: &Arc<dyn Source>,
     stages: Vec<StageToRun>,
+    plans: &[&LogicalPlan],
     options: &RunOptions,
     statistics: &mut RunStatistics,
     warnings: &mut Vec<Warning>,
     gates: &mut [Option<Gate<'_>>],
 ) -> Result<PassEnd> {
-    let (stages, told): (Vec<Stage>, Vec<bool>) = stages.into_iter().map(|run| (run.stage, run.recodings_told)).unzip();
-    let Reads { columns, maps, mut request } = Reads::of(source, &stages, options)?;
-    for gate in gates.iter_mut().flatten() {
-        gate.skip_files(request.skip.clone());
-    }
-    let beside = |needs: ReadNeeds| {
-        let outputs = gates.iter().map(|gate| gate.as_ref().map(Gate::output));
-        let writing = stages.iter().zip(outputs).map(|(stage, output)| writing_bytes(needs, stage, output));
-        Beside { writing_bytes: writing.fold(0, usize::saturating_add), ..Beside::of(&stages) }
+    let pass = Pass::new(source, stages, options, statistics.passes + 1)?;
+    let in_processes = match processes::order(&pass, plans, gates, statistics)? {
+        Some(order) => processes::collect(&pass, &order, statistics)?,
+        None => None,
     };
-    let (scan, needs) = loop {
-        let scan = source.scan(request.clone())?;
-        let needs = scan.needs();
-        match shorter(request.piece_bytes, needs, options.workers(), beside(needs), &options.budget) {
-            None => break (scan, needs),
-            Some(piece_bytes) => request.piece_bytes = piece_bytes,
-        }
-        request.batch_bytes = request.batch_bytes.min(request.piece_bytes);
+    let collected = match in_processes {
+        Some(collected) => collected,
+        None => pass.on_threads(PassOutcome::new(&pass.stages), gates, &mut statistics.seconds)?,
     };
-    let from_files = scan.progress().1 > 0;
-    let beside = beside(needs);
-    let of_pass = |((stage, map), recodings_told)| PassStage { stage, map, recodings_told };
-    let stages: Vec<PassStage> = stages.into_iter().zip(maps).zip(told).map(of_pass).collect();
-    let any_limit = stages.iter().any(|stage| matches!(stage.stage.sink, SinkSpec::Collect { limit: Some(_) }));
-    let keeping = Keeping::new(options, any_limit);
-    let shared = Shared {
-        scan: &*scan,
-        stages: &stages,
-        options,
-        pass_number: statistics.passes + 1,
-        outcome: Mutex::new(PassOutcome::new(&stages)),
-        beside_bytes: needs.worker_bytes.saturating_sub(needs.text_bytes),
-        holds_texts: !needs.texts_are_shared,
-        keeping,
-        rejects: Mutex::new(Rejects::new(options, &columns, stages.len(), keeping)),
-        pending: Mutex::new(HashMap::new()),
-        waiting_file: Arc::new(options.spill.until(&options.cancel).file()),
-        settled: Condvar::new(),
-        pressure: Pressure::default(),
-        stop: AtomicBool::new(false),
-        partitions: AtomicU64::new(0),
-        records: AtomicU64::new(0),
-        warnings: Mutex::new(Vec::new()),
-        last_progress: Mutex::new(Instant::now()),
-        gates,
-        names: options.timeline.as_ref().map(|_| source.files()).unwrap_or_default(),
-    };
-    let mut finished = VecDeque::from(work(&shared, needs, beside, statistics)?);
-    statistics.partitions += shared.partitions.load(Ordering::Relaxed);
-    if from_files {
-        statistics.note_pass(source.describe(), scan.bytes_read(), shared.records.load(Ordering::Relaxed));
+    let Pass { stages, columns, .. } = pass;
+    let Collected { sinks, outcome, rejects, warnings: mut told, .. } = collected;
+    let mut finished = VecDeque::from(sinks);
+    statistics.partitions += collected.partitions;
+    if collected.bytes_stored > 0 {
+        statistics.note_pass(source.describe(), collected.bytes_read, collected.records);
         statistics.seconds.sample += source.untold_sample_seconds();
-        statistics.bytes_stored += scan.progress().1;
+        statistics.bytes_stored += collected.bytes_stored;
     }
-    warnings.append(&mut lock(&shared.warnings));
+    warnings.append(&mut told);
     let start = Instant::now();
-    let outcome = lock(&shared.outcome);
     let filled_by: Vec<_> = finished.iter().map(|sink| sink.filled_by()).collect();
     if let Some((count, place)) = outcome.recoded(&filled_by) {
         report_recoded(count, &place, source.recoding(), options, statistics, warnings);
@@ -192,8 +284,6 @@ pub(super) fn run_pass(
     }
     statistics.peak_held_bytes = statistics.peak_held_bytes.max(options.budget.peak_bytes() as u64);
     statistics.seconds.finish += start.elapsed().as_secs_f64();
-    drop(outcome);
-    let rejects = shared.rejects.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(PassEnd { stages: ends, rejects, wants })
 }
 
@@ -215,7 +305,7 @@ fn work(
     shared: &Shared<'_>,
     needs: ReadNeeds,
     beside: Beside,
-    statistics: &mut RunStatistics,
+    seconds: &mut StageSeconds,
 ) -> Result<Vec<Box<dyn Sink>>> {
     let options = shared.options;
     let spill = options.spill.until(&options.cancel);
@@ -248,7 +338,7 @@ fn work(
     let start = Instant::now();
     let mut joined: Option<Vec<Box<dyn Sink>>> = None;
     for worker in workers {
-        statistics.seconds.add(&worker.seconds);
+        seconds.add(&worker.seconds);
         drop(worker.hands);
         match &mut joined {
             None => joined = Some(worker.sinks),
@@ -259,7 +349,7 @@ fn work(
             }
         }
     }
-    statistics.seconds.finish += start.elapsed().as_secs_f64();
+    seconds.finish += start.elapsed().as_secs_f64();
     Ok(joined.unwrap_or_default())
 }
 

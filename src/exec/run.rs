@@ -7,6 +7,7 @@ use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
 use super::output::{Gate, RowOutput, cannot_begin_again};
 use super::pass::{PassEnd, Reading, StageEnd, StageToRun, run_pass};
+use super::processes;
 use super::rejects::PassRejects;
 use super::sink::Materialised;
 use super::statistics::RunStatistics;
@@ -313,11 +314,13 @@ fn scan_pass(
         recodings_told: questions[at].recodings_told,
     };
     let stages = members.iter().map(first_stage).collect();
+    let plans: Vec<&LogicalPlan> = members.iter().map(|&at| &questions[at].plan).collect();
     let bytes_before = statistics.bytes_read;
     let mut gates =
         members.iter().map(|&at| gate(&questions[at], &questions[at].stages)).collect::<Result<Vec<_>>>()?;
     let PassEnd { stages: ends, rejects, wants } =
-        run_pass(&source, stages, options, statistics, warnings, &mut gates)?;
+        run_pass(&source, stages, &plans, options, statistics, warnings, &mut gates)?;
+    drop(plans);
     if members.iter().any(|&at| questions[at].repeated) {
         statistics.passes_repeated += 1;
         statistics.bytes_reread += statistics.bytes_read - bytes_before;
@@ -426,7 +429,7 @@ fn finish(
         let source: Arc<dyn Source> = Arc::new(MemorySource::of_rows(before.schema, rows));
         stage.input = StageInput::Scan { source: Arc::clone(&source), columns };
         let skip = stage.skip;
-        for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut gates)?.stages {
+        for end in run_pass(&source, vec![alone(stage)], &[], options, statistics, warnings, &mut gates)?.stages {
             match end {
                 StageEnd::Done(result, _) => questions[at].result = Some(without_first(result, skip)?),
                 StageEnd::Failed(_, error) => return Err(error),
@@ -500,7 +503,7 @@ fn pour(
     let sink = SinkSpec::Collect { limit: None };
     let stage = Stage { input, steps: Vec::new(), sink, skip: 0, schema: Arc::clone(&schema) };
     let mut gates = [Some(gate)];
-    for end in run_pass(&source, vec![alone(stage)], options, statistics, warnings, &mut gates)?.stages {
+    for end in run_pass(&source, vec![alone(stage)], &[], options, statistics, warnings, &mut gates)?.stages {
         match end {
             StageEnd::Done(result, _) => questions[at].result = Some(result),
             StageEnd::Failed(_, error) => return Err(error),

@@ -44,8 +44,14 @@ pub struct RunStatistics {
     pub least_memory_bytes: u64,
     /// Bytes written to disk because they did not fit in memory.
     pub bytes_spilled: u64,
-    /// Worker threads.
+    /// Worker threads; under the scheduler `processes`, so many worker processes were wanted.
     pub threads: usize,
+    /// Passes among `passes` that worker processes did.
+    pub passes_in_processes: u64,
+    /// The most worker processes that did a pass.
+    pub processes: usize,
+    /// Under the scheduler `processes`, the passes over files that were done on threads all the same, and why.
+    pub on_threads: Vec<String>,
     /// Where the time went.
     pub seconds: StageSeconds,
 }
@@ -64,6 +70,17 @@ pub struct InputStatistics {
 }
 
 impl RunStatistics {
+    /// Notes a pass that so many worker processes are to do.
+    pub(super) fn note_in_processes(&mut self, workers: usize) {
+        self.passes_in_processes += 1;
+        self.processes = self.processes.max(workers);
+    }
+
+    /// Notes a pass over `input` that could not go to worker processes.
+    pub(super) fn note_on_threads(&mut self, input: &str, why: &str) {
+        self.on_threads.push(format!("{input}: {why}"));
+    }
+
     /// Notes a pass over files.
     pub(super) fn note_pass(&mut self, input: String, bytes_read: u64, records_read: u64) {
         self.passes += 1;

@@ -214,7 +214,7 @@ impl Runner {
         Runner { options }
     }
 
-    /// Worker threads. Default: the cores available to the process.
+    /// Worker threads, or worker processes. Default: the cores available to the process.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.options.threads = threads.max(1);

@@ -147,6 +147,36 @@ impl GroupTable {
         groups
     }
 
+    /// Absorbs groups that were exported: key columns, then the states of each aggregate.
+    ///
+    /// # Errors
+    /// `Internal` for columns other than agreed.
+    pub(crate) fn import(&mut self, keys: usize, columns: &[ArrayRef], rows: usize) -> Result<()> {
+        let lacks = || Error::internal("exported groups lack columns");
+        let (keys, mut exported) = columns.split_at_checked(keys).ok_or_else(lacks)?;
+        match &mut self.keys {
+            Some(index) => index.intern(keys, &mut self.ids)?,
+            None => self.ids = vec![0; rows],
+        }
+        self.grow();
+        for states in &mut self.states {
+            let width = states.export(0..0)?.len();
+            let (own, others) = exported.split_at_checked(width).ok_or_else(lacks)?;
+            states.import(own, &self.ids)?;
+            exported = others;
+        }
+        Ok(())
+    }
+
+    /// The states of the one group without a key.
+    ///
+    /// # Errors
+    /// None but broken invariants.
+    pub(crate) fn export_one(&self) -> Result<Vec<ArrayRef>> {
+        let exported = self.states.iter().map(|states| states.export(0..1)).collect::<Result<Vec<_>>>()?;
+        Ok(exported.into_iter().flatten().collect())
+    }
+
     /// The key columns, then one column an aggregate; one row a group, ascending by the key columns from the first to
     /// the last: nulls last, NaN above all numbers, text bytewise.
     ///

@@ -133,6 +133,11 @@ impl Spill {
         (read_bytes > 0 && read_bytes < input_bytes).then_some((held_bytes as f64 * share) as u64)
     }
 
+    /// How many bytes there may be on disk at a time, where that is limited.
+    pub(crate) fn limit_bytes(&self) -> Option<u64> {
+        self.limit().ok().filter(|limit| *limit < u64::MAX)
+    }
+
     /// The directory that was asked for.
     pub(crate) fn directory(&self) -> Option<&Path> {
         self.account.directory.as_deref()
@@ -285,6 +290,16 @@ impl SpillFile {
         *length += bytes.len() as u64;
         write_all(&*self.spill.account.disk, &file.file, bytes, offset).map_err(|error| self.refused(&error, file))?;
         Ok(offset)
+    }
+
+    /// A handle of its own for what has been appended, which does not change the account; none if nothing was.
+    ///
+    /// # Errors
+    /// `Io` when there are no more handles.
+    pub(crate) fn handle(&self) -> Result<Option<File>> {
+        let opened = lock(&self.opened);
+        let handle = opened.as_ref().map(|opened| opened.file.file.try_clone()).transpose();
+        handle.map_err(|error| Error::new(ErrorKind::Io, format!("a temporary file cannot be opened: {error}")))
     }
 
     /// The batch of a block of this file.

@@ -9,7 +9,7 @@ mod timeline;
 
 pub use allocation::Allocation;
 pub(crate) use allocation::Deal;
-pub use process::init;
+pub(crate) use process::serve_if_worker;
 pub(crate) use scheduler::SCHEDULER_VARIABLE;
 pub use scheduler::Scheduler;
 pub use tasks::{Computed, Delayed, Handle, Inputs, Message, NamedTask, TaskProgress, Tasks, delayed, map, submit};

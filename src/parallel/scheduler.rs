@@ -13,8 +13,8 @@ pub enum Scheduler {
     Threads,
     /// On the calling thread, one partition after the other: for debugging. The answers are the same.
     Synchronous,
-    /// Strata and tasks given to functions are done in worker processes, see [`init`](crate::init); passes on
-    /// threads, as they share what they read.
+    /// In worker processes, as many as the options say, see [`init`](crate::init): passes over files, and strata and tasks given
+    /// to functions. What cannot be sent there is done on threads.
     Processes,
 }
 

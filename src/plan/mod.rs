@@ -18,6 +18,7 @@ mod lower;
 mod need;
 mod over_groups;
 mod push_down;
+pub(crate) mod sent;
 mod stage;
 mod unnest;
 

@@ -23,6 +23,7 @@ mod tests;
 #[cfg(test)]
 pub(crate) use counters::DEFAULT_CACHE_BYTES;
 pub use counters::InputCounters;
+pub(crate) use file::KnownFile;
 pub use place::SpoolPlace;
 
 pub(crate) use remedy::io_error;
@@ -124,6 +125,20 @@ impl InputFile {
             }
         };
         Ok(InputFile { name, storage, counters: Arc::clone(counters), head: Mutex::default() })
+    }
+
+    /// The file that another process has opened. It is not opened before it is read, and must then be what it was.
+    pub(crate) fn known(known: &KnownFile, counters: &Arc<InputCounters>) -> Self {
+        let storage = Storage::File(StoredFile::known(known));
+        InputFile { name: known.name(), storage, counters: Arc::clone(counters), head: Mutex::default() }
+    }
+
+    /// What another process needs to open the same file; `None` of a stream, which comes only once.
+    pub(crate) fn as_known(&self) -> Option<KnownFile> {
+        match &self.storage {
+            Storage::File(file) => Some(file.as_known()),
+            Storage::Stream(_) | Storage::Made(_) => None,
+        }
     }
 
     /// Bytes that `maker` makes of the file called `name`.

@@ -24,10 +24,12 @@ pub mod ndjson;
 pub mod parquet;
 pub mod paths;
 pub mod random;
+pub(crate) mod recipe;
 mod rejected;
 mod text;
 
 pub use crate::cancel::CancelToken;
+pub use recipe::Recipe;
 pub use rejected::{Reject, RejectedRecords};
 pub(crate) use text::TextInputs;
 
@@ -94,6 +96,14 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// # Errors
     /// An input cannot be opened.
     fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>>;
+
+    /// What another process of this program needs to read the same rows; none unless said otherwise.
+    ///
+    /// # Errors
+    /// Why there is none, as a part of a sentence.
+    fn recipe(&self) -> Result<Recipe, String> {
+        Err("its rows are in this process".to_owned())
+    }
 
     /// The same source with wider types for the columns named; `None` where types are not inferred.
     fn widened(&self, columns: &[(usize, ColumnType)]) -> Option<Arc<dyn Source>>;

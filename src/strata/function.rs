@@ -9,7 +9,7 @@ use crate::exec::{RunOptions, Scheduler};
 use crate::memory::Segment;
 use crate::memory::table::{batches, share};
 use crate::parallel::alone;
-use crate::parallel::process::{Call, Payload, Worker, address, check, place, said};
+use crate::parallel::process::{Call, Payload, Reply, Worker, address, check, place, said};
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
@@ -115,14 +115,14 @@ impl Work for InProcesses<'_> {
                 cancel: task.cancel,
             };
             let result = worker.call(&call, &mut room)?;
-            let outcome = Outcome::returned(&decoded(&result)?).map_err(of_function)?;
+            let outcome = Outcome::returned(&decoded(&result.bytes)?).map_err(of_function)?;
             Ok(Outcome { room: Some(room), ..outcome })
         })
     }
 }
 
 /// What a worker does with a stratum.
-fn in_worker(payload: Payload) -> Result<Vec<u8>> {
+fn in_worker(payload: Payload) -> Result<Reply> {
     let (Some((function, keys)), Some(segment)) = (payload.bytes.split_first_chunk(), &payload.segment) else {
         return Err(Error::internal("a task without a stratum"));
     };
@@ -130,7 +130,7 @@ fn in_worker(payload: Payload) -> Result<Vec<u8>> {
     // SAFETY: the process that sent the place runs the same program, and has taken it from a function of this type.
     let function: NamedFunction = unsafe { std::mem::transmute::<usize, NamedFunction>(address) };
     let data = payload.data.as_ref().map(batches).transpose()?.map(|(_, batches)| batches).unwrap_or_default();
-    encoded(&function(&Stratum::new(decoded(keys)?, segment, data.into())?)?)
+    encoded(&function(&Stratum::new(decoded(keys)?, segment, data.into())?)?).map(Reply::from)
 }
 
 fn encoded(batch: &RecordBatch) -> Result<Vec<u8>> {

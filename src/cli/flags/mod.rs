@@ -339,8 +339,14 @@ pub(crate) struct Run {
     /// Threads to work on [default: all cores]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Worker processes, or threads; of strata, programs at a time [default: as many as --threads]
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<NonZeroUsize>,
     /// Who does the work; answers are the same [default: $OUTCROP_SCHEDULER, else threads]
-    #[arg(long, value_name = "threads|synchronous", value_parser = values::scheduler)]
+    ///
+    /// Worker processes each read whole files, so a single file is read by one of them; threads share it. Questions that join
+    /// tables, rows that are written while they are read, pipes, and runs with --rejects stay on threads, and --stats says why.
+    #[arg(long, value_name = "threads|processes|synchronous", value_parser = values::scheduler)]
     scheduler: Option<Scheduler>,
     /// The most memory to take; what does not fit goes to disk [default: $OUTCROP_MEMORY, else 60 % of what there is]
     #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
@@ -378,6 +384,14 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// How many of those who do the work under this scheduler were asked for.
+    pub(crate) fn workers(&self, scheduler: Scheduler) -> Option<NonZeroUsize> {
+        match scheduler {
+            Scheduler::Processes => self.workers.or(self.threads),
+            Scheduler::Threads | Scheduler::Synchronous => self.threads.or(self.workers),
+        }
+    }
+
     /// The scheduler: the flag, else `variable` (the value of [`SCHEDULER_VARIABLE`]), else threads.
     ///
     /// # Errors

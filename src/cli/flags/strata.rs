@@ -4,7 +4,6 @@ use super::{Input, Output, Run, values};
 use crate::parallel::Allocation;
 use crate::strata::OnError;
 use clap::Args;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 pub(super) const STRATA_HELP: &str = "\
@@ -55,9 +54,6 @@ pub(crate) struct StrataFlags {
     /// The program, as one would type it, with {} where the path of the rows is to stand
     #[arg(long, value_name = "COMMAND")]
     pub(crate) exec: String,
-    /// How many programs run at a time [default: as many as there are threads]
-    #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<NonZeroUsize>,
     /// End a program that takes longer over a group, such as 90s, 5m or 500ms [default: never]
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     pub(crate) task_timeout: Option<Duration>,

@@ -1,6 +1,6 @@
 //! Row identities as columns, so that they travel with rows that are sorted and written.
 
-use crate::batch::{RowId, RowOrigin};
+use crate::batch::{Positions, RowId, RowOrigin};
 use crate::error::{Error, Result};
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, UInt32Type, UInt64Type};
@@ -57,6 +57,18 @@ impl Identities {
     pub(in crate::exec) fn get(&self, row: usize) -> RowId {
         let copy = self.copies.as_ref().map_or(0, |copies| copies.value(row));
         RowId { file: self.files.value(row), position: self.positions.value(row), copy }
+    }
+
+    /// All of them, of rows of one file.
+    pub(in crate::exec) fn origin(&self) -> RowOrigin {
+        let file = self.files.values().first().copied().unwrap_or_default();
+        let positions: Arc<[u64]> = self.positions.values().iter().copied().collect();
+        let copies = self.copies.as_ref().map(UInt32Array::values).filter(|copies| copies.iter().any(|copy| *copy > 0));
+        let positions = match copies {
+            Some(copies) => Positions::Repeated { positions, copies: copies.iter().copied().collect() },
+            None => Positions::Listed(positions),
+        };
+        RowOrigin { file, positions }
     }
 
     /// The first and the last, if they ascend from row to row.

@@ -59,6 +59,11 @@ impl Run {
         self.firsts.append(&mut other.firsts);
     }
 
+    /// Its parts, in order.
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     pub(super) fn rows(&self) -> usize {
         self.parts.iter().map(Part::rows).sum()
     }

@@ -4,7 +4,7 @@ use super::buckets::{Buckets, Headed};
 use super::common::CommonGroups;
 use super::merged::MergedGroups;
 use super::tables::{FULL, Shape, Tables};
-use super::{Materialised, PIECE_COPIES, Room, Sink};
+use super::{Handed, Materialised, PIECE_COPIES, Room, Sink};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::exec::parallel::Hands;
@@ -55,7 +55,7 @@ impl AggregateSink {
     ) -> Result<Vec<Self>> {
         let sink = |_| AggregateSink::new(Arc::clone(schema), types, keys, columns.to_vec(), room);
         let mut sinks = (0..workers).map(sink).collect::<Result<Vec<_>>>()?;
-        if let [first, ..] = &*sinks
+        if let [first, _, ..] = &*sinks
             && keys > 0
             && first.most_group_bytes < LARGE_STATES
         {
@@ -249,9 +249,7 @@ impl AggregateSink {
         let written = |entries: &[_], order: &GroupOrder<'_>| {
             let mut blocks = Run::default();
             for entries in entries.chunks(rows) {
-                let groups = order.gather(entries)?;
-                let rows = groups.groups();
-                blocks.append(&self.order, &self.file, &of_columns(groups.export()?, rows)?)?;
+                blocks.append(&self.order, &self.file, &exported(entries, order)?)?;
             }
             Ok(blocks)
         };
@@ -322,6 +320,13 @@ impl AggregateSink {
         results.push(RecordBatch::try_new_with_options(Arc::clone(&self.schema), table.finish()?, &options)?)?;
         Ok(Materialised { schema: self.schema, rows: results.finish() })
     }
+}
+
+/// Groups as rows of keys and states.
+fn exported(entries: &[Entry], order: &GroupOrder<'_>) -> Result<RecordBatch> {
+    let groups = order.gather(entries)?;
+    let rows = groups.groups();
+    of_columns(groups.export()?, rows)
 }
 
 /// Hands the groups of tables, bucket by bucket, to `work`, in parallel, and what comes of them to `take`, in key order.
@@ -411,6 +416,31 @@ impl Sink for AggregateSink {
             () if self.keeps_groups() => self.reservation.resize(0),
             () => self.set_aside(),
         }
+    }
+
+    fn export(mut self: Box<Self>, out: Handed<'_>) -> Result<()> {
+        self.gather_common()?;
+        for part in self.runs.iter().flat_map(Run::parts) {
+            out(0, part.load()?)?;
+        }
+        if self.shape.key_types.is_empty() {
+            let joined = std::mem::take(&mut self.joined).into_iter().map(|(tables, _)| tables);
+            let mut tables = joined.chain([self.tables]);
+            return tables.try_for_each(|tables| out(0, of_columns(tables.into_table().export_one()?, 1)?));
+        }
+        let tables = self.take_tables()?;
+        let rows = rows_within(&tables, self.room.budget.block_bytes());
+        let hands = self.room.hands.alone();
+        let pieces = |entries: &[Entry], order: &GroupOrder<'_>| {
+            entries.chunks(rows).map(|entries| exported(entries, order)).collect::<Result<Vec<_>>>()
+        };
+        // On one thread, so each bucket leaves before the next is made.
+        in_order_of_keys(&tables, &hands, pieces, |pieces| pieces.into_iter().try_for_each(|piece| out(0, piece)))
+    }
+
+    fn import(&mut self, _part: u32, records: RecordBatch) -> Result<()> {
+        self.tables.import(&self.shape, records.columns(), records.num_rows())?;
+        self.settle()
     }
 
     fn finish(mut self: Box<Self>) -> Result<Materialised> {

@@ -1,10 +1,11 @@
 //! Rows as they come, put back in input order; or only the first of them.
 
 use super::in_order::{InOrder, Ordered};
-use super::{Materialised, Room, Sink};
+use super::{Handed, Materialised, Room, Sink};
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Result};
 use crate::memory::without_unused_text;
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use std::any::Any;
 use std::sync::Arc;
@@ -55,6 +56,16 @@ impl Sink for CollectSink {
 
     fn relieve(&mut self) -> Result<()> {
         self.held.relieve()
+    }
+
+    fn export(self: Box<Self>, out: Handed<'_>) -> Result<()> {
+        self.held.export(out)
+    }
+
+    fn import(&mut self, part: u32, records: RecordBatch) -> Result<()> {
+        self.held.import(part, records, &[Arc::clone(&self.schema)])?;
+        self.drop_beyond_limit();
+        self.held.settle()
     }
 
     fn filled_by(&self) -> Option<RowId> {

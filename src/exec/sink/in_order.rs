@@ -9,10 +9,12 @@
 //! what is known of a long batch.
 //! **Invariant.** No row of one batch stands between two of another. So it is enough to order batches by their first rows.
 
-use super::Room;
+use super::aggregate::of_columns;
 use super::sort::{SortSink, Wanted};
+use super::{Handed, Room};
 use crate::batch::{Batch, RowId, RowOrigin};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::runs::Identities;
 use crate::exec::sink::Sink;
 use crate::memory::{HeldBuffers, Part, Reservation, SpillFile, StoredRows};
 use arrow::array::{RecordBatch, RecordBatchOptions};
@@ -22,6 +24,10 @@ use std::sync::Arc;
 
 /// Batches are short whose rows take less than this.
 const SHORT_BYTES: usize = 16 << 10;
+
+/// Parts of what is handed over: rows in the batches in which they came, and rows that have been put together.
+const HELD_PART: u32 = 0;
+const SORTED_PART: u32 = 1;
 
 /// Rows in input order. Their columns stand in `N` parts, which are read back one by one.
 pub(super) struct InOrder<const N: usize> {
@@ -271,6 +277,54 @@ impl<const N: usize> InOrder<N> {
             (Some(sorted), Some(others)) => sorted.join(Box::new(others)),
             _ => Ok(()),
         }
+    }
+
+    /// Hands all rows over, with their identities in three more columns: those in the batches in which they came as part 0,
+    /// those that have been put together as part 1.
+    ///
+    /// # Errors
+    /// Those of the disk and of `out`.
+    pub(super) fn export(self, out: Handed<'_>) -> Result<()> {
+        if let Some(sorted) = self.sorted {
+            return Box::new(sorted).export(&mut |_, records| out(SORTED_PART, records));
+        }
+        for ((first, _), held) in self.batches {
+            let (mut columns, rows) = (Vec::new(), held.rows());
+            for part in &held.parts {
+                columns.extend_from_slice(part.load()?.columns());
+            }
+            let origin = held.origin.unwrap_or_else(|| RowOrigin::copies_of(first, rows));
+            columns.extend(Identities::columns(&origin, rows, true));
+            out(HELD_PART, of_columns(columns, rows)?)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what rows of the same kind in another process have handed over. Nothing stands between them.
+    ///
+    /// # Errors
+    /// As [`InOrder::settle`]; `Internal` for other columns.
+    pub(super) fn import(&mut self, part: u32, records: RecordBatch, schemas: &[SchemaRef; N]) -> Result<()> {
+        if records.num_rows() == 0 {
+            return Ok(());
+        }
+        if part == SORTED_PART {
+            if self.sorted.is_none() {
+                self.sort()?;
+            }
+            return self.sorted.as_mut().map_or(Ok(()), |sorted| sorted.import(0, records));
+        }
+        let (rows, width) = (records.num_rows(), self.joined.fields().len());
+        let identities = Identities::of(&records, width)?;
+        let mut columns = records.columns().iter();
+        let mut parts = Vec::with_capacity(N);
+        for schema in schemas {
+            let own = columns.by_ref().take(schema.fields().len()).cloned().collect();
+            let options = RecordBatchOptions::new().with_row_count(Some(rows));
+            parts.push(RecordBatch::try_new_with_options(Arc::clone(schema), own, &options)?);
+        }
+        let parts = parts.try_into().map_err(|_| Error::internal("rows in another number of parts"))?;
+        self.hold(parts, identities.get(0), &identities.origin())
     }
 
     /// All rows in order.

@@ -21,10 +21,11 @@ mod tests;
 
 use self::aggregate::AggregateSink;
 use crate::batch::{Batch, RowId};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec::parallel::Hands;
 use crate::memory::{Budget, Reservation, RowStore, Spill, SpillFile, StoredRows};
 use crate::plan::{SinkSpec, Stage};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use std::any::Any;
 use std::sync::Arc;
@@ -90,6 +91,9 @@ impl Room {
     }
 }
 
+/// Takes what a sink hands over: a batch, and which part of the sink it is of.
+pub(crate) type Handed<'a> = &'a mut (dyn FnMut(u32, RecordBatch) -> Result<()> + Send);
+
 /// Takes the batches of a stage.
 pub(crate) trait Sink: Send + Any {
     /// Takes a batch; batches come in any order.
@@ -111,11 +115,31 @@ pub(crate) trait Sink: Send + Any {
         None
     }
 
+    /// Hands over all that it holds, so that a sink of the same stage in another process takes it with [`Sink::import`].
+    ///
+    /// # Errors
+    /// Those of `out`; `Internal` for a sink that stays in its process.
+    fn export(self: Box<Self>, _out: Handed<'_>) -> Result<()> {
+        Err(stays_here())
+    }
+
+    /// Takes what another sink has handed over; batches come in any order.
+    ///
+    /// # Errors
+    /// Those of [`Sink::absorb`]; `Internal` for what is not of such a sink.
+    fn import(&mut self, _part: u32, _records: RecordBatch) -> Result<()> {
+        Err(stays_here())
+    }
+
     /// The result.
     fn finish(self: Box<Self>) -> Result<Materialised>;
 
     /// For `join` to recognise its own kind.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+fn stays_here() -> Error {
+    Error::internal("what this sink holds stays in its process")
 }
 
 /// The sinks of a stage, empty, one for each worker.

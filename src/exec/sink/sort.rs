@@ -7,7 +7,7 @@
 //! the end. Batches of few rows are put together.
 
 use super::buckets::{Buckets, Headed};
-use super::{Materialised, Room, Sink};
+use super::{Handed, Materialised, Room, Sink};
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Result};
 use crate::exec::parallel::Hands;
@@ -385,6 +385,18 @@ impl Sink for SortSink {
             return if keeps { self.reservation.resize(0) } else { self.spill(&self.room.hands.alone()) };
         }
         self.spill(&self.room.hands.clone())
+    }
+
+    fn export(mut self: Box<Self>, out: Handed<'_>) -> Result<()> {
+        self.compact()?;
+        for part in self.runs.iter().flat_map(Run::parts) {
+            out(0, part.load()?)?;
+        }
+        self.take_held().into_iter().try_for_each(|held| out(0, held.records))
+    }
+
+    fn import(&mut self, _part: u32, records: RecordBatch) -> Result<()> {
+        self.push(RecordBatch::try_new(Arc::clone(&self.held_schema), records.columns().to_vec())?)
     }
 
     fn finish(mut self: Box<Self>) -> Result<Materialised> {

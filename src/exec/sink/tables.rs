@@ -127,6 +127,13 @@ impl Tables {
         Ok(())
     }
 
+    /// Absorbs groups that another process has exported: keys, then states.
+    pub(super) fn import(&mut self, shape: &Shape, columns: &[ArrayRef], rows: usize) -> Result<()> {
+        self.table.import(shape.key_types.len(), columns, rows)?;
+        self.rows += rows;
+        Ok(())
+    }
+
     fn put_aside(&mut self, mut full: GroupTable) {
         full.seal();
         self.full_groups += full.groups();

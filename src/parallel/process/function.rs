@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use arrow::buffer::Buffer;
+use std::fs::File;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -15,8 +16,22 @@ pub(crate) struct Payload {
     pub(crate) data: Option<Buffer>,
 }
 
+/// What comes back of a task.
+#[derive(Debug, Default)]
+pub(crate) struct Reply {
+    pub(crate) bytes: Vec<u8>,
+    /// What is too much for the socket.
+    pub(crate) file: Option<File>,
+}
+
+impl From<Vec<u8>> for Reply {
+    fn from(bytes: Vec<u8>) -> Self {
+        Reply { bytes, file: None }
+    }
+}
+
 /// A task in a worker.
-pub(crate) type Function = fn(Payload) -> Result<Vec<u8>>;
+pub(crate) type Function = fn(Payload) -> Result<Reply>;
 
 /// From here, places are counted.
 fn origin() -> usize {

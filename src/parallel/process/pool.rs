@@ -1,7 +1,7 @@
 //! The side of the program: one worker, which is started when it is needed, and again when it is lost.
 
 use super::child::{PANICKED, STDERR_BYTES, TICK, end_with, told, with_stderr};
-use super::function::{Function, place};
+use super::function::{Function, Reply, place};
 use super::wire::{Header, Kind, header, send, send_when};
 use super::worker::is_initialised;
 use crate::cancel::CancelToken;
@@ -83,7 +83,7 @@ impl Worker {
     /// # Errors
     /// `Cancelled` when the run was stopped, `Io` when no worker can be started or given its task, `Limit` when there is no
     /// room for the result, else `Task`: the error of the function, or how the worker was lost.
-    pub(crate) fn call(&mut self, call: &Call<'_>, room: &mut Reservation) -> Result<Vec<u8>> {
+    pub(crate) fn call(&mut self, call: &Call<'_>, room: &mut Reservation) -> Result<Reply> {
         let running = match &mut self.running {
             Some(running) => running,
             none => none.insert(Running::start(self.data.as_ref(), &self.spill)?),
@@ -149,7 +149,7 @@ impl Running {
     }
 
     /// The answer to a task.
-    fn call(&mut self, call: &Call<'_>, room: &mut Reservation) -> Result<Result<Vec<u8>>, Failure> {
+    fn call(&mut self, call: &Call<'_>, room: &mut Reservation) -> Result<Result<Reply>, Failure> {
         self.forget_what_was_said()?;
         let said_before = self.said_bytes();
         let handle = call.segment.map(Segment::handle).transpose()?;
@@ -162,11 +162,11 @@ impl Running {
         let handle = handle.as_ref().map(AsFd::as_fd);
         send_when(&self.socket, Kind::Call, &bytes, handle, || self.wait(PollFlags::OUT, &watch))?;
         self.wait(PollFlags::IN, &watch)?;
-        let Header { kind, bytes, .. } = header(&self.socket).map_err(lost)?.ok_or(Failure::Lost)?;
+        let Header { kind, bytes, handle } = header(&self.socket).map_err(lost)?.ok_or(Failure::Lost)?;
         room.resize(bytes).map_err(|refused| refused.about("the result of the task is too large"))?;
         let bytes = self.body(bytes, &watch)?;
         if kind == Kind::Done {
-            return Ok(Ok(bytes));
+            return Ok(Ok(Reply { bytes, file: handle.map(File::from) }));
         }
         let text = String::from_utf8_lossy(&bytes);
         let (message, hint) = text.split_once('\0').unwrap_or((&text, ""));
@@ -279,7 +279,7 @@ mod tests {
 
     fn call_with(bytes: &[u8], running: Running, budget: &Budget, cancel: &CancelToken) -> Error {
         let mut worker = Worker { data: None, spill: Spill::default(), running: Some(running) };
-        let function: Function = |payload| Ok(payload.bytes);
+        let function: Function = |payload| Ok(payload.bytes.into());
         let timeout = Some(Duration::from_millis(50));
         let call = Call { function, bytes, segment: None, timeout, cancel };
         let error = worker.call(&call, &mut budget.reservation("a test")).unwrap_err();

@@ -1,7 +1,7 @@
 //! The side of the worker.
 
 use super::child::PANICKED;
-use super::function::{Function, Payload, address};
+use super::function::{Function, Payload, Reply, address};
 use super::pool::WORKER_VARIABLE;
 use super::wire::{Kind, body, header, send};
 use crate::error::{Error, Result};
@@ -17,19 +17,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static CALLED: AtomicBool = AtomicBool::new(false);
 
-/// Whether [`init`] has been called.
+/// Whether [`serve_if_worker`] has been called.
 pub(super) fn is_initialised() -> bool {
     CALLED.load(Ordering::SeqCst)
 }
 
-/// To be called first in `main` by a program that has its tasks done in worker processes, which are the program itself,
-/// executed again: there it serves tasks and does not return. Elsewhere it returns at once.
-///
-/// ```
-/// // First in main:
-/// outcrop::init();
-/// ```
-pub fn init() {
+/// Serves and does not return where this process is a worker; elsewhere it returns at once.
+pub(crate) fn serve_if_worker() {
     CALLED.store(true, Ordering::SeqCst);
     if std::env::var_os(WORKER_VARIABLE).is_none() {
         return;
@@ -64,7 +58,9 @@ fn serve() -> std::io::Result<()> {
             Kind::Call => {
                 let result = mapped.and_then(|segment| call(bytes, segment, data.clone()));
                 match result {
-                    Ok(bytes) => send(&socket, Kind::Done, &bytes, None)?,
+                    Ok(Reply { bytes, file }) => {
+                        send(&socket, Kind::Done, &bytes, file.as_ref().map(AsFd::as_fd))?;
+                    }
                     Err(error) => {
                         let text = format!("{}\0{}", error.message(), error.hint_text().unwrap_or_default());
                         send(&socket, Kind::Failed, text.as_bytes(), None)?;
@@ -77,7 +73,7 @@ fn serve() -> std::io::Result<()> {
     Ok(())
 }
 
-fn call(mut bytes: Vec<u8>, segment: Option<Buffer>, data: Option<Buffer>) -> Result<Vec<u8>> {
+fn call(mut bytes: Vec<u8>, segment: Option<Buffer>, data: Option<Buffer>) -> Result<Reply> {
     let place = bytes.first_chunk().copied().ok_or_else(|| Error::internal("a task without a function"))?;
     bytes.drain(..place.len());
     let address = address(u64::from_le_bytes(place))?;

@@ -10,6 +10,7 @@
 
 mod crew;
 mod graph;
+mod located;
 mod map;
 mod message;
 mod named;

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::memory::table::{batches, share};
 use crate::memory::{Budget, Segment, Spill};
 use crate::parallel::Scheduler;
-use crate::parallel::process::{Call, Payload, Worker, address, check, place};
+use crate::parallel::process::{Call, Payload, Reply, Worker, address, check, place};
 use arrow::array::RecordBatch;
 
 /// A function of an input and of what all tasks are given: one batch, or none.
@@ -85,12 +85,12 @@ impl Tasks {
             cancel: &self.cancel,
         };
         let result = worker.call(&call, &mut budget.reservation("the result of a task"))?;
-        R::receive(&mut result.as_slice())
+        R::receive(&mut result.bytes.as_slice())
     }
 }
 
 /// What a worker does with an input.
-fn in_worker<T: Message, R: Message>(payload: Payload) -> Result<Vec<u8>> {
+fn in_worker<T: Message, R: Message>(payload: Payload) -> Result<Reply> {
     let (function, mut input) =
         payload.bytes.split_first_chunk().ok_or_else(|| Error::internal("a task without a function"))?;
     let address = address(u64::from_le_bytes(*function))?;
@@ -99,7 +99,7 @@ fn in_worker<T: Message, R: Message>(payload: Payload) -> Result<Vec<u8>> {
     let data = payload.data.as_ref().map(batches).transpose()?.map(|(_, batches)| batches).unwrap_or_default();
     let mut bytes = Vec::new();
     function(&T::receive(&mut input)?, &data)?.send(&mut bytes)?;
-    Ok(bytes)
+    Ok(bytes.into())
 }
 
 fn views(segment: &Segment) -> Result<Vec<RecordBatch>> {

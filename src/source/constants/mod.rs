@@ -17,13 +17,16 @@ mod tests;
 
 pub(crate) use hive::hive_keys;
 
+use super::recipe::{self, Recipe, SourceKind, put};
 use super::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::error::Result;
+use crate::parallel::Message;
 use crate::types::ColumnType;
-use arrow::array::{ArrayRef, StringViewArray};
+use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Name of the virtual column that holds the path of a row's file, as the user named it.
@@ -109,6 +112,19 @@ impl ConstantColumns {
         Ok(Self::over(inner, constants.into()))
     }
 
+    /// The source of a recipe, of which the files of these ordinals will be read.
+    ///
+    /// # Errors
+    /// Those of the inner source; `Internal` for other bytes.
+    pub(in crate::source) fn of_recipe(bytes: &mut &[u8], wanted: &Range<u32>) -> Result<Self> {
+        let constant = |column: RecordBatch| Constant {
+            field: column.schema_ref().field(0).clone(),
+            values: Arc::clone(column.column(0)),
+        };
+        let constants = Vec::<RecordBatch>::receive(bytes)?.into_iter().map(constant).collect();
+        Ok(Self::over(recipe::open(bytes, wanted)?, constants))
+    }
+
     fn over(inner: Arc<dyn Source>, constants: Arc<[Constant]>) -> Self {
         let below = inner.schema();
         let mut warnings = Vec::new();
@@ -187,6 +203,20 @@ impl Source for ConstantColumns {
 
     fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>> {
         scan::start(self, request)
+    }
+
+    fn recipe(&self) -> Result<Recipe, String> {
+        let inner = self.inner.recipe()?;
+        let column = |constant: &Constant| {
+            let schema = Arc::new(Schema::new(vec![constant.field.clone()]));
+            RecordBatch::try_new(schema, vec![Arc::clone(&constant.values)]).map_err(|error| error.to_string())
+        };
+        let constants = self.constants.iter().map(column).collect::<Result<Vec<_>, String>>()?;
+        Recipe::of(SourceKind::Constants, |bytes| {
+            put(&constants, bytes)?;
+            bytes.extend_from_slice(inner.bytes());
+            Ok(())
+        })
     }
 
     fn widened(&self, columns: &[(usize, ColumnType)]) -> Option<Arc<dyn Source>> {

@@ -47,6 +47,19 @@ const FIRST_GIVEN_DATE: u32 = 8;
 const FIRST_GIVEN_TIMESTAMP: u32 = FIRST_GIVEN_DATE + MAX_GIVEN as u32;
 
 impl DateFormat {
+    /// As a number.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Given(number) => number.saturating_add(COMMON.len() as u8),
+            common => COMMON.iter().position(|known| *known == common).unwrap_or(0) as u8,
+        }
+    }
+
+    /// The format of a number that [`DateFormat::code`] gave.
+    pub(super) fn of_code(code: u8) -> Self {
+        COMMON.get(usize::from(code)).copied().unwrap_or(Given(code.saturating_sub(COMMON.len() as u8)))
+    }
+
     /// Order and separator of a common format other than ISO's.
     fn order(self) -> Option<(Order, u8)> {
         match self {
@@ -92,6 +105,11 @@ impl DateFormats {
     /// As [`DateFormats::new`].
     pub fn and(&self, format: &str) -> Result<Self> {
         DateFormats::new(self.given.iter().map(Pattern::text).chain([format]))
+    }
+
+    /// The formats, as they were given.
+    pub(super) fn given(&self) -> Vec<String> {
+        self.given.iter().map(|pattern| pattern.text().to_owned()).collect()
     }
 
     /// The format as `%` codes, for messages.

@@ -61,6 +61,7 @@ mod options;
 #[cfg(test)]
 mod policy_tests;
 mod reader;
+mod recipe;
 pub mod record;
 mod scan;
 #[cfg(test)]

@@ -6,12 +6,15 @@ use super::open::{CsvColumn, CsvFile, open};
 use super::options::CsvOptions;
 use super::scan::scan;
 use crate::error::Result;
+use crate::parallel::Message;
 use crate::source::input::InputCounters;
+use crate::source::recipe::{Recipe, SourceKind, put};
 use crate::source::text::{self, TextInputs};
 use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,6 +67,28 @@ impl CsvSource {
     /// How each file is read, and why.
     pub fn decisions(&self) -> Decisions {
         Decisions::new(&self.files, &self.columns)
+    }
+
+    /// The source of a recipe, of which the files of these ordinals will be read.
+    ///
+    /// # Errors
+    /// A file cannot be opened; `Internal` for other bytes.
+    pub(in crate::source) fn of_recipe(bytes: &mut &[u8], wanted: &Range<u32>) -> Result<Self> {
+        let counters = Arc::new(InputCounters::default());
+        let columns = Vec::<CsvColumn>::receive(bytes)?;
+        let (repeated_headers, max_record_bytes) = Message::receive(bytes)?;
+        let files = u32::receive(bytes)?;
+        let file = |at: u32| CsvFile::receive(bytes, wanted.contains(&at), &counters);
+        let files = (0..files).map(file).collect::<Result<Arc<[CsvFile]>>>()?;
+        Ok(CsvSource {
+            files,
+            schema: schema_of(&columns),
+            columns,
+            options: Arc::new(CsvOptions { repeated_headers, max_record_bytes, ..CsvOptions::default() }),
+            warnings: Arc::default(),
+            counters,
+            sample_micros: Arc::default(),
+        })
     }
 }
 
@@ -134,6 +159,15 @@ impl Source for CsvSource {
 
     fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>> {
         Ok(Box::new(scan(&self.files, &self.columns, &self.options, request, Arc::clone(&self.counters))))
+    }
+
+    fn recipe(&self) -> Result<Recipe, String> {
+        Recipe::of(SourceKind::Csv, |bytes| {
+            put(&self.columns, bytes)?;
+            put(&(self.options.repeated_headers, self.options.max_record_bytes), bytes)?;
+            put(&(self.files.len() as u32), bytes)?;
+            self.files.iter().try_for_each(|file| file.send(bytes))
+        })
     }
 
     fn widened(&self, columns: &[(usize, ColumnType)]) -> Option<Arc<dyn Source>> {

@@ -9,14 +9,15 @@ use super::nested::{MAX_LAYERS, Watched, inside};
 use super::plain::PlainStream;
 use super::sequential::SequentialStream;
 use super::stored_reader::StoredReader;
-use super::text_encoding::{TextEncoding, TextOptions};
+use super::text_encoding::{InvalidText, TextEncoding, TextOptions};
 use super::transcode::Transcoded;
 use super::xz::Xz;
 use super::zstd::Zstd;
 use super::{Next, Scratch, TextStream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::Budget;
-use crate::source::input::{HEAD_BYTES, InputCounters, InputFile};
+use crate::parallel::Message;
+use crate::source::input::{HEAD_BYTES, InputCounters, InputFile, KnownFile};
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,6 +56,8 @@ pub struct TextFile {
     /// Stored bytes read, where `input` is not the stored file.
     done: Option<Arc<AtomicU64>>,
     encoding: Option<TextEncoding>,
+    /// With which it was opened.
+    options: TextOptions,
     needs: DecoderNeeds,
     /// The beginning of the text, from when the file was opened to when it is sampled.
     looked: Mutex<Option<TextSample>>,
@@ -88,6 +91,7 @@ impl TextFile {
         let mut layers = 0;
         loop {
             // Damage before any text is for who reads it to report.
+            file.options = options;
             let Ok(look) = file.sample_head(LOOK_BYTES) else { return Ok(file) };
             refuse_archive(&look.text).map_err(|error| error.in_file(stored.name()))?;
             let inner = if file.format == Format::Plain { Format::Plain } else { file.inner(&look.text)? };
@@ -116,7 +120,56 @@ impl TextFile {
         let format = Format::detect(head).map_err(|error| error.in_file(stored.name()))?;
         let kept = Arc::new(KeptBlocks::new(Arc::clone(stored.counters())));
         let needs = DecoderNeeds::of(format, head);
-        Ok(TextFile { stored, input, format, kept, done: None, encoding: None, needs, looked: Mutex::default() })
+        Ok(TextFile {
+            stored,
+            input,
+            format,
+            kept,
+            done: None,
+            encoding: None,
+            options: TextOptions::default(),
+            needs,
+            looked: Mutex::default(),
+        })
+    }
+
+    /// Puts what another process needs to open the same file behind the bytes.
+    ///
+    /// # Errors
+    /// Why that cannot be, of a stream.
+    pub(crate) fn send(&self, bytes: &mut Vec<u8>) -> Result<(), String> {
+        let known = self.stored.as_known().ok_or_else(|| format!("{} comes only once", self.stored.name()))?;
+        let TextOptions { encoding, invalid } = self.options;
+        let invalid = match invalid {
+            InvalidText::AsDeclared => 0_u8,
+            InvalidText::Fail => 1,
+            InvalidText::Replace => 2,
+        };
+        let sent = known.send(bytes);
+        let sent = sent.and_then(|()| (encoding.map(|encoding| encoding.name().to_owned()), invalid).send(bytes));
+        sent.map_err(|error| error.to_string())
+    }
+
+    /// The file that [`TextFile::send`] told of. Nothing is read of one that is not `wanted`, and nothing must be.
+    ///
+    /// # Errors
+    /// As [`TextFile::open_with`]; `Internal` for other bytes.
+    pub(crate) fn receive(bytes: &mut &[u8], wanted: bool, counters: &Arc<InputCounters>) -> Result<Self> {
+        let known = KnownFile::receive(bytes)?;
+        let (encoding, invalid) = <(Option<String>, u8)>::receive(bytes)?;
+        let stored = Arc::new(InputFile::known(&known, counters));
+        if !wanted {
+            return TextFile::layer(Arc::clone(&stored), stored, &[]);
+        }
+        let encoding = encoding.and_then(|name| encoding_rs::Encoding::for_label(name.as_bytes()));
+        let invalid = match invalid {
+            0 => InvalidText::AsDeclared,
+            1 => InvalidText::Fail,
+            _ => InvalidText::Replace,
+        };
+        let text = TextFile::over(Arc::clone(&stored), TextOptions { encoding, invalid })?;
+        stored.settle_head();
+        Ok(text)
     }
 
     /// The format of what is inside this compression.

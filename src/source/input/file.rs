@@ -7,8 +7,11 @@
 use super::remedy::io_error;
 use super::{DO_NOT_CHANGE, lock};
 use crate::error::{Error, ErrorKind, Result};
+use crate::parallel::Message;
+use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -36,6 +39,43 @@ struct Identity {
     modified: (i64, i64),
 }
 
+/// What is known of a file that another process has opened.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownFile {
+    name: Arc<str>,
+    path: PathBuf,
+    length: u64,
+    identity: Identity,
+}
+
+impl KnownFile {
+    /// The path as the user gave it.
+    pub(super) fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    /// The path by which it is found.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Message for KnownFile {
+    fn send(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        let Identity { device, inode, modified } = self.identity;
+        self.name.send(bytes)?;
+        self.path.as_os_str().as_bytes().to_vec().send(bytes)?;
+        (self.length, device, inode, modified).send(bytes)
+    }
+
+    fn receive(bytes: &mut &[u8]) -> Result<Self> {
+        let (name, path): (Arc<str>, Vec<u8>) = Message::receive(bytes)?;
+        let (length, device, inode, modified) = Message::receive(bytes)?;
+        let identity = Identity { device, inode, modified };
+        Ok(KnownFile { name, path: OsString::from_vec(path).into(), length, identity })
+    }
+}
+
 impl Identity {
     fn of(metadata: &Metadata) -> Self {
         let modified = (metadata.mtime(), metadata.mtime_nsec());
@@ -58,6 +98,28 @@ impl StoredFile {
             identity: Identity::of(metadata),
             mark: OnceLock::new(),
         })
+    }
+
+    /// A file as another process has found it: closed, and looked at when it is opened.
+    pub(super) fn known(known: &KnownFile) -> Self {
+        StoredFile {
+            name: Arc::clone(&known.name),
+            path: known.path.clone(),
+            handle: Mutex::default(),
+            length: known.length,
+            identity: known.identity,
+            mark: OnceLock::new(),
+        }
+    }
+
+    /// What another process needs to open the same file.
+    pub(super) fn as_known(&self) -> KnownFile {
+        KnownFile {
+            name: Arc::clone(&self.name),
+            path: self.path.clone(),
+            length: self.length,
+            identity: self.identity,
+        }
     }
 
     pub(super) fn length(&self) -> u64 {

@@ -5,15 +5,18 @@ use super::index::FileIndex;
 use super::scan::IpcScan;
 use crate::error::{Error, Result};
 use crate::expr::refuse_name;
+use crate::parallel::Message;
 use crate::source::arrow_types::columns::FileColumns;
 use crate::source::arrow_types::unify::{SetColumn, Unified, unify};
 use crate::source::column_policy::ColumnPolicy;
-use crate::source::input::{InputCounters, InputFile};
+use crate::source::input::{InputCounters, InputFile, KnownFile};
+use crate::source::recipe::{Recipe, SourceKind, put};
 use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -129,8 +132,56 @@ fn open_all(paths: &[PathBuf], options: &IpcOptions, counters: &Arc<InputCounter
     slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(missing)).collect()
 }
 
+impl IpcSource {
+    /// The source of a recipe, of which the files of these ordinals will be read: only they are indexed.
+    ///
+    /// # Errors
+    /// As [`IpcSource::open`]; `Internal` for other bytes.
+    pub(in crate::source) fn of_recipe(bytes: &mut &[u8], wanted: &Range<u32>) -> Result<Self> {
+        let counters = Arc::new(InputCounters::default());
+        let column = |(name, column_type)| SetColumn { name, column_type };
+        let columns: Arc<[SetColumn]> = Vec::<(String, ColumnType)>::receive(bytes)?.into_iter().map(column).collect();
+        let told = Vec::<(KnownFile, Vec<Option<usize>>, bool)>::receive(bytes)?;
+        let first = wanted.start as usize;
+        let read = |(known, map, mapped): &(KnownFile, Vec<Option<usize>>, bool)| {
+            let input = InputFile::known(known, &counters);
+            // Whether it is what it was.
+            input.head(1)?;
+            Ok(IpcFile { map: map.clone(), ..index_file(input, known.path(), *mapped)? })
+        };
+        let last = (wanted.end as usize).min(told.len());
+        let mut indexed = told.get(first..last).unwrap_or_default().iter().map(read).collect::<Result<Vec<_>>>()?;
+        let Some(any) = indexed.first() else {
+            return Err(Error::internal("a recipe of files none of which is read"));
+        };
+        let (index, columns_of_any) = (Arc::clone(&any.index), any.columns.clone());
+        let mut indexed = indexed.drain(..);
+        // Of files that are not read, only the place in the list and the name are asked for.
+        let file = |(at, (known, map, _)): (usize, &(KnownFile, Vec<Option<usize>>, bool))| {
+            if (first..last).contains(&at)
+                && let Some(file) = indexed.next()
+            {
+                return Ok(file);
+            }
+            let bytes = FileBytes::new(InputFile::known(known, &counters), known.path(), false)?;
+            let (index, columns, map) = (Arc::clone(&index), columns_of_any.clone(), map.clone());
+            Ok(IpcFile { bytes: Arc::new(bytes), index, columns, map })
+        };
+        let files = told.iter().enumerate().map(file).collect::<Result<Arc<[IpcFile]>>>()?;
+        let field = |column: &SetColumn| Field::new(&column.name, column.column_type.arrow(), true);
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        let (touched, told, open_micros) = Default::default();
+        Ok(IpcSource { files, columns, schema, warning: None, counters, touched, told, open_micros })
+    }
+}
+
 fn open_file(path: &Path, options: &IpcOptions, counters: &Arc<InputCounters>) -> Result<IpcFile> {
-    let bytes = FileBytes::new(InputFile::open(path, counters)?, path, options.memory_map)?;
+    index_file(InputFile::open(path, counters)?, path, options.memory_map)
+}
+
+/// Finds out where the record batches of `input`, the file at `path`, lie.
+fn index_file(input: InputFile, path: &Path, memory_map: bool) -> Result<IpcFile> {
+    let bytes = FileBytes::new(input, path, memory_map)?;
     let index = FileIndex::of(&bytes)?;
     bytes.input.close();
     let (mut columns, _) = FileColumns::of(&index.schema, |_| false);
@@ -188,6 +239,20 @@ impl Source for IpcSource {
         let (touched, told) = (Arc::clone(&self.touched), Arc::clone(&self.told));
         let counted = Counted { counters: Arc::clone(&self.counters), touched, told };
         Ok(Box::new(IpcScan::new(Arc::clone(&self.files), &self.columns, request, counted)))
+    }
+
+    fn recipe(&self) -> Result<Recipe, String> {
+        let known = |file: &IpcFile| {
+            let known = file.bytes.input.as_known();
+            let known = known.ok_or_else(|| format!("{} comes only once", file.name()))?;
+            Ok((known, file.map.clone(), file.bytes.is_mapped()))
+        };
+        let files = self.files.iter().map(known).collect::<Result<Vec<_>, String>>()?;
+        let columns = self.columns.iter().map(|column| (column.name.clone(), column.column_type));
+        Recipe::of(SourceKind::Ipc, |bytes| {
+            put(&columns.collect::<Vec<_>>(), bytes)?;
+            put(&files, bytes)
+        })
     }
 
     /// Types stand in the files.

@@ -4,13 +4,17 @@ use super::keys::KeyTree;
 use super::open::{NdjsonColumn, NdjsonFile, open};
 use super::scan::scan;
 use crate::error::Result;
+use crate::parallel::Message;
 use crate::source::csv::{CsvOptions, MalformedPolicy};
+use crate::source::decompress::TextFile;
 use crate::source::input::InputCounters;
+use crate::source::recipe::{Recipe, SourceKind, put};
 use crate::source::text::{self, TextInputs};
 use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -81,19 +85,62 @@ impl NdjsonSource {
     pub(crate) fn over(paths: &[PathBuf], options: NdjsonOptions, inputs: &TextInputs) -> Result<Self> {
         let start = Instant::now();
         let opened = open(paths, &options, inputs)?;
-        let paths = opened.columns.iter().enumerate();
-        let tree = KeyTree::of(paths.flat_map(|(at, column)| column.paths.iter().map(move |path| (at, path))));
         Ok(NdjsonSource {
             files: opened.files.into(),
             schema: schema_of(&opened.columns),
+            tree: tree_of(&opened.columns),
             columns: opened.columns,
-            tree: Arc::new(tree),
             options: Arc::new(options),
             warnings: opened.warnings.into(),
             counters: Arc::clone(&inputs.counters),
             sample_micros: Arc::new(AtomicU64::new(start.elapsed().as_micros() as u64)),
         })
     }
+}
+
+impl NdjsonSource {
+    /// The source of a recipe, of which the files of these ordinals will be read.
+    ///
+    /// # Errors
+    /// A file cannot be opened; `Internal` for other bytes.
+    pub(in crate::source) fn of_recipe(bytes: &mut &[u8], wanted: &Range<u32>) -> Result<Self> {
+        let counters = Arc::new(InputCounters::default());
+        let columns = Vec::<NdjsonColumn>::receive(bytes)?;
+        let (malformed, max_record_bytes) = Message::receive(bytes)?;
+        let files = u32::receive(bytes)?;
+        let file = |at: u32| {
+            let text = Arc::new(TextFile::receive(bytes, wanted.contains(&at), &counters)?);
+            Ok(NdjsonFile { text, data_start: usize::receive(bytes)? })
+        };
+        let files = (0..files).map(file).collect::<Result<Arc<[NdjsonFile]>>>()?;
+        Ok(NdjsonSource {
+            files,
+            schema: schema_of(&columns),
+            tree: tree_of(&columns),
+            columns,
+            options: Arc::new(NdjsonOptions { malformed, max_record_bytes, ..NdjsonOptions::default() }),
+            warnings: Arc::default(),
+            counters,
+            sample_micros: Arc::default(),
+        })
+    }
+}
+
+impl Message for NdjsonColumn {
+    fn send(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        (self.name.clone(), self.paths.clone(), self.column_type, self.declared).send(bytes)?;
+        self.why_text.send(bytes)
+    }
+
+    fn receive(bytes: &mut &[u8]) -> Result<Self> {
+        let (name, paths, column_type, declared) = Message::receive(bytes)?;
+        Ok(NdjsonColumn { name, paths, column_type, declared, why_text: Message::receive(bytes)? })
+    }
+}
+
+fn tree_of(columns: &[NdjsonColumn]) -> Arc<KeyTree> {
+    let paths = columns.iter().enumerate();
+    Arc::new(KeyTree::of(paths.flat_map(|(at, column)| column.paths.iter().map(move |path| (at, path)))))
 }
 
 fn schema_of(columns: &[NdjsonColumn]) -> SchemaRef {
@@ -137,6 +184,18 @@ impl Source for NdjsonSource {
 
     fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>> {
         Ok(Box::new(scan(self, request)))
+    }
+
+    fn recipe(&self) -> Result<Recipe, String> {
+        Recipe::of(SourceKind::Ndjson, |bytes| {
+            put(&self.columns, bytes)?;
+            put(&(self.options.malformed, self.options.max_record_bytes), bytes)?;
+            put(&(self.files.len() as u32), bytes)?;
+            self.files.iter().try_for_each(|file| {
+                file.text.send(bytes)?;
+                put(&file.data_start, bytes)
+            })
+        })
     }
 
     fn widened(&self, columns: &[(usize, ColumnType)]) -> Option<Arc<dyn Source>> {

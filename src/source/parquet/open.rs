@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A file whose footer has been read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ParquetFile {
     pub(super) input: Arc<InputFile>,
     pub(super) metadata: ArrowReaderMetadata,
@@ -104,7 +104,7 @@ const ENCRYPTED_MAGIC: &[u8; 4] = b"PARE";
 /// Both magics and the length of the footer.
 const LEAST_BYTES: u64 = 12;
 
-fn open_file(input: InputFile) -> Result<ParquetFile> {
+pub(super) fn open_file(input: InputFile) -> Result<ParquetFile> {
     let length = input.length();
     let broken =
         |text: String| input.error(ErrorKind::Malformed, text).hint("was the file written, or copied, to its end?");

@@ -1,18 +1,21 @@
 //! A set of Parquet files as a [`Source`].
 
 use super::fragments::stored_bytes;
-use super::open::{Opened, ParquetFile, open};
+use super::open::{Opened, ParquetFile, open, open_file};
 use super::scan::ParquetScan;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::refuse_name;
+use crate::parallel::Message;
 use crate::source::arrow_types::unify::SetColumn;
 use crate::source::column_policy::ColumnPolicy;
-use crate::source::input::InputCounters;
+use crate::source::input::{InputCounters, InputFile, KnownFile};
+use crate::source::recipe::{Recipe, SourceKind, put};
 use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,6 +59,45 @@ impl ParquetSource {
             counters,
             footer_micros: AtomicU64::new(start.elapsed().as_micros() as u64),
         })
+    }
+}
+
+impl ParquetSource {
+    /// The source of a recipe, of which the files of these ordinals will be read: only their footers are.
+    ///
+    /// # Errors
+    /// As [`ParquetSource::open`]; `Internal` for other bytes.
+    pub(in crate::source) fn of_recipe(bytes: &mut &[u8], wanted: &Range<u32>) -> Result<Self> {
+        let counters = Arc::new(InputCounters::default());
+        let columns = Vec::<(String, ColumnType)>::receive(bytes)?;
+        let column = |(name, column_type)| SetColumn { name, column_type };
+        let columns: Arc<[SetColumn]> = columns.into_iter().map(column).collect();
+        let mut told = Vec::<(KnownFile, Vec<Option<usize>>)>::receive(bytes)?.into_iter().enumerate();
+        let mut opened: Vec<(usize, ParquetFile)> = Vec::new();
+        let mut others: Vec<(usize, KnownFile)> = Vec::new();
+        told.try_for_each(|(at, (known, map))| {
+            match wanted.contains(&(at as u32)) {
+                true => {
+                    let file = open_file(InputFile::known(&known, &counters))?;
+                    opened.push((at, ParquetFile { map, ..file }));
+                }
+                false => others.push((at, known)),
+            }
+            Ok::<_, Error>(())
+        })?;
+        let Some((_, any)) = opened.first().cloned() else {
+            return Err(Error::internal("a recipe of files none of which is read"));
+        };
+        // Of files that are not read, only the place in the list and the name are asked for.
+        let stand_in = |(at, known): (usize, KnownFile)| {
+            (at, ParquetFile { input: Arc::new(InputFile::known(&known, &counters)), ..any.clone() })
+        };
+        opened.extend(others.into_iter().map(stand_in));
+        opened.sort_by_key(|(at, _)| *at);
+        let field = |column: &SetColumn| Field::new(&column.name, column.column_type.arrow(), true);
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        let files = opened.into_iter().map(|(_, file)| file).collect();
+        Ok(ParquetSource { files, columns, schema, warnings: Vec::new(), counters, footer_micros: AtomicU64::new(0) })
     }
 }
 
@@ -112,6 +154,19 @@ impl Source for ParquetSource {
     fn scan(&self, request: ScanRequest) -> Result<Box<dyn Scan>> {
         let (files, columns) = (Arc::clone(&self.files), Arc::clone(&self.columns));
         Ok(Box::new(ParquetScan::new(files, columns, request, Arc::clone(&self.counters))))
+    }
+
+    fn recipe(&self) -> Result<Recipe, String> {
+        let known = |file: &ParquetFile| {
+            let known = file.input.as_known();
+            Ok((known.ok_or_else(|| format!("{} comes only once", file.input.name()))?, file.map.clone()))
+        };
+        let files = self.files.iter().map(known).collect::<Result<Vec<_>, String>>()?;
+        let columns = self.columns.iter().map(|column| (column.name.clone(), column.column_type));
+        Recipe::of(SourceKind::Parquet, |bytes| {
+            put(&columns.collect::<Vec<_>>(), bytes)?;
+            put(&files, bytes)
+        })
     }
 
     /// Types stand in the files.

@@ -7,6 +7,7 @@
 use crate::aggregate::fixed::Fixed;
 use crate::error::Result;
 use crate::exec::runs::{BLOCK_ROWS, Order, Run};
+use crate::exec::sink::Handed;
 use crate::exec::sink::aggregate::of_columns;
 use crate::groupby::{GroupKeys, keys_for};
 use crate::memory::{Reservation, SpillFile};
@@ -115,17 +116,7 @@ impl Appended {
         let types = self.key_types.iter().cloned().chain([value_type]);
         let order = Order::ascending(types)?;
         let mut run = Run::default();
-        let mut place = Place::default();
-        while let Some((groups, values, counts)) = sorted.next(&mut place) {
-            let mut columns: Vec<ArrayRef> = Vec::with_capacity(sorted.keys.len() + 2);
-            for key in &sorted.keys {
-                columns.push(take(key, &UInt32Array::from(groups.clone()), None)?);
-            }
-            let rows = values.len();
-            columns.push(self.fixed.decode(values, None));
-            columns.push(Arc::new(Int64Array::from(counts)));
-            run.append(&order, &self.file, &of_columns(columns, rows)?)?;
-        }
+        sorted.rows(&self.fixed, &mut |rows| run.append(&order, &self.file, &rows))?;
         self.runs.push(run);
         self.reservation.resize(0)
     }
@@ -140,6 +131,15 @@ impl Appended {
 
     pub(super) fn has_runs(&self) -> bool {
         !self.runs.is_empty()
+    }
+
+    /// Hands all of it over, as rows of keys, values and counts.
+    pub(super) fn export(self, out: Handed<'_>) -> Result<()> {
+        for part in self.runs.iter().flat_map(Run::parts) {
+            out(0, part.load()?)?;
+        }
+        let sorted = Groups::sorted(&self.key_types, self.keys, self.groups, self.values, &self.cancel)?;
+        sorted.rows(&self.fixed, &mut |rows| out(0, rows))
     }
 
     /// All of it as runs of keys, values and counts, sorted by keys and value.
@@ -243,6 +243,22 @@ impl Groups {
             start = *end;
         }
         Ok(Groups { keys, values: scattered, ends })
+    }
+
+    /// Hands keys, values and counts to `out`, block by block, in order.
+    fn rows(&self, fixed: &Fixed, out: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+        let mut place = Place::default();
+        while let Some((groups, values, counts)) = self.next(&mut place) {
+            let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.keys.len() + 2);
+            for key in &self.keys {
+                columns.push(take(key, &UInt32Array::from(groups.clone()), None)?);
+            }
+            let rows = values.len();
+            columns.push(fixed.decode(values, None));
+            columns.push(Arc::new(Int64Array::from(counts)));
+            out(of_columns(columns, rows)?)?;
+        }
+        Ok(())
     }
 
     /// The next rows, at most a block: groups, distinct values and counts.

@@ -11,7 +11,7 @@ mod table;
 mod values;
 
 use super::aggregate::AggregateSink;
-use super::{Materialised, Room, Sink};
+use super::{Handed, Materialised, Room, Sink};
 use crate::aggregate::{Count, Over};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
@@ -123,6 +123,22 @@ impl Sink for HolisticSink {
     fn relieve(&mut self) -> Result<()> {
         self.groups.relieve()?;
         self.tables.iter_mut().try_for_each(Table::relieve)
+    }
+
+    fn export(self: Box<Self>, out: Handed<'_>) -> Result<()> {
+        // Part 0 is the groups, part 1 the first table, and so on.
+        self.groups.export(&mut |_, records| out(0, records))?;
+        let mut tables = (1..).zip(self.tables);
+        tables.try_for_each(|(part, table)| table.export(&mut |_, records| out(part, records)))
+    }
+
+    fn import(&mut self, part: u32, records: RecordBatch) -> Result<()> {
+        let table = (part as usize).checked_sub(1);
+        match table.map(|table| self.tables.get_mut(table)) {
+            None => self.groups.import(0, records),
+            Some(Some(table)) => table.import(records),
+            Some(None) => Err(Error::internal("values of a table that is not there")),
+        }
     }
 
     fn finish(self: Box<Self>) -> Result<Materialised> {

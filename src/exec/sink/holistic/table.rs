@@ -6,7 +6,7 @@ use crate::batch::{Batch, coded};
 use crate::error::{Error, Result};
 use crate::exec::sink::aggregate::of_columns;
 use crate::exec::sink::sort::{SortSink, Wanted};
-use crate::exec::sink::{Room, Sink};
+use crate::exec::sink::{Handed, Room, Sink};
 use crate::memory::StoredRows;
 use crate::plan::{AggregateColumn, SortColumn};
 use arrow::array::{Array, BooleanArray, RecordBatch};
@@ -126,6 +126,22 @@ impl Table {
         match &mut self.rows {
             Rows::Values(values) => values.relieve(),
             Rows::InOrder(sorted) => sorted.relieve(),
+        }
+    }
+
+    /// Hands all that it holds over.
+    pub(super) fn export(self, out: Handed<'_>) -> Result<()> {
+        match self.rows {
+            Rows::Values(values) => values.export(out),
+            Rows::InOrder(sorted) => sorted.export(out),
+        }
+    }
+
+    /// Takes what another table of the same kind has handed over.
+    pub(super) fn import(&mut self, records: RecordBatch) -> Result<()> {
+        match &mut self.rows {
+            Rows::Values(values) => values.import(records),
+            Rows::InOrder(sorted) => sorted.import(0, records),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::aggregate::fixed::Fixed;
 use crate::batch::{Batch, RowOrigin};
 use crate::error::Result;
 use crate::exec::sink::aggregate::AggregateSink;
-use crate::exec::sink::{Room, Sink};
+use crate::exec::sink::{Handed, Room, Sink};
 use crate::plan::AggregateColumn;
 use crate::types::ColumnType;
 use arrow::array::{AsArray, RecordBatch};
@@ -86,6 +86,19 @@ impl Values {
     pub(super) fn relieve(&mut self) -> Result<()> {
         self.counting.relieve()?;
         self.appended.as_mut().map_or(Ok(()), Appended::relieve)
+    }
+
+    /// Hands all that it holds over: keys, values and counts, be they counted or appended.
+    pub(super) fn export(self, out: Handed<'_>) -> Result<()> {
+        self.counting.export(out)?;
+        self.appended.map_or(Ok(()), |appended| appended.export(out))
+    }
+
+    /// Takes keys, values and counts that another table has handed over.
+    pub(super) fn import(&mut self, records: RecordBatch) -> Result<()> {
+        // Not appended: each would be there as often as it occurs.
+        self.counted_rows += records.num_rows();
+        self.counting.import(0, records)
     }
 
     /// Batches whose last two columns are values and counts, in the order of keys and values.
