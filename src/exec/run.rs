@@ -7,7 +7,6 @@ use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
 use super::output::{Gate, RowOutput, cannot_begin_again};
 use super::pass::{PassEnd, Reading, StageEnd, StageToRun, run_pass};
-use super::processes;
 use super::rejects::PassRejects;
 use super::sink::Materialised;
 use super::statistics::RunStatistics;
