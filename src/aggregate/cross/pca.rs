@@ -44,7 +44,8 @@ impl Pca {
         let twice = |at: usize| COLUMNS.contains(&&*columns[at]) || columns[..at].contains(&columns[at]);
         match (0..columns.len()).find(|at| twice(*at)) {
             None => Ok(Pca { columns, scaled }),
-            Some(at) => Err(Error::new(ErrorKind::Name, format!("`pca` would have two columns `{}`", columns[at]))),
+            Some(at) => Err(Error::new(ErrorKind::Name, format!("`pca` would have two columns `{}`", columns[at]))
+                .hint("give the column another name first: `x + 0` is named by its text")),
         }
     }
 
@@ -132,7 +133,8 @@ impl Aggregate for Pca {
 
     fn over_columns(&self, at: usize, columns: &[(Arc<str>, DataType)]) -> Option<(Arc<dyn Aggregate>, Vec<usize>)> {
         let is_number = |known: &DataType| ColumnType::from_arrow(known).is_ok_and(ColumnType::is_numeric);
-        let fits = |(name, known): &(Arc<str>, DataType)| is_number(known) && !self.columns.contains(name);
+        let is_own = |name: &Arc<str>| COLUMNS.contains(&&**name) || self.columns.contains(name);
+        let fits = |(name, known): &(Arc<str>, DataType)| is_number(known) && !is_own(name);
         let chosen: Vec<usize> = (0..columns.len()).filter(|column| fits(&columns[*column])).collect();
         let mut all = self.columns.to_vec();
         all.splice(at..=at, chosen.iter().map(|column| Arc::clone(&columns[*column].0)));

@@ -125,7 +125,7 @@ impl Family {
         let mean = responses / weights;
         let part = |sum: f64, mean: f64| if sum == 0.0 { 0.0 } else { sum * libm::log(mean) };
         2.0 * match (self, intercept) {
-            (Family::Logistic, true) => -(part(responses, mean) + part(weights - responses, 1.0 - mean)),
+            (Family::Logistic, true) => 0.0 - part(responses, mean) - part(weights - responses, 1.0 - mean),
             (Family::Logistic, false) => weights * std::f64::consts::LN_2,
             (Family::Poisson, true) => (saturated - part(responses, mean)).max(0.0),
             (Family::Poisson, false) => saturated - responses + weights,

@@ -155,7 +155,8 @@ impl StepStates {
             }
         };
         if let Some(before) = before {
-            if !deviance.is_finite() && before.halvings < MOST_ITERATIONS {
+            // There is nothing to go back to from the first estimates.
+            if !deviance.is_finite() && before.halvings < MOST_ITERATIONS && before.iterations > 1 {
                 next.halve();
                 return Ok(next);
             }
@@ -180,7 +181,7 @@ impl StepStates {
         let values = solved.coefficients.iter().enumerate().map(values);
         let all = names.map(|name| name.to_string()).zip(values).collect();
         next.take_terms(&terms, intercept, all);
-        next.iterations += 1;
+        (next.iterations, next.halvings) = (next.iterations + 1, 0);
         next.rank = solved.rank;
         next.deviance = deviance;
         Ok(next)
