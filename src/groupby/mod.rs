@@ -27,3 +27,4 @@ pub use keys::{ABSENT, GroupKeys, Tuples, keys_for};
 pub(crate) use order::{Entry, GroupOrder};
 pub(crate) use rows::RowTable;
 pub use table::GroupTable;
+pub(crate) use table::import_states;

@@ -139,7 +139,7 @@ impl GroupTable {
     /// The groups by a hash of their keys, in so many parts: a key is in the same part of every table.
     pub(crate) fn by_hash(&self, parts: usize) -> Vec<Vec<u32>> {
         let hashes = self.keys.as_ref().map_or_else(Vec::new, |keys| keys.hashes());
-        let mut groups = vec![Vec::with_capacity(hashes.len() / parts + 16); parts];
+        let mut groups: Vec<Vec<u32>> = (0..parts).map(|_| Vec::with_capacity(hashes.len() / parts + 16)).collect();
         for (group, hash) in hashes.into_iter().enumerate() {
             // Tables use the lower bits.
             groups[(u128::from(hash) * parts as u128 >> 64) as usize].push(group as u32);
@@ -152,20 +152,13 @@ impl GroupTable {
     /// # Errors
     /// `Internal` for columns other than agreed.
     pub(crate) fn import(&mut self, keys: usize, columns: &[ArrayRef], rows: usize) -> Result<()> {
-        let lacks = || Error::internal("exported groups lack columns");
-        let (keys, mut exported) = columns.split_at_checked(keys).ok_or_else(lacks)?;
+        let (keys, exported) = columns.split_at_checked(keys).ok_or_else(lack_columns)?;
         match &mut self.keys {
             Some(index) => index.intern(keys, &mut self.ids)?,
             None => self.ids = vec![0; rows],
         }
         self.grow();
-        for states in &mut self.states {
-            let width = states.export(0..0)?.len();
-            let (own, others) = exported.split_at_checked(width).ok_or_else(lacks)?;
-            states.import(own, &self.ids)?;
-            exported = others;
-        }
-        Ok(())
+        import_states(&mut self.states, exported, &self.ids)
     }
 
     /// The states of the one group without a key.
@@ -208,6 +201,24 @@ impl GroupTable {
             + self.states.iter().map(|states| states.bytes_held()).sum::<usize>()
             + self.arguments.iter().flatten().flatten().map(|argument| argument.get_array_memory_size()).sum::<usize>()
     }
+}
+
+fn lack_columns() -> Error {
+    Error::internal("exported groups lack columns")
+}
+
+/// Adds exported states, those of one aggregate after the other: row `i` to group `ids[i]`.
+///
+/// # Errors
+/// `Internal` for columns other than agreed.
+pub(crate) fn import_states(states: &mut [Box<dyn GroupStates>], mut columns: &[ArrayRef], ids: &[u32]) -> Result<()> {
+    for states in states {
+        let width = states.export(0..0)?.len();
+        let (own, others) = columns.split_at_checked(width).ok_or_else(lack_columns)?;
+        states.import(own, ids)?;
+        columns = others;
+    }
+    Ok(())
 }
 
 fn all(groups: usize) -> Vec<u32> {

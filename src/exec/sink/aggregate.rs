@@ -1,5 +1,7 @@
 //! Groups: a table of keys and states, and sorted runs of those that did not fit.
 
+mod sharing;
+
 use super::buckets::{Buckets, Headed};
 use super::common::CommonGroups;
 use super::merged::MergedGroups;
@@ -101,12 +103,6 @@ impl AggregateSink {
         })
     }
 
-    /// Whether workers share their groups now.
-    #[cfg(test)]
-    pub(super) fn shares(&self) -> bool {
-        self.common.as_ref().is_some_and(|common| common.is_open())
-    }
-
     /// Groups held, those of several runs once a run.
     pub(super) fn rows_held(&self) -> usize {
         self.tables.groups() + self.runs.iter().map(Run::rows).sum::<usize>()
@@ -186,62 +182,6 @@ impl AggregateSink {
         }
     }
 
-    /// Lets go of what the tables take, which is more than there is; from now on groups are shared if that helps.
-    fn make_way(&mut self) -> Result<()> {
-        if self.tables.hands_on() {
-            return self.hand_on(true);
-        }
-        let all = if self.common.is_some() { self.tables.bytes_of_all()? } else { None };
-        self.set_aside()?;
-        if let Some(common) = &self.common
-            && common.open(all)?
-        {
-            self.tables.hand_on(&self.shape)?;
-        }
-        Ok(())
-    }
-
-    /// Adds what has been collected for it to the groups that are shared, if it is much, or `all` of it.
-    fn hand_on(&mut self, all: bool) -> Result<()> {
-        let Some(common) = self.common.clone().filter(|_| self.tables.hands_on()) else { return Ok(()) };
-        let hands = self.room.hands.alone();
-        for table in self.tables.to_hand_on(&self.shape, all)? {
-            let write = &mut |tables: &[GroupTable]| self.spill(tables, &hands);
-            let rest = common.absorb(&table, write)?;
-            if !rest.is_empty() {
-                self.spill_some(&table, &rest)?;
-            }
-        }
-        if !common.is_open() {
-            // What is left of what was collected goes with the others.
-            self.set_aside()?;
-        } else if all {
-            self.reservation.resize(self.bytes())?;
-        }
-        Ok(())
-    }
-
-    /// Takes the groups that are shared: in memory if nothing is on disk and there is room to sort them.
-    fn gather_common(&mut self) -> Result<()> {
-        let Some(common) = self.common.take() else { return Ok(()) };
-        let (in_memory, hands) = (self.runs.is_empty(), self.room.hands.clone());
-        let write = &mut |tables: &[GroupTable]| self.spill(tables, &hands);
-        let (mut tables, reservation) = common.finish(write, in_memory)?;
-        self.gathered.append(&mut tables);
-        self.reservation.absorb(reservation);
-        Ok(())
-    }
-
-    /// Writes some groups of a table as a sorted run.
-    fn spill_some(&mut self, table: &GroupTable, groups: &[u32]) -> Result<()> {
-        for groups in groups.chunks(2 * BLOCK_ROWS) {
-            let mut some = self.shape.table()?;
-            some.absorb_some(table, groups)?;
-            self.spill(&[some], &self.room.hands.alone())?;
-        }
-        Ok(())
-    }
-
     /// Writes groups as a sorted run.
     fn spill(&mut self, tables: &[GroupTable], hands: &Hands) -> Result<()> {
         let mut run = Run::default();
@@ -263,7 +203,11 @@ impl AggregateSink {
 
     /// The tables of all workers.
     fn take_tables(&mut self) -> Result<Vec<GroupTable>> {
+        let hands_on = self.tables.hands_on() && self.shares();
         let mut tables = std::mem::replace(&mut self.tables, Tables::new(&self.shape, FULL)?).into_tables()?;
+        if hands_on {
+            self.tables.hand_on(&self.shape)?;
+        }
         for (joined, _) in &mut self.joined {
             tables.append(&mut std::mem::replace(joined, Tables::new(&self.shape, FULL)?).into_tables()?);
         }
@@ -406,10 +350,7 @@ impl Sink for AggregateSink {
     }
 
     fn relieve(&mut self) -> Result<()> {
-        if let Some(common) = self.common.clone() {
-            let hands = self.room.hands.alone();
-            common.empty(&mut |tables: &[GroupTable]| self.spill(tables, &hands))?;
-        }
+        self.empty_common()?;
         let holds = self.tables.groups() > 0 || !self.joined.is_empty();
         match () {
             () if !holds || self.shape.key_types.is_empty() => Ok(()),

@@ -17,19 +17,21 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 /// Parts are of about this size, were they a few or many.
 const PART_BYTES: usize = 1 << 20;
-/// They are emptied so many together, to have little to sort at a time.
+/// There are at least so many, and an eighth of them is emptied at a time, to have little to sort.
 const PORTIONS: usize = 8;
 const MOST_PARTS: usize = 64;
 /// Fewer bytes than this are not worth parts.
 const LEAST_BYTES: usize = 2 * PART_BYTES;
-/// When they have been emptied so often, there are too many keys.
-const MOST_EMPTIED: usize = 2;
+/// When there was no room so often, there are too many keys.
+const MOST_OVERFLOWS: usize = 2;
 
 /// The groups that the sinks of one stage share.
 pub(super) struct CommonGroups {
     shape: Arc<Shape>,
     state: RwLock<State>,
     memory: Mutex<Memory>,
+    /// Held by the one who empties them.
+    emptying: Mutex<()>,
 }
 
 /// Where the groups stand.
@@ -39,8 +41,9 @@ struct State {
     parts: Vec<Mutex<GroupTable>>,
     /// About how many bytes a group takes.
     group_bytes: usize,
-    /// How often they have been emptied.
+    /// How often they have been emptied, and how often of that because there was no room for more.
     emptied: usize,
+    overflowed: usize,
     /// Nobody shares any more.
     closed: bool,
 }
@@ -76,7 +79,7 @@ impl CommonGroups {
     pub(super) fn new(shape: Arc<Shape>, budget: &Budget) -> Self {
         let memory =
             Memory { reservation: budget.reservation("grouping"), held_bytes: 0, sort_bytes: 0, promised_bytes: 0 };
-        CommonGroups { shape, state: RwLock::default(), memory: Mutex::new(memory) }
+        CommonGroups { shape, state: RwLock::default(), memory: Mutex::new(memory), emptying: Mutex::new(()) }
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {
@@ -126,8 +129,9 @@ impl CommonGroups {
         let groups = table.by_hash(parts.max(1));
         let mut rest = Vec::new();
         for (part, groups) in groups.iter().enumerate().filter(|(_, groups)| !groups.is_empty()) {
+            let emptied = self.state().emptied;
             if !self.add(part, table, groups)? {
-                self.empty(write)?;
+                self.make_room(emptied, write)?;
                 if !self.add(part, table, groups)? {
                     rest.extend_from_slice(groups);
                 }
@@ -162,14 +166,33 @@ impl CommonGroups {
         added.map(|()| true)
     }
 
-    /// Takes all groups out and hands them to `write`, a portion at a time.
+    /// Lets go of all groups, unless somebody has since they had been emptied so often.
+    fn make_room(&self, emptied: usize, write: &mut Writer<'_>) -> Result<()> {
+        let _alone = lock(&self.emptying);
+        if self.state().emptied != emptied {
+            return Ok(());
+        }
+        {
+            let mut state = self.state_to_change();
+            state.overflowed += 1;
+            state.closed |= state.overflowed >= MOST_OVERFLOWS;
+        }
+        self.write_all(write)
+    }
+
+    /// Takes all groups out and hands them to `write`.
     ///
     /// # Errors
     /// Those of `write`.
     pub(super) fn empty(&self, write: &mut Writer<'_>) -> Result<()> {
-        let mut tables = self.take()?;
+        let _alone = lock(&self.emptying);
+        self.write_all(write)
+    }
+
+    fn write_all(&self, write: &mut Writer<'_>) -> Result<()> {
+        let (mut tables, portion) = self.take()?;
         while !tables.is_empty() {
-            let portion: Vec<GroupTable> = tables.drain(..tables.len().min(MOST_PARTS / PORTIONS)).collect();
+            let portion: Vec<GroupTable> = tables.drain(..tables.len().min(portion)).collect();
             let sizes = portion.iter().map(sizes).fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
             write(&portion)?;
             drop(portion);
@@ -181,8 +204,8 @@ impl CommonGroups {
         Ok(())
     }
 
-    /// The tables that are not empty; others take their places.
-    fn take(&self) -> Result<Vec<GroupTable>> {
+    /// The tables that are not empty, in whose places there are others, and how many are a portion.
+    fn take(&self) -> Result<(Vec<GroupTable>, usize)> {
         let mut state = self.state_to_change();
         let mut tables = Vec::with_capacity(state.parts.len());
         for part in &state.parts {
@@ -191,11 +214,8 @@ impl CommonGroups {
                 tables.push(std::mem::replace(&mut *part, self.shape.table()?));
             }
         }
-        if !tables.is_empty() {
-            state.emptied += 1;
-            state.closed |= state.emptied >= MOST_EMPTIED;
-        }
-        Ok(tables)
+        state.emptied += usize::from(!tables.is_empty());
+        Ok((tables, state.parts.len().div_ceil(PORTIONS)))
     }
 
     /// All groups and their memory, if there is enough of it to sort them; else they go to `write`.
@@ -214,7 +234,7 @@ impl CommonGroups {
         let reservation = std::mem::replace(&mut memory.reservation, nothing);
         (memory.held_bytes, memory.sort_bytes) = (0, 0);
         drop(memory);
-        let mut tables = self.take()?;
+        let (mut tables, _) = self.take()?;
         tables.iter_mut().for_each(GroupTable::seal);
         Ok((tables, reservation))
     }

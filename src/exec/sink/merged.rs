@@ -2,8 +2,9 @@
 
 use super::tables::Shape;
 use crate::aggregate::GroupStates;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exec::runs::Order;
+use crate::groupby::import_states;
 use crate::memory::without_unused_text;
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
@@ -32,17 +33,11 @@ impl MergedGroups {
         }
         let groups = firsts.len();
         let firsts = UInt32Array::from(firsts);
-        let (key_columns, mut exported) = batch.columns().split_at(shape.key_types.len());
+        let (key_columns, exported) = batch.columns().split_at(shape.key_types.len());
         let keys = key_columns.iter().map(|column| Ok(take(column, &firsts, None)?)).collect::<Result<_>>()?;
         let mut states = shape.states()?;
-        for states in &mut states {
-            let width = states.export(0..0)?.len();
-            let (own, others) =
-                exported.split_at_checked(width).ok_or_else(|| Error::internal("a run lacks columns"))?;
-            states.grow(groups);
-            states.import(own, &ids)?;
-            exported = others;
-        }
+        states.iter_mut().for_each(|states| states.grow(groups));
+        import_states(&mut states, exported, &ids)?;
         Ok(MergedGroups { schema: batch.schema(), keys, states, groups })
     }
 

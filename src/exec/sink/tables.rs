@@ -215,8 +215,10 @@ impl Tables {
         if groups {
             let waiting =
                 self.waiting.take().filter(|waiting| waiting.rows() > 0).map(RowTable::into_table).transpose()?;
-            for full in std::mem::take(&mut self.full).into_iter().chain(waiting) {
+            for (at, full) in std::mem::take(&mut self.full).into_iter().chain(waiting).enumerate() {
                 self.table.absorb(&full)?;
+                // The rows of the first table are known already.
+                self.rows += if at == 0 { 0 } else { full.groups() };
             }
             (self.full_groups, self.full_bytes, self.grows) = (0, 0, true);
         }

@@ -111,6 +111,11 @@ impl Fitted {
         self.levels = terms.text_of_levels();
     }
 
+    /// Whether there was a step to these estimates; there is none to the first.
+    pub(super) fn has_changed(&self) -> bool {
+        self.terms.iter().any(|term| term.values.is_some_and(|values| values.change != 0.0))
+    }
+
     /// Goes half of the last step back.
     pub(super) fn halve(&mut self) {
         for values in self.terms.iter_mut().filter_map(|term| term.values.as_mut()) {

@@ -155,8 +155,7 @@ impl StepStates {
             }
         };
         if let Some(before) = before {
-            // There is nothing to go back to from the first estimates.
-            if !deviance.is_finite() && before.halvings < MOST_ITERATIONS && before.iterations > 1 {
+            if !deviance.is_finite() && before.halvings < MOST_ITERATIONS && before.has_changed() {
                 next.halve();
                 return Ok(next);
             }
