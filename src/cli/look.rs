@@ -18,7 +18,7 @@ use crate::types::ColumnType;
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 /// The rows and columns of the files that are wanted.
@@ -55,6 +55,7 @@ pub(super) fn list(text: &str, flag: &str) -> Result<Vec<Expr>, Error> {
         && question.having.is_none()
         && question.sort.is_empty()
         && question.limit.is_none()
+        && question.sample.is_none()
         && !question.distinct;
     let wrong = |others: &str| {
         let message = format!("{flag} takes columns and expressions, no {others}");
@@ -107,7 +108,7 @@ pub(super) fn tail(command: &Ends, cancel: &CancelToken) -> Result<(), Stop> {
     let options = options(&command.run, cancel, &progress)?;
     let timeline = options.timeline.clone();
     let files = all.plan()?.source().files();
-    let mut last_files = 1;
+    let mut last_files = if tells_files(&all)? { 1 } else { files.len() };
     let frame = loop {
         let whole = last_files >= files.len();
         let some = if whole { all.clone() } else { all.filter(of_files(&files[files.len() - last_files..])) };
@@ -123,6 +124,11 @@ pub(super) fn tail(command: &Ends, cancel: &CancelToken) -> Result<(), Stop> {
     let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
     let done = deliver(&[frame], &[String::new()], &form, &command.output, &command.run, options, &progress);
     drawn(done, timeline.as_ref(), &command.run).map(|_| ())
+}
+
+/// Whether [`of_files`] can be asked of the rows: a column of the files that has that name hides which file a row is of.
+pub(super) fn tells_files(all: &LazyFrame) -> Result<bool, Error> {
+    Ok(all.schema()?.index_of(FILE_NAME).is_err())
 }
 
 /// That a row stands in one of these files.
@@ -155,6 +161,7 @@ fn last_rows(rows: &LazyFrame, wanted: usize, options: &RunOptions) -> Result<(u
 pub(super) fn schema(command: &Schema) -> Result<(), Stop> {
     refuse_timeline(&command.run, "schema")?;
     let frame = open(&command.input, &command.run)?;
+    let form = checked_form(&command.input.files, std::slice::from_ref(&frame), &command.output, &command.run)?;
     let schema = frame.schema()?;
     if !command.run.quiet {
         for warning in frame.plan()?.source().warnings() {
@@ -168,7 +175,7 @@ pub(super) fn schema(command: &Schema) -> Result<(), Stop> {
         return io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error));
     }
     let table = columns_of(&schema)?;
-    match command.output.form(io::stdout().is_terminal(), 1)? {
+    match form {
         Form::Text(format, codec) => write(&[table.collect()?], &[String::new()], format, codec, &command.output),
         Form::File(how) => write_all(&Runner::new(), &file_writes(&[table], &how, &command.output)).map(|_| ()),
     }

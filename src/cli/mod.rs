@@ -11,6 +11,7 @@ mod deliver;
 mod describe;
 mod distribution;
 pub(crate) mod flags;
+mod kept;
 mod look;
 mod manual;
 pub(crate) mod messages;
