@@ -308,3 +308,21 @@ fn what_is_described_is_not_overwritten() {
     stdout_of(&["schema", &path, "-o", other.to_str().unwrap()]);
     assert_eq!(std::fs::read_to_string(other).unwrap(), "column,type\na,Int64\nb,Int64\n");
 }
+
+#[test]
+fn flags_that_say_nothing_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = write(folder.path(), "good.csv", b"a,b\n1,2\n");
+    let page = folder.path().join("page.html").display().to_string();
+    for words in [
+        &["describe", &good, "--html", &page, "--format", "json"][..],
+        &["schema", &good, "--explain", "--format", "json"],
+        &["schema", &good, "--explain", "--output", "s.json"],
+        &["schema", &good, "--stats"],
+        &["explain", &good, "-q", "count(*)", "--stats"],
+    ] {
+        let output = outcrop(words);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{words:?}: {}", said(&output));
+    }
+    assert!(!Path::new(&page).exists());
+}

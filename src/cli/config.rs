@@ -98,10 +98,10 @@ fn with_settings_of(mut arguments: Vec<OsString>, variable: &dyn Fn(&str) -> Opt
     for setting in &SETTINGS {
         let set = set_to(setting);
         let of_file = file.iter().find(|(key, _)| *key == setting.key).map(|(_, flag)| flag.clone());
-        // The ending of a file says more of its format than a preference does.
+        // The ending of a file says more of its format than a preference does, and a page or an explanation has its own.
         let overruled = match setting.key {
             "threads" => is_typed("workers") && name != "strata",
-            "format" => known("output").is_none() || is_typed("output"),
+            "format" => known("output").is_none() || ["output", "html", "explain"].into_iter().any(is_typed),
             "progress" => is_typed("no-progress") || is_typed("quiet"),
             "quiet" => is_typed("progress") || set.is_none() && shown_by_variable,
             _ => false,

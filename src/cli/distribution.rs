@@ -41,7 +41,7 @@ pub(super) fn freq(command: &Freq, cancel: &CancelToken) -> Result<(), Stop> {
     let options = options(&command.run, cancel, &progress)?;
     let timeline = options.timeline.clone();
     let done = Runner::with_options(options.clone()).run::<_, Vec<DataFrame>>(&frames[..]);
-    progress.finish();
+    progress.finish(done.is_ok());
     let done = drawn(done, timeline.as_ref(), &command.run)?;
     let Some((total, counted)) = done.value.split_last() else { return Ok(()) };
     let total = match total.value(0, "count")? {

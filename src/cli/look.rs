@@ -1,7 +1,7 @@
 //! The commands that show rows and columns as they are: `schema`, `head`, `tail`, `sample`, `count`.
 
 use super::convert::write_all;
-use super::deliver::{answer, checked_form, deliver, drawn, file_writes, refuse_timeline, write};
+use super::deliver::{answer, checked_form, deliver, drawn, file_writes, refuse_accounts, write};
 use super::flags::{Count, Ends, Form, Input, Picked, Run, Sample, Schema};
 use super::messages::{Stop, warn};
 use super::run::{open, options, progress_of, tell_left_out};
@@ -109,17 +109,18 @@ pub(super) fn tail(command: &Ends, cancel: &CancelToken) -> Result<(), Stop> {
     let timeline = options.timeline.clone();
     let files = all.plan()?.source().files();
     let mut last_files = if tells_files(&all)? { 1 } else { files.len() };
-    let frame = loop {
+    let found = loop {
         let whole = last_files >= files.len();
         let some = if whole { all.clone() } else { all.filter(of_files(&files[files.len() - last_files..])) };
-        let rows = selected(&filtered(&some, command.picked.condition.as_deref())?, &command.picked)?;
-        let (found, frame) = last_rows(&rows, command.rows, &options)?;
-        if whole || found >= command.rows {
-            break frame;
+        let rows = filtered(&some, command.picked.condition.as_deref());
+        let rows = rows.and_then(|rows| selected(&rows, &command.picked));
+        match rows.and_then(|rows| last_rows(&rows, command.rows, &options)) {
+            Ok((found, _)) if !whole && found < command.rows => last_files *= 2,
+            found => break found,
         }
-        last_files *= 2;
     };
-    progress.finish();
+    progress.finish(found.is_ok());
+    let (_, frame) = found?;
     // What was set aside has been told of; the rows are in memory.
     let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
     let done = deliver(&[frame], &[String::new()], &form, &command.output, &command.run, options, &progress);
@@ -159,7 +160,7 @@ fn last_rows(rows: &LazyFrame, wanted: usize, options: &RunOptions) -> Result<(u
 }
 
 pub(super) fn schema(command: &Schema) -> Result<(), Stop> {
-    refuse_timeline(&command.run, "schema")?;
+    refuse_accounts(&command.run, "schema")?;
     let frame = open(&command.input, &command.run)?;
     let form = checked_form(&command.input.files, std::slice::from_ref(&frame), &command.output, &command.run)?;
     let schema = frame.schema()?;
@@ -167,6 +168,10 @@ pub(super) fn schema(command: &Schema) -> Result<(), Stop> {
         for warning in frame.plan()?.source().warnings() {
             warn(&warning, &mut io::stderr());
         }
+    }
+    if command.explain && command.output.is_chosen() {
+        let error = Error::new(ErrorKind::Syntax, "--explain is text for people, which takes no --output or --format");
+        return Err(error.hint("leave one of them out").into());
     }
     tell_left_out(&frame, &command.run)?;
     if command.explain

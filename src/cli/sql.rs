@@ -74,7 +74,7 @@ pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
         Form::Text(..) => &frames,
     };
     let done = Runner::with_options(options).run_and_write(answers, &copies);
-    progress.finish();
+    progress.finish(done.is_ok());
     let done = done.map_err(|error| if is_closed_pipe(&error) { Stop::ClosedPipe } else { Stop::Error(error) });
     let done = drawn(done, timeline.as_ref(), run)?;
     if let (Form::Text(format, codec), false) = (&form, answers.is_empty()) {

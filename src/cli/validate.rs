@@ -46,7 +46,7 @@ pub(super) fn validate(command: &Validate, cancel: &CancelToken) -> Result<(), S
     let kept = rejects.map(|path| Kept::create(&path, inputs)).transpose()?;
     let mut check = Check { input: &input, run: &command.run, options: &options, files: &files, kept };
     let checked = check.all(all).and_then(|checked| check.kept.map_or(Ok(()), Kept::finish).map(|()| checked));
-    progress.finish();
+    progress.finish(checked.is_ok());
     let (found, statistics) = drawn(checked, timeline.as_ref(), &command.run)?;
     let bad = found.rows() > 0;
     if bad || !io::stdout().is_terminal() || command.output.is_chosen() {
