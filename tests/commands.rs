@@ -218,6 +218,10 @@ fn validate_tells_of_each_file_that_is_damaged() {
         let files: Vec<&Value> = found.iter().map(|row| &row["file"]).collect();
         assert_eq!(files, [&bad, &last], "{place}: {found:?}");
         assert_eq!(findings(&[&bad])[0]["file"], json!(bad), "{place}");
+        let of_pipe =
+            Command::cargo_bin("outcrop").unwrap().args(["validate", "-"]).write_stdin(damaged).output().unwrap();
+        assert_eq!(of_pipe.status.code(), Some(1), "{}", said(&of_pipe));
+        assert!(String::from_utf8_lossy(&of_pipe.stdout).contains("\nstdin,"), "{place}: {}", said(&of_pipe));
     }
 }
 

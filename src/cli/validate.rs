@@ -15,11 +15,13 @@ use crate::expr::{Expr, col};
 use crate::frame::{CsvScan, DataFrame, LazyFrame, Runner};
 use crate::source::CancelToken;
 use crate::source::csv::MalformedPolicy;
+use crate::source::input::shown_name;
 use crate::source::memory::MemorySource;
 use crate::source::paths::{IntoPaths, expand};
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use std::collections::HashSet;
 use std::io::{self, IsTerminal, PipeReader, PipeWriter, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -38,9 +40,7 @@ pub(super) fn validate(command: &Validate, cancel: &CancelToken) -> Result<(), S
     let all = open(&input, &command.run);
     let files = match &all {
         Ok(all) => all.plan()?.source().files(),
-        Err(_) => {
-            expand(&input.files.as_slice().into_paths())?.iter().map(|file| file.display().to_string().into()).collect()
-        }
+        Err(_) => expand(&input.files.as_slice().into_paths())?.iter().map(|file| shown_name(file).into()).collect(),
     };
     let inputs = files.iter().map(|file| PathBuf::from(&**file));
     let kept = rejects.map(|path| Kept::create(&path, inputs)).transpose()?;
@@ -100,7 +100,9 @@ impl Check<'_> {
     /// Each file by itself, so that one that cannot be read hides no other.
     fn each(&mut self, all: Option<&LazyFrame>) -> Checked {
         let (mut found, mut statistics) = (Vec::new(), RunStatistics::default());
-        for file in self.files {
+        // What is filtered by name has all rows of a file that is named twice.
+        let mut known = HashSet::new();
+        for file in self.files.iter().filter(|file| all.is_none() || known.insert(*file)) {
             let part = match all {
                 Some(all) => Ok(all.filter(of_files(std::slice::from_ref(file)))),
                 None => self.open(file),
