@@ -203,13 +203,32 @@ fn validate_counts_what_is_broken_by_file_and_cause() {
     assert!(String::from_utf8_lossy(&typed.stdout).contains(",2,2\n"), "{}", String::from_utf8_lossy(&typed.stdout));
 }
 
+/// A file whose damage samples do not meet: the checksum at its end is wrong.
+fn damaged_at_its_end(folder: &Path, name: &str, header: &str) -> String {
+    let mut text = format!("{header}\n");
+    (0..200_000_u64).for_each(|row| text.push_str(&format!("x{},{row}\n", row * 2_654_435_761 % 4_294_967_296)));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
+    let mut packed = packed.finish().unwrap();
+    let checksum = packed.len() - 6;
+    packed[checksum] ^= 0x10;
+    let path = write(folder, name, &packed);
+    stdout_of(&["schema", &path]);
+    path
+}
+
 #[test]
 fn validate_tells_of_each_file_that_is_damaged() {
     let folder = tempfile::tempdir().unwrap();
+    let [late, few] =
+        [damaged_at_its_end(folder.path(), "4.csv.gz", "a,b"), write(folder.path(), "5.csv", b"a,b\n1\n")];
+    let found = findings(&[&few, &late, &few]);
+    let files: Vec<&Value> = found.iter().map(|row| &row["file"]).collect();
+    assert_eq!(files, [&few, &late], "{found:?}");
     let whole = std::fs::read(LAST).unwrap();
     let good = write(folder.path(), "1.csv.bz2", &whole);
     let last = write(folder.path(), "3.csv", b"Year\n1\n2,3\n");
-    // The first block, which samples meet, and one behind it.
+    // In the only block, which samples meet.
     for place in [10, whole.len() / 2] {
         let mut damaged = whole.clone();
         damaged[place] ^= 0x10;
@@ -239,11 +258,9 @@ fn what_is_set_aside_is_kept_though_another_file_is_damaged() {
     let folder = tempfile::tempdir().unwrap();
     let bad = |name: &str| write(folder.path(), name, b"a,b\n1,2\n3\n4,5\n");
     let (first, last) = (bad("1.csv"), bad("3.csv"));
-    let mut damaged = std::fs::read(LAST).unwrap();
-    damaged.truncate(damaged.len() / 2);
-    let damaged = write(folder.path(), "2.csv.bz2", &damaged);
+    let damaged = damaged_at_its_end(folder.path(), "2.csv.gz", "a,b");
     let kept = folder.path().join("kept.csv").display().to_string();
-    let columns = ["--columns", "union", "--rejects", &kept];
+    let columns = ["--rejects", &kept];
     let found = findings(&[&[&*first, &damaged, &last], &columns[..]].concat());
     let files: Vec<&Value> = found.iter().map(|row| &row["file"]).collect();
     assert_eq!(files, [&first, &damaged, &last]);
@@ -277,11 +294,9 @@ fn a_column_may_be_called_as_the_virtual_one_is() {
     let files = [text("1.csv"), text("2.csv")];
     let both = folder.path().join("*.csv").display().to_string();
     assert_eq!(stdout_of(&["tail", &both, "-n", "3"]), "file_name,n\ny,2\nx,1\ny,2\n");
-    let mut damaged = std::fs::read(LAST).unwrap();
-    damaged.truncate(damaged.len() / 2);
-    let damaged = write(folder.path(), "3.csv.bz2", &damaged);
+    let damaged = damaged_at_its_end(folder.path(), "3.csv.gz", "file_name,n");
     let bad = write(folder.path(), "4.csv", b"file_name,n\nx\n");
-    let found = findings(&[&files[0], &damaged, &bad, "--columns", "union"]);
+    let found = findings(&[&files[0], &damaged, &bad]);
     assert_eq!((&found[0]["file"], &found[1]["file"], found.len()), (&json!(damaged), &json!(bad), 2), "{found:?}");
 }
 
