@@ -203,21 +203,145 @@ fn validate_counts_what_is_broken_by_file_and_cause() {
     assert!(String::from_utf8_lossy(&typed.stdout).contains(",2,2\n"), "{}", String::from_utf8_lossy(&typed.stdout));
 }
 
+/// A file whose damage samples do not meet: the checksum at its end is wrong.
+fn damaged_at_its_end(folder: &Path, name: &str, header: &str) -> String {
+    let mut text = format!("{header}\n");
+    (0..200_000_u64).for_each(|row| text.push_str(&format!("x{},{row}\n", row * 2_654_435_761 % 4_294_967_296)));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
+    let mut packed = packed.finish().unwrap();
+    let checksum = packed.len() - 6;
+    packed[checksum] ^= 0x10;
+    let path = write(folder, name, &packed);
+    stdout_of(&["schema", &path]);
+    path
+}
+
 #[test]
 fn validate_tells_of_each_file_that_is_damaged() {
     let folder = tempfile::tempdir().unwrap();
+    let [late, few] =
+        [damaged_at_its_end(folder.path(), "4.csv.gz", "a,b"), write(folder.path(), "5.csv", b"a,b\n1\n")];
+    let found = findings(&[&few, &late, &few]);
+    let files: Vec<&Value> = found.iter().map(|row| &row["file"]).collect();
+    assert_eq!(files, [&few, &late], "{found:?}");
     let whole = std::fs::read(LAST).unwrap();
-    let mut damaged = whole.clone();
-    let middle = damaged.len() / 2;
-    damaged[middle] ^= 0x10;
     let good = write(folder.path(), "1.csv.bz2", &whole);
-    let bad = write(folder.path(), "2.csv.bz2", &damaged);
-    let output = outcrop(&["validate", &good, &bad, "--format", "json"]);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
-    match serde_json::from_str::<Value>(&answer) {
-        Ok(found) => assert_eq!((found.as_array().unwrap().len(), &found[0]["file"]), (1, &json!(bad)), "{answer}"),
-        // Samples for the types may have met the damage.
-        Err(_) => assert!(said(&output).contains("2.csv.bz2"), "{}", said(&output)),
+    let last = write(folder.path(), "3.csv", b"Year\n1\n2,3\n");
+    // In the only block, which samples meet.
+    for place in [10, whole.len() / 2] {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 0x10;
+        let bad = write(folder.path(), "2.csv.bz2", &damaged);
+        let found = findings(&[&good, &bad, &last, "--columns", "fill"]);
+        let files: Vec<&Value> = found.iter().map(|row| &row["file"]).collect();
+        assert_eq!(files, [&bad, &last], "{place}: {found:?}");
+        assert_eq!(findings(&[&bad])[0]["file"], json!(bad), "{place}");
+        let of_pipe =
+            Command::cargo_bin("outcrop").unwrap().args(["validate", "-"]).write_stdin(damaged).output().unwrap();
+        assert_eq!(of_pipe.status.code(), Some(1), "{}", said(&of_pipe));
+        assert!(String::from_utf8_lossy(&of_pipe.stdout).contains("\nstdin,"), "{place}: {}", said(&of_pipe));
     }
+}
+
+/// The rows of an answer in JSON that `validate` gave, of files that are not sound.
+fn findings(arguments: &[&str]) -> Vec<Value> {
+    let output = outcrop(&[&["validate"], arguments, &["--format", "json"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", said(&output));
+    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+    let found: Value = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{answer}\n{}", said(&output)));
+    found.as_array().unwrap().clone()
+}
+
+#[test]
+fn what_is_set_aside_is_kept_though_another_file_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = |name: &str| write(folder.path(), name, b"a,b\n1,2\n3\n4,5\n");
+    let (first, last) = (bad("1.csv"), bad("3.csv"));
+    let damaged = damaged_at_its_end(folder.path(), "2.csv.gz", "a,b");
+    let kept = folder.path().join("kept.csv").display().to_string();
+    let columns = ["--rejects", &kept];
+    let found = findings(&[&[&*first, &damaged, &last], &columns[..]].concat());
+    let files: Vec<&Value> = found.iter().map(|row| &row["file"]).collect();
+    assert_eq!(files, [&first, &damaged, &last]);
+    let text = std::fs::read_to_string(&kept).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    assert!(lines[0].starts_with("file,") && lines[1].starts_with(&first) && lines[2].starts_with(&last), "{text}");
+    // Nor does what is kept come from a pipe that is read back.
+    let piped = findings(&[&first, "--rejects", "/dev/null"]);
+    assert_eq!(piped.len(), 1);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_no_fault_of_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = write(folder.path(), "bad.csv", b"a,b\n1,2\n3\n");
+    let nowhere = folder.path().join("none/kept.csv").display().to_string();
+    let folder_itself = folder.path().display().to_string();
+    for (place, code) in [(&nowhere, 1), (&bad, 2), (&folder_itself, 2)] {
+        let output = outcrop(&["validate", &bad, "--rejects", place]);
+        assert_eq!(output.status.code(), Some(code), "{place}: {}", said(&output));
+        assert!(output.stdout.is_empty() && said(&output).starts_with("error: "), "{}", said(&output));
+    }
+    assert_eq!(std::fs::read(&bad).unwrap(), b"a,b\n1,2\n3\n");
+}
+
+#[test]
+fn a_column_may_be_called_as_the_virtual_one_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |name: &str| write(folder.path(), name, b"file_name,n\nx,1\ny,2\n");
+    let files = [text("1.csv"), text("2.csv")];
+    let both = folder.path().join("*.csv").display().to_string();
+    assert_eq!(stdout_of(&["tail", &both, "-n", "3"]), "file_name,n\ny,2\nx,1\ny,2\n");
+    let damaged = damaged_at_its_end(folder.path(), "3.csv.gz", "file_name,n");
+    let bad = write(folder.path(), "4.csv", b"file_name,n\nx\n");
+    let found = findings(&[&files[0], &damaged, &bad]);
+    assert_eq!((&found[0]["file"], &found[1]["file"], found.len()), (&json!(damaged), &json!(bad), 2), "{found:?}");
+}
+
+#[test]
+fn lists_of_columns_take_no_sample() {
+    for words in [
+        &["head", LAST, "--select", "Year sample 3"][..],
+        &["freq", "Year sample 3", LAST],
+        &["strata", LAST, "--by", "Year sample 3", "--exec", "cat"],
+    ] {
+        let output = outcrop(words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {}", said(&output));
+        assert!(said(&output).contains("no other clauses"), "{}", said(&output));
+    }
+}
+
+#[test]
+fn what_is_described_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "a.csv", b"a,b\n1,2\n");
+    let statement = format!("describe '{path}'");
+    for words in [&["schema", &path, "-o", &path][..], &["sql", &statement, "-o", &path]] {
+        let output = outcrop(words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {}", said(&output));
+        assert_eq!(std::fs::read(&path).unwrap(), b"a,b\n1,2\n");
+    }
+    let other = folder.path().join("schema.csv");
+    stdout_of(&["schema", &path, "-o", other.to_str().unwrap()]);
+    assert_eq!(std::fs::read_to_string(other).unwrap(), "column,type\na,Int64\nb,Int64\n");
+}
+
+#[test]
+fn flags_that_say_nothing_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = write(folder.path(), "good.csv", b"a,b\n1,2\n");
+    let page = folder.path().join("page.html").display().to_string();
+    for words in [
+        &["describe", &good, "--html", &page, "--format", "json"][..],
+        &["schema", &good, "--explain", "--format", "json"],
+        &["schema", &good, "--explain", "--output", "s.json"],
+        &["schema", &good, "--stats"],
+        &["explain", &good, "-q", "count(*)", "--stats"],
+    ] {
+        let output = outcrop(words);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{words:?}: {}", said(&output));
+    }
+    assert!(!Path::new(&page).exists());
 }

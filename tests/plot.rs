@@ -88,3 +88,46 @@ fn what_cannot_be_drawn_is_refused_in_words() {
     assert!(!std::path::Path::new(&picture).exists());
     assert_eq!(fs::read_to_string(&source).unwrap(), "a,b\nx,1\n");
 }
+
+#[test]
+fn a_picture_stands_beside_nothing_but_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let [picture, copied] = ["p.svg", "copy.parquet"].map(|name| folder.path().join(name).display().to_string());
+    let copy = format!("copy (select Year, Month from '{AIR}') to '{copied}'");
+    let query = format!("select Month, count(*) as n from '{AIR}' group by all");
+    let explain = format!("explain {query}");
+    for statements in [&[&*copy][..], &[&copy, &query], &[&explain], &[&query, &explain]] {
+        let output = outcrop(&[&["sql"], statements, &["--plot", "bar", &picture]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{statements:?}: {said}");
+        assert!(said.contains("--plot draws") && output.stdout.is_empty(), "{said}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_columns_tell_is_refused_before_and_what_rows_tell_after_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("p.svg").display().to_string();
+    let before = outcrop(&["ask", AIR, "-q", "count(*) by Origin", "--plot", "scatter", &picture]);
+    assert_eq!((before.status.code(), before.stdout.len()), (Some(2), 0));
+    let after = outcrop(&["ask", AIR, "-q", "FlightNum, ArrDelay limit 501", "--plot", "bar", &picture]);
+    assert_eq!(after.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&after.stdout).lines().count(), 502);
+}
+
+#[test]
+fn cells_of_a_heatmap_are_told_apart_by_all_of_their_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.csv").display().to_string();
+    let long = "x".repeat(70);
+    fs::write(&path, format!("a,b,n\n{long}1,k,1\n{long}2,k,2\n\"null\",k,3\n,k,4\n")).unwrap();
+    let picture = folder.path().join("p.svg").display().to_string();
+    let output = outcrop(&["ask", &path, "-q", "a, b, n", "--plot", "heatmap", &picture]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = fs::read_to_string(&picture).unwrap();
+    let document = roxmltree::Document::parse(&text).unwrap();
+    let places = document.descendants().filter(|node| node.attribute("class") == Some("mark"));
+    let places: std::collections::HashSet<_> = places.map(|node| node.attribute("x").unwrap().to_owned()).collect();
+    assert_eq!(places.len(), 4, "{text}");
+}

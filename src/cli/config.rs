@@ -89,10 +89,26 @@ fn with_settings_of(mut arguments: Vec<OsString>, variable: &dyn Fn(&str) -> Opt
         known(key).is_some_and(|it| given.value_source(it.get_id().as_str()) == Some(ValueSource::CommandLine))
     };
     let file = read_file(variable)?;
+    let set_to = |setting: &Setting| variable(setting.variable).filter(|value| !value.is_empty());
+    let shown_by_variable = !is_typed("no-progress")
+        && SETTINGS.iter().filter(|setting| setting.key == "progress").any(|setting| {
+            set_to(setting).is_some_and(|value| setting.flag(&value) == Ok(Some("--progress".to_owned())))
+        });
     let mut added = Vec::new();
     for setting in &SETTINGS {
-        let set = variable(setting.variable).filter(|value| !value.is_empty());
+        let set = set_to(setting);
         let of_file = file.iter().find(|(key, _)| *key == setting.key).map(|(_, flag)| flag.clone());
+        // The ending of a file says more of its format than a preference does, and a page or an explanation has its own.
+        let overruled = match setting.key {
+            "threads" => is_typed("workers") && name != "strata",
+            "format" => known("output").is_none() || ["output", "html", "explain"].into_iter().any(is_typed),
+            "progress" => is_typed("no-progress") || is_typed("quiet"),
+            "quiet" => is_typed("progress") || set.is_none() && shown_by_variable,
+            _ => false,
+        };
+        if overruled || known(setting.key).is_none() || is_typed(setting.key) {
+            continue;
+        }
         let flag = match set {
             Some(_) if setting.of_library => None,
             Some(value) => setting
@@ -100,15 +116,7 @@ fn with_settings_of(mut arguments: Vec<OsString>, variable: &dyn Fn(&str) -> Opt
                 .map_err(|wrong| Error::new(ErrorKind::Syntax, format!("{}: {wrong}", setting.variable)))?,
             None => of_file.flatten(),
         };
-        // The ending of a file says more of its format than a preference does.
-        let elsewhere = match setting.key {
-            "format" => known("output").is_none() || is_typed("output"),
-            "progress" => is_typed("no-progress") || is_typed("quiet"),
-            _ => false,
-        };
-        if known(setting.key).is_some() && !is_typed(setting.key) && !elsewhere {
-            added.extend(flag.map(OsString::from));
-        }
+        added.extend(flag.map(OsString::from));
     }
     let place = 2.min(arguments.len());
     arguments.splice(place..place, added);
@@ -212,6 +220,24 @@ mod tests {
         assert_eq!(with(&["convert", "a", "--to", "b.csv"], &[], file).unwrap()[1], "--threads=3");
         assert_eq!(with(&["man", "ask"], &[], file).unwrap(), ["man", "ask"]);
         assert_eq!(with(&["cuont"], &[], file).unwrap(), ["cuont"], "told when it is parsed");
+    }
+
+    #[test]
+    fn what_is_typed_is_stronger_than_another_flag_that_is_not() {
+        let threads = [("OUTCROP_THREADS", "8")];
+        let workers = ["count", "--workers", "2", "a.csv"];
+        assert_eq!(with(&workers, &threads, Some("threads = 4")).unwrap(), workers);
+        let strata = ["strata", "--workers", "2", "a.csv", "--by", "k", "--exec", "cat"];
+        assert_eq!(with(&strata, &threads, None).unwrap()[1], "--threads=8", "workers are programs");
+        let shown = ["count", "--progress", "a.csv"];
+        assert_eq!(with(&shown, &[("OUTCROP_QUIET", "1")], Some("quiet = true")).unwrap(), shown);
+        let progress = [("OUTCROP_PROGRESS", "1")];
+        assert_eq!(with(&["count", "a.csv"], &progress, Some("quiet = true")).unwrap()[1..], ["--progress", "a.csv"]);
+        let hidden = ["count", "--no-progress", "a.csv"];
+        assert_eq!(with(&hidden, &progress, Some("quiet = true")).unwrap()[1], "--quiet");
+        let wrong = [("OUTCROP_THREADS", "many"), ("OUTCROP_PROGRESS", "perhaps")];
+        let overruled = ["count", "--threads", "2", "--no-progress", "a.csv"];
+        assert_eq!(with(&overruled, &wrong, None).unwrap(), overruled);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) fn convert(command: &Convert, cancel: &CancelToken) -> Result<(), Sto
     let timeline = options.timeline.clone();
     let writes: Vec<Write> = targets.into_iter().map(|(target, how)| Write::new(&frame, target, how)).collect();
     let done = write_all(&Runner::with_options(options), &writes);
-    progress.finish();
+    progress.finish(done.is_ok());
     let done = drawn(done, timeline.as_ref(), &command.run)?;
     report(&done.statistics, None, &command.run);
     Ok(())

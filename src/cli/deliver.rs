@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::render::{Answer, Format, Layout, Renderer, write_answers};
 use super::run::{options, progress_of};
 use super::stats;
-use crate::atomic::Partial;
+use super::whole::write_whole;
 use crate::error::{Error, ErrorKind};
 use crate::exec::{RunOptions, RunStatistics, Timeline, flows_through, stream};
 use crate::frame::{DataFrame, LazyFrame, Runner, StrataStatistics, Write as FileWrite};
@@ -18,7 +18,6 @@ use crate::source::memory::MemorySource;
 use crate::source::paths::{IntoPaths, expand};
 use crate::write::text::compress;
 use crate::write::{Codec, Target, WriteOptions, refuse_inputs, refuse_rejects};
-use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -84,17 +83,17 @@ pub(super) fn deliver(
     match form {
         Form::File(how) => {
             let done = write_all(&Runner::with_options(options), &file_writes(frames, how, output));
-            progress.finish();
+            progress.finish(done.is_ok());
             Ok(Some(done?.statistics))
         }
         Form::Text(format, _) if frames.len() == 1 && streams(&frames[0], *format, output, run)? => {
             let outcome = write_stream(&frames[0], options, *format);
-            progress.finish();
+            progress.finish(outcome.is_ok());
             outcome.map(|()| None)
         }
         Form::Text(format, codec) => {
             let done = Runner::with_options(options).run::<_, Vec<DataFrame>>(frames);
-            progress.finish();
+            progress.finish(done.is_ok());
             let done = done?;
             write(&done.value, titles, *format, *codec, output)?;
             Ok(Some(done.statistics))
@@ -118,7 +117,7 @@ pub(super) fn answer_and_plot(
     deliver_plotted(&frames[0], &titles[0], &wanted, &form, output, run, options, &progress)
 }
 
-/// Computes one frame, draws its answer, writes it, and tells what was done.
+/// Computes one frame, draws its answer, writes it, and tells what was done; that it could not be drawn is told last.
 #[expect(clippy::too_many_arguments, reason = "as `deliver`, and what is drawn")]
 pub(super) fn deliver_plotted(
     frame: &LazyFrame,
@@ -130,14 +129,13 @@ pub(super) fn deliver_plotted(
     options: RunOptions,
     progress: &Progress,
 ) -> Result<(), Stop> {
+    wanted.check(&*frame.schema()?)?;
     refuse_reading(frame, wanted)?;
     let timeline = options.timeline.clone();
     let done = Runner::with_options(options.clone()).run::<_, Vec<DataFrame>>(std::slice::from_ref(frame));
-    progress.finish();
+    progress.finish(done.is_ok());
     let done = drawn(done, timeline.as_ref(), run)?;
-    for answer in &done.value {
-        wanted.draw(title, answer)?;
-    }
+    let picture = done.value.iter().try_for_each(|answer| wanted.draw(title, answer));
     let rows = done
         .value
         .iter()
@@ -148,7 +146,7 @@ pub(super) fn deliver_plotted(
     // Statistics are those of the first run, so rows may go out as they come.
     deliver(&frames, &[title.to_owned()], form, output, run, options, progress)?;
     report(&done.statistics, None, run);
-    Ok(())
+    Ok(picture?)
 }
 
 /// A picture does not take the place of what is read.
@@ -193,7 +191,7 @@ pub(super) fn deliver_drawn(
         return deliver(std::slice::from_ref(frame), &[String::new()], form, output, run, options, progress);
     };
     let done = Runner::with_options(options).run::<_, Vec<DataFrame>>(std::slice::from_ref(frame));
-    progress.finish();
+    progress.finish(done.is_ok());
     let done = done?;
     let name = output.output.as_deref();
     for answer in &done.value {
@@ -226,12 +224,7 @@ pub(super) fn file_writes(frames: &[LazyFrame], how: &WriteOptions, output: &Out
 fn draw(timeline: Option<&Timeline>, run: &Run) -> Result<(), Stop> {
     let (Some(timeline), Some(TimelineFile { path, page })) = (timeline, &run.timeline) else { return Ok(()) };
     let text = if *page { timeline.html() } else { timeline.svg() };
-    let write = || {
-        let partial = Partial::file(path)?;
-        partial.handle().and_then(|mut file| file.write_all(text.as_bytes()))?;
-        partial.commit(false)
-    };
-    write().map_err(|error| {
+    write_whole(path, text.as_bytes()).map_err(|error| {
         Stop::Error(
             Error::new(ErrorKind::Io, format!("cannot draw the timeline: {error}"))
                 .in_file(&path.display().to_string()),
@@ -249,13 +242,13 @@ where
     drawing.map(|()| done)
 }
 
-/// Without a run there is nothing to be drawn.
-pub(super) fn refuse_timeline(run: &Run, command: &str) -> Result<(), Error> {
-    match &run.timeline {
-        None => Ok(()),
-        Some(_) => {
-            Err(Error::new(ErrorKind::Syntax, format!("`{command}` reads no rows that `--timeline` could draw")))
-        }
+/// Without a run there is nothing to be drawn or counted.
+pub(super) fn refuse_accounts(run: &Run, command: &str) -> Result<(), Error> {
+    let wrong = |more: &str| Err(Error::new(ErrorKind::Syntax, format!("`{command}` reads no rows that {more}")));
+    match (&run.timeline, run.stats) {
+        (Some(_), _) => wrong("`--timeline` could draw"),
+        (None, Some(_)) => wrong("`--stats` could tell of"),
+        (None, None) => Ok(()),
     }
 }
 
@@ -325,8 +318,6 @@ fn terminal_width() -> Option<usize> {
     terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
 }
 
-/// Writes beside the final name and renames, so that a half-written file never stands under it. A link is followed; a
-/// pipe or device is written to as it is; a file that is replaced keeps its permissions.
 fn write_file(path: &str, format: Format, codec: Codec, answers: &[Answer<'_>]) -> Result<(), Stop> {
     let mut text = Vec::new();
     write_answers(format, answers, Layout::default(), &mut text).map_err(|error| Stop::writing(path, &error))?;
@@ -334,15 +325,8 @@ fn write_file(path: &str, format: Format, codec: Codec, answers: &[Answer<'_>]) 
 }
 
 fn write_bytes(path: &str, codec: Codec, text: Vec<u8>) -> Result<(), Stop> {
-    let failed = |error: io::Error| Stop::writing(path, &error);
     let bytes = compress(text, codec.into())?;
-    if std::fs::metadata(path).is_ok_and(|known| !known.is_file()) {
-        let file = File::options().write(true).open(path);
-        return file.and_then(|mut file| file.write_all(&bytes)).map_err(failed);
-    }
-    let partial = Partial::file(Path::new(path)).map_err(failed)?;
-    partial.handle().and_then(|mut file| file.write_all(&bytes)).map_err(failed)?;
-    partial.commit(true).map_err(failed)
+    write_whole(Path::new(path), &bytes).map_err(|error| Stop::writing(path, &error))
 }
 
 /// The files that answers are written to; none where they go to standard output.

@@ -4,9 +4,9 @@ use super::deliver::{answer, drawn, report};
 use super::flags::Describe;
 use super::look::picked;
 use super::messages::Stop;
-use super::plot::write_whole;
 use super::report::page;
 use super::run::{options, progress_of};
+use super::whole::write_whole;
 use crate::error::{Error, ErrorKind};
 use crate::frame::{DataFrame, LazyFrame, Runner};
 use crate::source::CancelToken;
@@ -23,8 +23,11 @@ pub(super) fn describe(command: &Describe, cancel: &CancelToken) -> Result<(), S
 }
 
 fn to_page(command: &Describe, frame: &LazyFrame, path: &Path, cancel: &CancelToken) -> Result<(), Stop> {
-    if command.output.output.is_some() {
-        let error = Error::new(ErrorKind::Syntax, "--html and --output both say where the answer goes");
+    if command.output.is_chosen() {
+        let error = Error::new(
+            ErrorKind::Syntax,
+            "--html is an answer of its own, beside which there is no --output or --format",
+        );
         return Err(error.hint("leave one of them out").into());
     }
     let files = frame.plan()?.sources().into_iter().flat_map(|source| source.files());
@@ -33,10 +36,11 @@ fn to_page(command: &Describe, frame: &LazyFrame, path: &Path, cancel: &CancelTo
     let options = options(&command.run, cancel, &progress)?;
     let timeline = options.timeline.clone();
     let done = Runner::with_options(options).run::<_, Vec<DataFrame>>(std::slice::from_ref(frame));
-    progress.finish();
+    progress.finish(done.is_ok());
     let done = drawn(done, timeline.as_ref(), &command.run)?;
     for facts in &done.value {
-        write_whole(path, &page(&command.input.files.join(" "), facts)?)?;
+        let page = page(&command.input.files.join(" "), facts)?;
+        write_whole(path, page.as_bytes()).map_err(|error| Error::io(path, &error))?;
     }
     report(&done.statistics, None, &command.run);
     Ok(())

@@ -41,21 +41,21 @@ pub(super) fn freq(command: &Freq, cancel: &CancelToken) -> Result<(), Stop> {
     let options = options(&command.run, cancel, &progress)?;
     let timeline = options.timeline.clone();
     let done = Runner::with_options(options.clone()).run::<_, Vec<DataFrame>>(&frames[..]);
-    progress.finish();
+    progress.finish(done.is_ok());
     let done = drawn(done, timeline.as_ref(), &command.run)?;
     let Some((total, counted)) = done.value.split_last() else { return Ok(()) };
     let total = match total.value(0, "count")? {
         Value::Int64(total) => total,
         _ => 0,
     };
+    // What was set aside has been told of; the counts are in memory or on disk.
+    let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
     let frame = match counted {
         [one] => stored(one),
-        some => stacked(some, &columns)?,
+        some => stacked(some, &columns, &options)?,
     };
     let percent = (col("count") * lit(100.0) / lit(total as f64)).alias("percent");
     let frame = frame.with_columns(percent);
-    // What was set aside has been told of; the counts are in memory or on disk.
-    let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
     let column = usize::from(several) + 1;
     let draw = |frame: &DataFrame, layout: Layout| with_bars(frame, column, layout);
     deliver_drawn(&frame, &form, &command.output, &command.run, options, &progress, &draw)?;
@@ -77,14 +77,16 @@ fn stored(frame: &DataFrame) -> LazyFrame {
 }
 
 /// The counts of several columns below each other, values as text.
-fn stacked(counted: &[DataFrame], columns: &[Expr]) -> Result<LazyFrame, Error> {
+fn stacked(counted: &[DataFrame], columns: &[Expr], options: &RunOptions) -> Result<LazyFrame, Error> {
     let text = |name: &str| Field::new(name, ColumnType::Utf8.arrow(), true);
     let fields = vec![text("column"), text("value"), Field::new("count", ColumnType::Int64.arrow(), true)];
     let schema = Arc::new(Schema::new(fields));
     let mut batches = Vec::new();
     for (frame, column) in counted.iter().zip(columns) {
-        let as_text = stored(frame).select([col("value").cast(ColumnType::Utf8), col("count")]).collect()?;
-        for batch in as_text.batches() {
+        let as_text = stored(frame).select([col("value").cast(ColumnType::Utf8), col("count")]);
+        let runner = Runner::with_options(options.clone());
+        let as_text = runner.run::<_, Vec<DataFrame>>(std::slice::from_ref(&as_text))?.value;
+        for batch in as_text.iter().flat_map(DataFrame::batches) {
             let batch = batch?;
             let name = StringViewArray::from_iter_values(std::iter::repeat_n(column.output_name(), batch.num_rows()));
             let arrays = vec![Arc::new(name) as _, Arc::clone(batch.column(0)), Arc::clone(batch.column(1))];

@@ -1,7 +1,7 @@
 //! The commands that show rows and columns as they are: `schema`, `head`, `tail`, `sample`, `count`.
 
 use super::convert::write_all;
-use super::deliver::{answer, checked_form, deliver, drawn, file_writes, refuse_timeline, write};
+use super::deliver::{answer, checked_form, deliver, drawn, file_writes, refuse_accounts, write};
 use super::flags::{Count, Ends, Form, Input, Picked, Run, Sample, Schema};
 use super::messages::{Stop, warn};
 use super::run::{open, options, progress_of, tell_left_out};
@@ -18,7 +18,7 @@ use crate::types::ColumnType;
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 /// The rows and columns of the files that are wanted.
@@ -55,6 +55,7 @@ pub(super) fn list(text: &str, flag: &str) -> Result<Vec<Expr>, Error> {
         && question.having.is_none()
         && question.sort.is_empty()
         && question.limit.is_none()
+        && question.sample.is_none()
         && !question.distinct;
     let wrong = |others: &str| {
         let message = format!("{flag} takes columns and expressions, no {others}");
@@ -107,22 +108,28 @@ pub(super) fn tail(command: &Ends, cancel: &CancelToken) -> Result<(), Stop> {
     let options = options(&command.run, cancel, &progress)?;
     let timeline = options.timeline.clone();
     let files = all.plan()?.source().files();
-    let mut last_files = 1;
-    let frame = loop {
+    let mut last_files = if tells_files(&all)? { 1 } else { files.len() };
+    let found = loop {
         let whole = last_files >= files.len();
         let some = if whole { all.clone() } else { all.filter(of_files(&files[files.len() - last_files..])) };
-        let rows = selected(&filtered(&some, command.picked.condition.as_deref())?, &command.picked)?;
-        let (found, frame) = last_rows(&rows, command.rows, &options)?;
-        if whole || found >= command.rows {
-            break frame;
+        let rows = filtered(&some, command.picked.condition.as_deref());
+        let rows = rows.and_then(|rows| selected(&rows, &command.picked));
+        match rows.and_then(|rows| last_rows(&rows, command.rows, &options)) {
+            Ok((found, _)) if !whole && found < command.rows => last_files *= 2,
+            found => break found,
         }
-        last_files *= 2;
     };
-    progress.finish();
+    progress.finish(found.is_ok());
+    let (_, frame) = found?;
     // What was set aside has been told of; the rows are in memory.
     let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
     let done = deliver(&[frame], &[String::new()], &form, &command.output, &command.run, options, &progress);
     drawn(done, timeline.as_ref(), &command.run).map(|_| ())
+}
+
+/// Whether [`of_files`] can be asked of the rows: a column of the files that has that name hides which file a row is of.
+pub(super) fn tells_files(all: &LazyFrame) -> Result<bool, Error> {
+    Ok(all.schema()?.index_of(FILE_NAME).is_err())
 }
 
 /// That a row stands in one of these files.
@@ -153,13 +160,18 @@ fn last_rows(rows: &LazyFrame, wanted: usize, options: &RunOptions) -> Result<(u
 }
 
 pub(super) fn schema(command: &Schema) -> Result<(), Stop> {
-    refuse_timeline(&command.run, "schema")?;
+    refuse_accounts(&command.run, "schema")?;
     let frame = open(&command.input, &command.run)?;
+    let form = checked_form(&command.input.files, std::slice::from_ref(&frame), &command.output, &command.run)?;
     let schema = frame.schema()?;
     if !command.run.quiet {
         for warning in frame.plan()?.source().warnings() {
             warn(&warning, &mut io::stderr());
         }
+    }
+    if command.explain && command.output.is_chosen() {
+        let error = Error::new(ErrorKind::Syntax, "--explain is text for people, which takes no --output or --format");
+        return Err(error.hint("leave one of them out").into());
     }
     tell_left_out(&frame, &command.run)?;
     if command.explain
@@ -168,7 +180,7 @@ pub(super) fn schema(command: &Schema) -> Result<(), Stop> {
         return io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error));
     }
     let table = columns_of(&schema)?;
-    match command.output.form(io::stdout().is_terminal(), 1)? {
+    match form {
         Form::Text(format, codec) => write(&[table.collect()?], &[String::new()], format, codec, &command.output),
         Form::File(how) => write_all(&Runner::new(), &file_writes(&[table], &how, &command.output)).map(|_| ()),
     }

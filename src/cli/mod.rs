@@ -3,7 +3,7 @@
 //! `flags` is the table of commands and its help the manual; `run` turns a command into frames, computes them and
 //! hands answers to `render`; `messages` says what went wrong. **Invariant.** Everything that can be wrong about the
 //! words typed is found before any data are read, and stdout stays empty when a command fails, unless rows were already
-//! streaming.
+//! streaming, or all is said but what a picture of it needs.
 
 mod config;
 mod convert;
@@ -11,6 +11,7 @@ mod deliver;
 mod describe;
 mod distribution;
 pub(crate) mod flags;
+mod kept;
 mod look;
 mod manual;
 pub(crate) mod messages;
@@ -25,5 +26,6 @@ mod sql;
 mod stats;
 mod strata;
 mod validate;
+mod whole;
 
 pub use run::main;

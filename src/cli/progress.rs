@@ -100,15 +100,15 @@ impl Progress {
         self.bar.suspend(print)
     }
 
-    /// Removes the bar; the last line says that all is done.
-    pub(crate) fn finish(&self) {
+    /// Removes the bar; the last line says that all is done, if it is.
+    pub(crate) fn finish(&self, done: bool) {
         self.bar.finish_and_clear();
         let mut state = lock(&self.state);
-        if self.mode == Mode::Lines && state.pass > 0 {
+        if self.mode == Mode::Lines && done && state.pass > 0 {
             let text = format!("progress: done, {:.1} s\n", self.started.elapsed().as_secs_f64());
             let _ = io::stderr().write_all(text.as_bytes());
-            state.pass = 0;
         }
+        state.pass = 0;
     }
 }
 
@@ -166,7 +166,7 @@ mod tests {
             let progress = Progress::new(mode);
             progress.update(2, 10, 5, 1);
             assert_eq!(progress.suspend(|| 7), 7);
-            progress.finish();
+            progress.finish(true);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::config::with_settings;
 use super::convert::convert;
-use super::deliver::{answer_and_plot, begin_clock, refuse_overwriting, refuse_timeline};
+use super::deliver::{answer_and_plot, begin_clock, refuse_accounts, refuse_overwriting};
 use super::describe::describe;
 use super::distribution::{freq, hist};
 use super::flags::{Ask, Cli, Command, Explain, Input, JoinedTables, Questions, Reading, Run, SCHEDULER_VARIABLE};
@@ -276,7 +276,7 @@ fn ask(command: &Ask, cancel: &CancelToken) -> Result<(), Stop> {
 }
 
 fn explain_questions(command: &Explain) -> Result<(), Stop> {
-    refuse_timeline(&command.run, "explain")?;
+    refuse_accounts(&command.run, "explain")?;
     let texts = texts(&command.questions)?;
     let frames = frames(&command.input, &command.run, &command.tables, &texts)?;
     let plans = frames.iter().map(|frame| Ok(LogicalPlan::clone(frame.plan()?))).collect::<Result<Vec<_>, Error>>()?;

@@ -26,7 +26,7 @@ struct Asked {
     titles: Vec<String>,
     copies: Vec<FileWrite>,
     explained: Vec<LogicalPlan>,
-    /// Files that copies read and write.
+    /// Files that an answer must not take the place of.
     taken: Vec<PathBuf>,
 }
 
@@ -34,6 +34,14 @@ struct Asked {
 pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
     let command = Arc::<Sql>::from(command);
     let asked = asked(&command)?;
+    let wanted = command.plot.wanted(asked.frames.len())?;
+    if wanted.is_some() && !(asked.copies.is_empty() && asked.explained.is_empty()) {
+        let error = Error::new(
+            ErrorKind::Syntax,
+            "--plot draws the answer to a query, beside which nothing is copied or explained",
+        );
+        return Err(error.hint("leave out `copy` and `explain`").into());
+    }
     let progress = progress_of(&command.run);
     let options = options(&command.run, cancel, &progress)?;
     let timeline = options.timeline.clone();
@@ -49,8 +57,7 @@ pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
     let (output, run) = (&command.output, &command.run);
     let form = checked_form(&[], &frames, output, run)?;
     refuse_overwriting(output, frames.len(), &taken)?;
-    if let Some(wanted) = command.plot.wanted(frames.len() + copies.len())? {
-        let [frame] = frames.as_slice() else { return Ok(()) };
+    if let (Some(wanted), [frame]) = (wanted, frames.as_slice()) {
         return deliver_plotted(frame, &titles[0], &wanted, &form, output, run, options, &progress);
     }
     if copies.is_empty() {
@@ -67,7 +74,7 @@ pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
         Form::Text(..) => &frames,
     };
     let done = Runner::with_options(options).run_and_write(answers, &copies);
-    progress.finish();
+    progress.finish(done.is_ok());
     let done = done.map_err(|error| if is_closed_pipe(&error) { Stop::ClosedPipe } else { Stop::Error(error) });
     let done = drawn(done, timeline.as_ref(), run)?;
     if let (Form::Text(format, codec), false) = (&form, answers.is_empty()) {
@@ -97,12 +104,14 @@ fn asked(command: &Arc<Sql>) -> Result<Asked, Error> {
             }
             match asks {
                 Asks::Query(frame) | Asks::Summarize(frame) => asked.answer(frame, text),
-                Asks::Describe(frame) => asked.answer(columns_of(&*frame.schema()?)?, text),
+                Asks::Describe(frame) => {
+                    asked.taken.extend(files_of(&frame)?);
+                    asked.answer(columns_of(&*frame.schema()?)?, text);
+                }
                 Asks::Explain(frame) => asked.explained.push(LogicalPlan::clone(frame.plan()?)),
                 Asks::Copy(frame, file) => {
                     let (target, how) = target_of_name(&file)?;
-                    let files = frame.plan()?.sources().into_iter().flat_map(|source| source.files());
-                    asked.taken.extend(files.map(|file| PathBuf::from(&*file)).chain([PathBuf::from(&file)]));
+                    asked.taken.extend(files_of(&frame)?.chain([PathBuf::from(&file)]));
                     asked.copies.push(FileWrite::new(&frame, target, how));
                 }
                 Asks::View(_) => {}
@@ -117,6 +126,12 @@ impl Asked {
         self.frames.push(frame);
         self.titles.push(title);
     }
+}
+
+/// The files that a frame reads.
+fn files_of(frame: &LazyFrame) -> Result<impl Iterator<Item = PathBuf>, Error> {
+    let files = frame.plan()?.sources().into_iter().flat_map(|source| source.files());
+    Ok(files.map(|file| PathBuf::from(&*file)))
 }
 
 /// The texts of the statements, in order.

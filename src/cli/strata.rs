@@ -55,7 +55,7 @@ pub(super) fn strata(command: &Strata, cancel: &CancelToken) -> Result<(), Stop>
         });
     }
     let done = strata.exec(&flags.exec);
-    progress.finish();
+    progress.finish(done.is_ok());
     said.repeated().iter().for_each(|text| warn(text, &mut io::stderr()));
     let timeline = options.timeline.clone();
     let done = drawn(done, timeline.as_ref(), &command.run)?;

@@ -85,6 +85,11 @@ impl AnswerFormat {
 }
 
 impl Output {
+    /// Whether the form was chosen, by a format or by a file.
+    pub(crate) fn is_chosen(&self) -> bool {
+        self.format.is_some() || self.output.is_some()
+    }
+
     /// The form to write, given whether stdout is a terminal and how many answers there are.
     ///
     /// # Errors

@@ -15,9 +15,13 @@ impl Axis {
         let finite = values.filter(|value| value.is_finite());
         let (low, high) =
             finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
-        let (low, high) = match low < high {
+        // Halves as in `place`, which divides by what is between them; a lone value is widened by what it can tell apart.
+        let (low, high) = match low / 2.0 < high / 2.0 {
             true => (low, high),
-            false if low.is_finite() => (low - 0.5, low + 0.5),
+            false if low.is_finite() => {
+                let around = f64::max(0.5, low.abs() * 1e-9);
+                ((low - around).max(f64::MIN), (low + around).min(f64::MAX))
+            }
             false => (0.0, 1.0),
         };
         if !round {
@@ -64,7 +68,22 @@ mod tests {
         assert_eq!((axis.place(0.0), axis.place(50.0), axis.place(1e9)), (0.0, 50.0, 100.0));
         let lone = Axis::over([7.0].into_iter(), false, 0.0, 10.0);
         assert_eq!(lone.place(7.0), 5.0);
-        for odd in [vec![], vec![f64::MAX, f64::MIN], vec![1e-300, 2e-300], vec![5e-324], vec![f64::INFINITY]] {
+        for large in [2f64.powi(54), -1e300, f64::MAX] {
+            for round in [true, false] {
+                assert!(
+                    (0.0..=10.0).contains(&Axis::over([large].into_iter(), round, 0.0, 10.0).place(large)),
+                    "{large}"
+                );
+            }
+        }
+        for odd in [
+            vec![],
+            vec![f64::MAX, f64::MIN],
+            vec![0.0, 5e-324],
+            vec![1e-300, 2e-300],
+            vec![5e-324],
+            vec![f64::INFINITY],
+        ] {
             let axis = Axis::over(odd.iter().copied(), true, 0.0, 10.0);
             assert!(axis.marks().len() < 21 && odd.iter().all(|value| (0.0..=10.0).contains(&axis.place(*value))));
         }

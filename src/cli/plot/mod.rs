@@ -8,14 +8,14 @@ mod axis;
 mod picture;
 mod table;
 
-use crate::atomic::Partial;
+use crate::cli::whole::write_whole;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::DataFrame;
+use arrow::datatypes::Schema;
 use clap::Args;
 pub(super) use picture::escaped;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use table::Table;
+use std::path::PathBuf;
+use table::{Table, refuse};
 
 /// Flags of pictures.
 #[derive(Debug, Args)]
@@ -79,6 +79,14 @@ impl Wanted {
         &self.path
     }
 
+    /// Refuses, before anything is read, what the columns of the answer tell cannot be drawn.
+    ///
+    /// # Errors
+    /// `Syntax`, as it is the question that is wrong.
+    pub(crate) fn check(&self, answer: &Schema) -> Result<()> {
+        refuse(answer, self.kind, ErrorKind::Syntax)
+    }
+
     /// Draws the answer to a question into the file, which has its name only once it is whole.
     ///
     /// # Errors
@@ -93,19 +101,6 @@ impl Wanted {
         } else {
             svg
         };
-        write_whole(&self.path, &text)
+        write_whole(&self.path, text.as_bytes()).map_err(|error| Error::io(&self.path, &error))
     }
-}
-
-/// Writes a file, which has its name only once it is whole.
-///
-/// # Errors
-/// `Io` of the file.
-pub(super) fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let write = || {
-        let partial = Partial::file(path)?;
-        partial.handle().and_then(|mut file| file.write_all(text.as_bytes()))?;
-        partial.commit(true)
-    };
-    write().map_err(|error| Error::io(path, &error))
 }

@@ -2,7 +2,7 @@
 
 use super::Kind;
 use super::axis::Axis;
-use super::table::Table;
+use super::table::{Table, no_place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::write::text::Value;
 use std::fmt::Write;
@@ -170,10 +170,7 @@ fn points(svg: &mut Svg, table: &Table, joined: bool) -> Result<()> {
             names(svg, &table.labels.iter().map(String::as_str).collect::<Vec<_>>(), width);
             (0..table.labels.len()).map(|row| LEFT + (row as f64 + 0.5) * width).collect::<Vec<f64>>()
         }
-        None => {
-            let message = format!("the x axis of a scatter is of numbers, and `{}` is not", table.x_name);
-            return Err(Error::new(ErrorKind::Type, message).hint("--plot bar takes text"));
-        }
+        None => return Err(no_place(&table.x_name, ErrorKind::Type)),
     };
     for (series, colour) in table.series.iter().zip(COLOURS) {
         let seen = |row: &usize| places[*row].is_finite() && series.values[*row].is_finite();
@@ -207,7 +204,8 @@ fn mark_text(mark: f64, table: &Table) -> String {
 
 /// Cells of x and y, the darker the larger.
 fn heatmap(svg: &mut Svg, table: &Table) -> Result<()> {
-    let (columns, rows) = (distinct(&table.labels), distinct(&table.second));
+    let [across, down] = &table.keys;
+    let (columns, rows) = (&across.labels, &down.labels);
     if columns.len() * rows.len() > 50_000 {
         let message = format!("a heatmap of {} times {} cells shows nothing", columns.len(), rows.len());
         return Err(Error::new(ErrorKind::Limit, message).hint("a coarser `by` gives fewer"));
@@ -216,15 +214,15 @@ fn heatmap(svg: &mut Svg, table: &Table) -> Result<()> {
     let Some(series) = table.series.first() else { return Ok(()) };
     let depth = Axis::over(series.values.iter().copied(), false, 0.0, 1.0);
     for (row, value) in series.values.iter().enumerate().filter(|(_, value)| value.is_finite()) {
-        let place = |all: &[&str], one: &str| all.iter().position(|known| *known == one).unwrap_or(0) as f64;
-        let (x, y) = (place(&columns, &table.labels[row]), place(&rows, &table.second[row]));
+        let (column, line) = (across.of_rows[row], down.of_rows[row]);
+        let (x, y) = (column as f64, line as f64);
         let shade = depth.place(*value);
         let mixed = |light: f64, dark: f64| (light + (dark - light) * shade) as u8;
         let fill = format!("#{:02x}{:02x}{:02x}", mixed(239.0, 8.0), mixed(243.0, 48.0), mixed(255.0, 107.0));
-        let title = format!("{}, {}: {} = {}", table.labels[row], table.second[row], series.name, number(*value));
+        let title = format!("{}, {}: {} = {}", columns[column], rows[line], series.name, number(*value));
         svg.rectangle([LEFT + x * width, TOP + y * height, width, height], &fill, &title);
     }
-    names(svg, &columns, width);
+    names(svg, &columns.iter().map(String::as_str).collect::<Vec<_>>(), width);
     let every = (12.0 / height).ceil().max(1.0) as usize;
     for (at, label) in rows.iter().enumerate().step_by(every) {
         let label: String = label.chars().take(12).collect();
@@ -235,10 +233,4 @@ fn heatmap(svg: &mut Svg, table: &Table) -> Result<()> {
     let range = format!("{}: {} (light) to {} (dark)", series.name, number(depth.low), number(depth.high));
     svg.text(RIGHT, 40.0, "end", &range);
     Ok(())
-}
-
-/// In the order in which they appear.
-fn distinct(labels: &[String]) -> Vec<&str> {
-    let mut known = std::collections::HashSet::new();
-    labels.iter().map(String::as_str).filter(|label| known.insert(*label)).collect()
 }

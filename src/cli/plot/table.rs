@@ -3,13 +3,18 @@
 use super::Kind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::DataFrame;
+use crate::types::ColumnType;
 use crate::write::text::{Column, Value};
 use arrow::array::ArrayRef;
+use arrow::datatypes::Schema;
+use std::collections::HashMap;
 
 /// More than these cannot be told apart.
 const MOST_BARS: usize = 500;
 const MOST_POINTS: usize = 50_000;
 const MOST_SERIES: usize = 12;
+/// Characters of a label.
+const LONGEST: usize = 60;
 
 /// A column of numbers.
 pub(super) struct Series {
@@ -18,11 +23,20 @@ pub(super) struct Series {
     pub(super) values: Vec<f64>,
 }
 
+/// The different values of a column, numbered as they appear.
+#[derive(Default)]
+pub(super) struct Keys {
+    pub(super) labels: Vec<String>,
+    /// The number of the value of each row.
+    pub(super) of_rows: Vec<usize>,
+}
+
 pub(super) struct Table {
     pub(super) x_name: String,
-    /// The first column as text, and, of a heatmap, the second.
+    /// The first column as text.
     pub(super) labels: Vec<String>,
-    pub(super) second: Vec<String>,
+    /// Of a heatmap, the first two columns.
+    pub(super) keys: [Keys; 2],
     pub(super) second_name: String,
     /// The first column as numbers, if that is what it is; days and microseconds of dates.
     pub(super) places: Option<Vec<f64>>,
@@ -39,38 +53,68 @@ impl Table {
             return Err(Error::new(ErrorKind::Limit, message).hint("`limit`, `sample` or a coarser `by` gives fewer"));
         }
         let names: Vec<&str> = answer.schema().fields().iter().map(|field| field.name().as_str()).collect();
-        let firsts = if kind == Kind::Heatmap { 2 } else { 1 };
-        let wrong = || {
-            let needed = match kind {
-                Kind::Heatmap => "a heatmap needs three columns: x, y and a number",
-                _ => "a picture needs a column for the x axis and one or more of numbers",
-            };
-            Error::new(ErrorKind::Type, needed).hint("such as 'mean(ArrDelay) as delay by Month'")
-        };
-        if names.len() <= firsts || kind == Kind::Heatmap && names.len() != 3 {
-            return Err(wrong());
-        }
+        // Types that were guessed may have been widened since they were looked at.
+        refuse(answer.schema(), kind, ErrorKind::Type)?;
+        let firsts = firsts(kind);
         let mut series = Vec::new();
         for name in &names[firsts..] {
             if let Some(values) = numbers(&answer.column(name)?)? {
                 series.push(Series { name: (*name).to_owned(), values });
             }
         }
-        if series.is_empty() || series.len() > MOST_SERIES {
-            return Err(wrong());
+        if series.is_empty() {
+            return Err(wrong(kind, ErrorKind::Type));
         }
         let first = answer.column(names[0])?;
-        let second = if firsts == 2 { texts(&answer.column(names[1])?)? } else { Vec::new() };
+        let keys = match kind {
+            Kind::Heatmap => [keys(&first)?, keys(&answer.column(names[1])?)?],
+            _ => Default::default(),
+        };
         let of_time = matches!(column(&first)?, Column::Date(_) | Column::Timestamp(_));
         Ok(Table {
             x_name: names[0].to_owned(),
             labels: texts(&first)?,
-            second,
+            keys,
             second_name: names[1].to_owned(),
             places: numbers(&first)?,
             of_time,
             series,
         })
+    }
+}
+
+/// How many columns are no series.
+fn firsts(kind: Kind) -> usize {
+    if kind == Kind::Heatmap { 2 } else { 1 }
+}
+
+fn wrong(kind: Kind, told_as: ErrorKind) -> Error {
+    let needed = match kind {
+        Kind::Heatmap => "a heatmap needs three columns: x, y and a number".to_owned(),
+        _ => format!("a picture needs a column for the x axis and one to {MOST_SERIES} of numbers"),
+    };
+    Error::new(told_as, needed).hint("such as 'mean(ArrDelay) as delay by Month'")
+}
+
+/// The error of a scatter whose first column is not of numbers.
+pub(super) fn no_place(name: &str, told_as: ErrorKind) -> Error {
+    let message = format!("the x axis of a scatter is of numbers, and `{name}` is not");
+    Error::new(told_as, message).hint("--plot bar takes text")
+}
+
+/// Refuses columns that cannot be drawn so. One without a value may turn out to be of numbers.
+pub(super) fn refuse(schema: &Schema, kind: Kind, told_as: ErrorKind) -> Result<()> {
+    let types = schema.fields().iter().map(|field| ColumnType::from_arrow(field.data_type()));
+    let types = types.collect::<Result<Vec<_>>>()?;
+    let may_be_numbers = |of: &&ColumnType| !matches!(of, ColumnType::Utf8 | ColumnType::Boolean | ColumnType::List(_));
+    let series = types.iter().skip(firsts(kind)).filter(may_be_numbers);
+    let numbers = series.clone().filter(|of| **of != ColumnType::Null).count();
+    if series.count() == 0 || numbers > MOST_SERIES || kind == Kind::Heatmap && types.len() != 3 {
+        return Err(wrong(kind, told_as));
+    }
+    match types.first().filter(|first| kind == Kind::Scatter && !may_be_numbers(first)) {
+        Some(_) => Err(no_place(schema.field(0).name(), told_as)),
+        None => Ok(()),
     }
 }
 
@@ -92,15 +136,40 @@ fn numbers(array: &ArrayRef) -> Result<Option<Vec<f64>>> {
     Ok(Some((0..array.len()).map(number).collect()))
 }
 
+/// A value as text; `None` where there is none.
+fn text(value: Value<'_>) -> Option<Vec<u8>> {
+    if matches!(value, Value::Null) {
+        return None;
+    }
+    let mut text = Vec::new();
+    value.append(&mut text);
+    Some(text)
+}
+
+fn label(text: Option<&[u8]>) -> String {
+    text.map_or_else(|| "null".to_owned(), |text| String::from_utf8_lossy(text).chars().take(LONGEST).collect())
+}
+
 fn texts(array: &ArrayRef) -> Result<Vec<String>> {
     let column = column(array)?;
-    let text = |row| match column.value(row) {
-        Value::Null => "null".to_owned(),
-        value => {
-            let mut text = Vec::new();
-            value.append(&mut text);
-            String::from_utf8_lossy(&text).chars().take(60).collect()
-        }
-    };
-    Ok((0..array.len()).map(text).collect())
+    Ok((0..array.len()).map(|row| label(text(column.value(row)).as_deref())).collect())
+}
+
+fn keys(array: &ArrayRef) -> Result<Keys> {
+    let column = column(array)?;
+    let (mut known, mut keys) = (HashMap::new(), Keys::default());
+    for row in 0..array.len() {
+        let text = text(column.value(row));
+        let next = keys.labels.len();
+        let number = match known.get(&text) {
+            Some(number) => *number,
+            None => {
+                keys.labels.push(label(text.as_deref()));
+                known.insert(text, next);
+                next
+            }
+        };
+        keys.of_rows.push(number);
+    }
+    Ok(keys)
 }

@@ -129,7 +129,7 @@ impl Facts<'_> {
     fn doubles(&self, name: &str) -> io::Result<Vec<String>> {
         let array = self.array(name)?;
         let doubles = array.as_primitive::<Float64Type>();
-        Ok(doubles.iter().map(|value| value.map_or_else(String::new, |value| brief(&value.to_string()))).collect())
+        Ok(doubles.iter().map(|value| value.map_or_else(String::new, |value| brief(&format!("{value:?}")))).collect())
     }
 
     fn distinct(&self) -> io::Result<Vec<String>> {
@@ -176,8 +176,11 @@ impl Facts<'_> {
     }
 }
 
-/// A number with few digits, an integer without a point.
+/// A number with few digits, without a point if it is whole; an integer as it is.
 pub(crate) fn brief(text: &str) -> String {
+    if text.parse::<i64>().is_ok() {
+        return text.to_owned();
+    }
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() => {
             let rounded = rounded_to(value, DIGITS);

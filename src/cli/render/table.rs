@@ -9,7 +9,7 @@ use super::{Layout, Writer};
 use crate::write::text::{Column, Value, is_number};
 use arrow::datatypes::Schema;
 use std::collections::VecDeque;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 /// Characters between columns.
 const GAP: usize = 2;
@@ -124,7 +124,7 @@ impl Table {
         let mut line = String::new();
         for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
             let cell = shortened(cell, *width);
-            let padding = width - cell.width();
+            let padding = width.saturating_sub(cell.width());
             let before = if self.right[column] { padding } else { 0 };
             line.extend(std::iter::repeat_n(' ', before + if column > 0 { GAP } else { 0 }));
             line.push_str(&cell);
@@ -255,13 +255,13 @@ pub(super) fn shortened(text: &str, width: usize) -> String {
         return text.to_string();
     }
     let mut kept = String::new();
-    let mut used = 0;
     for character in text.chars() {
-        used += character.width().unwrap_or(0);
-        if used + 1 > width {
+        kept.push(character);
+        // Of all: a mark behind a character may change the width of both.
+        if kept.width() + 1 > width {
+            kept.pop();
             break;
         }
-        kept.push(character);
     }
     kept.push('…');
     kept

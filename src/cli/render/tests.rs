@@ -4,6 +4,7 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use std::sync::Arc;
+use unicode_width::UnicodeWidthStr;
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
@@ -199,4 +200,24 @@ fn a_closed_pipe_and_a_foreign_type_are_errors_not_panics() {
     let foreign = self::batch(vec![("n", Arc::new(Int32Array::from(vec![1])))]);
     let refused = write_result(Format::Csv, &frame([&foreign]), Layout::default(), &mut Vec::new());
     assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn marks_that_widen_a_character_are_cut_like_it() {
+    let hearts = "\u{2764}\u{fe0f}".repeat(40);
+    let columns = [("a", hearts.as_str()), ("b", "x\u{2764}\u{fe0f}\u{2764}\u{fe0f}\u{2764}\u{fe0f}")];
+    let columns = columns.map(|(name, cell)| (name, Arc::new(StringViewArray::from(vec![cell])) as ArrayRef));
+    let batch = batch(columns.to_vec());
+    for width in 1..60 {
+        let table = text(Format::Table, &batch, Layout { width: Some(width), ..Layout::default() });
+        assert!(table.lines().nth(2).unwrap().width() <= width.max(6), "{width}: {table}");
+    }
+}
+
+#[test]
+fn an_integer_has_all_of_its_digits() {
+    for text in ["9007199254740993", "-9223372036854775808", "123456789"] {
+        assert_eq!(brief(text), text);
+    }
+    assert_eq!((brief("0.1234567"), brief("1234567.0")), ("0.1235".into(), "1234567".into()));
 }
