@@ -34,6 +34,7 @@ fn main() {
         ("other_formats_are_the_same_in_processes", other_formats),
         ("encodings_and_compressions_are_the_same_in_processes", encodings),
         ("a_record_too_large_for_a_share_is_read_by_threads", large_record),
+        ("memory_that_is_too_little_for_many_workers_is_for_fewer", many_workers),
         ("folders_and_names_of_files_are_the_same_in_processes", folders),
         ("the_first_error_is_the_same_in_processes", errors),
         ("what_is_set_aside_is_the_same_in_processes", set_aside),
@@ -273,6 +274,25 @@ fn folders() {
     let found = run(&frames, &processes(2));
     assert_eq!(told(&found), expected);
     assert_in_processes(&found.statistics, 2);
+    // A unit that begins with a file without a wanted row, and a broken record behind the rows that are enough.
+    std::fs::write(folder.path().join("key=d/part.csv"), "n;t\n1;x\n2\n").unwrap();
+    let frames = ask(&scan(folder.path()).unwrap(), &["n where key in ('a', 'c', 'd') limit 5"]);
+    let expected = told_of_wanted(&run(&frames, &runner(Scheduler::Threads, 2)));
+    for workers in [1, 2, 4] {
+        assert_eq!(told_of_wanted(&run(&frames, &processes(workers))), expected);
+    }
+}
+
+fn many_workers() {
+    let content = format!("k,n\n{}", "1,2\n".repeat(300));
+    let folder = files(&vec![content.as_str(); 24]);
+    let frames = ask(&scan_csv(pattern(&folder)).unwrap(), &["count(*), sum(n) by k"]);
+    let expected = told(&run(&frames, &runner(Scheduler::Threads, 2)));
+    let found = run(&frames, &processes(24).budget(Budget::new(100 << 20)));
+    assert_eq!(told(&found), expected);
+    let RunStatistics { on_threads, passes_in_processes, processes, .. } = &found.statistics;
+    assert_eq!((on_threads, *passes_in_processes), (&Vec::new(), 1));
+    assert!((8..24).contains(processes), "{processes}");
 }
 
 /// Files with these contents.
@@ -501,6 +521,10 @@ fn on_threads() {
         assert_eq!(shown(&found.value[0]), shown(&found.value[1]));
         assert!(found.value[0].rows() == 1);
     }
+    let found = run(&ask(&frame, &["logistic(n > 2, n)"]), &processes(2));
+    let on_threads = &found.statistics.on_threads;
+    assert!(on_threads.iter().all(|told| told.ends_with("it is a step of a fit")), "{on_threads:?}");
+    assert_eq!((on_threads.is_empty(), found.statistics.passes_in_processes), (false, 0));
     // One question that cannot be sent keeps those of its pass on threads, for they share one reading.
     let found = run(&[mapped.agg(count_rows()), frame.agg(count_rows())], &processes(2));
     assert_eq!((found.statistics.passes, found.statistics.passes_in_processes), (1, 0));
@@ -574,6 +598,8 @@ fn the_program() {
     assert!(explained("count(*)").ends_with(" processes, in units of whole files: 2"), "{}", explained("count(*)"));
     let joined = explained("count(*) join 'testdata/airline/carriers.csv' on UniqueCarrier = Code");
     assert!(joined.ends_with("is read on threads: it joins tables"), "{joined}");
+    let fit = explained("logistic(ArrDelay > 15, Distance)");
+    assert!(fit.ends_with("is read on threads: it is a step of a fit"), "{fit}");
     let ragged = files(&["a,b\n1,2\n", "a,b\n1\n"]);
     let asked = ["ask", &pattern(&ragged), "-q", "count(*)"];
     let (_, expected) = outcrop(&asked, None);

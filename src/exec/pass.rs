@@ -354,7 +354,7 @@ fn work(
 }
 
 /// A panic, of a function of the user's perhaps, ends the run and not the program.
-fn loud<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn loud<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::internal("a run panicked")))
 }
 

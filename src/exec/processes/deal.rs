@@ -1,13 +1,13 @@
 //! The side of the program: units to workers, and what comes back into sinks.
 
 use super::order::{Order, Unit};
-use super::reply::{inline_bytes, unpack};
+use super::reply::{message_bytes, unpack};
 use super::unit::in_worker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::options::{Progress, Warning};
 use crate::exec::outcome::PassOutcome;
 use crate::exec::parallel::Hands;
-use crate::exec::pass::{Collected, Pass};
+use crate::exec::pass::{Collected, Pass, loud};
 use crate::exec::rejects::Rejects;
 use crate::exec::sink::{self, Room, Sink};
 use crate::exec::statistics::{RunStatistics, StageSeconds};
@@ -21,9 +21,6 @@ use crate::source::CancelToken;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-
-/// What a worker tells of a unit, beside what sinks hold, is usually less.
-const META_BYTES: usize = 64 << 10;
 
 /// Sinks let go of theirs when less than this share of what the program has is free, so that one whose bookkeeping grows
 /// is not refused for what another holds.
@@ -163,7 +160,7 @@ impl Dealing<'_> {
             let start = |worker: usize| {
                 let builder = std::thread::Builder::new().name(format!("outcrop-process-{worker}"));
                 let serve = move || {
-                    let served = self.serve(worker);
+                    let served = loud(|| self.serve(worker));
                     if served.is_err() {
                         self.stop.cancel();
                     }
@@ -187,7 +184,7 @@ impl Dealing<'_> {
 
     fn serve(&self, at: usize) -> Result<()> {
         let mut worker = Worker::new(Some(self.order.told.clone()), &self.spill);
-        let bytes = inline_bytes(self.order.share_bytes) + META_BYTES;
+        let bytes = message_bytes(self.order.share_bytes);
         let mut room = self.pass.options.budget.reservation_of_at_least(bytes, "what a worker process has found")?;
         let lane = self.pass.options.timeline.as_ref().map(Timeline::lane);
         while let Some(unit) = self.deal.next(at).map(|unit| &self.order.units[unit]) {

@@ -1,6 +1,7 @@
 //! What workers are told of a pass, and into which units it is cut; or why it cannot go to processes.
 
 use super::reader;
+use super::reply::message_bytes;
 use crate::error::{Error, Result};
 use crate::exec::allotment::{LEAST_PIECE_BYTES, least_bytes};
 use crate::exec::options::{RunOptions, Scheduler};
@@ -21,6 +22,8 @@ use std::path::PathBuf;
 const UNITS_PER_WORKER: u64 = 8;
 /// A worker has this share more than the least that its pass can be run with, for what it hands over.
 const MORE_THAN_LEAST: usize = 8;
+/// Messages of all workers may have this share of what the program has; sinks have the rest.
+const MESSAGES_SHARE: usize = 2;
 
 /// A pass for worker processes.
 pub(in crate::exec) struct Order {
@@ -158,7 +161,11 @@ fn divide(pass: &Pass<'_>, wanted: usize) -> Result<(usize, usize), String> {
     let least = least_bytes(needs, pass.beside());
     let enough = least.saturating_add(least / MORE_THAN_LEAST);
     let share = |workers: usize| budget.free_bytes() / (workers + 1);
-    let workers = (1..=wanted).rev().find(|workers| share(*workers) >= enough);
+    let fits = |workers: &usize| {
+        let share = share(*workers);
+        share >= enough && message_bytes(share).saturating_mul(*workers) <= share / MESSAGES_SHARE
+    };
+    let workers = (1..=wanted).rev().find(fits);
     workers.map(|workers| (workers, share(workers))).ok_or_else(|| "memory is too scarce for two processes".to_owned())
 }
 
