@@ -214,6 +214,11 @@ impl PassOutcome {
         errors.any(|error| error.kind() == ErrorKind::Limit)
     }
 
+    /// Whether what stands in a file matters, as far as is known.
+    pub(super) fn wants_file(&self, file: u32) -> bool {
+        self.cut.is_none_or(|cut| file < cut)
+    }
+
     /// Whether all fields of all stages have been read.
     pub(super) fn is_whole(&self) -> bool {
         self.cut.is_none()
