@@ -2,7 +2,7 @@
 
 use super::order::{Order, Unit};
 use super::reply::{message_bytes, unpack};
-use super::unit::in_worker;
+use super::unit::{DONE, in_worker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::options::{Progress, Warning};
 use crate::exec::outcome::PassOutcome;
@@ -50,15 +50,15 @@ enum Stop {
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         match error.kind() {
-            ErrorKind::Limit => Stop::too_little(),
+            ErrorKind::Limit => Stop::limit(&error),
             _ => Stop::Fail(error),
         }
     }
 }
 
 impl Stop {
-    fn too_little() -> Self {
-        Stop::GiveUp("a worker's share of the memory, or of the disk, was too little".to_owned())
+    fn limit(error: &Error) -> Self {
+        Stop::GiveUp(format!("a worker with a share of memory and disk came to a limit: {}", error.message()))
     }
 
     /// A cancellation that another cause has had is not the first one.
@@ -154,8 +154,8 @@ fn gather(pass: &Pass<'_>, order: &Order, gathered: &mut Gathered) -> Result<(),
     dealing.work()?;
     let failure = dealing.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
     let outcome = &dealing.gathered.into_inner().unwrap_or_else(PoisonError::into_inner).collected.outcome;
-    if outcome.lacked_room() {
-        return Err(Stop::too_little());
+    if let Some(error) = outcome.limit_reached() {
+        return Err(Stop::limit(error));
     }
     failure.filter(|(file, _)| outcome.wants_file(*file)).map_or(Ok(()), |(_, error)| Err(error.into()))
 }
@@ -244,7 +244,7 @@ impl Dealing<'_> {
     /// Takes what a worker has found in a unit.
     fn take(&self, unit: &Unit, reply: &Reply) -> Result<(), Stop> {
         let mut bytes = reply.bytes.as_slice();
-        if u8::receive(&mut bytes)? != 0 {
+        if u8::receive(&mut bytes)? != DONE {
             return self.fail(unit, Error::receive(&mut bytes)?);
         }
         let options = self.pass.options;

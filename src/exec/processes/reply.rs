@@ -34,6 +34,7 @@ pub(super) fn message_bytes(share_bytes: usize) -> usize {
 
 /// What a worker sends of a unit.
 pub(super) struct Sent {
+    /// All but what sinks hold, with the byte before it that says that the unit is done.
     pub(super) meta: Vec<u8>,
     pub(super) inline: Vec<u8>,
     pub(super) file: Option<File>,
