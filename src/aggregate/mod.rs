@@ -219,6 +219,12 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
         std::any::type_name::<Self>().starts_with(concat!(env!("CARGO_CRATE_NAME"), "::"))
     }
 
+    /// Whether it is a step of another aggregate, which no question can name.
+    #[doc(hidden)]
+    fn is_step(&self) -> bool {
+        false
+    }
+
     /// A fold before the first group, for one argument of the type in `arguments` (already accepted by
     /// [`Aggregate::output_type`]). Every aggregate that is not over [`Over::Rows`] has one.
     ///

@@ -127,6 +127,8 @@ pub(super) struct Pass<'a> {
     /// From one on.
     pub(super) number: u64,
     pub(super) keeping: Keeping,
+    /// Warnings of an attempt before, which need not be told again.
+    pub(super) told: Vec<Warning>,
 }
 
 impl<'a> Pass<'a> {
@@ -147,7 +149,7 @@ impl<'a> Pass<'a> {
         let stages: Vec<PassStage> = stages.into_iter().zip(maps).zip(told).map(of_pass).collect();
         let any_limit = stages.iter().any(|stage| matches!(stage.stage.sink, SinkSpec::Collect { limit: Some(_) }));
         let keeping = Keeping::new(options, any_limit);
-        Ok(Pass { source, stages, columns, request, options, number, keeping })
+        Ok(Pass { source, stages, columns, request, options, number, keeping, told: Vec::new() })
     }
 
     /// What it needs beside reading, if nothing is written.
@@ -209,7 +211,8 @@ impl<'a> Pass<'a> {
             stop: AtomicBool::new(false),
             partitions: AtomicU64::new(0),
             records: AtomicU64::new(0),
-            warnings: Mutex::new(Vec::new()),
+            told: &self.told,
+            warnings: Mutex::new(self.told.clone()),
             last_progress: Mutex::new(Instant::now()),
             gates,
             names: options.timeline.as_ref().map(|_| source.files()).unwrap_or_default(),
@@ -240,14 +243,17 @@ pub(super) fn run_pass(
     warnings: &mut Vec<Warning>,
     gates: &mut [Option<Gate<'_>>],
 ) -> Result<PassEnd> {
-    let pass = Pass::new(source, stages, options, statistics.passes + 1)?;
+    let mut pass = Pass::new(source, stages, options, statistics.passes + 1)?;
     let in_processes = match processes::order(&pass, plans, gates, statistics)? {
         Some(order) => processes::collect(&pass, &order, statistics)?,
-        None => None,
+        None => Err(Vec::new()),
     };
     let collected = match in_processes {
-        Some(collected) => collected,
-        None => pass.on_threads(PassOutcome::new(&pass.stages), gates, &mut statistics.seconds)?,
+        Ok(collected) => collected,
+        Err(told) => {
+            pass.told = told;
+            pass.on_threads(PassOutcome::new(&pass.stages), gates, &mut statistics.seconds)?
+        }
     };
     let Pass { stages, columns, .. } = pass;
     let Collected { sinks, outcome, rejects, warnings: mut told, .. } = collected;
@@ -354,7 +360,7 @@ fn work(
 }
 
 /// A panic, of a function of the user's perhaps, ends the run and not the program.
-fn loud<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn loud<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::internal("a run panicked")))
 }
 

@@ -314,7 +314,7 @@ fn scan_pass(
     };
     let stages = members.iter().map(first_stage).collect();
     let plans: Vec<&LogicalPlan> = members.iter().map(|&at| &questions[at].plan).collect();
-    let bytes_before = statistics.bytes_read;
+    let (read_before, reread_before) = (statistics.bytes_read, statistics.bytes_reread);
     let mut gates =
         members.iter().map(|&at| gate(&questions[at], &questions[at].stages)).collect::<Result<Vec<_>>>()?;
     let PassEnd { stages: ends, rejects, wants } =
@@ -322,7 +322,7 @@ fn scan_pass(
     drop(plans);
     if members.iter().any(|&at| questions[at].repeated) {
         statistics.passes_repeated += 1;
-        statistics.bytes_reread += statistics.bytes_read - bytes_before;
+        statistics.bytes_reread = reread_before + (statistics.bytes_read - read_before);
     }
     let mut first_error: Option<(RowId, Error)> = None;
     for (&at, end) in members.iter().zip(ends) {

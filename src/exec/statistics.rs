@@ -9,7 +9,8 @@ pub struct RunStatistics {
     pub passes_repeated: u64,
     /// Stored (compressed) bytes read, samples for the schema included.
     pub bytes_read: u64,
-    /// Stored bytes read again because a value did not fit an inferred type; part of `bytes_read`.
+    /// Stored bytes read again because a value did not fit an inferred type, or a pass that worker processes had begun was done
+    /// on threads; part of `bytes_read`.
     pub bytes_reread: u64,
     /// Each input and how often it was read, in the order in which they were.
     pub inputs: Vec<InputStatistics>,
@@ -81,19 +82,32 @@ impl RunStatistics {
         self.on_threads.push(format!("{input}: {why}"));
     }
 
+    /// Notes that a pass over `input` is begun again on threads, for which so much has been read in vain.
+    pub(super) fn note_given_up(&mut self, input: &str, why: &str, bytes_read: u64) {
+        self.note_on_threads(input, why);
+        self.bytes_read += bytes_read;
+        self.bytes_reread += bytes_read;
+        self.of_input(input.to_owned()).bytes_read += bytes_read;
+    }
+
     /// Notes a pass over files.
     pub(super) fn note_pass(&mut self, input: String, bytes_read: u64, records_read: u64) {
         self.passes += 1;
         self.bytes_read += bytes_read;
         self.records_read += records_read;
-        match self.inputs.iter_mut().find(|known| known.input == input) {
-            Some(known) => {
-                known.passes += 1;
-                known.bytes_read += bytes_read;
-                known.records_read += records_read;
-            }
-            None => self.inputs.push(InputStatistics { input, passes: 1, bytes_read, records_read }),
+        let known = self.of_input(input);
+        known.passes += 1;
+        known.bytes_read += bytes_read;
+        known.records_read += records_read;
+    }
+
+    fn of_input(&mut self, input: String) -> &mut InputStatistics {
+        let known = self.inputs.iter().position(|known| known.input == input);
+        let at = known.unwrap_or(self.inputs.len());
+        if known.is_none() {
+            self.inputs.push(InputStatistics { input, ..InputStatistics::default() });
         }
+        &mut self.inputs[at]
     }
 }
 

@@ -51,6 +51,8 @@ pub(super) struct Shared<'a> {
     pub(super) stop: AtomicBool,
     pub(super) partitions: AtomicU64,
     pub(super) records: AtomicU64,
+    /// Warnings of an attempt before.
+    pub(super) told: &'a [Warning],
     pub(super) warnings: Mutex<Vec<Warning>>,
     pub(super) last_progress: Mutex<Instant>,
     /// By stage, where its batches go when they leave in input order.
@@ -355,6 +357,9 @@ impl<'a> Worker<'a> {
     }
 
     fn warn(&self, warning: Warning) {
+        if self.shared.told.contains(&warning) {
+            return;
+        }
         if let Some(callback) = &self.shared.options.on_warning {
             callback(&warning);
         }

@@ -42,6 +42,8 @@ struct Account {
     limit_bytes: Option<u64>,
     disk: Arc<dyn Disk>,
     held_bytes: AtomicU64,
+    /// What others may write, of the limit.
+    others_bytes: AtomicU64,
     peak_bytes: AtomicU64,
     written_bytes: AtomicU64,
     /// How far the input has been read that is spilled, of so many bytes.
@@ -51,13 +53,14 @@ struct Account {
 
 impl Default for Account {
     fn default() -> Self {
-        let (held_bytes, peak_bytes, written_bytes) = Default::default();
+        let (held_bytes, others_bytes, peak_bytes, written_bytes) = Default::default();
         let (read_bytes, input_bytes) = Default::default();
         Account {
             directory: None,
             limit_bytes: None,
             disk: Arc::new(RealDisk),
             held_bytes,
+            others_bytes,
             peak_bytes,
             written_bytes,
             read_bytes,
@@ -154,6 +157,12 @@ impl Spill {
         Ok((file, DiskShare { account: Arc::clone(&self.account), bytes }))
     }
 
+    /// Leaves so much of the limit to others, such as worker processes, as long as what is returned lives.
+    pub(crate) fn set_aside(&self, bytes: u64) -> SetAside {
+        self.account.others_bytes.fetch_add(bytes, Ordering::Relaxed);
+        SetAside { account: Arc::clone(&self.account), bytes }
+    }
+
     /// The limit that was asked for.
     fn limit(&self) -> Result<u64> {
         match self.account.limit_bytes {
@@ -164,6 +173,7 @@ impl Spill {
 
     /// Books `bytes`, if `limit` and the room for the file allow.
     fn take(&self, bytes: u64, limit: u64, file: &Unlinked) -> Result<()> {
+        let limit = limit.saturating_sub(self.account.others_bytes.load(Ordering::Relaxed));
         let held = self.account.held_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if held > limit.min(file.room_bytes) {
             self.account.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -183,6 +193,19 @@ impl Spill {
         self.account.peak_bytes.fetch_max(held, Ordering::Relaxed);
         self.account.written_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// A part of the limit that is left to others; given back on drop.
+#[derive(Debug)]
+pub(crate) struct SetAside {
+    account: Arc<Account>,
+    bytes: u64,
+}
+
+impl Drop for SetAside {
+    fn drop(&mut self) {
+        self.account.others_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -456,6 +479,20 @@ mod tests {
         let texts: StringViewArray =
             (0..rows).map(|row| Some(format!("a text longer than a view holds {row}"))).collect();
         RecordBatch::try_from_iter([("n", Arc::new(numbers) as ArrayRef), ("t", Arc::new(texts) as ArrayRef)]).unwrap()
+    }
+
+    #[test]
+    fn what_is_set_aside_is_not_for_others_until_it_is_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let spill = Spill::new(Some(folder.path().to_owned()), Some(100));
+        let file = spill.file();
+        let aside = spill.set_aside(60);
+        file.append_bytes(&[0; 40]).unwrap();
+        assert_eq!(file.append_bytes(&[0; 1]).unwrap_err().kind(), ErrorKind::Limit);
+        assert_eq!((spill.held_bytes(), spill.peak_bytes()), (40, 40), "it is not written");
+        drop(aside);
+        file.append_bytes(&[0; 60]).unwrap();
+        assert_eq!(spill.held_bytes(), 100);
     }
 
     #[test]

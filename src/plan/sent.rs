@@ -144,16 +144,17 @@ fn send_expr(expr: &Expr, read: ReadExpr, bytes: &mut Vec<u8>) -> Result<(), Str
         other => (None, other),
     };
     let text = inner.to_string();
-    let mut own = None;
+    let mut refusal = None;
     inner.visit(&mut |part| {
-        if let Expr::Aggregate(call) = part
-            && !call.aggregate.is_built_in()
-        {
-            own = Some(format!("`{}` is an aggregate of the program's own", call.aggregate.name()));
+        let Expr::Aggregate(AggregateCall { aggregate, .. }) = part else { return };
+        if !aggregate.is_built_in() {
+            refusal = Some(format!("`{}` is an aggregate of the program's own", aggregate.name()));
+        } else if aggregate.is_step() || aggregate.in_steps().is_some() {
+            refusal = Some("it is a step of a fit".to_owned());
         }
     });
-    match (own, read(&text)) {
-        (Some(own), _) => Err(own),
+    match (refusal, read(&text)) {
+        (Some(refusal), _) => Err(refusal),
         (None, Ok(same)) if same == *inner => put(&(name, text), bytes),
         (None, _) => Err(format!("`{text}` means something else when it is read again")),
     }

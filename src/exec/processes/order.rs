@@ -1,6 +1,7 @@
 //! What workers are told of a pass, and into which units it is cut; or why it cannot go to processes.
 
 use super::reader;
+use super::reply::message_bytes;
 use crate::error::{Error, Result};
 use crate::exec::allotment::{LEAST_PIECE_BYTES, least_bytes};
 use crate::exec::options::{RunOptions, Scheduler};
@@ -21,6 +22,8 @@ use std::path::PathBuf;
 const UNITS_PER_WORKER: u64 = 8;
 /// A worker has this share more than the least that its pass can be run with, for what it hands over.
 const MORE_THAN_LEAST: usize = 8;
+/// Messages of all workers may have this share of what the program has; sinks have the rest.
+const MESSAGES_SHARE: usize = 2;
 
 /// A pass for worker processes.
 pub(in crate::exec) struct Order {
@@ -30,6 +33,8 @@ pub(in crate::exec) struct Order {
     pub(super) workers: usize,
     /// Memory of each worker, as far as it is limited.
     pub(super) share_bytes: usize,
+    /// Disk of each worker, as far as it is limited.
+    pub(super) spill_bytes: Option<u64>,
 }
 
 /// Files that one worker reads at a time, by their ordinals, and their stored bytes.
@@ -53,9 +58,9 @@ pub(in crate::exec) fn order(
         return Ok(None);
     }
     match parts(pass, plans, gates) {
-        Ok(Parts { bytes, units, workers, share_bytes }) => {
+        Ok(Parts { bytes, units, workers, share_bytes, spill_bytes }) => {
             let told = shared(&bytes, pass)?;
-            Ok(Some(Order { told, units, workers, share_bytes }))
+            Ok(Some(Order { told, units, workers, share_bytes, spill_bytes }))
         }
         Err(why) => {
             statistics.note_on_threads(&pass.source.describe(), &why);
@@ -97,6 +102,7 @@ struct Parts {
     units: Vec<Unit>,
     workers: usize,
     share_bytes: usize,
+    spill_bytes: Option<u64>,
 }
 
 /// What an order is made of.
@@ -120,6 +126,8 @@ fn parts(pass: &Pass<'_>, plans: &[&LogicalPlan], gates: &[Option<Gate<'_>>]) ->
     let units = units(&file_bytes(&**pass.source), pass.options.workers() as u64);
     let (workers, share_bytes) = divide(pass, pass.options.workers().min(units.len()))?;
     let spill = &pass.options.spill;
+    let left = spill.limit_bytes().map(|limit| limit.saturating_sub(spill.held_bytes()));
+    let spill_bytes = left.map(|bytes| bytes / (workers as u64 + 1));
     let told = Told {
         recodings_told: pass.stages.iter().map(|stage| stage.recodings_told).collect(),
         plans,
@@ -127,13 +135,13 @@ fn parts(pass: &Pass<'_>, plans: &[&LogicalPlan], gates: &[Option<Gate<'_>>]) ->
         batch_bytes: pass.options.batch_bytes,
         share_bytes,
         spill_directory: spill.directory().map(PathBuf::from),
-        spill_bytes: spill.limit_bytes().map(|bytes| bytes / (workers as u64 + 1)),
+        spill_bytes,
         number: pass.number,
     };
     let mut bytes = Vec::new();
     told.send(&mut bytes).map_err(|error| error.to_string())?;
     bytes.extend_from_slice(recipe.bytes());
-    Ok(Parts { bytes, units, workers, share_bytes })
+    Ok(Parts { bytes, units, workers, share_bytes, spill_bytes })
 }
 
 fn shared(bytes: &[u8], pass: &Pass<'_>) -> Result<Segment> {
@@ -158,7 +166,11 @@ fn divide(pass: &Pass<'_>, wanted: usize) -> Result<(usize, usize), String> {
     let least = least_bytes(needs, pass.beside());
     let enough = least.saturating_add(least / MORE_THAN_LEAST);
     let share = |workers: usize| budget.free_bytes() / (workers + 1);
-    let workers = (1..=wanted).rev().find(|workers| share(*workers) >= enough);
+    let fits = |workers: &usize| {
+        let share = share(*workers);
+        share >= enough && message_bytes(share).saturating_mul(*workers) <= share / MESSAGES_SHARE
+    };
+    let workers = (1..=wanted).rev().find(fits);
     workers.map(|workers| (workers, share(workers))).ok_or_else(|| "memory is too scarce for two processes".to_owned())
 }
 

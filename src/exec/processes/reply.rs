@@ -17,16 +17,24 @@ use twox_hash::XxHash3_64;
 const MOST_INLINE_BYTES: usize = 1 << 20;
 const LEAST_INLINE_BYTES: usize = 64 << 10;
 const INLINE_SHARE: usize = 32;
+/// What a worker tells of a unit, beside what sinks hold, is usually less.
+const META_BYTES: usize = 64 << 10;
 /// Stage, part, length and checksum.
 const HEAD_BYTES: usize = 4 + 4 + 8 + 8;
 
 /// How much of what is handed over is in the message, where a worker has so much memory.
-pub(super) fn inline_bytes(share_bytes: usize) -> usize {
+fn inline_bytes(share_bytes: usize) -> usize {
     (share_bytes / INLINE_SHARE).clamp(LEAST_INLINE_BYTES, MOST_INLINE_BYTES)
+}
+
+/// How long the message of a unit usually is, at most.
+pub(super) fn message_bytes(share_bytes: usize) -> usize {
+    inline_bytes(share_bytes) + META_BYTES
 }
 
 /// What a worker sends of a unit.
 pub(super) struct Sent {
+    /// All but what sinks hold, with the byte before it that says that the unit is done.
     pub(super) meta: Vec<u8>,
     pub(super) inline: Vec<u8>,
     pub(super) file: Option<File>,

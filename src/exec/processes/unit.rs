@@ -16,19 +16,21 @@ use crate::source::{CancelToken, Source, recipe};
 use std::ops::Range;
 use std::sync::Arc;
 
+/// The first byte of an answer.
+pub(super) const DONE: u8 = 0;
+const FAILED: u8 = 1;
+
 /// What a worker does with a unit. An error of the pass is an answer too: it is not the worker that has failed.
 pub(super) fn in_worker(payload: Payload) -> Result<Reply> {
     let (start, end) = <(u32, u32)>::receive(&mut payload.bytes.as_slice())?;
     let order = payload.data.ok_or_else(|| Error::internal("a unit of no pass"))?;
     let (answer, file) = match read(&order, &(start..end)) {
-        Ok(Sent { meta, inline, file }) => {
-            let mut bytes = vec![0];
-            bytes.extend(meta);
+        Ok(Sent { meta: mut bytes, inline, file }) => {
             bytes.extend(inline);
             (bytes, file)
         }
         Err(error) => {
-            let mut bytes = vec![1];
+            let mut bytes = vec![FAILED];
             error.send(&mut bytes)?;
             (bytes, None)
         }
@@ -88,13 +90,14 @@ fn hand_over(collected: Collected, seconds: &StageSeconds, options: &RunOptions)
         }
     }
     let (inline, file) = outbox.close()?;
-    let mut meta = Vec::new();
+    let mut meta = vec![DONE];
+    let mut held = options.budget.reservation("what is handed over");
     let warnings: Vec<String> = warnings.into_iter().map(|warning| warning.0).collect();
     (partitions, records, bytes_read, options.spill.written_bytes()).send(&mut meta)?;
     let StageSeconds { decompress, parse, evaluate, commit, absorb, finish, .. } = *seconds;
     vec![decompress, parse, evaluate, commit, absorb, finish].send(&mut meta)?;
     warnings.send(&mut meta)?;
     outcome.send(&mut meta)?;
-    rejects.send(&mut meta)?;
+    rejects.send(&mut meta, &mut held)?;
     Ok(Sent { meta, inline, file })
 }

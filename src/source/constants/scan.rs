@@ -58,11 +58,16 @@ pub(super) fn start(source: &ConstantColumns, request: ScanRequest) -> Result<Bo
             .map(|inner| Arc::new(inner) as Arc<dyn RowFilter>);
     }
     // The caller tells of the files that it skips itself.
-    let skipped: Vec<bool> = skip.iter().zip(&told_by_caller).map(|(skip, told)| *skip && !told).collect();
+    let of_file = |(skip, told): (&bool, &bool)| match (told, skip) {
+        (true, _) => Telling::Caller,
+        (false, true) => Telling::This,
+        (false, false) => Telling::Inner,
+    };
+    let told_by = skip.iter().zip(&told_by_caller).map(of_file).collect();
     let skip = skip.contains(&true).then(|| Arc::from(skip));
     let coded = request.coded.iter().filter_map(|&column| inner_of.get(column).copied().flatten()).collect();
     let inner = source.inner.scan(ScanRequest { columns: inner_columns, filter, skip, coded, ..request })?;
-    Ok(Box::new(ConstantScan { inner, schema, parts, outer_of, skipped, begun: AtomicBool::new(false) }))
+    Ok(Box::new(ConstantScan { inner, schema, parts, outer_of, told_by, begun: AtomicBool::new(false) }))
 }
 
 /// Where a column of a batch comes from.
@@ -73,14 +78,25 @@ enum Part {
     Constant(ArrayRef),
 }
 
+/// Who tells that a file is done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    /// Whoever has asked for the scan, without the file.
+    Caller,
+    /// This scan, which leaves it out.
+    This,
+    /// The inner scan, which reads it.
+    Inner,
+}
+
 struct ConstantScan {
     inner: Box<dyn Scan>,
     schema: SchemaRef,
     parts: Vec<Part>,
     /// For each column of the inner request, which column of the request it is.
     outer_of: Vec<usize>,
-    /// By ordinal, the files that this scan leaves out and must tell of.
-    skipped: Vec<bool>,
+    /// By ordinal of the file.
+    told_by: Vec<Telling>,
     begun: AtomicBool,
 }
 
@@ -127,9 +143,10 @@ impl ConstantScan {
         out
     }
 
-    /// Tells of the skipped files from this one up to the next that is read.
+    /// Tells of the files from this one up to the next that is read, but for those of the caller.
     fn tell_skipped(&self, from: usize, out: &mut Vec<Committed>) {
-        for file in (from..self.skipped.len()).take_while(|&file| self.skipped[file]) {
+        let unread = (from..self.told_by.len()).take_while(|&file| self.told_by[file] != Telling::Inner);
+        for file in unread.filter(|&file| self.told_by[file] == Telling::This) {
             let id = PartitionId { file: file as u32, ordinal: 0 };
             let nothing = CommittedRows::Between(Vec::new());
             out.push(Committed { file_done: true, ..Committed::new(id, 0, nothing) });

@@ -53,6 +53,10 @@ impl Aggregate for Step {
         }
     }
 
+    fn is_step(&self) -> bool {
+        true
+    }
+
     fn output_type(&self, arguments: &[DataType]) -> Result<DataType> {
         self.model.check(self, self.own(arguments))?;
         Ok(DataType::Utf8View)
