@@ -142,7 +142,7 @@ impl GroupTable {
         let mut groups: Vec<Vec<u32>> = (0..parts).map(|_| Vec::with_capacity(hashes.len() / parts + 16)).collect();
         for (group, hash) in hashes.into_iter().enumerate() {
             // Tables use the lower bits.
-            groups[(u128::from(hash) * parts as u128 >> 64) as usize].push(group as u32);
+            groups[((u128::from(hash) * parts as u128) >> 64) as usize].push(group as u32);
         }
         groups
     }

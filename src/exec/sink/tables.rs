@@ -191,7 +191,7 @@ impl Tables {
     }
 
     /// What is to be handed on, if it is much or if `all` is.
-    pub(super) fn to_hand_on(&mut self, shape: &Shape, all: bool) -> Result<Vec<GroupTable>> {
+    pub(super) fn handed_on(&mut self, shape: &Shape, all: bool) -> Result<Vec<GroupTable>> {
         if all {
             self.hand_on(shape)?;
             if let Some(waiting) = self.waiting.take().filter(|waiting| waiting.rows() > 0) {

@@ -29,7 +29,7 @@ impl AggregateSink {
     pub(super) fn hand_on(&mut self, all: bool) -> Result<()> {
         let Some(common) = self.common.clone().filter(|_| self.tables.hands_on()) else { return Ok(()) };
         let hands = self.room.hands.alone();
-        for table in self.tables.to_hand_on(&self.shape, all)? {
+        for table in self.tables.handed_on(&self.shape, all)? {
             let write = &mut |tables: &[GroupTable]| self.spill(tables, &hands);
             let rest = common.absorb(&table, write)?;
             if !rest.is_empty() {
