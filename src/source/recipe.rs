@@ -8,6 +8,7 @@
 //! **Invariant.** Ordinals of files and columns are those of the source that gave the recipe.
 
 use super::Source;
+use super::arrow_types::unify::SetColumn;
 use super::constants::ConstantColumns;
 use super::csv::CsvSource;
 use super::ipc::IpcSource;
@@ -15,6 +16,7 @@ use super::ndjson::NdjsonSource;
 use super::parquet::ParquetSource;
 use crate::error::{Error, Result};
 use crate::parallel::Message;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -65,6 +67,51 @@ pub(crate) fn open(bytes: &mut &[u8], wanted: &Range<u32>) -> Result<Arc<dyn Sou
         SourceKind::Ipc => Arc::new(IpcSource::of_recipe(bytes, wanted)?),
         SourceKind::Parquet => Arc::new(ParquetSource::of_recipe(bytes, wanted)?),
     })
+}
+
+impl Message for SetColumn {
+    fn send(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        (self.name.clone(), self.column_type).send(bytes)
+    }
+
+    fn receive(bytes: &mut &[u8]) -> Result<Self> {
+        let (name, column_type) = Message::receive(bytes)?;
+        Ok(SetColumn { name, column_type })
+    }
+}
+
+/// The columns that were put behind the bytes, and their schema.
+///
+/// # Errors
+/// `Internal` for other bytes.
+pub(super) fn columns(bytes: &mut &[u8]) -> Result<(Arc<[SetColumn]>, SchemaRef)> {
+    let columns: Arc<[SetColumn]> = Vec::receive(bytes)?.into();
+    let field = |column: &SetColumn| Field::new(&column.name, column.column_type.arrow(), true);
+    let schema = Schema::new(columns.iter().map(field).collect::<Vec<_>>());
+    Ok((columns, Arc::new(schema)))
+}
+
+/// All files, of which those that are wanted are opened. Of the others only the place in the list and the name are asked for, so
+/// one that was opened stands in for them.
+///
+/// # Errors
+/// Those of opening; `Internal` when no file is wanted.
+pub(super) fn files<Known, File: Clone>(
+    known: &[Known],
+    wanted: &Range<u32>,
+    open: impl Fn(&Known) -> Result<File>,
+    stand_in: impl Fn(File, &Known) -> Result<File>,
+) -> Result<Vec<File>> {
+    let is_wanted = |at: usize| wanted.contains(&(at as u32));
+    let own = known.iter().enumerate().filter(|(at, _)| is_wanted(*at));
+    let opened = own.map(|(_, known)| open(known)).collect::<Result<Vec<File>>>()?;
+    let any = opened.first().cloned().ok_or_else(|| Error::internal("a recipe of files none of which is read"))?;
+    let mut opened = opened.into_iter();
+    let file = |(at, known): (usize, &Known)| match is_wanted(at).then(|| opened.next()).flatten() {
+        Some(file) => Ok(file),
+        None => stand_in(any.clone(), known),
+    };
+    known.iter().enumerate().map(file).collect()
 }
 
 /// Puts a value behind the bytes.

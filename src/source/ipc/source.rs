@@ -10,7 +10,7 @@ use crate::source::arrow_types::columns::FileColumns;
 use crate::source::arrow_types::unify::{SetColumn, Unified, unify};
 use crate::source::column_policy::ColumnPolicy;
 use crate::source::input::{InputCounters, InputFile, KnownFile};
-use crate::source::recipe::{Recipe, SourceKind, put};
+use crate::source::recipe::{self, Recipe, SourceKind, put};
 use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -45,7 +45,7 @@ impl Default for IpcOptions {
 }
 
 /// A file that has been indexed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct IpcFile {
     pub(super) bytes: Arc<FileBytes>,
     pub(super) index: Arc<FileIndex>,
@@ -139,37 +139,19 @@ impl IpcSource {
     /// As [`IpcSource::open`]; `Internal` for other bytes.
     pub(in crate::source) fn of_recipe(bytes: &mut &[u8], wanted: &Range<u32>) -> Result<Self> {
         let counters = Arc::new(InputCounters::default());
-        let column = |(name, column_type)| SetColumn { name, column_type };
-        let columns: Arc<[SetColumn]> = Vec::<(String, ColumnType)>::receive(bytes)?.into_iter().map(column).collect();
+        let (columns, schema) = recipe::columns(bytes)?;
         let told = Vec::<(KnownFile, Vec<Option<usize>>, bool)>::receive(bytes)?;
-        let first = wanted.start as usize;
-        let read = |(known, map, mapped): &(KnownFile, Vec<Option<usize>>, bool)| {
+        let open = |(known, map, mapped): &(KnownFile, Vec<Option<usize>>, bool)| {
             let input = InputFile::known(known, &counters);
             // Whether it is what it was.
             input.head(1)?;
             Ok(IpcFile { map: map.clone(), ..index_file(input, known.path(), *mapped)? })
         };
-        let last = (wanted.end as usize).min(told.len());
-        let mut indexed = told.get(first..last).unwrap_or_default().iter().map(read).collect::<Result<Vec<_>>>()?;
-        let Some(any) = indexed.first() else {
-            return Err(Error::internal("a recipe of files none of which is read"));
-        };
-        let (index, columns_of_any) = (Arc::clone(&any.index), any.columns.clone());
-        let mut indexed = indexed.drain(..);
-        // Of files that are not read, only the place in the list and the name are asked for.
-        let file = |(at, (known, map, _)): (usize, &(KnownFile, Vec<Option<usize>>, bool))| {
-            if (first..last).contains(&at)
-                && let Some(file) = indexed.next()
-            {
-                return Ok(file);
-            }
+        let stand_in = |any: IpcFile, (known, map, _): &(KnownFile, Vec<Option<usize>>, bool)| {
             let bytes = FileBytes::new(InputFile::known(known, &counters), known.path(), false)?;
-            let (index, columns, map) = (Arc::clone(&index), columns_of_any.clone(), map.clone());
-            Ok(IpcFile { bytes: Arc::new(bytes), index, columns, map })
+            Ok(IpcFile { bytes: Arc::new(bytes), map: map.clone(), ..any })
         };
-        let files = told.iter().enumerate().map(file).collect::<Result<Arc<[IpcFile]>>>()?;
-        let field = |column: &SetColumn| Field::new(&column.name, column.column_type.arrow(), true);
-        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        let files = recipe::files(&told, wanted, open, stand_in)?.into();
         let (touched, told, open_micros) = Default::default();
         Ok(IpcSource { files, columns, schema, warning: None, counters, touched, told, open_micros })
     }
@@ -248,9 +230,8 @@ impl Source for IpcSource {
             Ok((known, file.map.clone(), file.bytes.is_mapped()))
         };
         let files = self.files.iter().map(known).collect::<Result<Vec<_>, String>>()?;
-        let columns = self.columns.iter().map(|column| (column.name.clone(), column.column_type));
         Recipe::of(SourceKind::Ipc, |bytes| {
-            put(&columns.collect::<Vec<_>>(), bytes)?;
+            put(&self.columns.to_vec(), bytes)?;
             put(&files, bytes)
         })
     }

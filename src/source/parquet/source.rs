@@ -3,13 +3,13 @@
 use super::fragments::stored_bytes;
 use super::open::{Opened, ParquetFile, open, open_file};
 use super::scan::ParquetScan;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::expr::refuse_name;
 use crate::parallel::Message;
 use crate::source::arrow_types::unify::SetColumn;
 use crate::source::column_policy::ColumnPolicy;
 use crate::source::input::{InputCounters, InputFile, KnownFile};
-use crate::source::recipe::{Recipe, SourceKind, put};
+use crate::source::recipe::{self, Recipe, SourceKind, put};
 use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -69,34 +69,15 @@ impl ParquetSource {
     /// As [`ParquetSource::open`]; `Internal` for other bytes.
     pub(in crate::source) fn of_recipe(bytes: &mut &[u8], wanted: &Range<u32>) -> Result<Self> {
         let counters = Arc::new(InputCounters::default());
-        let columns = Vec::<(String, ColumnType)>::receive(bytes)?;
-        let column = |(name, column_type)| SetColumn { name, column_type };
-        let columns: Arc<[SetColumn]> = columns.into_iter().map(column).collect();
-        let mut told = Vec::<(KnownFile, Vec<Option<usize>>)>::receive(bytes)?.into_iter().enumerate();
-        let mut opened: Vec<(usize, ParquetFile)> = Vec::new();
-        let mut others: Vec<(usize, KnownFile)> = Vec::new();
-        told.try_for_each(|(at, (known, map))| {
-            match wanted.contains(&(at as u32)) {
-                true => {
-                    let file = open_file(InputFile::known(&known, &counters))?;
-                    opened.push((at, ParquetFile { map, ..file }));
-                }
-                false => others.push((at, known)),
-            }
-            Ok::<_, Error>(())
-        })?;
-        let Some((_, any)) = opened.first().cloned() else {
-            return Err(Error::internal("a recipe of files none of which is read"));
+        let (columns, schema) = recipe::columns(bytes)?;
+        let told = Vec::<(KnownFile, Vec<Option<usize>>)>::receive(bytes)?;
+        let open = |(known, map): &(KnownFile, Vec<Option<usize>>)| {
+            Ok(ParquetFile { map: map.clone(), ..open_file(InputFile::known(known, &counters))? })
         };
-        // Of files that are not read, only the place in the list and the name are asked for.
-        let stand_in = |(at, known): (usize, KnownFile)| {
-            (at, ParquetFile { input: Arc::new(InputFile::known(&known, &counters)), ..any.clone() })
+        let stand_in = |any: ParquetFile, (known, _): &(KnownFile, Vec<Option<usize>>)| {
+            Ok(ParquetFile { input: Arc::new(InputFile::known(known, &counters)), ..any })
         };
-        opened.extend(others.into_iter().map(stand_in));
-        opened.sort_by_key(|(at, _)| *at);
-        let field = |column: &SetColumn| Field::new(&column.name, column.column_type.arrow(), true);
-        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-        let files = opened.into_iter().map(|(_, file)| file).collect();
+        let files = recipe::files(&told, wanted, open, stand_in)?.into();
         Ok(ParquetSource { files, columns, schema, warnings: Vec::new(), counters, footer_micros: AtomicU64::new(0) })
     }
 }
@@ -162,9 +143,8 @@ impl Source for ParquetSource {
             Ok((known.ok_or_else(|| format!("{} comes only once", file.input.name()))?, file.map.clone()))
         };
         let files = self.files.iter().map(known).collect::<Result<Vec<_>, String>>()?;
-        let columns = self.columns.iter().map(|column| (column.name.clone(), column.column_type));
         Recipe::of(SourceKind::Parquet, |bytes| {
-            put(&columns.collect::<Vec<_>>(), bytes)?;
+            put(&self.columns.to_vec(), bytes)?;
             put(&files, bytes)
         })
     }
