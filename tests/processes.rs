@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 mod common;
-use common::shown;
+use common::{run_named, shown};
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some("without-init") {
@@ -40,15 +40,7 @@ fn main() {
         ("no_worker_outlives_a_program_that_is_killed", no_orphan),
         ("nothing_leaks_when_workers_are_killed_at_random", nothing_leaks),
     ];
-    let wanted = std::env::args().nth(1).filter(|word| !word.starts_with('-')).unwrap_or_default();
-    let chosen: Vec<_> = tests.iter().filter(|(name, _)| name.contains(&wanted)).collect();
-    println!("\nrunning {} tests", chosen.len());
-    for (name, test) in &chosen {
-        test();
-        println!("test {name} ... ok");
-    }
-    let out = tests.len() - chosen.len();
-    println!("\ntest result: ok. {} passed; 0 failed; 0 ignored; 0 measured; {out} filtered out\n", chosen.len());
+    run_named(tests);
 }
 
 fn one_row(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch> {

@@ -162,3 +162,16 @@ pub fn answers_to(questions: &[&str], frame: &LazyFrame, runner: &Runner) -> Run
     let frames: Vec<LazyFrame> = questions.iter().map(|question| frame.ask(question).unwrap()).collect();
     runner.run(frames).unwrap()
 }
+
+/// Runs the tests of a binary that has a `main` of its own: those whose names have the first argument in them. A failure is a panic.
+pub fn run_named(tests: &[(&str, fn())]) {
+    let wanted = std::env::args().nth(1).filter(|word| !word.starts_with('-')).unwrap_or_default();
+    let chosen: Vec<_> = tests.iter().filter(|(name, _)| name.contains(&wanted)).collect();
+    println!("\nrunning {} tests", chosen.len());
+    for (name, test) in &chosen {
+        test();
+        println!("test {name} ... ok");
+    }
+    let out = tests.len() - chosen.len();
+    println!("\ntest result: ok. {} passed; 0 failed; 0 ignored; 0 measured; {out} filtered out\n", chosen.len());
+}

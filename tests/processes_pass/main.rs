@@ -14,7 +14,7 @@ mod memory;
 mod on_threads;
 mod workers;
 
-use common::shown;
+use common::{run_named, shown};
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some("without-init") {
@@ -41,15 +41,7 @@ fn main() {
         ("a_cancelled_run_ends_its_workers", workers::cancelled),
         ("the_program_answers_alike_in_processes", on_threads::the_program),
     ];
-    let wanted = std::env::args().nth(1).filter(|word| !word.starts_with('-')).unwrap_or_default();
-    let chosen: Vec<_> = tests.iter().filter(|(name, _)| name.contains(&wanted)).collect();
-    println!("\nrunning {} tests", chosen.len());
-    for (name, test) in &chosen {
-        test();
-        println!("test {name} ... ok");
-    }
-    let out = tests.len() - chosen.len();
-    println!("\ntest result: ok. {} passed; 0 failed; 0 ignored; 0 measured; {out} filtered out\n", chosen.len());
+    run_named(tests);
 }
 
 const AIRLINE: [&str; 4] = [

@@ -1,10 +1,10 @@
 //! `crossprod(x1, x2)`: XᵀX, the matrix of the sums of products of each two columns.
 
+use super::columns::check;
 use super::sums::{Answer, CrossProducts, CrossSums, Design, most_bytes};
 use crate::aggregate::rounding::{NAN, big_ratio};
-use crate::aggregate::{Aggregate, Exactness, GroupStates, Makes, wrong_arguments};
+use crate::aggregate::{Aggregate, Exactness, GroupStates, Makes};
 use crate::error::Result;
-use crate::types::ColumnType;
 use arrow::array::{ArrayRef, Float64Array, ListArray, StringViewBuilder, StructArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
@@ -43,12 +43,7 @@ impl Aggregate for Crossprod {
     }
 
     fn output_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        let is_number = |argument: &DataType| {
-            ColumnType::from_arrow(argument).is_ok_and(|known| known.is_numeric() || known == ColumnType::Null)
-        };
-        if arguments.is_empty() || arguments.len() != self.terms.len() || !arguments.iter().all(is_number) {
-            return Err(wrong_arguments(self, "columns of numbers or Booleans", arguments));
-        }
+        check(self, &self.terms, arguments)?;
         Ok(DataType::List(self.item()))
     }
 

@@ -1,15 +1,12 @@
 //! `cov_matrix` and `corr_matrix`: how each two of several columns go together, one row a column.
 
-use super::comoment::correlation;
+use super::columns::{check, together, with_all};
 use super::sums::{Answer, CrossProducts, CrossSums, Design, most_bytes};
-use crate::aggregate::rounding::{NAN, big_ratio};
-use crate::aggregate::{Aggregate, Exactness, GroupStates, Makes, wrong_arguments};
+use crate::aggregate::{Aggregate, Exactness, GroupStates, Makes};
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::ColumnType;
 use arrow::array::{ArrayRef, Float64Builder, ListArray, StringViewBuilder, StructArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
-use num_bigint::BigUint;
 use std::sync::Arc;
 
 /// The name of the column that names the rows.
@@ -50,21 +47,6 @@ impl Matrix {
     fn item(&self) -> FieldRef {
         Arc::new(Field::new_list_field(DataType::Struct(self.row()), true))
     }
-
-    /// Of two columns of sums.
-    fn value(&self, sums: &CrossSums, a: usize, b: usize) -> Option<f64> {
-        if sums.count < 2 {
-            return None;
-        }
-        if sums.special {
-            return Some(NAN);
-        }
-        let both = sums.around_means(a, b);
-        if self.correlation {
-            return correlation(&both, sums.around_means(a, a), sums.around_means(b, b));
-        }
-        Some(big_ratio(&both, &(BigUint::from(sums.count) * (sums.count - 1)), 2 * sums.exponent))
-    }
 }
 
 impl Aggregate for Matrix {
@@ -73,12 +55,7 @@ impl Aggregate for Matrix {
     }
 
     fn output_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        let fits = |argument: &DataType| {
-            ColumnType::from_arrow(argument).is_ok_and(|known| known.is_numeric() || known == ColumnType::Null)
-        };
-        if arguments.is_empty() || arguments.len() != self.terms.len() || !arguments.iter().all(fits) {
-            return Err(wrong_arguments(self, "columns of numbers or Booleans", arguments));
-        }
+        check(self, &self.terms, arguments)?;
         Ok(DataType::List(self.item()))
     }
 
@@ -95,12 +72,8 @@ impl Aggregate for Matrix {
     }
 
     fn over_columns(&self, at: usize, columns: &[(Arc<str>, DataType)]) -> Option<(Arc<dyn Aggregate>, Vec<usize>)> {
-        let is_number = |known: &DataType| ColumnType::from_arrow(known).is_ok_and(ColumnType::is_numeric);
-        let fits = |(name, known): &(Arc<str>, DataType)| is_number(known) && !self.terms.contains(name);
-        let chosen: Vec<usize> = (0..columns.len()).filter(|column| fits(&columns[*column])).collect();
-        let mut terms = self.terms.to_vec();
-        terms.splice(at..=at, chosen.iter().map(|column| Arc::clone(&columns[*column].0)));
-        Some((Arc::new(Matrix { terms: terms.into(), correlation: self.correlation }), chosen))
+        let (terms, chosen) = with_all(&self.terms, at, columns, |name| self.terms.contains(name));
+        Some((Arc::new(Matrix { terms, correlation: self.correlation }), chosen))
     }
 
     fn states(&self, arguments: &[DataType]) -> Result<Box<dyn GroupStates>> {
@@ -120,7 +93,7 @@ impl Answer for Matrix {
                 names.append_value(&self.terms[row]);
                 for (at, column) in columns.iter_mut().enumerate() {
                     // The first columns of sums are the ones.
-                    column.append_option(self.value(&sums, 1 + row, 1 + at));
+                    column.append_option(together(&sums, 1 + row, 1 + at, self.correlation));
                 }
             }
         }

@@ -9,6 +9,7 @@
 //! A row counts when all its columns have a value; others are counted apart.
 
 mod cells;
+mod columns;
 mod comoment;
 mod crossprod;
 mod fit;

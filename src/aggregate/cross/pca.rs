@@ -1,16 +1,14 @@
 //! `pca`: principal components of several columns, one row a component.
 
-use super::comoment::correlation;
+use super::columns::{check, together, with_all};
 use super::sums::{Answer, CrossProducts, CrossSums, Design, most_bytes};
-use crate::aggregate::rounding::{NAN, big_ratio};
-use crate::aggregate::{Aggregate, Exactness, GroupStates, Makes, wrong_arguments};
+use crate::aggregate::rounding::NAN;
+use crate::aggregate::{Aggregate, Exactness, GroupStates, Makes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::linalg;
-use crate::types::ColumnType;
 use arrow::array::{ArrayRef, Float64Builder, Int64Builder, ListArray, StructArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
-use num_bigint::BigUint;
 use std::sync::Arc;
 
 /// What the columns before the loadings are called.
@@ -67,12 +65,7 @@ impl Pca {
         for a in 0..order {
             for b in 0..order {
                 // The first column of the sums is the ones.
-                let both = sums.around_means(1 + a, 1 + b);
-                cells.push(if self.scaled {
-                    correlation(&both, sums.around_means(1 + a, 1 + a), sums.around_means(1 + b, 1 + b))?
-                } else {
-                    big_ratio(&both, &(BigUint::from(sums.count) * (sums.count - 1)), 2 * sums.exponent)
-                });
+                cells.push(together(sums, 1 + a, 1 + b, self.scaled)?);
             }
         }
         cells.iter().all(|cell| cell.is_finite()).then_some(())?;
@@ -106,12 +99,7 @@ impl Aggregate for Pca {
     }
 
     fn output_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        let fits = |argument: &DataType| {
-            ColumnType::from_arrow(argument).is_ok_and(|known| known.is_numeric() || known == ColumnType::Null)
-        };
-        if arguments.is_empty() || arguments.len() != self.columns.len() || !arguments.iter().all(fits) {
-            return Err(wrong_arguments(self, "columns of numbers or Booleans", arguments));
-        }
+        check(self, &self.columns, arguments)?;
         Ok(DataType::List(self.item()))
     }
 
@@ -132,13 +120,9 @@ impl Aggregate for Pca {
     }
 
     fn over_columns(&self, at: usize, columns: &[(Arc<str>, DataType)]) -> Option<(Arc<dyn Aggregate>, Vec<usize>)> {
-        let is_number = |known: &DataType| ColumnType::from_arrow(known).is_ok_and(ColumnType::is_numeric);
         let is_own = |name: &Arc<str>| COLUMNS.contains(&&**name) || self.columns.contains(name);
-        let fits = |(name, known): &(Arc<str>, DataType)| is_number(known) && !is_own(name);
-        let chosen: Vec<usize> = (0..columns.len()).filter(|column| fits(&columns[*column])).collect();
-        let mut all = self.columns.to_vec();
-        all.splice(at..=at, chosen.iter().map(|column| Arc::clone(&columns[*column].0)));
-        Some((Arc::new(Pca { columns: all.into(), scaled: self.scaled }), chosen))
+        let (columns, chosen) = with_all(&self.columns, at, columns, is_own);
+        Some((Arc::new(Pca { columns, scaled: self.scaled }), chosen))
     }
 
     fn states(&self, arguments: &[DataType]) -> Result<Box<dyn GroupStates>> {
