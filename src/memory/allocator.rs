@@ -2,21 +2,26 @@
 //!
 //! **Problem.** What is freed stays with the allocator, in the arena of some threads, where others cannot use it; seen from
 //! outside the process still has it. Between two phases of a run that may be half of the limit.
-//! **Idea.** Whenever a share of the limit has been booked, it is looked how much the process has. If that is beyond the limit,
-//! the allocator is asked for pages that hold nothing. Where memory is ample that never happens. (Having large blocks
-//! mapped one by one, the other way, costs several times the system's time, because each is faulted in anew.)
+//! **Idea.** Every few milliseconds whoever books or gives back bytes looks how much the process has. If that is beyond the
+//! limit, and much of it is held by nobody, the allocator is asked for pages that hold nothing. Where memory is ample that
+//! never happens. (Looking after so many booked bytes is not enough: merging books all at the beginning, and allocates for
+//! seconds. Having large blocks mapped one by one, the other way, costs several times the system's time, because each is
+//! faulted in anew.)
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
-/// So much beyond the limit is of no account.
-const TOLERATED_BYTES: usize = 32 << 20;
-/// The process is looked at whenever this share of the limit has been booked.
-const SHARE: usize = 64;
+/// How long nobody looks again.
+const PAUSE_MS: u64 = 10;
+/// Less than this share of the limit is not worth asking for.
+const SHARE: usize = 32;
 
 /// When to look at the process.
 #[derive(Debug, Default)]
 pub(super) struct Retention {
-    booked_bytes: AtomicUsize,
+    /// When it was last looked, in milliseconds since the first look of any account.
+    looked_ms: AtomicU64,
     /// What the process had when pages had last been given back: what is there still is no use asking for.
     least_bytes: AtomicUsize,
     /// The most that has been held since, as far as it was looked.
@@ -24,25 +29,28 @@ pub(super) struct Retention {
 }
 
 impl Retention {
-    /// So much has been booked on an account with this limit, of which so much is held.
-    pub(super) fn booked(&self, bytes: usize, held_bytes: usize, limit_bytes: usize) {
-        let step = limit_bytes / SHARE;
-        if limit_bytes == usize::MAX || step == 0 {
-            return;
-        }
-        let before = self.booked_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before / step == before.wrapping_add(bytes) / step {
+    /// Something was booked or given back on an account with this limit, of which so much is held.
+    pub(super) fn moved(&self, held_bytes: usize, limit_bytes: usize) {
+        if limit_bytes == usize::MAX || !self.is_time() {
             return;
         }
         self.most_held_bytes.fetch_max(held_bytes, Ordering::Relaxed);
-        let due = limit_bytes.saturating_add(TOLERATED_BYTES);
         if let Some(private) = private_bytes()
-            && private > due
-            && self.is_worth_it(private, held_bytes, step)
+            && private > limit_bytes
+            && self.is_worth_it(private, held_bytes, limit_bytes / SHARE)
         {
             give_back();
             self.gave_back(private_bytes().unwrap_or(private), held_bytes);
         }
+    }
+
+    /// Whether it is this caller who looks now.
+    fn is_time(&self) -> bool {
+        static START: OnceLock<Instant> = OnceLock::new();
+        let now = PAUSE_MS + START.get_or_init(Instant::now).elapsed().as_millis() as u64;
+        let last = self.looked_ms.load(Ordering::Relaxed);
+        now >= last + PAUSE_MS
+            && self.looked_ms.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Whether some step of memory may be there that nobody holds, and that has not been asked for in vain: either the process
@@ -106,7 +114,7 @@ mod tests {
         blocks.drain(..2 * BLOCKS - 1);
         let limit = 16 << 20;
         let retention = Retention::default();
-        retention.booked(limit, 0, limit);
+        retention.moved(0, limit);
         let left = private_bytes().unwrap();
         assert!(left + (100 << 20) < full, "{left} of {full} are left");
     }

@@ -136,7 +136,6 @@ impl Budget {
         match book(&account.held_bytes, account.limit_bytes) {
             Ok(before) => {
                 account.peak_bytes.fetch_max(before + bytes, Ordering::Relaxed);
-                account.retention.booked(bytes, before + bytes, account.limit_bytes);
                 Ok(())
             }
             Err(held) => {
@@ -179,6 +178,8 @@ impl Reservation {
             self.budget.give_back(self.bytes - bytes, self.of_results);
         }
         self.bytes = bytes;
+        let account = &*self.budget.0;
+        account.retention.moved(self.budget.held_bytes(), account.limit_bytes);
         Ok(())
     }
 
