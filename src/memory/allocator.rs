@@ -106,6 +106,14 @@ mod tests {
     }
 
     #[test]
+    fn one_of_several_looks_and_then_nobody_for_a_while() {
+        let retention = Retention::default();
+        assert_eq!([(); 3].map(|()| retention.is_time()), [true, false, false]);
+        std::thread::sleep(std::time::Duration::from_millis(2 * PAUSE_MS));
+        assert_eq!([(); 2].map(|()| retention.is_time()), [true, false]);
+    }
+
+    #[test]
     fn what_is_freed_between_blocks_in_use_goes_back_to_the_system() {
         const BLOCKS: usize = 2000;
         let mut blocks: Vec<Vec<u8>> = (0..2 * BLOCKS).map(|_| vec![1; 60_000]).collect();
