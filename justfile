@@ -52,6 +52,11 @@ tasks *args:
     benches/peers/setup
     benches/peers/venv/bin/python benches/peers/tasks {{args}}
 
+# Dynamic allocation beside splits made beforehand: four slow groups and twelve fast ones on two workers.
+allocation *args:
+    cargo build --release --locked --bin outcrop
+    benches/peers/allocation {{args}}
+
 # The smallest limit of memory that each H2O question asks for, and how it runs there: 1 million rows, as Parquet and as CSV.
 floors *args:
     cargo build --release --locked --bin outcrop --example h2o

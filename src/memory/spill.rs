@@ -28,6 +28,9 @@ use twox_hash::XxHash3_64;
 /// Environment variable: how many bytes may be spilled.
 pub const SPILL_LIMIT_VARIABLE: &str = "OUTCROP_SPILL_LIMIT";
 
+/// How hard what is spilled is compressed: numbers of keys take half the disk that LZ4 has them take.
+const LEVEL: i32 = 1;
+
 /// Where what does not fit in memory goes, and how much of it has gone there; clones share the account.
 #[derive(Clone, Debug, Default)]
 pub struct Spill {
@@ -280,7 +283,9 @@ impl SpillFile {
     pub(crate) fn append(&self, batch: &RecordBatch) -> Result<Block> {
         self.spill.check()?;
         let batch = compact(batch)?;
-        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+        let options = IpcWriteOptions::default()
+            .try_with_compression(Some(CompressionType::ZSTD))?
+            .try_with_compression_level(Some(LEVEL))?;
         // Of a slice, only its part of the whole goes to disk.
         let loaded_bytes = used_bytes([&batch].into_iter(), true);
         let mut bytes = Vec::with_capacity(loaded_bytes / 2 + 1024);
