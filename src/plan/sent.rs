@@ -81,6 +81,7 @@ pub(crate) fn send(plan: &LogicalPlan, read: ReadExpr, bytes: &mut Vec<u8>) -> R
         }
         LogicalPlan::Map { .. } => return Err("it calls a function on batches".to_owned()),
         LogicalPlan::Join(_) => return Err("it joins tables".to_owned()),
+        LogicalPlan::Window { .. } => return Err("it has window functions".to_owned()),
     }
     plan.input().map_or(Ok(()), |input| send(input, read, bytes))
 }
