@@ -211,7 +211,8 @@ impl fmt::Display for WindowKey {
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |items: Vec<String>| items.join(", ");
-        let calls = self.calls.iter().map(|(call, name)| match call.frame.is_seen_by(&call.function) {
+        let is_seen = |call: &WindowCall| call.frame != Frame::WHOLE && call.frame.is_seen_by(&call.function);
+        let calls = self.calls.iter().map(|(call, name)| match is_seen(call) {
             true => format!("{call} over {} as {name}", call.frame),
             false => format!("{call} as {name}"),
         });

@@ -1,7 +1,7 @@
 //! sqlparser's tree to ours.
 
 use super::fits::Regression;
-use super::over;
+use super::over::{self, Windowed};
 use super::words::{OutcropDialect, Words};
 use crate::aggregate::{self, Constant};
 use crate::error::{Error, ErrorKind, Result};
@@ -9,7 +9,6 @@ use crate::expr::civil;
 use crate::expr::display::RESERVED;
 use crate::expr::function::suggest;
 use crate::expr::{AggregateCall, BinaryOp, Expr, Function, Literal, UnaryOp, lit};
-use crate::plan::{WindowCall, WindowKey};
 use crate::types::ColumnType;
 use sqlparser::ast::{self, BinaryOperator, CastKind, DataType, DuplicateTreatment};
 use sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments};
@@ -62,8 +61,8 @@ pub(super) trait Names {
     }
 
     /// The column of a window function.
-    fn window(&self, _partition: Vec<Expr>, _order: Vec<WindowKey>, call: WindowCall) -> Result<Expr> {
-        let message = format!("the window function `{call}` cannot stand in this place");
+    fn window(&self, windowed: Windowed) -> Result<Expr> {
+        let message = format!("the window function `{}` cannot stand in this place", windowed.call);
         Err(Error::new(ErrorKind::Syntax, message).hint(WINDOW_PLACES))
     }
 }

@@ -1,12 +1,14 @@
 //! Window functions: `rank() over (partition by a order by b)`.
 
 use super::convert::{Converter, Names};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, Literal};
 use crate::plan::{Bound, Distance, Frame, FrameUnit, WindowCall, WindowFunction, WindowKey};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, NullTreatment};
 use sqlparser::ast::{OrderBySort, Spanned, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType};
 use sqlparser::tokenizer::Span;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Functions that are none without `over`.
 pub(super) const NAMES: [&str; 11] = [
@@ -25,6 +27,39 @@ pub(super) const NAMES: [&str; 11] = [
 
 /// So many rows with a value are kept in mind where others do not count.
 const MOST_PRESENT: u64 = 1 << 16;
+
+/// A call with `over`.
+#[derive(Clone, Debug)]
+pub(super) struct Windowed {
+    pub(super) partition: Vec<Expr>,
+    pub(super) order: Vec<WindowKey>,
+    pub(super) call: WindowCall,
+    /// Where it is written.
+    text: Arc<str>,
+    bytes: Range<usize>,
+}
+
+/// The same values, wherever they are asked for.
+impl PartialEq for Windowed {
+    fn eq(&self, other: &Self) -> bool {
+        self.partition == other.partition && self.order == other.order && self.call == other.call
+    }
+}
+
+impl Windowed {
+    /// All expressions of it.
+    pub(super) fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.partition.iter().chain(self.order.iter().map(|key| &key.expr)).chain(&self.call.args)
+    }
+
+    /// The error with its place, if it has none yet.
+    pub(super) fn placed<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error: Error| match error.underlined() {
+            Some(_) => error,
+            None => error.underline(&self.text, self.bytes.clone()),
+        })
+    }
+}
 
 /// What `over` says.
 #[derive(Default)]
@@ -61,7 +96,8 @@ impl Converter<'_> {
         let frame = if frame.is_whole(&order) { Frame::WHOLE } else { frame };
         let (function, args, ignore_nulls) = self.window_function(call, ident, depth)?;
         let call = WindowCall { function, args, frame, ignore_nulls };
-        self.placed(names.window(partition, order, call), ident.span)
+        let (text, bytes) = (Arc::clone(&self.words.text), self.bytes(ident.span));
+        self.placed(names.window(Windowed { partition, order, call, text, bytes }), ident.span)
     }
 
     /// What is said behind `over`, and by the windows that are named there.

@@ -9,8 +9,9 @@ use super::windows::Windows;
 use crate::aggregate::Makes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, col};
-use crate::plan::{AggregateSelect, LogicalPlan, WindowCall, WindowKey};
+use crate::plan::{AggregateSelect, LogicalPlan};
 use crate::sql::convert::{Names, WINDOW_PLACES};
+use crate::sql::over::Windowed;
 use sqlparser::ast::{self, SelectItem, Spanned};
 use sqlparser::tokenizer::Span;
 use std::cell::{Cell, RefCell};
@@ -67,8 +68,8 @@ impl Names for BlockNames<'_> {
         self.named_windows
     }
 
-    fn window(&self, partition: Vec<Expr>, order: Vec<WindowKey>, call: WindowCall) -> Result<Expr> {
-        self.windows.borrow_mut().add(partition, order, call)
+    fn window(&self, windowed: Windowed) -> Result<Expr> {
+        self.windows.borrow_mut().add(windowed)
     }
 }
 
@@ -92,8 +93,8 @@ impl Names for ResultsFirst<'_> {
         self.0.named_windows
     }
 
-    fn window(&self, partition: Vec<Expr>, order: Vec<WindowKey>, call: WindowCall) -> Result<Expr> {
-        self.0.window(partition, order, call)
+    fn window(&self, windowed: Windowed) -> Result<Expr> {
+        self.0.window(windowed)
     }
 }
 
@@ -276,7 +277,9 @@ impl Lowering<'_> {
                     let converted = self.convert(expr, names)?;
                     let name = match (expr, &converted) {
                         // A name as it is written in its table, which another one may have, too.
-                        (_, Expr::Column(planned)) => names.scope.own_name(planned),
+                        (_, Expr::Column(planned)) if !names.windows.borrow().has(planned) => {
+                            names.scope.own_name(planned)
+                        }
                         (ast::Expr::Identifier(ident), _) => Arc::from(ident.value.as_str()),
                         (_, converted) if makes_rows(converted) => converted.output_name(),
                         // As it was written, so that who reads the answer finds it under that name.

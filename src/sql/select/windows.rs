@@ -8,22 +8,15 @@ use super::from::filtered;
 use crate::aggregate::Over;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggregateCall, Expr, col};
-use crate::plan::{LogicalPlan, Window, WindowCall, WindowFunction, WindowKey, over_groups};
+use crate::plan::{LogicalPlan, Window, WindowFunction, over_groups};
+use crate::sql::over::Windowed;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The calls of a block, in the order in which they were met.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Windows {
-    calls: Vec<Call>,
-}
-
-/// A call and the rows that it is over.
-#[derive(Clone, Debug, PartialEq)]
-struct Call {
-    partition: Vec<Expr>,
-    order: Vec<WindowKey>,
-    call: WindowCall,
+    calls: Vec<Windowed>,
 }
 
 /// A name that no column has by chance.
@@ -36,8 +29,7 @@ impl Windows {
     ///
     /// # Errors
     /// `Syntax` for a window function inside of another one.
-    pub(super) fn add(&mut self, partition: Vec<Expr>, order: Vec<WindowKey>, call: WindowCall) -> Result<Expr> {
-        let new = Call { partition, order, call };
+    pub(super) fn add(&mut self, new: Windowed) -> Result<Expr> {
         if new.exprs().any(|expr| self.are_in(expr)) {
             let error = Error::new(ErrorKind::Syntax, "a window function inside of another one");
             return Err(error.hint("a query in `from` gives its result a name first"));
@@ -65,7 +57,7 @@ impl Windows {
 
     /// What calls are computed of.
     pub(super) fn exprs(&self) -> impl Iterator<Item = &Expr> {
-        self.calls.iter().flat_map(Call::exprs)
+        self.calls.iter().flat_map(Windowed::exprs)
     }
 
     /// The same calls over other columns.
@@ -74,10 +66,10 @@ impl Windows {
     /// Those of `change`.
     pub(super) fn changed(&self, change: &mut dyn FnMut(&Expr) -> Result<Expr>) -> Result<Self> {
         let mut calls = self.calls.clone();
-        for call in &mut calls {
-            let keys = call.order.iter_mut().map(|key| &mut key.expr);
-            for expr in call.partition.iter_mut().chain(keys).chain(&mut call.call.args) {
-                *expr = change(expr)?;
+        for (new, old) in calls.iter_mut().zip(&self.calls) {
+            let keys = new.order.iter_mut().map(|key| &mut key.expr);
+            for expr in new.partition.iter_mut().chain(keys).chain(&mut new.call.args) {
+                *expr = old.placed(change(expr))?;
             }
         }
         Ok(Windows { calls })
@@ -95,22 +87,28 @@ impl Windows {
         later: impl Iterator<Item = &'a Expr>,
     ) -> Result<Arc<LogicalPlan>> {
         let used: BTreeSet<Arc<str>> = later.chain(qualify).chain(self.exprs()).flat_map(Expr::columns).collect();
-        let (whole, framed): (Vec<usize>, Vec<usize>) = (0..self.calls.len()).partition(|&at| self.calls[at].is_whole());
-        let mut partitions: Vec<&[Expr]> = Vec::new();
-        for at in &whole {
-            if !partitions.contains(&&*self.calls[*at].partition) {
-                partitions.push(&self.calls[*at].partition);
+        let (whole, framed): (Vec<usize>, Vec<usize>) = (0..self.calls.len()).partition(|&at| is_whole(&self.calls[at]));
+        let mut partitions: Vec<&Windowed> = Vec::new();
+        for call in whole.iter().map(|&at| &self.calls[at]) {
+            if !partitions.iter().any(|known| known.partition == call.partition) {
+                partitions.push(call);
             }
         }
-        for partition in partitions {
-            let of_partition = whole.iter().filter(|at| self.calls[**at].partition == partition);
-            let aggregates: Vec<Expr> = of_partition.filter_map(|&at| self.calls[at].aggregate(name(at))).collect();
-            let (joined, made) = over_groups(Arc::clone(&plan), partition, &aggregates)?;
+        for first in partitions {
+            let of_partition = whole.iter().filter(|at| self.calls[**at].partition == first.partition);
+            let aggregates: Vec<Expr> = of_partition.filter_map(|&at| aggregate(&self.calls[at], name(at))).collect();
             let schema = plan.schema()?;
+            let (joined, made) = first.placed(over_groups(Arc::clone(&plan), &first.partition, &aggregates))?;
+            first.placed(joined.schema())?;
             let names = schema.fields().iter().map(|field| field.name().as_str());
             let kept = names.filter(|name| used.contains(*name)).map(col);
-            let columns: Vec<Expr> = kept.chain(made).collect();
-            plan = Arc::new(LogicalPlan::Project { input: joined, columns });
+            plan = Arc::new(LogicalPlan::Project { input: joined, columns: kept.chain(made).collect() });
+        }
+        for call in framed.iter().map(|&at| &self.calls[at]) {
+            let Windowed { partition, order, call: function, .. } = call.clone();
+            let alone = vec![Window { partition, order, calls: vec![(function, name(0))] }];
+            let windows = LogicalPlan::Window { input: Arc::clone(&plan), windows: alone };
+            call.placed(windows.schema())?;
         }
         let windows = self.shared(&framed);
         if !windows.is_empty() {
@@ -125,11 +123,11 @@ impl Windows {
     /// Calls by partition and order. Aggregates over whole partitions go with any window of that partition.
     fn shared(&self, calls: &[usize]) -> Vec<Window> {
         let mut windows: Vec<Window> = Vec::new();
-        let (last, first): (Vec<usize>, Vec<usize>) = calls.iter().partition(|at| self.calls[**at].fits_any_order());
+        let (last, first): (Vec<usize>, Vec<usize>) = calls.iter().partition(|at| fits_any_order(&self.calls[**at]));
         for at in first.into_iter().chain(last) {
-            let Call { partition, order, call } = &self.calls[at];
+            let Windowed { partition, order, call, .. } = &self.calls[at];
             let fits = |window: &&mut Window| {
-                window.partition == *partition && (window.order == *order || self.calls[at].fits_any_order())
+                window.partition == *partition && (window.order == *order || fits_any_order(&self.calls[at]))
             };
             let call = (call.clone(), name(at));
             match windows.iter_mut().find(fits) {
@@ -143,40 +141,28 @@ impl Windows {
     }
 }
 
-impl Call {
-    fn exprs(&self) -> impl Iterator<Item = &Expr> {
-        self.partition.iter().chain(self.order.iter().map(|key| &key.expr)).chain(&self.call.args)
-    }
+/// Whether a call needs all rows of a partition at once, and is over all of them.
+fn is_whole(windowed: &Windowed) -> bool {
+    let WindowFunction::Aggregate(aggregate) = &windowed.call.function else { return false };
+    let at_once = match aggregate.over() {
+        Over::Rows => aggregate.in_steps().is_some(),
+        Over::SortedValues => true,
+        // Groups take values in input order only.
+        Over::InputOrder => windowed.order.is_empty(),
+    };
+    at_once && windowed.call.frame.is_whole(&windowed.order)
+}
 
-    /// Whether it needs all rows of a partition at once, and is over all of them.
-    fn is_whole(&self) -> bool {
-        match &self.call.function {
-            WindowFunction::Aggregate(aggregate) => {
-                let at_once = match aggregate.over() {
-                    Over::Rows => aggregate.in_steps().is_some(),
-                    Over::SortedValues => true,
-                    // Groups take values in input order only.
-                    Over::InputOrder => self.order.is_empty(),
-                };
-                at_once && self.call.frame.is_whole(&self.order)
-            }
-            _ => false,
-        }
-    }
+/// Whether it has the same value in whichever order rows of a partition stand.
+fn fits_any_order(windowed: &Windowed) -> bool {
+    let WindowFunction::Aggregate(aggregate) = &windowed.call.function else { return false };
+    let depends = aggregate.order_sensitive() || aggregate.uses_identities();
+    !depends && windowed.order.is_empty() && windowed.call.frame.is_whole(&windowed.order)
+}
 
-    fn fits_any_order(&self) -> bool {
-        match &self.call.function {
-            WindowFunction::Aggregate(aggregate) => {
-                let depends = aggregate.order_sensitive() || aggregate.uses_identities();
-                !depends && self.order.is_empty() && self.call.frame.is_whole(&self.order)
-            }
-            _ => false,
-        }
-    }
-
-    fn aggregate(&self, name: String) -> Option<Expr> {
-        let WindowFunction::Aggregate(aggregate) = &self.call.function else { return None };
-        let call = AggregateCall { aggregate: Arc::clone(aggregate), args: self.call.args.clone() };
-        Some(Expr::Aggregate(call).alias(name))
-    }
+/// The aggregate of a call, under a name.
+fn aggregate(windowed: &Windowed, name: String) -> Option<Expr> {
+    let WindowFunction::Aggregate(aggregate) = &windowed.call.function else { return None };
+    let call = AggregateCall { aggregate: Arc::clone(aggregate), args: windowed.call.args.clone() };
+    Some(Expr::Aggregate(call).alias(name))
 }
