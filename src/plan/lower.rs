@@ -225,7 +225,9 @@ impl Builder {
             let schema = Arc::clone(&self.schema);
             let mut columns = Columns::of(&schema)?;
             if number == 0 && windows.len() > 1 {
-                for (place, name) in [(RowValue::File, "file"), (RowValue::Position, "position"), (RowValue::Copy, "copy")] {
+                for (place, name) in
+                    [(RowValue::File, "file"), (RowValue::Position, "position"), (RowValue::Copy, "copy")]
+                {
                     columns.add(BoundExpr::of_row(place), format!("window {name}"));
                 }
             }

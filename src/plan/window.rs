@@ -135,10 +135,9 @@ impl WindowCall {
             None => Err(Error::internal("a window function without its argument")),
         };
         Ok(match &self.function {
-            WindowFunction::RowNumber
-            | WindowFunction::Rank
-            | WindowFunction::DenseRank
-            | WindowFunction::Ntile(_) => DataType::Int64,
+            WindowFunction::RowNumber | WindowFunction::Rank | WindowFunction::DenseRank | WindowFunction::Ntile(_) => {
+                DataType::Int64
+            }
             WindowFunction::PercentRank | WindowFunction::CumeDist => DataType::Float64,
             WindowFunction::Shift(_) if self.args.len() > 1 => {
                 let (value, default) = (of_argument(0)?, of_argument(1)?);

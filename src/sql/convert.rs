@@ -490,7 +490,9 @@ impl Converter<'_> {
         }
         match aggregate::find_with(name, args.len(), &constants) {
             Ok(aggregate) => Ok(Expr::Aggregate(AggregateCall { aggregate, args })),
-            Err(error) if error.kind() == ErrorKind::Name && over::NAMES.iter().any(|own| name.eq_ignore_ascii_case(own)) => {
+            Err(error)
+                if error.kind() == ErrorKind::Name && over::NAMES.iter().any(|own| name.eq_ignore_ascii_case(own)) =>
+            {
                 let message = format!("`{name}` is a window function");
                 Err(self.error(ErrorKind::Syntax, message, ident.span).hint("`over (…)` stands behind it, in SQL"))
             }

@@ -124,8 +124,7 @@ impl Converter<'_> {
     }
 
     fn of_spec<'a>(&self, spec: &'a WindowSpec, names: &'a dyn Names, depth: usize) -> Result<Over<'a>> {
-        let own =
-            Over { partition: &spec.partition_by, order: &spec.order_by, frame: spec.window_frame.as_ref() };
+        let own = Over { partition: &spec.partition_by, order: &spec.order_by, frame: spec.window_frame.as_ref() };
         let Some(name) = &spec.window_name else { return Ok(own) };
         let base = self.of_named(name, names, depth)?;
         if !own.partition.is_empty() || !own.order.is_empty() && !base.order.is_empty() || base.frame.is_some() {

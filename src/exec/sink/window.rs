@@ -50,7 +50,13 @@ const UNASKED_BYTES: usize = 3 << 20;
 
 impl WindowSink {
     /// `types` are those of the batches that come.
-    pub(super) fn new(shape: Arc<WindowShape>, schema: SchemaRef, types: &[DataType], copies: bool, room: &Room) -> Result<Self> {
+    pub(super) fn new(
+        shape: Arc<WindowShape>,
+        schema: SchemaRef,
+        types: &[DataType],
+        copies: bool,
+        room: &Room,
+    ) -> Result<Self> {
         let field = |(at, of_type): (usize, &DataType)| Field::new(at.to_string(), of_type.clone(), true);
         let held = Arc::new(Schema::new(types.iter().enumerate().map(field).collect::<Vec<_>>()));
         let room = room.divided(2);

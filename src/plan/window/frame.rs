@@ -97,7 +97,8 @@ impl Frame {
             (FrameUnit::Range, Some(_), [key]) => match key.expr.bind(input)?.column_type() {
                 ColumnType::Int64 | ColumnType::Float64 | ColumnType::Date => Ok(()),
                 other => {
-                    let message = format!("`range` with a distance needs a key that is a number or a date, not {other}");
+                    let message =
+                        format!("`range` with a distance needs a key that is a number or a date, not {other}");
                     Err(Error::new(ErrorKind::Type, message).hint("`rows` counts rows"))
                 }
             },

@@ -104,11 +104,7 @@ impl WindowShape {
             let column = columns.at(&key.expr)?;
             sort.push(SortColumn { column, descending: key.descending });
             order.push(column);
-            range_key.get_or_insert(RangeKey {
-                column,
-                descending: key.descending,
-                nulls_first: key.nulls_first,
-            });
+            range_key.get_or_insert(RangeKey { column, descending: key.descending, nulls_first: key.nulls_first });
         }
         sort.extend(places.iter().copied().map(ascending));
         let mut calls = Vec::with_capacity(window.calls.len());

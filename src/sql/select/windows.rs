@@ -87,7 +87,8 @@ impl Windows {
         later: impl Iterator<Item = &'a Expr>,
     ) -> Result<Arc<LogicalPlan>> {
         let used: BTreeSet<Arc<str>> = later.chain(qualify).chain(self.exprs()).flat_map(Expr::columns).collect();
-        let (whole, framed): (Vec<usize>, Vec<usize>) = (0..self.calls.len()).partition(|&at| is_whole(&self.calls[at]));
+        let (whole, framed): (Vec<usize>, Vec<usize>) =
+            (0..self.calls.len()).partition(|&at| is_whole(&self.calls[at]));
         let mut partitions: Vec<&Windowed> = Vec::new();
         for call in whole.iter().map(|&at| &self.calls[at]) {
             if !partitions.iter().any(|known| known.partition == call.partition) {

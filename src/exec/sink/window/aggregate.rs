@@ -28,7 +28,7 @@ use std::sync::Arc;
 const BLOCK_STATES_BYTES: usize = 256 << 10;
 /// What states take is not asked for below this.
 const UNASKED_BYTES: usize = 1 << 20;
-/// It is looked so often whether there are enough states to finish them.
+/// It is looked at least so often what states take.
 const LOOK_EVERY: usize = 64;
 
 /// An aggregate of frames, one after the other.
@@ -40,11 +40,24 @@ pub(super) struct Sliding<'a> {
     back: Box<dyn GroupStates>,
     added: Cursor<'a>,
     front: Option<Front<'a>>,
+    /// Of the back and the front.
+    memory: Memory,
     all: &'a SortedRows<'a>,
     block_rows: usize,
-    reservation: Reservation,
-    /// States that take more are finished.
+    /// States of results that take more are finished.
     most_bytes: usize,
+}
+
+/// What states take that stay.
+struct Memory(Reservation);
+
+impl Memory {
+    fn settle(&mut self, bytes: usize) -> Result<()> {
+        match self.0.resize(bytes) {
+            Err(refusal) if bytes > UNASKED_BYTES => Err(refusal),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Makes states, and adds rows to them.
@@ -105,7 +118,7 @@ impl<'a> Sliding<'a> {
             front: None,
             all: rows,
             block_rows: (BLOCK_STATES_BYTES / aggregate.most_state_bytes().max(1)).clamp(16, 1024),
-            reservation: budget.reservation("windows"),
+            memory: Memory(budget.reservation("windows")),
             most_bytes: BLOCK_STATES_BYTES.min(4 * budget.block_bytes()),
         })
     }
@@ -119,14 +132,18 @@ impl<'a> Sliding<'a> {
         // The states of different frames, and which of them each row has.
         let mut results = self.states.empty(0)?;
         let (mut groups, mut of_rows): (usize, Vec<u32>) = (0, Vec::with_capacity(places.len()));
-        let mut known: Option<Range<usize>> = None;
+        let (mut known, mut look_at): (Option<Range<usize>>, usize) = (None, 1);
         for (at, place) in places.iter().enumerate() {
             let frame = self.frames.of(first + at, place)?;
             if known.as_ref() != Some(&frame) {
-                if groups > 0 && groups.is_multiple_of(LOOK_EVERY) && results.bytes_held() > self.most_bytes {
-                    finished.push(finish(&mut *results, groups, &of_rows)?);
-                    of_rows.clear();
-                    (results, groups) = (self.states.empty(0)?, 0);
+                if groups == look_at {
+                    let bytes = results.bytes_held();
+                    if bytes > self.most_bytes {
+                        finished.push(finish(&mut *results, groups, &of_rows)?);
+                        of_rows.clear();
+                        (results, groups) = (self.states.empty(0)?, 0);
+                    }
+                    look_at = groups + (self.most_bytes / (bytes / look_at).max(1)).clamp(1, LOOK_EVERY);
                 }
                 results.grow(groups + 1);
                 if !frame.is_empty() {
@@ -139,6 +156,8 @@ impl<'a> Sliding<'a> {
             of_rows.push(groups as u32 - 1);
         }
         finished.push(finish(&mut *results, groups, &of_rows)?);
+        let of_front = self.front.as_ref().map_or(0, Front::bytes_held);
+        self.memory.settle(self.back.bytes_held() + of_front)?;
         match &finished[..] {
             [only] => Ok(only.clone()),
             all => Ok(concat(&all.iter().map(AsRef::as_ref).collect::<Vec<_>>())?),
@@ -171,6 +190,9 @@ impl<'a> Sliding<'a> {
             let end = rows.end - (at - 1) * block;
             states.add(&mut *suffix, &mut cursor, end - block..end)?;
             of_blocks.merge_some(&*suffix, &[0], &[at as u32])?;
+            if at.is_multiple_of(LOOK_EVERY) {
+                self.memory.settle(of_blocks.bytes_held())?;
+            }
         }
         Ok(Front { of_blocks, suffixes: states.empty(0)?, within: rows.start..rows.start, cursor, rows })
     }
@@ -179,12 +201,7 @@ impl<'a> Sliding<'a> {
     fn merge_into(&mut self, results: &mut dyn GroupStates, group: u32, start: usize) -> Result<()> {
         if let Some(front) = self.front.as_mut().filter(|front| front.rows.contains(&start)) {
             if !front.within.contains(&start) {
-                front.make_suffixes(&self.states, self.block_rows, start)?;
-                let bytes = front.of_blocks.bytes_held() + front.suffixes.bytes_held();
-                match self.reservation.resize(bytes) {
-                    Err(refusal) if bytes > UNASKED_BYTES => return Err(refusal),
-                    _ => {}
-                }
+                front.make_suffixes(&self.states, &mut self.memory, self.block_rows, start)?;
             }
             results.merge_some(&*front.suffixes, &[(start - front.within.start) as u32], &[group])?;
         }
@@ -194,18 +211,31 @@ impl<'a> Sliding<'a> {
 
 impl Front<'_> {
     /// Those of the suffixes that begin in the rest of a block, from `start` on.
-    fn make_suffixes(&mut self, states: &StatesOf<'_>, block_rows: usize, start: usize) -> Result<()> {
+    fn make_suffixes(
+        &mut self,
+        states: &StatesOf<'_>,
+        memory: &mut Memory,
+        block_rows: usize,
+        start: usize,
+    ) -> Result<()> {
         let block = (self.rows.end - 1 - start) / block_rows;
         let end = self.rows.end - block * block_rows;
         let mut suffix = states.empty(1)?;
         suffix.merge_some(&*self.of_blocks, &[block as u32], &[0])?;
-        let mut suffixes = states.empty(end - start)?;
+        self.suffixes = states.empty(end - start)?;
+        self.within = start..end;
         for row in (start..end).rev() {
             states.add(&mut *suffix, &mut self.cursor, row..row + 1)?;
-            suffixes.merge_some(&*suffix, &[0], &[(row - start) as u32])?;
+            self.suffixes.merge_some(&*suffix, &[0], &[(row - start) as u32])?;
+            if (end - row).is_multiple_of(LOOK_EVERY) {
+                memory.settle(self.bytes_held())?;
+            }
         }
-        (self.suffixes, self.within) = (suffixes, start..end);
         Ok(())
+    }
+
+    fn bytes_held(&self) -> usize {
+        self.of_blocks.bytes_held() + self.suffixes.bytes_held()
     }
 }
 

@@ -32,11 +32,7 @@ pub(super) struct Place {
 ///
 /// # Errors
 /// Those of the disk, and `Arithmetic` of aggregates.
-pub(super) fn of_range(
-    evaluation: &Evaluation<'_>,
-    range: Range<usize>,
-    windowed: &Windowed<'_>,
-) -> Result<Vec<Part>> {
+pub(super) fn of_range(evaluation: &Evaluation<'_>, range: Range<usize>, windowed: &Windowed<'_>) -> Result<Vec<Part>> {
     let sorted = SortedRows::of(evaluation);
     let mut partitions = Ends::new(&sorted, &evaluation.partition, range.end);
     let mut peers = Ends::new(&sorted, &evaluation.peers, range.end);
