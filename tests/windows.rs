@@ -317,7 +317,11 @@ impl Function {
                 let far = by.unsigned_abs() as usize;
                 let found = match by.cmp(&0) {
                     Ordering::Equal => {
-                        return if *ignore && rows[at][*column].is_null() { default } else { rows[at][*column].clone() };
+                        return if *ignore && rows[at][*column].is_null() {
+                            default
+                        } else {
+                            rows[at][*column].clone()
+                        };
                     }
                     Ordering::Less => cells(*column, &mut (0..at).rev(), *ignore),
                     Ordering::Greater => cells(*column, &mut (at + 1..rows.len()), *ignore),

@@ -2,7 +2,7 @@
 
 use super::Evaluation;
 use crate::error::{Error, Result};
-use crate::memory::Part;
+use crate::memory::{Part, Spill};
 use arrow::array::RecordBatch;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -18,12 +18,14 @@ pub(super) const BATCHES: usize = RECENT + 5;
 pub(super) struct SortedRows<'a> {
     parts: &'a [Part],
     firsts: &'a [usize],
+    spill: &'a Spill,
     recent: RefCell<VecDeque<(usize, RecordBatch)>>,
 }
 
 impl<'a> SortedRows<'a> {
     pub(super) fn of(evaluation: &'a Evaluation<'_>) -> Self {
-        SortedRows { parts: evaluation.parts, firsts: &evaluation.firsts, recent: RefCell::default() }
+        let Evaluation { parts, firsts, room, .. } = evaluation;
+        SortedRows { parts, firsts, spill: &room.spill, recent: RefCell::default() }
     }
 
     /// The part that has a row.
@@ -39,8 +41,9 @@ impl<'a> SortedRows<'a> {
     /// The rows of a part.
     ///
     /// # Errors
-    /// Those of reading what was spilled.
+    /// Those of reading what was spilled, and `Cancelled`.
     pub(super) fn load(&self, part: usize) -> Result<RecordBatch> {
+        self.spill.check()?;
         let of_memory = || match self.parts.get(part) {
             Some(Part::Memory(batch)) => Some(batch.clone()),
             _ => None,
