@@ -320,7 +320,7 @@ fn a_disk_that_fails_at_any_block_ends_in_the_answer_or_one_clear_error() {
                 let budget = Budget::new(least + (64 << 10));
                 let run = runner(2).budget(budget.clone()).spill(spill.clone()).cancel(token);
                 let how = format!("{question}: {fault:?} at {at}");
-                let outcome = run.compute::<_, DataFrame>(asked(frame, question));
+                let outcome = run.compute::<_, DataFrame>(asked(&frame, question));
                 let outcome = outcome.and_then(|answer| {
                     // What is on disk is read when it is wanted.
                     answer.batches().collect::<Result<Vec<RecordBatch>, Error>>()?;

@@ -5,6 +5,7 @@
 
 mod frame;
 mod lower;
+pub(super) mod sent;
 
 pub use frame::{Bound, Distance, Frame, FrameUnit};
 pub(super) use lower::Columns;

@@ -25,6 +25,7 @@ use crate::exec::parallel::Hands;
 use crate::exec::runs::Order;
 use crate::memory::{Part, Reservation, StoredRows};
 use crate::plan::WindowShape;
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bounds::Ends;
 use piece::Windowed;
@@ -85,6 +86,10 @@ impl Sink for WindowSink {
 
     fn export(self: Box<Self>, out: Handed<'_>) -> Result<()> {
         Box::new(self.sort).export(out)
+    }
+
+    fn import(&mut self, part: u32, records: RecordBatch) -> Result<()> {
+        self.sort.import(part, records)
     }
 
     fn finish(self: Box<Self>) -> Result<Materialised> {
