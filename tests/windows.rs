@@ -589,6 +589,30 @@ fn a_partition_larger_than_memory_is_gone_through_on_disk() {
 }
 
 #[test]
+fn ranges_of_partitions_side_by_side_are_what_one_thread_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    let mut random = Random::new(3);
+    let mut text = String::from("k,n,t\n");
+    for row in 0..40_000 {
+        // Some partitions are a row, one is half of all.
+        let k = if random.one_in(2) { 7 } else { random.below(9000) };
+        writeln!(text, "{k},{},a text of some length number {row}", random.below(500)).unwrap();
+    }
+    std::fs::write(&path, text).unwrap();
+    let sql = "select k, n, t, rank() over w, lag(t) over w, sum(n) over w as s, count(*) over (partition by k), \
+               max(n) over (w rows between 30 preceding and 2 following) as m, median(n) over (partition by k) as d \
+               from t window w as (partition by k order by n)";
+    let frame = session(&scan_csv([&path]).unwrap()).sql(sql).unwrap();
+    let one = Runner::new().threads(1).run::<_, DataFrame>(frame.clone()).unwrap();
+    for threads in [2, 4, 7] {
+        let several = Runner::new().threads(threads).piece_bytes(9000).run::<_, DataFrame>(frame.clone()).unwrap();
+        assert_eq!(several.statistics.bytes_spilled, 0);
+        assert!(shown(&one.value) == shown(&several.value), "{threads} threads");
+    }
+}
+
+#[test]
 fn windows_of_one_order_share_a_sort_and_read_only_what_they_use() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.csv");
