@@ -12,6 +12,7 @@ use outcrop::expr::{Expr, col};
 use outcrop::frame::{DataFrame, LazyFrame, Runner, scan};
 use outcrop::memory::{Budget, Disk, Spill};
 use outcrop::source::CancelToken;
+use outcrop::sql::Session;
 use outcrop::write::WriteOptions;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -31,6 +32,13 @@ const QUESTIONS: [&str; 5] = [
     "k, i, x, t sort x desc, i, t",
     "t, i sort t, i desc limit 7",
     "i, t where i > -50",
+];
+
+/// Values of rows far away, frames of each kind, several orders.
+const WINDOWS: [&str; 3] = [
+    "select k, t, lag(t, 2) over w, ntile(3) over w, sum(x) over (partition by k) from t window w as (partition by k order by x)",
+    "select i, max(x) over (order by i rows between 40 preceding and 9 preceding), sum(i) over (order by x range 30 preceding) from t",
+    "select t, rank() over (order by t), last_value(t) over (partition by k order by i) from t qualify row_number() over () > 9",
 ];
 
 fn table(folder: &Path, ending: &str, records: usize) -> PathBuf {
@@ -57,9 +65,19 @@ fn runner(threads: usize) -> Runner {
     Runner::new().threads(threads).piece_bytes(3000).batch_bytes(1500)
 }
 
+/// A question, or SQL over `t`.
+fn asked(frame: &LazyFrame, question: &str) -> LazyFrame {
+    if !question.starts_with("select ") {
+        return frame.ask(question).unwrap();
+    }
+    let mut session = Session::new();
+    session.register("t", frame.clone());
+    session.sql(question).unwrap()
+}
+
 /// The answers, and the smallest limit for them.
 fn expected(frame: &LazyFrame, question: &str) -> (String, usize) {
-    let run = runner(1).run::<_, DataFrame>(frame.ask(question).unwrap()).unwrap();
+    let run = runner(1).run::<_, DataFrame>(asked(frame, question)).unwrap();
     (shown(&run.value), run.statistics.least_memory_bytes as usize)
 }
 
@@ -74,7 +92,7 @@ fn refuse_each(frame: &LazyFrame, question: &str, counts: &mut [usize; 2]) {
             let spill = Spill::default();
             let how = format!("{question}, refused at {at}, lasting {lasting}");
             let run = runner(1).budget(budget.clone()).spill(spill.clone());
-            match run.compute::<_, DataFrame>(frame.ask(question).unwrap()) {
+            match run.compute::<_, DataFrame>(asked(frame, question)) {
                 Ok(answer) => {
                     assert_eq!(expected, shown(&answer), "{how}");
                     counts[0] += 1;
@@ -106,6 +124,15 @@ fn a_refusal_at_any_reservation_ends_in_the_answer_or_one_clear_error() {
         QUESTIONS.iter().for_each(|question| refuse_each(&frame, question, &mut counts));
     }
     assert!(counts.iter().all(|count| *count > 100), "answered and refused: {counts:?}");
+}
+
+#[test]
+fn a_refusal_in_windows_ends_in_the_answer_or_one_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let frame = scan(table(folder.path(), "csv", 400)).unwrap();
+    let mut counts = [0, 0];
+    WINDOWS.iter().for_each(|question| refuse_each(&frame, question, &mut counts));
+    assert!(counts.iter().all(|count| *count > 30), "answered and refused: {counts:?}");
 }
 
 /// A table of which each key has so many rows.
@@ -270,7 +297,7 @@ fn a_disk_that_fails_at_any_block_ends_in_the_answer_or_one_clear_error() {
     std::fs::create_dir(&place).unwrap();
     let frame = scan(table(folder.path(), "csv", 1500)).unwrap();
     let (mut answered, mut failed) = (0, 0);
-    for question in [QUESTIONS[0], QUESTIONS[2], QUESTIONS[4]] {
+    for question in [QUESTIONS[0], QUESTIONS[2], QUESTIONS[4], WINDOWS[0], WINDOWS[1]] {
         let (expected, least) = expected(&frame, question);
         let faults = [
             ShortWrite,
@@ -293,7 +320,7 @@ fn a_disk_that_fails_at_any_block_ends_in_the_answer_or_one_clear_error() {
                 let budget = Budget::new(least + (64 << 10));
                 let run = runner(2).budget(budget.clone()).spill(spill.clone()).cancel(token);
                 let how = format!("{question}: {fault:?} at {at}");
-                let outcome = run.compute::<_, DataFrame>(frame.ask(question).unwrap());
+                let outcome = run.compute::<_, DataFrame>(asked(&frame, question));
                 let outcome = outcome.and_then(|answer| {
                     // What is on disk is read when it is wanted.
                     answer.batches().collect::<Result<Vec<RecordBatch>, Error>>()?;

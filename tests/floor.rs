@@ -32,6 +32,18 @@ const COMMANDS: &[(&str, &str)] = &[
     ("csv", "ask {} -q 'i, t, x sort x desc, i'"),
     ("parquet", "ask {} -q '* sort t, x desc limit 20000'"),
     ("csv", "ask {} -q 'i, t where x > 400'"),
+    (
+        "csv",
+        "sql --table t={} 'select i, row_number() over (partition by k order by x, i) as n, sum(x) over (partition by k) from t'",
+    ),
+    (
+        "csv.gz",
+        "sql --table t={} 'select i, lag(t, 3) over w, max(x) over (w rows between 900 preceding and 5 following), rank() over (order by t) from t window w as (order by x)'",
+    ),
+    (
+        "parquet",
+        "sql --table t={} --output {T}.parquet 'select t, sum(i) as s, rank() over (order by sum(i) desc) from t group by t'",
+    ),
     ("csv", "ask {} -q 'i, x, i_right, x_right, t join {R} on t = t'"),
     ("csv", "ask {} -q 'i, t, n_right left join {R} on i = n_right'"),
     ("parquet", "ask {} -q 'count(*) as n, sum(x_right) full join {R} on i = i'"),

@@ -229,6 +229,7 @@ pub(super) fn same(a: &LogicalPlan, b: &LogicalPlan) -> bool {
             a.len() == b.len() && a.iter().zip(b).all(equal)
         }
         (LogicalPlan::Unnest { .. }, LogicalPlan::Unnest { .. }) => true,
+        (LogicalPlan::Window { windows: a, .. }, LogicalPlan::Window { windows: b, .. }) => a == b,
         (LogicalPlan::Sample { size: a, seed: s, .. }, LogicalPlan::Sample { size: b, seed: t, .. }) => {
             a == b && s == t
         }

@@ -2,7 +2,8 @@
 
 use super::join::{MOST_COPIES, TABLE_SHARE};
 use super::{
-    BuildPlan, BuildUse, Builds, JoinKind, JoinShape, LogicalPlan, SinkSpec, Stage, StageInput, Step, next_together,
+    BuildPlan, BuildUse, Builds, JoinKind, JoinShape, LogicalPlan, SinkSpec, Stage, StageInput, Step, WindowShape,
+    next_together,
 };
 use crate::error::Result;
 use crate::expr::Expr;
@@ -239,12 +240,22 @@ fn words(stage: &Stage, uses: &[BuildUse]) -> String {
         SinkSpec::Aggregate { keys, aggregates } => format!("group by {keys} keys, {} aggregates", aggregates.len()),
         SinkSpec::Sort { limit: Some(rows), .. } => format!("first {rows} in order"),
         SinkSpec::Sort { limit: None, .. } => "sort".to_owned(),
+        SinkSpec::Window(shape) => window_words(shape),
         SinkSpec::Rest(_) => "collect, and right rows without a match".to_owned(),
         SinkSpec::Join(side) => format!("{} join, table after table", side.shape.kind),
         SinkSpec::Collect { limit: Some(rows) } => format!("first {rows} rows"),
         SinkSpec::Collect { limit: None } => "collect".to_owned(),
     });
     parts.join(" → ")
+}
+
+fn window_words(shape: &WindowShape) -> String {
+    let several = |count: usize, of: &str| if count == 1 { format!("1 {of}") } else { format!("{count} {of}s") };
+    let functions = several(shape.calls.len(), "window function");
+    match shape.sort.len() {
+        0 => format!("in input order, {functions}"),
+        keys => format!("sort by {}, {functions}", several(keys, "key")),
+    }
 }
 
 fn write_plan(text: &mut String, plan: &LogicalPlan, depth: usize) {
@@ -271,6 +282,9 @@ fn write_plan(text: &mut String, plan: &LogicalPlan, depth: usize) {
         LogicalPlan::Sort { input, keys } => {
             let keys = keys.iter().map(|key| format!("{}{}", key.expr, if key.descending { " desc" } else { "" }));
             (format!("sort {}", keys.collect::<Vec<_>>().join(", ")), Some(input))
+        }
+        LogicalPlan::Window { input, windows } => {
+            (windows.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "), Some(input))
         }
         LogicalPlan::Sample { input, size, seed } => (format!("sample {size} seed {seed}"), Some(input)),
         LogicalPlan::Limit { input, skip: 0, rows } => (format!("limit {rows}"), Some(input)),

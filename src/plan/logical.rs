@@ -1,7 +1,7 @@
 //! What is asked: a chain of verbs over one source, with names not yet bound.
 
-use super::Join;
 use super::unnest::unnested;
+use super::{Join, Window};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggregateCall, Expr};
 use crate::source::Source;
@@ -79,6 +79,14 @@ pub enum LogicalPlan {
         input: Arc<LogicalPlan>,
         /// Most significant first.
         keys: Vec<SortKey>,
+    },
+    /// All rows with values that are computed of the rows around them, in the order of the last window: by its partition and its
+    /// order, ties in input order.
+    Window {
+        /// What the windows are over.
+        input: Arc<LogicalPlan>,
+        /// All over the same rows.
+        windows: Vec<Window>,
     },
     /// The first rows, or some behind them.
     Limit {
@@ -163,6 +171,7 @@ impl LogicalPlan {
                 }
                 Ok(schema)
             }
+            LogicalPlan::Window { input, windows } => Window::schema(windows, &input.schema()?),
             LogicalPlan::Limit { input, .. } | LogicalPlan::Sample { input, .. } => input.schema(),
             LogicalPlan::Join(join) => join.schema(),
         }
@@ -186,6 +195,7 @@ impl LogicalPlan {
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Unnest { input }
             | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Window { input, .. }
             | LogicalPlan::Limit { input, .. }
             | LogicalPlan::Sample { input, .. } => Some(input),
             LogicalPlan::Join(join) => Some(&join.left),
@@ -204,6 +214,7 @@ impl LogicalPlan {
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Unnest { input }
             | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Window { input, .. }
             | LogicalPlan::Limit { input, .. }
             | LogicalPlan::Sample { input, .. } => *input = new,
             LogicalPlan::Join(join) => join.left = new,
@@ -221,6 +232,7 @@ impl LogicalPlan {
             | LogicalPlan::Aggregate { input, .. }
             | LogicalPlan::Unnest { input }
             | LogicalPlan::Sort { input, .. }
+            | LogicalPlan::Window { input, .. }
             | LogicalPlan::Limit { input, .. }
             | LogicalPlan::Sample { input, .. } => input.source(),
             LogicalPlan::Join(join) => join.left.source(),

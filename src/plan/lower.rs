@@ -4,8 +4,9 @@ use super::logical::call_type;
 use super::need::Need;
 use super::push_down::pushed;
 use super::unnest::unnested;
+use super::window::Columns;
 use super::{AggregateColumn, Join, JoinColumn, JoinShape, LogicalPlan, SampleSize, SinkSpec, SortColumn, SortKey};
-use super::{Stage, StageInput, Step};
+use super::{Stage, StageInput, Step, Window, WindowShape};
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, RowValue};
 use crate::source::constants::visible_columns;
@@ -73,6 +74,9 @@ fn wanted(skip: usize, rows: usize) -> Option<usize> {
     skip.checked_add(rows).filter(|wanted| *wanted < usize::MAX)
 }
 
+/// A place is a file, a position and a number of a copy.
+const PLACES: usize = 3;
+
 struct Builder {
     stages: Vec<Stage>,
     input: StageInput,
@@ -134,6 +138,7 @@ impl Builder {
                 self.project(bound, names);
                 self.cut(SinkSpec::Aggregate { keys: keys.len(), aggregates: specs }, Arc::new(Schema::new(fields)));
             }
+            LogicalPlan::Window { windows, .. } => self.windows(windows)?,
             LogicalPlan::Sample { size: SampleSize::Share(share), seed, .. } => {
                 self.number_rows(true);
                 self.steps.push(Step::Filter(BoundExpr::is_sampled(*share, *seed)));
@@ -208,6 +213,40 @@ impl Builder {
             self.project(bound, titles);
         }
         self.cut(SinkSpec::Sort { keys: sort_columns, limit, width }, schema);
+        Ok(())
+    }
+
+    /// A stage for each window. What it needs is computed behind the columns there are, and dropped again by its sink. Where there
+    /// are several, rows take their places along, so that ties are in input order in all of them.
+    fn windows(&mut self, windows: &[Window]) -> Result<()> {
+        let input = self.schema.fields().len();
+        self.number_rows(windows.len() > 1);
+        for (number, window) in windows.iter().enumerate() {
+            let schema = Arc::clone(&self.schema);
+            let mut columns = Columns::of(&schema)?;
+            if number == 0 && windows.len() > 1 {
+                for (place, name) in
+                    [(RowValue::File, "file"), (RowValue::Position, "position"), (RowValue::Copy, "copy")]
+                {
+                    columns.add(BoundExpr::of_row(place), format!("window {name}"));
+                }
+            }
+            let places: Vec<usize> = if windows.len() > 1 { (input..input + PLACES).collect() } else { Vec::new() };
+            let is_last = number + 1 == windows.len();
+            let shown = (0..columns.names.len()).filter(|at| !(is_last && places.contains(at))).collect();
+            // In the first stage, identities are the places.
+            let ties = if number == 0 { &[] } else { &places[..] };
+            let shape = WindowShape::of(window, &mut columns, ties, shown)?;
+            let Columns { bound, names, .. } = columns;
+            self.number_rows(bound.iter().any(BoundExpr::reads_identity));
+            self.project(bound, names);
+            // Columns that there were stay as they were, virtual or not.
+            let shown = shape.shown.iter().map(|&at| schema.fields().get(at).unwrap_or(&self.schema.fields()[at]));
+            let mut fields: Vec<Arc<Field>> = shown.cloned().collect();
+            let with_window = Window::schema(std::slice::from_ref(window), &schema)?;
+            fields.extend(with_window.fields()[schema.fields().len()..].iter().cloned());
+            self.cut(SinkSpec::Window(Arc::new(shape)), Arc::new(Schema::new(fields)));
+        }
         Ok(())
     }
 

@@ -21,6 +21,7 @@ mod push_down;
 pub(crate) mod sent;
 mod stage;
 mod unnest;
+mod window;
 
 pub use aggregate_select::{AggregateSelect, aliased, replace_names};
 pub use builds::{BuildPlan, BuildUse, Builds, next_together};
@@ -32,3 +33,7 @@ pub use logical::{BatchFunction, LogicalPlan, SampleSize, SortKey};
 pub use lower::lower;
 pub use over_groups::over_groups;
 pub use stage::{AggregateColumn, JoinSide, SinkSpec, SortColumn, Stage, StageInput, Step};
+pub use window::{
+    Bound, Distance, Frame, FrameUnit, RangeKey, Window, WindowCall, WindowColumn, WindowFunction, WindowKey,
+    WindowShape,
+};

@@ -49,6 +49,12 @@ impl Need {
             LogicalPlan::Scan(_) | LogicalPlan::Limit { .. } | LogicalPlan::Sample { .. } => {}
             LogicalPlan::Filter { predicate, .. } => need.add([predicate]),
             LogicalPlan::Sort { keys, .. } => need.add(keys.iter().map(|key| &key.expr)),
+            LogicalPlan::Window { windows, .. } => {
+                for (_, name) in windows.iter().flat_map(|window| &window.calls) {
+                    need.names.remove(name.as_str());
+                }
+                need.add(windows.iter().flat_map(|window| window.exprs()));
+            }
             LogicalPlan::Project { columns, .. } => need = Need::of(columns),
             LogicalPlan::Map { .. } | LogicalPlan::Unnest { .. } => need = Need::everything(),
             LogicalPlan::Aggregate { keys, aggregates, .. } => {

@@ -7,7 +7,7 @@
 //! grammar, which is a layer above this one, so it is handed in.
 //! **Invariant.** A plan that was received is lowered to the same stages as the one that was sent.
 
-use super::{LogicalPlan, SampleSize, SortKey};
+use super::{LogicalPlan, SampleSize, SortKey, window};
 use crate::error::{Error, Result};
 use crate::expr::{AggregateCall, Expr};
 use crate::parallel::Message;
@@ -28,10 +28,20 @@ enum Verb {
     Sort,
     Limit,
     Sample,
+    Window,
 }
 
-const VERBS: [Verb; 8] =
-    [Verb::Scan, Verb::Filter, Verb::Project, Verb::Aggregate, Verb::Unnest, Verb::Sort, Verb::Limit, Verb::Sample];
+const VERBS: [Verb; 9] = [
+    Verb::Scan,
+    Verb::Filter,
+    Verb::Project,
+    Verb::Aggregate,
+    Verb::Unnest,
+    Verb::Sort,
+    Verb::Limit,
+    Verb::Sample,
+    Verb::Window,
+];
 
 /// Puts a plan behind the bytes, all but its source.
 ///
@@ -81,6 +91,10 @@ pub(crate) fn send(plan: &LogicalPlan, read: ReadExpr, bytes: &mut Vec<u8>) -> R
         }
         LogicalPlan::Map { .. } => return Err("it calls a function on batches".to_owned()),
         LogicalPlan::Join(_) => return Err("it joins tables".to_owned()),
+        LogicalPlan::Window { windows, .. } => {
+            begin(Verb::Window);
+            window::sent::send(windows, read, bytes)?;
+        }
     }
     plan.input().map_or(Ok(()), |input| send(input, read, bytes))
 }
@@ -125,20 +139,24 @@ pub(crate) fn receive(bytes: &mut &[u8], source: &Arc<dyn Source>, read: ReadExp
             let size = rows.map_or(SampleSize::Share(share), SampleSize::Rows);
             LogicalPlan::Sample { size, seed, input: input(bytes)? }
         }
+        Verb::Window => {
+            let windows = window::sent::receive(bytes, read)?;
+            LogicalPlan::Window { windows, input: input(bytes)? }
+        }
     })
 }
 
-fn put(value: &impl Message, bytes: &mut Vec<u8>) -> Result<(), String> {
+pub(super) fn put(value: &impl Message, bytes: &mut Vec<u8>) -> Result<(), String> {
     value.send(bytes).map_err(|error| error.to_string())
 }
 
-fn send_all(exprs: &[Expr], read: ReadExpr, bytes: &mut Vec<u8>) -> Result<(), String> {
+pub(super) fn send_all(exprs: &[Expr], read: ReadExpr, bytes: &mut Vec<u8>) -> Result<(), String> {
     put(&exprs.len(), bytes)?;
     exprs.iter().try_for_each(|expr| send_expr(expr, read, bytes))
 }
 
 /// An expression as its name, if it has another one than its text, and its text.
-fn send_expr(expr: &Expr, read: ReadExpr, bytes: &mut Vec<u8>) -> Result<(), String> {
+pub(super) fn send_expr(expr: &Expr, read: ReadExpr, bytes: &mut Vec<u8>) -> Result<(), String> {
     let (name, inner) = match expr {
         Expr::Alias { expr, name } => (Some(Arc::clone(name)), &**expr),
         other => (None, other),
@@ -160,11 +178,11 @@ fn send_expr(expr: &Expr, read: ReadExpr, bytes: &mut Vec<u8>) -> Result<(), Str
     }
 }
 
-fn receive_all(bytes: &mut &[u8], read: ReadExpr) -> Result<Vec<Expr>> {
+pub(super) fn receive_all(bytes: &mut &[u8], read: ReadExpr) -> Result<Vec<Expr>> {
     (0..usize::receive(bytes)?).map(|_| receive_expr(bytes, read)).collect()
 }
 
-fn receive_expr(bytes: &mut &[u8], read: ReadExpr) -> Result<Expr> {
+pub(super) fn receive_expr(bytes: &mut &[u8], read: ReadExpr) -> Result<Expr> {
     let (name, text) = <(Option<Arc<str>>, String)>::receive(bytes)?;
     let expr = read(&text)?;
     Ok(match name {
@@ -173,7 +191,7 @@ fn receive_expr(bytes: &mut &[u8], read: ReadExpr) -> Result<Expr> {
     })
 }
 
-fn receive_call(bytes: &mut &[u8], read: ReadExpr) -> Result<(AggregateCall, String)> {
+pub(super) fn receive_call(bytes: &mut &[u8], read: ReadExpr) -> Result<(AggregateCall, String)> {
     match receive_expr(bytes, read)? {
         Expr::Aggregate(call) => Ok((call, String::receive(bytes)?)),
         other => Err(Error::internal(format!("`{other}` in place of an aggregate"))),
@@ -219,6 +237,36 @@ mod tests {
             assert_eq!(stages(&came), stages(plan), "{question}");
             assert!(receive(&mut &bytes[..bytes.len() - 1], plan.source(), parse_expr).is_err());
         }
+    }
+
+    #[test]
+    fn windows_come_as_they_were() {
+        use crate::plan::{Bound, Distance, Frame, FrameUnit, Window, WindowCall, WindowFunction as Is, WindowKey};
+        let air = scan_csv("testdata/airline/1987.csv.bz2").unwrap();
+        let input = Arc::clone(air.plan().unwrap());
+        let Expr::Aggregate(AggregateCall { aggregate, args }) = parse_expr("corr(ArrDelay, Distance)").unwrap() else {
+            panic!("no aggregate");
+        };
+        let unit = FrameUnit::Range;
+        let near =
+            Frame { unit, start: Bound::Preceding(Distance::Real(2.5)), end: Bound::Following(Distance::Whole(3)) };
+        let call = |function, args| WindowCall { function, args, frame: near, ignore_nulls: true };
+        let mut calls = vec![call(Is::Aggregate(aggregate), args), call(Is::Ntile(7), Vec::new())];
+        calls
+            .extend([Is::Shift(-2), Is::Shift(3), Is::Nth(4), Is::Last].map(|is| call(is, vec![crate::col("Origin")])));
+        for plain in [Is::RowNumber, Is::Rank, Is::DenseRank, Is::PercentRank, Is::CumeDist] {
+            calls.push(WindowCall { function: plain, args: Vec::new(), frame: Frame::WHOLE, ignore_nulls: false });
+        }
+        let calls = calls.into_iter().enumerate().map(|(at, call)| (call, at.to_string())).collect();
+        let order = vec![WindowKey { expr: crate::col("Distance"), descending: true, nulls_first: true }];
+        let windows = vec![Window { partition: vec![crate::col("Year") + 1], order, calls }];
+        let plan = LogicalPlan::Window { input, windows: windows.clone() };
+        let mut bytes = Vec::new();
+        send(&plan, parse_expr, &mut bytes).unwrap();
+        let mut left = bytes.as_slice();
+        let came = receive(&mut left, plan.source(), parse_expr).unwrap();
+        assert!(left.is_empty() && matches!(&came, LogicalPlan::Window { windows: same, .. } if *same == windows));
+        assert!(receive(&mut &bytes[..bytes.len() - 1], plan.source(), parse_expr).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The stages that answer a question, bound to their input.
 
 use super::unnest::unnest;
-use super::{BatchFunction, JoinColumn, JoinShape, MOST_COPIES, Probe, Reserve};
+use super::{BatchFunction, JoinColumn, JoinShape, MOST_COPIES, Probe, Reserve, WindowShape};
 use crate::aggregate::Aggregate;
 use crate::batch::{Batch, coded};
 use crate::error::{Error, ErrorKind, Result};
@@ -124,6 +124,8 @@ pub enum SinkSpec {
         /// How many leading columns the result has.
         width: usize,
     },
+    /// All rows in order, with values that are computed of the rows around them.
+    Window(Arc<WindowShape>),
     /// The matches of all rows, once they have been seen.
     Join(JoinSide),
     /// The rows as they come in input order, and then the right rows that the last step has found no match for. It says
@@ -174,7 +176,11 @@ impl Stage {
     pub(crate) fn coded_columns(&self) -> usize {
         match self.sink {
             SinkSpec::Aggregate { keys, .. } => keys,
-            SinkSpec::Sort { .. } | SinkSpec::Collect { .. } | SinkSpec::Join(_) | SinkSpec::Rest(_) => 0,
+            SinkSpec::Sort { .. }
+            | SinkSpec::Window(_)
+            | SinkSpec::Collect { .. }
+            | SinkSpec::Join(_)
+            | SinkSpec::Rest(_) => 0,
         }
     }
 

@@ -1,6 +1,7 @@
 //! sqlparser's tree to ours.
 
 use super::fits::Regression;
+use super::over::{self, Windowed};
 use super::words::{OutcropDialect, Words};
 use crate::aggregate::{self, Constant};
 use crate::error::{Error, ErrorKind, Result};
@@ -53,7 +54,21 @@ pub(super) trait Names {
     fn exists(&self, query: &ast::Query) -> Result<Expr> {
         self.value_of(query)
     }
+
+    /// The windows that are named behind `window`.
+    fn named_windows(&self) -> &[ast::NamedWindowDefinition] {
+        &[]
+    }
+
+    /// The column of a window function.
+    fn window(&self, windowed: Windowed) -> Result<Expr> {
+        let message = format!("the window function `{}` cannot stand in this place", windowed.call);
+        Err(Error::new(ErrorKind::Syntax, message).hint(WINDOW_PLACES))
+    }
 }
+
+/// Where window functions may stand.
+pub(super) const WINDOW_PLACES: &str = "window functions stand in a select list, in `qualify` and in `order by`";
 
 /// Operators in a row give a tree as deep; it must not become so deep that merely dropping it overflows the stack.
 pub(super) fn refuse_long_chains(words: &Words, range: Range<usize>) -> Result<()> {
@@ -125,7 +140,7 @@ fn left_over(words: &Words, at: usize) -> Error {
         return error.hint("a question has no `from`: the files are named beside it");
     }
     if words.is_word(at, "over") {
-        return error.hint("window functions are not supported");
+        return error.hint("window functions are part of SQL: `outcrop sql` has them");
     }
     if words.is_word(at, "filter") {
         return error.hint("write `filter (where CONDITION)` behind an aggregate");
@@ -397,15 +412,15 @@ impl Converter<'_> {
         })
     }
 
-    fn call(&self, call: &ast::Function, tree: &ast::Expr, depth: usize) -> Result<Expr> {
+    pub(super) fn call(&self, call: &ast::Function, tree: &ast::Expr, depth: usize) -> Result<Expr> {
         let [ast::ObjectNamePart::Identifier(ident)] = call.name.0.as_slice() else {
             return Err(self.unsupported("a function name with a dot", tree.span()));
         };
         let FunctionArguments::List(list) = &call.args else {
             return Err(self.unsupported("a function without parentheses", tree.span()));
         };
-        if call.over.is_some() {
-            return Err(self.unsupported("a window function (`over`)", tree.span()));
+        if let Some(over) = &call.over {
+            return self.windowed(call, ident, over, depth);
         }
         if !list.clauses.is_empty() || call.null_treatment.is_some() || !call.within_group.is_empty() {
             return Err(self.unsupported("a clause after the arguments of a function", tree.span()));
@@ -475,11 +490,17 @@ impl Converter<'_> {
         }
         match aggregate::find_with(name, args.len(), &constants) {
             Ok(aggregate) => Ok(Expr::Aggregate(AggregateCall { aggregate, args })),
+            Err(error)
+                if error.kind() == ErrorKind::Name && over::NAMES.iter().any(|own| name.eq_ignore_ascii_case(own)) =>
+            {
+                let message = format!("`{name}` is a window function");
+                Err(self.error(ErrorKind::Syntax, message, ident.span).hint("`over (…)` stands behind it, in SQL"))
+            }
             Err(error) if error.kind() == ErrorKind::Name => {
                 let aggregates = aggregate::all();
                 let others = ["cov_matrix", "corr_matrix", "pca", "predicted", "residual"];
                 let others = Regression::NAMES.into_iter().chain(others);
-                let names = aggregates.iter().map(|aggregate| aggregate.name()).chain(others);
+                let names = aggregates.iter().map(|aggregate| aggregate.name()).chain(others).chain(over::NAMES);
                 Err(self.error(ErrorKind::Name, format!("no function `{name}`"), ident.span).hint(suggest(name, names)))
             }
             Err(error) => Err(error.underline(&self.words.text, self.bytes(ident.span))),

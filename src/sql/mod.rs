@@ -19,6 +19,7 @@ mod fits;
 mod forms;
 mod formula;
 mod join;
+mod over;
 mod qualified;
 mod question;
 mod select;

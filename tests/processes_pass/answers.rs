@@ -5,6 +5,7 @@ use outcrop::aggregate::{self, Aggregate, Makes};
 use outcrop::exec::Scheduler;
 use outcrop::expr::{AggregateCall, Expr, col};
 use outcrop::frame::CsvScan;
+use outcrop::sql::Session;
 use outcrop::{scan, scan_csv};
 use std::io::Write as _;
 use std::sync::Arc;
@@ -18,6 +19,25 @@ pub(super) fn many_questions() {
         assert!(told(&found) == expected, "{workers} workers");
         assert_in_processes(&found.statistics, workers);
         assert_eq!(found.statistics.passes, 1);
+    }
+}
+
+pub(super) fn windows() {
+    let mut session = Session::new();
+    session.register("air", scan_csv(AIRLINE).unwrap());
+    let of_delay = "Year, Origin, ArrDelay, rank() over (partition by Origin order by ArrDelay desc), \
+                    sum(Distance) over (partition by Origin order by ArrDelay rows 3 preceding)";
+    let frames = [
+        format!("select {of_delay}, lag(Dest, 2, '-') over (order by Distance) from air where Distance > 1500"),
+        "select Origin, count(*) as n, rank() over (order by count(*) desc) as r from air group by Origin".to_owned(),
+    ];
+    let frames: Vec<_> = frames.iter().map(|sql| session.sql(sql).unwrap()).collect();
+    let expected = told(&run(&frames, &runner(Scheduler::Threads, 2)));
+    assert!(expected.lines().count() > 500);
+    for workers in [1, 3] {
+        let found = run(&frames, &processes(workers));
+        assert!(told(&found) == expected, "{workers} workers");
+        assert_in_processes(&found.statistics, workers);
     }
 }
 

@@ -23,6 +23,7 @@ fn main() {
     outcrop::init();
     let tests: &[(&str, fn())] = &[
         ("many_questions_are_the_same_in_processes", answers::many_questions),
+        ("windows_are_the_same_in_processes", answers::windows),
         ("every_aggregate_is_the_same_in_processes", answers::every_aggregate),
         ("many_groups_and_rows_are_the_same_where_memory_is_scarce", memory::scarce_memory),
         ("other_formats_are_the_same_in_processes", answers::other_formats),

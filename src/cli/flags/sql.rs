@@ -10,8 +10,8 @@ Tables are files, patterns or directories in single quotes, names given by --tab
 are names. All statements of a call that read the same files share one pass over them.
 
 Statements: select, with … select, values, union, intersect, except, copy (…) to 'FILE', create temp view NAME as …, explain, \
-describe, summarize. Functions and aggregates are those of questions (outcrop help ask). Not supported: window functions, grouping sets, \
-queries that use columns of the query around them.
+describe, summarize. Functions and aggregates are those of questions (outcrop help ask). Window functions stand before over (…), and \
+qualify asks what they say. Not supported: grouping sets, queries that use columns of the query around them.
 
 Examples:
   outcrop sql \"select UniqueCarrier, count(*) as n, avg(ArrDelay) as delay from 'data/*.csv.bz2' \
@@ -23,6 +23,10 @@ where Month = 12 group by 1 order by delay desc limit 5\"
 
   Into a file, as its rows come:
     outcrop sql \"copy (select * from 'data' where Cancelled = 1) to 'cancelled.parquet'\"
+
+  The worst day of each carrier:
+    outcrop sql \"select UniqueCarrier, Month, DayofMonth, avg(ArrDelay) as delay from 'data' group by all \
+qualify rank() over (partition by UniqueCarrier order by avg(ArrDelay) desc) = 1\"
 
   A picture, for a browser:
     outcrop sql \"select Month, DayOfWeek, avg(ArrDelay) as delay from 'data' group by all\" --plot heatmap delays.html

@@ -50,6 +50,11 @@ impl Order {
         Order { identity: Some(first), ..self }
     }
 
+    /// Whether there are any columns that rows are sorted by.
+    pub(in crate::exec) fn has_columns(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
     /// The keys of the rows, encoded, identities left aside.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod sort;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use self::aggregate::AggregateSink;
 use crate::batch::{Batch, RowId};
@@ -169,6 +170,10 @@ fn make_one(stage: &Stage, room: &Room) -> Result<Box<dyn Sink>> {
             let reservation = room.reservation("sorting")?;
             let wanted = sort::Wanted { limit: *limit, width: *width, copies: stage.multiplies() };
             Box::new(sort::SortSink::new(schema, &stage.input_types(), keys.clone(), wanted, room, reservation)?)
+        }
+        SinkSpec::Window(shape) => {
+            let (shape, copies) = (Arc::clone(shape), stage.multiplies());
+            Box::new(window::WindowSink::new(shape, schema, &stage.input_types(), copies, room)?)
         }
         SinkSpec::Join(side) => Box::new(join::JoinSink::new(side.clone(), schema, &stage.input_types(), room)?),
         SinkSpec::Rest(probe) => Box::new(rest::RestSink::new(schema, Arc::clone(probe), room)?),

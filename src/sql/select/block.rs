@@ -5,12 +5,15 @@ use super::grouped::Grouped;
 use super::inner::Inner;
 use super::query::{Ending, Lowering, distinct};
 use super::scope::Scope;
+use super::windows::Windows;
 use crate::aggregate::Makes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, col};
 use crate::plan::{AggregateSelect, LogicalPlan};
-use crate::sql::convert::Names;
+use crate::sql::convert::{Names, WINDOW_PLACES};
+use crate::sql::over::Windowed;
 use sqlparser::ast::{self, SelectItem, Spanned};
+use sqlparser::tokenizer::Span;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -25,6 +28,9 @@ struct BlockNames<'a> {
     inner: RefCell<Vec<Inner>>,
     /// How many queries have been met.
     queries: Cell<usize>,
+    /// Window functions that have been met, and windows that have a name.
+    windows: RefCell<Windows>,
+    named_windows: &'a [ast::NamedWindowDefinition],
 }
 
 impl BlockNames<'_> {
@@ -57,6 +63,14 @@ impl Names for BlockNames<'_> {
         self.inner.borrow_mut().push(inner);
         Ok(value)
     }
+
+    fn named_windows(&self) -> &[ast::NamedWindowDefinition] {
+        self.named_windows
+    }
+
+    fn window(&self, windowed: Windowed) -> Result<Expr> {
+        self.windows.borrow_mut().add(windowed)
+    }
 }
 
 /// The same, in which results that have been named come before columns, as behind `order by`.
@@ -74,6 +88,14 @@ impl Names for ResultsFirst<'_> {
     fn exists(&self, query: &ast::Query) -> Result<Expr> {
         self.0.exists(query)
     }
+
+    fn named_windows(&self) -> &[ast::NamedWindowDefinition] {
+        self.0.named_windows
+    }
+
+    fn window(&self, windowed: Windowed) -> Result<Expr> {
+        self.0.window(windowed)
+    }
 }
 
 impl Lowering<'_> {
@@ -88,6 +110,8 @@ impl Lowering<'_> {
             aliases: RefCell::default(),
             inner: RefCell::default(),
             queries: Cell::default(),
+            windows: RefCell::default(),
+            named_windows: &select.named_window,
         };
         let columns = self.select_list(&select.projection, &names)?;
         let (mut asked, mut members) = (Vec::new(), Vec::new());
@@ -110,14 +134,21 @@ impl Lowering<'_> {
             true => Vec::new(),
             false => self.sort_keys(ending.order, &columns, &names, &ResultsFirst(&names))?,
         };
-        let has_aggregate = columns.iter().chain(&having).any(Expr::contains_aggregate)
-            || sort.iter().any(|key| key.expr.contains_aggregate());
+        let qualify = select.qualify.as_ref().map(|qualify| self.convert(qualify, &names)).transpose()?;
+        let windows = names.windows.take();
+        let of_members = members.iter().map(|(value, query, ..)| (value, query.span()));
+        let of_rows = asked.iter().map(|(condition, span)| (condition, *span)).chain(of_members);
+        self.check_windows(select, &windows, of_rows, &keys, having.as_ref())?;
+        let beside = || {
+            let sort = sort.iter().map(|key| &key.expr);
+            columns.iter().chain(&having).chain(&qualify).chain(sort).chain(windows.exprs())
+        };
+        let has_aggregate = beside().any(Expr::contains_aggregate);
         let grouped = !keys.is_empty() || having.is_some() || has_aggregate;
         let span = select.span();
         // Values of queries that only stand beside aggregates are joined to the groups.
         let below = asked.iter().map(|(condition, _)| condition).chain(members.iter().map(|(value, ..)| value));
         let mut used: BTreeSet<Arc<str>> = below.chain(&keys).flat_map(Expr::columns).collect();
-        let beside = || columns.iter().chain(&having).chain(sort.iter().map(|key| &key.expr));
         let named: BTreeSet<Arc<str>> = beside().flat_map(Expr::columns).collect();
         for call in beside().flat_map(Expr::aggregates) {
             used.extend(call.args.iter().flat_map(Expr::columns));
@@ -147,13 +178,20 @@ impl Lowering<'_> {
             self.placed(plan.schema(), span)?;
         }
         let cut = |plan| if is_distinct { plan } else { ending.cut.of(plan) };
+        if columns.iter().any(makes_rows) && !windows.is_empty() {
+            let error = self.unsupported("a window function beside an aggregate that makes rows", span);
+            return Err(error.hint("a query in `from` gives its rows a name first"));
+        }
         if columns.iter().any(makes_rows) {
             let question = AggregateSelect { keys, select: columns.clone(), having, sort, limit: None };
             plan = cut(Arc::new(self.placed(question.plan(plan), span)?));
         } else if grouped {
-            let groups = Grouped { scope: &scope, keys, columns, having, sort, inner: inner_of_groups };
+            let inner = inner_of_groups;
+            let groups = Grouped { scope: &scope, keys, columns, having, windows, qualify, sort, inner };
             plan = self.placed(groups.plan(plan, cut), span)?;
         } else {
+            let later = columns.iter().chain(sort.iter().map(|key| &key.expr));
+            plan = self.placed(windows.over(plan, qualify.as_ref(), later), span)?;
             if !sort.is_empty() {
                 plan = Arc::new(LogicalPlan::Sort { input: plan, keys: sort });
             }
@@ -176,13 +214,48 @@ impl Lowering<'_> {
             (!select.connect_by.is_empty(), "`connect by`"),
             (!select.cluster_by.is_empty() || !select.distribute_by.is_empty(), "this clause"),
             (!select.sort_by.is_empty(), "`sort by` (it is `order by` in SQL)"),
-            (!select.named_window.is_empty(), "`window`"),
-            (select.qualify.is_some(), "`qualify`"),
             (select.exclude.is_some(), "`exclude` in this place (it stands behind `*`)"),
         ];
         match refused.iter().find(|(given, _)| *given) {
             Some((_, what)) => Err(self.unsupported(what, select.span())),
             None => Ok(()),
+        }
+    }
+
+    /// Whether window functions stand only where they may, and are there where they must be.
+    fn check_windows<'a>(
+        &self,
+        select: &ast::Select,
+        windows: &Windows,
+        mut of_rows: impl Iterator<Item = (&'a Expr, Span)>,
+        keys: &[Expr],
+        having: Option<&Expr>,
+    ) -> Result<()> {
+        let misplaced = |clause: &str, span: Span| {
+            let message = format!("a window function in `{clause}`, which is asked before there are windows");
+            let hint = match clause {
+                "group by" => WINDOW_PLACES,
+                _ => "`qualify` asks rows that have been given their window functions",
+            };
+            self.placed(Err(Error::new(ErrorKind::Syntax, message).hint(hint)), span)
+        };
+        if let Some((_, span)) = of_rows.find(|(condition, _)| windows.are_in(condition)) {
+            return misplaced("where", span);
+        }
+        if keys.iter().any(|key| windows.are_in(key)) {
+            return misplaced("group by", select.group_by.span());
+        }
+        if let (Some(having), Some(written)) = (having, &select.having)
+            && windows.are_in(having)
+        {
+            return misplaced("having", written.span());
+        }
+        match &select.qualify {
+            Some(qualify) if windows.is_empty() => {
+                let error = Error::new(ErrorKind::Syntax, "`qualify` without a window function");
+                self.placed(Err(error.hint("`where` asks rows, and `having` asks groups")), qualify.span())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -204,7 +277,9 @@ impl Lowering<'_> {
                     let converted = self.convert(expr, names)?;
                     let name = match (expr, &converted) {
                         // A name as it is written in its table, which another one may have, too.
-                        (_, Expr::Column(planned)) => names.scope.own_name(planned),
+                        (_, Expr::Column(planned)) if !names.windows.borrow().has(planned) => {
+                            names.scope.own_name(planned)
+                        }
                         (ast::Expr::Identifier(ident), _) => Arc::from(ident.value.as_str()),
                         (_, converted) if makes_rows(converted) => converted.output_name(),
                         // As it was written, so that who reads the answer finds it under that name.
@@ -270,7 +345,8 @@ impl Lowering<'_> {
     fn group_keys(&self, clause: &ast::GroupByExpr, columns: &[Expr], names: &BlockNames<'_>) -> Result<Vec<Expr>> {
         let (exprs, modifiers) = match clause {
             ast::GroupByExpr::All(modifiers) => {
-                let keys = columns.iter().filter(|column| !column.contains_aggregate());
+                let windows = names.windows.borrow();
+                let keys = columns.iter().filter(|column| !column.contains_aggregate() && !windows.are_in(column));
                 if modifiers.is_empty() {
                     return Ok(keys.map(|key| key.unaliased().clone()).collect());
                 }

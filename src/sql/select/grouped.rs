@@ -2,6 +2,7 @@
 
 use super::inner::Inner;
 use super::scope::Scope;
+use super::windows::Windows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggregateCall, Expr, col};
 use crate::plan::{LogicalPlan, SortKey};
@@ -14,6 +15,9 @@ pub(super) struct Grouped<'a> {
     /// With the names of the result.
     pub(super) columns: Vec<Expr>,
     pub(super) having: Option<Expr>,
+    /// Over the groups, and which of these stay by them.
+    pub(super) windows: Windows,
+    pub(super) qualify: Option<Expr>,
     pub(super) sort: Vec<SortKey>,
     /// Queries whose values are used beside aggregates.
     pub(super) inner: Vec<Inner>,
@@ -22,7 +26,7 @@ pub(super) struct Grouped<'a> {
 impl Grouped<'_> {
     /// The plan over the rows of `input`; `cut` is asked of the groups in their order, before anything else is computed.
     pub(super) fn plan(
-        mut self,
+        self,
         input: Arc<LogicalPlan>,
         cut: impl FnOnce(Arc<LogicalPlan>) -> Arc<LogicalPlan>,
     ) -> Result<Arc<LogicalPlan>> {
@@ -32,6 +36,8 @@ impl Grouped<'_> {
             columns.push(self.of_groups(column.unaliased(), &mut calls)?.alias(column.output_name()));
         }
         let having = self.having.as_ref().map(|having| self.of_groups(having, &mut calls)).transpose()?;
+        let windows = self.windows.changed(&mut |expr| self.of_groups(expr, &mut calls))?;
+        let qualify = self.qualify.as_ref().map(|qualify| self.of_groups(qualify, &mut calls)).transpose()?;
         let mut sort = Vec::with_capacity(self.sort.len());
         for key in &self.sort {
             sort.push(SortKey { expr: self.of_groups(&key.expr, &mut calls)?, descending: key.descending });
@@ -39,12 +45,13 @@ impl Grouped<'_> {
         let keys = self.keys.iter().enumerate().map(|(at, key)| key.clone().alias(key_name(at))).collect();
         let aggregates = calls.into_iter().enumerate().map(|(at, call)| (call, aggregate_name(at))).collect();
         let mut plan = Arc::new(LogicalPlan::Aggregate { input, keys, aggregates });
-        for inner in std::mem::take(&mut self.inner) {
-            plan = inner.beside(plan);
+        for inner in &self.inner {
+            plan = inner.clone().beside(plan);
         }
         if let Some(predicate) = having {
             plan = Arc::new(LogicalPlan::Filter { input: plan, predicate });
         }
+        plan = windows.over(plan, qualify.as_ref(), columns.iter().chain(sort.iter().map(|key| &key.expr)))?;
         if !sort.is_empty() {
             plan = Arc::new(LogicalPlan::Sort { input: plan, keys: sort });
         }
@@ -66,6 +73,7 @@ impl Grouped<'_> {
                 Ok(col(aggregate_name(at)))
             }
             Expr::Column(name) if self.inner.iter().any(|inner| inner.name() == &**name) => Ok(expr.clone()),
+            Expr::Column(name) if self.windows.has(name) => Ok(expr.clone()),
             Expr::Column(name) => {
                 let name = self.scope.own_name(name);
                 let message = format!("the column `{name}` is neither a key nor inside an aggregate");

@@ -4,7 +4,8 @@
 //! **Idea.** sqlparser makes the tree; each query block is turned into the same verbs that questions are made of
 //! ([`crate::plan::LogicalPlan`]). Columns of all tables of a block get names that differ ([`scope`]), and what a name stands for
 //! is settled once, when its expression is converted; from there on a plan knows nothing of tables. Inner queries become joins:
-//! of one row, or of those that a value must be among.
+//! of one row, or of those that a value must be among. Window functions become columns under hidden names, and a verb that
+//! computes them.
 //! **Invariants.**
 //! - Double quotes and backticks are names, single quotes are text; names are found in any case where that is clear.
 //! - All statements of a call over the same files are answered in one pass.
@@ -18,5 +19,6 @@ mod query;
 mod scope;
 mod session;
 mod values;
+mod windows;
 
 pub use session::{Asks, Session, Statement};

@@ -1,0 +1,184 @@
+//! All rows in order, each with values that are computed of the rows around it.
+//!
+//! **Problem.** A partition may be larger than memory, a function may need rows far behind the one that it is of (the number of
+//! rows in the partition, `lead`), and frames move.
+//! **Idea.** Rows are [sorted](super::sort) by partition and order, on disk where they must be. From then on a row is a number, and
+//! any row can be [read again](rows): whoever needs one far away has a cursor of its own, which goes forward through the same
+//! sorted rows. So where [partitions end](bounds), where [frames](frame) begin and end, which rows
+//! [values are taken of](values) and what is [aggregated](aggregate) is found with a few batches in memory, whatever the size of
+//! partitions and frames. The columns of windows are stored beside the sorted rows, which are not written once more.
+//! **Invariants.** A value depends on the sorted rows alone, and their order is total. Ranges of whole partitions are done side by
+//! side. What an aggregate keeps of a frame is some hundred states, and one for each block of rows that the frame spans.
+
+mod aggregate;
+mod bounds;
+mod frame;
+mod piece;
+mod rows;
+mod values;
+
+use super::sort::{SortSink, Wanted};
+use super::{Handed, Materialised, Room, Sink};
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::exec::parallel::Hands;
+use crate::exec::runs::Order;
+use crate::memory::{Part, Reservation, StoredRows};
+use crate::plan::WindowShape;
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use bounds::Ends;
+use piece::Windowed;
+use rows::SortedRows;
+use std::any::Any;
+use std::ops::Range;
+use std::sync::Arc;
+
+pub(super) struct WindowSink {
+    shape: Arc<WindowShape>,
+    schema: SchemaRef,
+    types: Vec<DataType>,
+    sort: SortSink,
+    /// For what comes when all rows are sorted.
+    reservation: Reservation,
+    room: Room,
+}
+
+/// Ranges for each thread, so that none waits long for the others at the end.
+const RANGES_PER_THREAD: usize = 4;
+/// If a range takes no more than this, one is done without asking: beside what a process takes anyway it is nothing.
+const UNASKED_BYTES: usize = 3 << 20;
+
+impl WindowSink {
+    /// `types` are those of the batches that come.
+    pub(super) fn new(
+        shape: Arc<WindowShape>,
+        schema: SchemaRef,
+        types: &[DataType],
+        copies: bool,
+        room: &Room,
+    ) -> Result<Self> {
+        let field = |(at, of_type): (usize, &DataType)| Field::new(at.to_string(), of_type.clone(), true);
+        let held = Arc::new(Schema::new(types.iter().enumerate().map(field).collect::<Vec<_>>()));
+        let room = room.divided(2);
+        let wanted = Wanted { limit: None, width: types.len(), copies };
+        let sort = SortSink::new(held, types, shape.sort.clone(), wanted, &room, room.reservation("sorting")?)?;
+        let reservation = room.reservation("windows")?;
+        Ok(WindowSink { shape, schema, types: types.to_vec(), sort, reservation, room })
+    }
+}
+
+impl Sink for WindowSink {
+    fn absorb(&mut self, batch: Batch) -> Result<()> {
+        self.sort.absorb(batch)
+    }
+
+    fn join(&mut self, other: Box<dyn Sink>) -> Result<()> {
+        let other = other.into_any().downcast::<WindowSink>();
+        let other = *other.map_err(|_| Error::internal("joined sinks of two kinds"))?;
+        self.reservation.absorb(other.reservation);
+        self.sort.join(Box::new(other.sort))
+    }
+
+    fn relieve(&mut self) -> Result<()> {
+        self.sort.relieve()
+    }
+
+    fn export(self: Box<Self>, out: Handed<'_>) -> Result<()> {
+        Box::new(self.sort).export(out)
+    }
+
+    fn import(&mut self, part: u32, records: RecordBatch) -> Result<()> {
+        self.sort.import(part, records)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Materialised> {
+        let WindowSink { shape, schema, types, sort, mut reservation, room } = *self;
+        let (parts, mut held) = Box::new(sort).finish()?.rows.into_parts();
+        let evaluation = Evaluation::new(&shape, &types, &parts, &room)?;
+        let hands = evaluation.reserve(&mut reservation)?;
+        let ranges = evaluation.ranges(hands.workers)?;
+        let (store, mut made) = (room.results(), Vec::with_capacity(parts.len()));
+        let windowed = Windowed::new(&parts, &shape.shown, &schema, &store);
+        hands.in_order(
+            ranges.len(),
+            |at| piece::of_range(&evaluation, ranges[at].clone(), &windowed),
+            |mut pieces| {
+                made.append(&mut pieces);
+                Ok(())
+            },
+        )?;
+        held.push(store.into_held());
+        Ok(Materialised { schema, rows: StoredRows::of_parts(made, held) })
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
+/// What all ranges of sorted rows have in common.
+struct Evaluation<'a> {
+    shape: &'a WindowShape,
+    types: &'a [DataType],
+    parts: &'a [Part],
+    /// The number of the first row of each part, and of all rows.
+    firsts: Vec<usize>,
+    partition: Order,
+    /// By partition and order.
+    peers: Order,
+    room: &'a Room,
+}
+
+impl<'a> Evaluation<'a> {
+    fn new(shape: &'a WindowShape, types: &'a [DataType], parts: &'a [Part], room: &'a Room) -> Result<Self> {
+        let mut firsts = vec![0];
+        for part in parts {
+            firsts.push(firsts[firsts.len() - 1] + part.rows());
+        }
+        let order = |columns: &mut dyn Iterator<Item = &usize>| {
+            Order::new(columns.map(|&column| (column, types[column].clone(), false)))
+        };
+        let partition = order(&mut shape.partition.iter())?;
+        let peers = order(&mut shape.partition.iter().chain(&shape.order))?;
+        Ok(Evaluation { shape, types, parts, firsts, partition, peers, room })
+    }
+
+    fn rows(&self) -> usize {
+        self.firsts[self.parts.len()]
+    }
+
+    /// Asks for the batches that a range has in memory at a time; for how many ranges there is room.
+    fn reserve(&self, reservation: &mut Reservation) -> Result<Hands> {
+        let on_disk = self.parts.iter().filter(|part| !matches!(part, Part::Memory(_)));
+        let longest = on_disk.map(Part::loaded_bytes).max().unwrap_or(0);
+        let bytes = (rows::BATCHES + self.shape.calls.len() * piece::BATCHES_OF_CALL) * longest;
+        let hands = &self.room.hands;
+        for workers in (1..=hands.workers.max(1)).rev() {
+            match reservation.resize(workers * bytes) {
+                Err(refusal) if workers == 1 && bytes > UNASKED_BYTES => return Err(refusal),
+                Err(_) if workers > 1 => {}
+                _ => return Ok(hands.of(workers)),
+            }
+        }
+        Ok(hands.alone())
+    }
+
+    /// Ranges of rows that begin with partitions, in order.
+    fn ranges(&self, workers: usize) -> Result<Vec<Range<usize>>> {
+        let rows = self.rows();
+        let wanted = if workers > 1 && !self.shape.partition.is_empty() { workers * RANGES_PER_THREAD } else { 1 };
+        let mut cuts = vec![0];
+        for number in 1..wanted.min(self.parts.len()) {
+            let row = self.firsts[number * self.parts.len() / wanted.min(self.parts.len())];
+            // The partition of the row before it ends where another one begins.
+            if row > cuts[cuts.len() - 1] {
+                let sorted = SortedRows::of(self);
+                cuts.push(Ends::new(&sorted, &self.partition, rows).end_of(row - 1)?);
+            }
+        }
+        cuts.push(rows);
+        let ranges = cuts.windows(2).map(|ends| ends[0]..ends[1]);
+        Ok(ranges.filter(|range| !range.is_empty()).collect())
+    }
+}

@@ -1,0 +1,148 @@
+//! The rows of a frame.
+//!
+//! Frames of later rows begin and end no earlier than those of the rows before them, whatever their bounds; so edges by
+//! distance only go forward.
+
+use super::piece::Place;
+use super::rows::{Cursor, SortedRows};
+use crate::error::{Error, Result};
+use crate::plan::{Bound, Distance, Frame, FrameUnit, RangeKey};
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type};
+use std::cmp::Ordering;
+use std::ops::Range;
+
+/// The frames of rows, one after the other.
+pub(super) struct Frames<'a> {
+    frame: Frame,
+    key: Option<RangeKey>,
+    /// Of the row itself.
+    keys: Cursor<'a>,
+    edges: [Edge<'a>; 2],
+}
+
+/// Where a frame begins, or ends, that goes by distance.
+struct Edge<'a> {
+    keys: Cursor<'a>,
+    row: usize,
+}
+
+/// A key that distances are counted of.
+#[derive(Clone, Copy)]
+enum Number {
+    Whole(i128),
+    Real(f64),
+}
+
+impl Number {
+    /// `None` is null.
+    fn at(keys: &mut Cursor<'_>, column: usize, row: usize) -> Result<Option<Self>> {
+        let (batch, row) = keys.at(row)?;
+        let column = batch.column(column);
+        if column.is_null(row) {
+            return Ok(None);
+        }
+        Ok(Some(match column.data_type() {
+            DataType::Int64 => Number::Whole(column.as_primitive::<Int64Type>().value(row).into()),
+            DataType::Date32 => Number::Whole(column.as_primitive::<Date32Type>().value(row).into()),
+            DataType::Float64 => Number::Real(column.as_primitive::<Float64Type>().value(row)),
+            other => return Err(Error::internal(format!("distances of {other}"))),
+        }))
+    }
+
+    /// So much more, or less.
+    fn plus(self, distance: Distance, sign: i8) -> Self {
+        match (self, distance) {
+            (Number::Whole(number), Distance::Whole(by)) => Number::Whole(number + i128::from(by) * i128::from(sign)),
+            // Between whole numbers, what is beyond the last whole one makes no difference.
+            (Number::Whole(number), Distance::Real(by)) => {
+                let by = by.floor().min(u64::MAX as f64) as i128;
+                Number::Whole(number + by * i128::from(sign))
+            }
+            (Number::Real(number), Distance::Whole(by)) => Number::Real(number + by as f64 * f64::from(sign)),
+            (Number::Real(number), Distance::Real(by)) => Number::Real(number + by * f64::from(sign)),
+        }
+    }
+
+    /// As rows are sorted: NaN is above all numbers, and all zeros are alike.
+    fn compare(self, other: Self) -> Ordering {
+        match (self, other) {
+            (Number::Whole(one), Number::Whole(other)) => one.cmp(&other),
+            (Number::Real(one), Number::Real(other)) => {
+                one.partial_cmp(&other).unwrap_or_else(|| one.is_nan().cmp(&other.is_nan()))
+            }
+            // The numbers of a column are of one kind.
+            _ => Ordering::Equal,
+        }
+    }
+}
+
+impl<'a> Frames<'a> {
+    pub(super) fn new(frame: Frame, key: Option<RangeKey>, rows: &'a SortedRows<'a>) -> Self {
+        let edge = || Edge { keys: Cursor::new(rows), row: 0 };
+        Frames { frame, key, keys: Cursor::new(rows), edges: [edge(), edge()] }
+    }
+
+    /// The frame of the next row, empty where it has no rows.
+    ///
+    /// # Errors
+    /// Those of reading what was spilled.
+    pub(super) fn of(&mut self, row: usize, place: &Place) -> Result<Range<usize>> {
+        let Place { partition, peers, .. } = place;
+        let rows = |distance: Distance| match distance {
+            Distance::Whole(rows) => usize::try_from(rows).unwrap_or(usize::MAX),
+            Distance::Real(_) => 0,
+        };
+        let by_rows = self.frame.unit == FrameUnit::Rows;
+        let start = match self.frame.start {
+            Bound::PartitionStart => partition.start,
+            Bound::CurrentRow if by_rows => row,
+            Bound::CurrentRow => peers.start,
+            Bound::Preceding(distance) if by_rows => row.saturating_sub(rows(distance)),
+            Bound::Following(distance) if by_rows => row.saturating_add(rows(distance)),
+            bound => self.edge(0, bound, row, place)?,
+        };
+        let end = match self.frame.end {
+            Bound::PartitionEnd => partition.end,
+            Bound::CurrentRow if by_rows => row + 1,
+            Bound::CurrentRow => peers.end,
+            Bound::Preceding(distance) if by_rows => (row + 1).saturating_sub(rows(distance)),
+            Bound::Following(distance) if by_rows => (row + 1).saturating_add(rows(distance)),
+            bound => self.edge(1, bound, row, place)?,
+        };
+        let start = start.clamp(partition.start, partition.end);
+        Ok(start..end.clamp(start, partition.end))
+    }
+
+    /// The first row that is not before the bound, or the first that is behind it.
+    fn edge(&mut self, which: usize, bound: Bound, row: usize, place: &Place) -> Result<usize> {
+        let Some(key) = self.key else { return Err(Error::internal("a distance without a key")) };
+        let (distance, ahead) = match bound {
+            Bound::Preceding(distance) => (distance, false),
+            Bound::Following(distance) => (distance, true),
+            _ => return Err(Error::internal("a bound without a distance")),
+        };
+        let Some(own) = Number::at(&mut self.keys, key.column, row)? else {
+            // Of nulls, only nulls are at any distance.
+            return Ok(if which == 0 { place.peers.start } else { place.peers.end });
+        };
+        let target = own.plus(distance, if ahead == key.descending { -1 } else { 1 });
+        let edge = &mut self.edges[which];
+        edge.row = edge.row.max(place.partition.start);
+        while edge.row < place.partition.end {
+            let is_passed = match Number::at(&mut edge.keys, key.column, edge.row)? {
+                None => key.nulls_first,
+                Some(number) => {
+                    let order = number.compare(target);
+                    let order = if key.descending { order.reverse() } else { order };
+                    if which == 0 { order == Ordering::Less } else { order != Ordering::Greater }
+                }
+            };
+            if !is_passed {
+                break;
+            }
+            edge.row += 1;
+        }
+        Ok(edge.row)
+    }
+}

@@ -1,0 +1,149 @@
+//! Which rows of its partition a window function sees.
+
+use super::{WindowFunction, WindowKey};
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::ColumnType;
+use arrow::datatypes::Schema;
+use std::fmt;
+
+/// The rows from one bound to another, both included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Frame {
+    /// What distances count.
+    pub unit: FrameUnit,
+    /// Where it begins.
+    pub start: Bound,
+    /// Where it ends.
+    pub end: Bound,
+}
+
+/// What distances of a frame count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameUnit {
+    /// Rows.
+    Rows,
+    /// Differences of the only key of the order; peers are in a frame together.
+    Range,
+}
+
+/// Where a frame begins or ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// With the first row of the partition.
+    PartitionStart,
+    /// So far before the row.
+    Preceding(Distance),
+    /// With the row; by range, with its first or last peer.
+    CurrentRow,
+    /// So far behind the row.
+    Following(Distance),
+    /// With the last row of the partition.
+    PartitionEnd,
+}
+
+/// A distance, not negative.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Distance {
+    /// Of rows, integers or days.
+    Whole(u64),
+    /// Of doubles.
+    Real(f64),
+}
+
+impl Frame {
+    /// All rows of the partition.
+    pub const WHOLE: Frame = Frame { unit: FrameUnit::Rows, start: Bound::PartitionStart, end: Bound::PartitionEnd };
+
+    /// The frame where none is given: up to the last peer, or everything without an order.
+    pub fn by_default(has_order: bool) -> Self {
+        match has_order {
+            true => Frame { unit: FrameUnit::Range, start: Bound::PartitionStart, end: Bound::CurrentRow },
+            false => Frame::WHOLE,
+        }
+    }
+
+    /// Whether it is all rows of the partition in any case, if rows have that order.
+    pub fn is_whole(&self, order: &[WindowKey]) -> bool {
+        let by_peers = self.unit == FrameUnit::Range && order.is_empty();
+        let all = |bound: Bound, unbounded: Bound| bound == unbounded || by_peers && bound == Bound::CurrentRow;
+        all(self.start, Bound::PartitionStart) && all(self.end, Bound::PartitionEnd)
+    }
+
+    /// Whether the function depends on it.
+    pub(super) fn is_seen_by(&self, function: &WindowFunction) -> bool {
+        matches!(function, WindowFunction::Nth(_) | WindowFunction::Last | WindowFunction::Aggregate(_))
+    }
+
+    /// Whether there can be such a frame over rows in that order.
+    ///
+    /// # Errors
+    /// `Type` for distances of what has none; `Syntax` for bounds the wrong way round.
+    pub(super) fn check(&self, order: &[WindowKey], input: &Schema) -> Result<()> {
+        let place = |bound: Bound| match bound {
+            Bound::PartitionStart => 0,
+            Bound::Preceding(_) => 1,
+            Bound::CurrentRow => 2,
+            Bound::Following(_) => 3,
+            Bound::PartitionEnd => 4,
+        };
+        if self.start == Bound::PartitionEnd || self.end == Bound::PartitionStart || place(self.start) > place(self.end)
+        {
+            return Err(Error::new(ErrorKind::Syntax, format!("the frame `{self}` ends before it begins")));
+        }
+        let by_distance = [self.start, self.end].into_iter().find_map(Bound::distance);
+        match (self.unit, by_distance, order) {
+            (_, None, _) | (FrameUnit::Rows, Some(Distance::Whole(_)), _) => Ok(()),
+            (FrameUnit::Rows, ..) => Err(Error::new(ErrorKind::Type, "a distance of rows is a whole number")),
+            (FrameUnit::Range, Some(_), [key]) => match key.expr.bind(input)?.column_type() {
+                ColumnType::Int64 | ColumnType::Float64 | ColumnType::Date => Ok(()),
+                other => {
+                    let message =
+                        format!("`range` with a distance needs a key that is a number or a date, not {other}");
+                    Err(Error::new(ErrorKind::Type, message).hint("`rows` counts rows"))
+                }
+            },
+            (FrameUnit::Range, Some(_), keys) => {
+                let message = format!("`range` with a distance needs one key behind `order by`, not {}", keys.len());
+                Err(Error::new(ErrorKind::Type, message).hint("`rows` counts rows"))
+            }
+        }
+    }
+}
+
+impl Bound {
+    /// How far it is from the row, if that is told.
+    pub fn distance(self) -> Option<Distance> {
+        match self {
+            Bound::Preceding(distance) | Bound::Following(distance) => Some(distance),
+            Bound::PartitionStart | Bound::CurrentRow | Bound::PartitionEnd => None,
+        }
+    }
+}
+
+impl fmt::Display for Distance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Distance::Whole(number) => write!(f, "{number}"),
+            Distance::Real(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Bound::PartitionStart => f.write_str("unbounded preceding"),
+            Bound::Preceding(distance) => write!(f, "{distance} preceding"),
+            Bound::CurrentRow => f.write_str("current row"),
+            Bound::Following(distance) => write!(f, "{distance} following"),
+            Bound::PartitionEnd => f.write_str("unbounded following"),
+        }
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = if self.unit == FrameUnit::Rows { "rows" } else { "range" };
+        write!(f, "{unit} between {} and {}", self.start, self.end)
+    }
+}
