@@ -4,6 +4,7 @@ use super::arithmetic::{Fault, each, each_pair};
 use super::civil::{self, DAY_MICROS};
 use super::compare::choose;
 use super::function::Function;
+use super::interval;
 use super::math;
 use super::predict;
 use super::tree::BinaryOp;
@@ -75,6 +76,9 @@ pub(crate) fn call(text: &str, function: Function, args: &[Value]) -> Result<Val
             rest.iter().try_fold(first.clone(), |best, next| choose(BinaryOp::Lt, &best, next))
         }
         (Function::Predict, [model, regressors @ ..]) => predict::predict(text, model, regressors),
+        (Function::DateDiff, [unit, from, to]) => interval::units_between(text, unit, from, to),
+        (Function::Epoch, [x]) if *x.array().data_type() == DataType::Float64 => Ok(x.clone()),
+        (Function::Epoch, [x]) => interval::epoch(text, x),
         (Function::Log, [x]) => doubles(Function::Ln, x),
         (_, [x]) if *x.array().data_type() == DataType::Float64 => doubles(function, x),
         (_, [x]) => date_part(text, function, x),

@@ -146,6 +146,22 @@ pub enum Function {
     Greatest,
     /// The least argument that is not null.
     Least,
+    /// `regexp_matches(text, pattern, options)`: whether a text has a match of a regular expression; `i` ignores case, `s` lets a
+    /// dot be a line end, `l` takes the pattern as a plain text.
+    RegexpMatches,
+    /// `regexp_full_match(text, pattern, options)`: whether all of a text is a match.
+    RegexpFullMatch,
+    /// `regexp_replace(text, pattern, by, options)`: the first match, with the option `g` every one, replaced; `\1` is a group.
+    RegexpReplace,
+    /// `regexp_extract(text, pattern, group, options)`: the first match or a group of it, empty where there is none.
+    RegexpExtract,
+    /// `date_add(d, '1 month')`, also `d + interval '1 month'`: later by an interval, or by so many of them with a third argument.
+    /// Of a month that is too short the last day; a Date stays one unless the interval has hours, minutes or seconds.
+    DateAdd,
+    /// `date_diff('month', a, b)`: how many beginnings of such a unit lie behind a, up to b.
+    DateDiff,
+    /// `epoch(d)`: seconds since 1970-01-01T00:00:00, Float64; a number of seconds is itself.
+    Epoch,
     /// `predict(model, x…)`: what a fit, the text `ols(y, x…).model`, predicts from its regressors; Float64, null for a level
     /// of a factor that the fit does not know.
     Predict,
@@ -226,6 +242,13 @@ const TABLE: &[Entry] = &[
     (Function::Nullif, &["nullif"], 2, 2),
     (Function::Greatest, &["greatest"], 1, ANY),
     (Function::Least, &["least"], 1, ANY),
+    (Function::RegexpMatches, &["regexp_matches", "regexp_like"], 2, 3),
+    (Function::RegexpFullMatch, &["regexp_full_match"], 2, 3),
+    (Function::RegexpReplace, &["regexp_replace"], 3, 4),
+    (Function::RegexpExtract, &["regexp_extract"], 2, 4),
+    (Function::DateAdd, &["date_add"], 2, 3),
+    (Function::DateDiff, &["date_diff", "datediff"], 3, 3),
+    (Function::Epoch, &["epoch"], 1, 1),
     (Function::Predict, &["predict"], 1, ANY),
 ];
 

@@ -27,9 +27,11 @@ mod condition;
 pub(crate) mod display;
 mod entries;
 pub(crate) mod function;
+mod interval;
 mod math;
 mod member;
 mod predict;
+pub(crate) mod regexp;
 mod row;
 mod tree;
 mod value;
@@ -41,6 +43,7 @@ pub use build::{
     Then, When, coalesce, col, count_rows, fold, greatest, least, len, lit, make_date, predicted, random, when,
 };
 pub(crate) use condition::ColumnTest;
+pub(crate) use interval::Interval;
 pub use function::Function;
 pub(crate) use row::RowValue;
 pub use tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};

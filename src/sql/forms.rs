@@ -55,7 +55,12 @@ impl Converter<'_> {
                 .unsupported("`in (select …)` inside another condition", tree.span())
                 .hint("it may stand by itself in `where`, or beside others with `and`")),
             ast::Expr::InSubquery { .. } => Err(self.in_question(tree)),
-            ast::Expr::Interval(_) => Err(self.unsupported("an interval", tree.span())),
+            ast::Expr::Interval(_) => Err(self
+                .unsupported("an interval in this place", tree.span())
+                .hint("it may stand behind `+` or `-`: d + interval '1 month'")),
+            ast::Expr::SimilarTo { .. } => Err(self
+                .unsupported("`similar to`", tree.span())
+                .hint("regexp_full_match(s, '[a-z]+') and s ~ '^[a-z]+$' ask the same")),
             _ => Err(self.unsupported("this", tree.span())),
         }
     }

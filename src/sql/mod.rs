@@ -19,12 +19,15 @@ mod fits;
 mod forms;
 mod formula;
 mod join;
+mod ordered;
+mod patterns;
 mod qualified;
 mod question;
 mod select;
 mod sides;
 mod special;
 mod tables;
+mod times;
 mod why_text;
 mod words;
 

@@ -1,7 +1,7 @@
 //! One query block: `select … from … where … group by … having …`, with the order and the cut of its result.
 
 use super::from::{Tables, conjuncts, filtered};
-use super::grouped::Grouped;
+use super::grouped::{Grouped, grouping_name};
 use super::inner::Inner;
 use super::query::{Ending, Lowering, distinct};
 use super::scope::Scope;
@@ -11,6 +11,7 @@ use crate::expr::{Expr, col};
 use crate::plan::{AggregateSelect, LogicalPlan};
 use crate::sql::convert::Names;
 use sqlparser::ast::{self, SelectItem, Spanned};
+use sqlparser::tokenizer::Span;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ struct BlockNames<'a> {
     inner: RefCell<Vec<Inner>>,
     /// How many queries have been met.
     queries: Cell<usize>,
+    /// The arguments of each `grouping(…)`, and its place.
+    groupings: RefCell<Vec<(Vec<Expr>, Span)>>,
 }
 
 impl BlockNames<'_> {
@@ -57,6 +60,12 @@ impl Names for BlockNames<'_> {
         self.inner.borrow_mut().push(inner);
         Ok(value)
     }
+
+    fn grouping(&self, keys: Vec<Expr>, span: Span) -> Result<Expr> {
+        let mut known = self.groupings.borrow_mut();
+        known.push((keys, span));
+        Ok(col(grouping_name(known.len() - 1)))
+    }
 }
 
 /// The same, in which results that have been named come before columns, as behind `order by`.
@@ -74,6 +83,10 @@ impl Names for ResultsFirst<'_> {
     fn exists(&self, query: &ast::Query) -> Result<Expr> {
         self.0.exists(query)
     }
+
+    fn grouping(&self, keys: Vec<Expr>, span: Span) -> Result<Expr> {
+        self.0.grouping(keys, span)
+    }
 }
 
 impl Lowering<'_> {
@@ -88,6 +101,7 @@ impl Lowering<'_> {
             aliases: RefCell::default(),
             inner: RefCell::default(),
             queries: Cell::default(),
+            groupings: RefCell::default(),
         };
         let columns = self.select_list(&select.projection, &names)?;
         let (mut asked, mut members) = (Vec::new(), Vec::new());
@@ -99,7 +113,7 @@ impl Lowering<'_> {
                 other => asked.push((self.convert(other, &names)?, other.span())),
             }
         }
-        let keys = self.group_keys(&select.group_by, &columns, &names)?;
+        let by = self.group_keys(&select.group_by, &columns, &names)?;
         let having = select.having.as_ref().map(|having| self.convert(having, &names)).transpose()?;
         let is_distinct = match &select.distinct {
             None | Some(ast::Distinct::All) => false,
@@ -112,11 +126,15 @@ impl Lowering<'_> {
         };
         let has_aggregate = columns.iter().chain(&having).any(Expr::contains_aggregate)
             || sort.iter().any(|key| key.expr.contains_aggregate());
-        let grouped = !keys.is_empty() || having.is_some() || has_aggregate;
+        let grouped = by.are_given || having.is_some() || has_aggregate;
         let span = select.span();
+        let mut groupings = Vec::new();
+        for (args, span) in names.groupings.take() {
+            groupings.push(self.placed(by.numbers(&args), span)?);
+        }
         // Values of queries that only stand beside aggregates are joined to the groups.
         let below = asked.iter().map(|(condition, _)| condition).chain(members.iter().map(|(value, ..)| value));
-        let mut used: BTreeSet<Arc<str>> = below.chain(&keys).flat_map(Expr::columns).collect();
+        let mut used: BTreeSet<Arc<str>> = below.chain(&by.keys).flat_map(Expr::columns).collect();
         let beside = || columns.iter().chain(&having).chain(sort.iter().map(|key| &key.expr));
         let named: BTreeSet<Arc<str>> = beside().flat_map(Expr::columns).collect();
         for call in beside().flat_map(Expr::aggregates) {
@@ -148,10 +166,14 @@ impl Lowering<'_> {
         }
         let cut = |plan| if is_distinct { plan } else { ending.cut.of(plan) };
         if columns.iter().any(makes_rows) {
-            let question = AggregateSelect { keys, select: columns.clone(), having, sort, limit: None };
+            if by.has_sets || !groupings.is_empty() {
+                let what = "an aggregate that makes rows beside `grouping sets`, `rollup`, `cube` or `grouping`";
+                return Err(self.unsupported(what, span));
+            }
+            let question = AggregateSelect { keys: by.keys, select: columns.clone(), having, sort, limit: None };
             plan = cut(Arc::new(self.placed(question.plan(plan), span)?));
         } else if grouped {
-            let groups = Grouped { scope: &scope, keys, columns, having, sort, inner: inner_of_groups };
+            let groups = Grouped { scope: &scope, by, groupings, columns, having, sort, inner: inner_of_groups };
             plan = self.placed(groups.plan(plan, cut), span)?;
         } else {
             if !sort.is_empty() {
@@ -265,35 +287,6 @@ impl Lowering<'_> {
             }
         }
         Ok(())
-    }
-
-    fn group_keys(&self, clause: &ast::GroupByExpr, columns: &[Expr], names: &BlockNames<'_>) -> Result<Vec<Expr>> {
-        let (exprs, modifiers) = match clause {
-            ast::GroupByExpr::All(modifiers) => {
-                let keys = columns.iter().filter(|column| !column.contains_aggregate());
-                if modifiers.is_empty() {
-                    return Ok(keys.map(|key| key.unaliased().clone()).collect());
-                }
-                (&[][..], modifiers)
-            }
-            ast::GroupByExpr::Expressions(exprs, modifiers) => (exprs.as_slice(), modifiers),
-        };
-        if !modifiers.is_empty() {
-            return Err(self.unsupported("`with` behind `group by`", clause.span()));
-        }
-        let mut keys: Vec<Expr> = Vec::with_capacity(exprs.len());
-        for expr in exprs {
-            if matches!(expr, ast::Expr::GroupingSets(_) | ast::Expr::Cube(_) | ast::Expr::Rollup(_)) {
-                return Err(self
-                    .unsupported("`grouping sets`, `rollup` or `cube`", expr.span())
-                    .hint("several statements of one call share a pass over the data"));
-            }
-            let key = self.by_position_or_name(expr, columns, names)?;
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        Ok(keys)
     }
 }
 

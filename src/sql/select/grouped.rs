@@ -2,6 +2,7 @@
 
 use super::inner::Inner;
 use super::scope::Scope;
+use super::sets::{Keys, groups_of_sets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggregateCall, Expr, col};
 use crate::plan::{LogicalPlan, SortKey};
@@ -10,7 +11,9 @@ use std::sync::Arc;
 /// A select list, its condition and its order, over groups of rows.
 pub(super) struct Grouped<'a> {
     pub(super) scope: &'a Scope,
-    pub(super) keys: Vec<Expr>,
+    pub(super) by: Keys,
+    /// The keys of each `grouping(…)`, by number.
+    pub(super) groupings: Vec<Vec<usize>>,
     /// With the names of the result.
     pub(super) columns: Vec<Expr>,
     pub(super) having: Option<Expr>,
@@ -36,9 +39,17 @@ impl Grouped<'_> {
         for key in &self.sort {
             sort.push(SortKey { expr: self.of_groups(&key.expr, &mut calls)?, descending: key.descending });
         }
-        let keys = self.keys.iter().enumerate().map(|(at, key)| key.clone().alias(key_name(at))).collect();
+        let keys = self.by.keys.iter().enumerate().map(|(at, key)| key.clone().alias(key_name(at)));
+        let keys: Vec<Expr> = keys.collect();
         let aggregates = calls.into_iter().enumerate().map(|(at, call)| (call, aggregate_name(at))).collect();
-        let mut plan = Arc::new(LogicalPlan::Aggregate { input, keys, aggregates });
+        let mut plan = match self.by.has_sets || !self.groupings.is_empty() {
+            false => Arc::new(LogicalPlan::Aggregate { input, keys, aggregates }),
+            true => {
+                let groupings = std::mem::take(&mut self.groupings).into_iter().enumerate();
+                let groupings: Vec<_> = groupings.map(|(at, keys)| (keys, grouping_name(at))).collect();
+                groups_of_sets(&input, &keys, &aggregates, &self.by.sets, &groupings)?
+            }
+        };
         for inner in std::mem::take(&mut self.inner) {
             plan = inner.beside(plan);
         }
@@ -53,7 +64,7 @@ impl Grouped<'_> {
 
     /// Columns of the groups in the place of keys and aggregates.
     fn of_groups(&self, expr: &Expr, calls: &mut Vec<AggregateCall>) -> Result<Expr> {
-        if let Some(at) = self.keys.iter().position(|key| key == expr) {
+        if let Some(at) = self.by.keys.iter().position(|key| key == expr) {
             return Ok(col(key_name(at)));
         }
         match expr {
@@ -65,6 +76,7 @@ impl Grouped<'_> {
                 });
                 Ok(col(aggregate_name(at)))
             }
+            Expr::Column(name) if is_grouping(name) => Ok(expr.clone()),
             Expr::Column(name) if self.inner.iter().any(|inner| inner.name() == &**name) => Ok(expr.clone()),
             Expr::Column(name) => {
                 let name = self.scope.own_name(name);
@@ -85,6 +97,17 @@ impl Grouped<'_> {
 fn key_name(at: usize) -> String {
     format!("key {at} of the groups")
 }
+
+/// What stands for the `at`th `grouping(…)` until the keys are known.
+pub(super) fn grouping_name(at: usize) -> String {
+    format!("{at}{GROUPING}")
+}
+
+fn is_grouping(name: &str) -> bool {
+    name.ends_with(GROUPING)
+}
+
+const GROUPING: &str = " is a grouping of the groups";
 
 fn aggregate_name(at: usize) -> String {
     format!("aggregate {at} of the groups")

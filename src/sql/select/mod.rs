@@ -11,12 +11,15 @@
 //! - What is not supported is an error with its place, never another answer.
 
 mod block;
+mod combine;
 mod from;
+mod functions;
 mod grouped;
 mod inner;
 mod query;
 mod scope;
 mod session;
+mod sets;
 mod values;
 
 pub use session::{Asks, Session, Statement};

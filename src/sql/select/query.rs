@@ -1,18 +1,15 @@
 //! Queries: `with`, set operations, `order by`, `limit`.
 
-use super::from::filtered;
+use super::combine::combine;
 use super::scope::{Scope, Table};
 use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Expr, Literal, coalesce, col, lit};
+use crate::expr::{Expr, Literal};
 use crate::frame::visible_names;
-use crate::plan::{Join, JoinKind, LogicalPlan, SortKey};
-use crate::source::constants::visible_schema;
+use crate::plan::{LogicalPlan, SortKey};
 use crate::sql::convert::{Converter, Names};
 use crate::sql::words::Words;
-use crate::types::ColumnType;
-use arrow::datatypes::SchemaRef;
-use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier, Spanned};
+use sqlparser::ast::{self, SetExpr, Spanned};
 use sqlparser::tokenizer::Span;
 use std::ops::Range;
 use std::sync::Arc;
@@ -266,109 +263,9 @@ impl Names for NoNames {
 }
 
 /// What a file is called: its name without folders and endings.
-fn stem(file: &str) -> &str {
+pub(super) fn stem(file: &str) -> &str {
     let name = file.rsplit('/').next().unwrap_or(file);
     name.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or(name)
-}
-
-fn combine(
-    left: &Arc<LogicalPlan>,
-    right: &Arc<LogicalPlan>,
-    op: SetOperator,
-    quantifier: SetQuantifier,
-) -> Result<Arc<LogicalPlan>> {
-    let (ours, theirs) = (visible_schema(&left.schema()?), visible_schema(&right.schema()?));
-    if ours.fields().len() != theirs.fields().len() {
-        let message = format!("the queries have {} and {} columns", ours.fields().len(), theirs.fields().len());
-        return Err(Error::new(ErrorKind::Type, message).hint("a set operation needs as many columns on both sides"));
-    }
-    let unsupported = |what: &str| Err(Error::new(ErrorKind::Unsupported, format!("`{what}` is not supported")));
-    let all = match quantifier {
-        SetQuantifier::All => true,
-        SetQuantifier::None | SetQuantifier::Distinct => false,
-        other => return unsupported(&format!("{op} {other}")),
-    };
-    let both = || one_after_the_other(left, right, &ours, &theirs);
-    match (op, all) {
-        (SetOperator::Union, true) => both(),
-        (SetOperator::Union, false) => {
-            let input = both()?;
-            Ok(Arc::new(distinct(input)?))
-        }
-        (SetOperator::Intersect, false) => {
-            let in_both = col(LEAST_SIDE).eq(0).and(col(GREATEST_SIDE).eq(1));
-            by_sides(left, right, &ours, &theirs, in_both)
-        }
-        (SetOperator::Except | SetOperator::Minus, false) => {
-            by_sides(left, right, &ours, &theirs, col(GREATEST_SIDE).eq(0))
-        }
-        (op, true) => unsupported(&format!("{op} all").to_lowercase()),
-    }
-}
-
-const SIDE: &str = "side of the operation";
-const LEAST_SIDE: &str = "least side";
-const GREATEST_SIDE: &str = "greatest side";
-
-/// Distinct rows of which the sides they are on fulfil a condition.
-fn by_sides(
-    left: &Arc<LogicalPlan>,
-    right: &Arc<LogicalPlan>,
-    ours: &SchemaRef,
-    theirs: &SchemaRef,
-    condition: Expr,
-) -> Result<Arc<LogicalPlan>> {
-    let marked = |plan: &Arc<LogicalPlan>, schema: &SchemaRef, side: i64| {
-        let mut columns = visible_names(schema);
-        columns.push(lit(side).alias(SIDE));
-        Arc::new(LogicalPlan::Project { input: Arc::clone(plan), columns })
-    };
-    let (left, right) = (marked(left, ours, 0), marked(right, theirs, 1));
-    let input = one_after_the_other(&left, &right, &left.schema()?, &right.schema()?)?;
-    let call = |expr: Expr| match expr {
-        Expr::Aggregate(call) => Ok(call),
-        _ => Err(Error::internal("no aggregate")),
-    };
-    let aggregates =
-        vec![(call(col(SIDE).min())?, LEAST_SIDE.to_owned()), (call(col(SIDE).max())?, GREATEST_SIDE.to_owned())];
-    let columns = visible_names(ours);
-    let groups = Arc::new(LogicalPlan::Aggregate { input, keys: columns.clone(), aggregates });
-    Ok(Arc::new(LogicalPlan::Project { input: filtered(groups, condition), columns }))
-}
-
-/// Rows of `left`, then rows of `right`: a full join in which nothing matches.
-fn one_after_the_other(
-    left: &Arc<LogicalPlan>,
-    right: &Arc<LogicalPlan>,
-    ours: &SchemaRef,
-    theirs: &SchemaRef,
-) -> Result<Arc<LogicalPlan>> {
-    let name = |side: &str, at: usize| format!("{side} {at}");
-    let numbered = |plan: &Arc<LogicalPlan>, schema: &SchemaRef, side: &str| {
-        let columns = visible_names(schema).into_iter().enumerate();
-        let columns = columns.map(|(at, column)| column.alias(name(side, at))).collect();
-        Arc::new(LogicalPlan::Project { input: Arc::clone(plan), columns })
-    };
-    let (left, right) = (numbered(left, ours, "left"), numbered(right, theirs, "right"));
-    let never = || Expr::Literal(Literal::Null).cast(ColumnType::Boolean);
-    let input = Arc::new(LogicalPlan::Join(Join::new(left, right, vec![(never(), never())], JoinKind::Full)));
-    for (at, (one, other)) in ours.fields().iter().zip(theirs.fields()).enumerate() {
-        let types = [ColumnType::from_arrow(one.data_type())?, ColumnType::from_arrow(other.data_type())?];
-        let of_both = types[0].unify(types[1]);
-        if of_both == ColumnType::Utf8
-            && types.iter().any(|known| !matches!(known, ColumnType::Utf8 | ColumnType::Null))
-        {
-            let message = format!("column {} of the queries is {} here and {} there", at + 1, types[0], types[1]);
-            return Err(Error::new(ErrorKind::Type, message).hint("`cast(x as varchar)` makes text of either"));
-        }
-    }
-    let column = |(at, field): (usize, &Arc<arrow::datatypes::Field>)| {
-        coalesce([col(name("left", at)), col(name("right", at))]).alias(field.name().as_str())
-    };
-    let columns = ours.fields().iter().enumerate().map(column).collect();
-    let plan = LogicalPlan::Project { input, columns };
-    plan.schema()?;
-    Ok(Arc::new(plan))
 }
 
 /// Equal rows once.
