@@ -1,5 +1,7 @@
 //! The passes that answer a list of questions.
 
+mod wider;
+
 use super::floor::{self, Asked, Floor, Planned};
 use super::join::{RightSide, TableRoom, decide};
 use super::ledger::Ledger;
@@ -375,6 +377,8 @@ fn scan_pass(
         statistics.passes_repeated += 1;
         statistics.bytes_reread = reread_before + (statistics.bytes_read - read_before);
     }
+    let columns: Vec<Vec<usize>> = members.iter().map(|&at| wider::columns_read(&questions[at])).collect();
+    let mut misfits = Vec::new();
     let mut first_error: Option<(RowId, Error)> = None;
     for (&at, end) in members.iter().zip(ends) {
         let question = &mut questions[at];
@@ -402,7 +406,8 @@ fn scan_pass(
             StageEnd::Failed(row, error) => Some((row, error)),
             StageEnd::Widen(first, reading) => {
                 question.recodings_told |= reading == Reading::Whole;
-                widen(question, &Misfits { source: Arc::clone(&source), first }, rights, options, warnings).err()
+                misfits.push((at, first));
+                None
             }
         };
         if let Some((row, error)) = failed
@@ -411,6 +416,8 @@ fn scan_pass(
             first_error = Some((row, error));
         }
     }
+    let of_misfits = wider::widen(questions, (members, &columns), misfits, &source, rights, options, warnings);
+    let first_error = [first_error, of_misfits].into_iter().flatten().min_by_key(|(row, _)| *row);
     first_error.map_or(Ok(PassRejects { input, source, rejects, wants }), |(_, error)| Err(error))
 }
 
@@ -435,24 +442,6 @@ fn is_of_input(error: &Error) -> bool {
 
 fn can_begin_again(question: &Question<'_>) -> bool {
     question.output.is_none_or(RowOutput::can_begin_again)
-}
-
-/// Lowers a question again over wider types.
-fn widen(
-    question: &mut Question<'_>,
-    misfits: &Misfits,
-    rights: &mut Rights,
-    options: &RunOptions,
-    warnings: &mut Vec<Warning>,
-) -> Result<(), (RowId, Error)> {
-    if !can_begin_again(question) {
-        return Err((misfits.row(), misfits.too_late()));
-    }
-    question.plan = misfits.widen(&question.plan)?;
-    question.lower(rights, options).map_err(|error| (misfits.row(), error))?;
-    question.repeated = true;
-    misfits.warn(options, warnings);
-    Ok(())
 }
 
 /// Runs the stages of a question behind the first, each over the result of the one before.
