@@ -158,7 +158,7 @@ pub enum Function {
     /// `date_add(d, '1 month')`, also `d + interval '1 month'`: later by an interval, or by so many of them with a third argument.
     /// Of a month that is too short the last day; a Date stays one unless the interval has hours, minutes or seconds.
     DateAdd,
-    /// `date_diff('month', a, b)`: how many beginnings of such a unit lie behind a, up to b.
+    /// `date_diff('month', a, b)`: how many beginnings of such a unit lie behind a, up to b; of weeks, how many seven days.
     DateDiff,
     /// `epoch(d)`: seconds since 1970-01-01T00:00:00, Float64; a number of seconds is itself.
     Epoch,

@@ -257,7 +257,7 @@ pub(super) fn date_diff(whole: &Expr, args: Vec<BoundExpr>) -> Result<BoundExpr>
     Ok(BoundExpr::new(Node::Call(Function::DateDiff, args), ColumnType::Int64, whole))
 }
 
-/// Which unit since 1970 a time is in.
+/// Which unit since 1970 a time is in; for weeks, which day.
 fn number(unit: TruncUnit, micros: i64) -> i64 {
     let days = micros.div_euclid(DAY_MICROS);
     let (year, month, _) = civil::from_days(days);
@@ -265,18 +265,23 @@ fn number(unit: TruncUnit, micros: i64) -> i64 {
         TruncUnit::Year => year,
         TruncUnit::Quarter => year * 4 + (month - 1) / 3,
         TruncUnit::Month => year * 12 + month,
-        // Weeks begin on Mondays, and 1970 on a Thursday.
-        TruncUnit::Week => (days + 3).div_euclid(7),
+        TruncUnit::Week => days,
         TruncUnit::Even(length) => micros.div_euclid(length),
     }
 }
 
-/// How many beginnings of a unit lie behind `from`, up to `to`.
+/// How many beginnings of a unit lie behind one time, up to another; of weeks, how many times seven days, as in DuckDB.
+fn between(unit: TruncUnit, from: i64, to: i64) -> Option<i64> {
+    let count = number(unit, to).checked_sub(number(unit, from))?;
+    Some(if unit == TruncUnit::Week { count / 7 } else { count })
+}
+
+/// The counts of units from some times to others.
 pub(super) fn units_between(text: &str, unit: &Value, from: &Value, to: &Value) -> Result<Value> {
     let unit = unit.scalar_text().and_then(counted);
     let unit = unit.ok_or_else(|| Error::internal("the unit of date_diff was not checked"))?;
     each_pair::<TimestampMicrosecondType, TimestampMicrosecondType, Int64Type>(text, from, to, |from, to| {
-        number(unit, to).checked_sub(number(unit, from)).ok_or(Fault::Overflow)
+        between(unit, from, to).ok_or(Fault::Overflow)
     })
 }
 
@@ -334,13 +339,14 @@ mod tests {
     fn units_are_counted_by_their_beginnings() {
         let count = |unit: &str, from: &str, to: &str| {
             let at = |text| civil::parse_timestamp(text).unwrap();
-            number(counted(unit).unwrap(), at(to)) - number(counted(unit).unwrap(), at(from))
+            between(counted(unit).unwrap(), at(from), at(to)).unwrap()
         };
         assert_eq!(count("year", "2001-12-31", "2002-01-01"), 1);
         assert_eq!(count("quarter", "2001-12-31", "2001-01-01"), -3);
         assert_eq!(count("months", "2001-01-31", "2001-02-01"), 1);
-        assert_eq!(count("week", "2001-02-04", "2001-02-05"), 1);
-        assert_eq!(count("week", "2001-02-05", "2001-02-11"), 0);
+        assert_eq!(count("week", "2001-02-04", "2001-02-11"), 1);
+        assert_eq!(count("week", "2001-02-11", "2001-02-05"), 0);
+        assert_eq!(count("week", "2001-02-11", "2001-02-04"), -1);
         assert_eq!(count("hour", "2001-01-01 00:59", "2001-01-01 01:00"), 1);
         assert_eq!(count("day", "1969-12-31 23:59", "1970-01-01"), 1);
     }

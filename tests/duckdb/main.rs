@@ -6,7 +6,10 @@
 
 mod queries;
 
-use outcrop::frame::{DataFrame, Runner, Value};
+use outcrop::arrow::array::{Array, AsArray};
+use outcrop::arrow::datatypes::{DataType, Float64Type, Int64Type};
+use outcrop::arrow::util::display::array_value_to_string;
+use outcrop::frame::{DataFrame, Runner};
 use outcrop::sql::Session;
 use queries::{COLUMNS, Random, query, rows};
 use serde_json::{Value as Json, json};
@@ -60,22 +63,29 @@ fn cell(value: &Json) -> String {
     }
 }
 
-fn outcrop_cell(value: Value) -> String {
-    match value {
-        Value::Null => cell(&Json::Null),
-        Value::Boolean(truth) => cell(&json!(truth)),
-        Value::Int64(number) => cell(&json!(number)),
-        Value::Float64(number) if number.is_finite() => cell(&json!(number + 0.0)),
-        Value::Float64(number) => format!("\"{}\"", number.to_string().to_lowercase()),
-        Value::Utf8(text) => cell(&json!(&*text)),
-        other => cell(&json!(other.to_string())),
+fn outcrop_cell(column: &dyn Array, row: usize) -> String {
+    if column.is_null(row) {
+        return cell(&Json::Null);
+    }
+    match column.data_type() {
+        DataType::Boolean => cell(&json!(column.as_boolean().value(row))),
+        DataType::Int64 => cell(&json!(column.as_primitive::<Int64Type>().value(row))),
+        DataType::Float64 => match column.as_primitive::<Float64Type>().value(row) {
+            number if number.is_finite() => cell(&json!(number + 0.0)),
+            number => format!("\"{}\"", number.to_string().to_lowercase()),
+        },
+        _ => cell(&json!(array_value_to_string(column, row).unwrap())),
     }
 }
 
 fn outcrop(frame: &DataFrame) -> Vec<String> {
-    let names: Vec<String> = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
-    let row = |row| names.iter().map(|name| outcrop_cell(frame.value(row, name).unwrap())).collect::<Vec<_>>().join(" ");
-    (0..frame.rows()).map(row).collect()
+    let mut found = Vec::new();
+    for batch in frame.batches() {
+        let batch = batch.unwrap();
+        let row = |row| batch.columns().iter().map(|column| outcrop_cell(column, row)).collect::<Vec<_>>().join(" ");
+        found.extend((0..batch.num_rows()).map(row));
+    }
+    found
 }
 
 #[test]

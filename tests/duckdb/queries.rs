@@ -1,10 +1,10 @@
 //! Random tables and random queries about them, of what both engines mean the same by.
 
 /// Random numbers: SplitMix64.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -12,7 +12,7 @@ impl Random {
         ((mixed ^ (mixed >> 31)) % limit as u64) as usize
     }
 
-    pub fn chance(&mut self, percent: usize) -> bool {
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
@@ -29,7 +29,7 @@ impl Random {
 }
 
 /// The columns of every table, with their types in both engines.
-pub const COLUMNS: [(&str, &str, &str); 6] = [
+pub(crate) const COLUMNS: [(&str, &str, &str); 6] = [
     ("id", "int64", "bigint"),
     ("a", "int64", "bigint"),
     ("b", "int64", "bigint"),
@@ -39,7 +39,7 @@ pub const COLUMNS: [(&str, &str, &str); 6] = [
 ];
 
 /// The rows of a table, as they stand behind `values`.
-pub fn rows(random: &mut Random) -> String {
+pub(crate) fn rows(random: &mut Random) -> String {
     let count = 1 + random.below(40);
     let rows = (0..count).map(|id| {
         let mut or_null = |text: String| if random.chance(12) { "null".to_owned() } else { text };
@@ -109,7 +109,7 @@ fn value(random: &mut Random, t: &str) -> String {
     }
 }
 
-pub fn condition(random: &mut Random, t: &str) -> String {
+pub(crate) fn condition(random: &mut Random, t: &str) -> String {
     let compared = |random: &mut Random| random.pick(&["=", "<>", "<", "<=", ">", ">="]);
     match random.below(12) {
         0 => format!("{t}.a {} {}", compared(random), random.below(6)),
@@ -147,7 +147,7 @@ fn aggregate(random: &mut Random, t: &str) -> String {
 }
 
 /// A query, and whether the order of its rows is part of the answer.
-pub fn query(random: &mut Random) -> (String, bool) {
+pub(crate) fn query(random: &mut Random) -> (String, bool) {
     match random.below(8) {
         0 => selection(random),
         1 | 2 => (grouped(random, "t"), false),
