@@ -55,6 +55,11 @@ pub(super) trait Names {
         self.value_of(query)
     }
 
+    /// Whether a value is among those of a query; refused where queries are.
+    fn member_of(&self, _value: &Expr, query: &ast::Query) -> Result<Expr> {
+        self.value_of(query)
+    }
+
     /// Which of these keys a group is not one of, as the bits of a number; refused where there are no groups.
     fn grouping(&self, _keys: Vec<Expr>, _span: Span) -> Result<Expr> {
         Err(Error::new(ErrorKind::Unsupported, "`grouping` in this place is not supported"))

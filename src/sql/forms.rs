@@ -51,10 +51,13 @@ impl Converter<'_> {
                 }
                 None => Err(self.in_question(tree)),
             },
-            ast::Expr::InSubquery { .. } if self.names.is_some() => Err(self
-                .unsupported("`in (select …)` inside another condition", tree.span())
-                .hint("it may stand by itself in `where`, or beside others with `and`")),
-            ast::Expr::InSubquery { .. } => Err(self.in_question(tree)),
+            ast::Expr::InSubquery { expr, subquery, negated } => match self.names {
+                Some(names) => {
+                    let found = self.placed(names.member_of(&convert(expr)?, subquery), tree.span())?;
+                    Ok(if *negated { found.not() } else { found })
+                }
+                None => Err(self.in_question(tree)),
+            },
             ast::Expr::Interval(_) => Err(self
                 .unsupported("an interval in this place", tree.span())
                 .hint("it may stand behind `+` or `-`: d + interval '1 month'")),

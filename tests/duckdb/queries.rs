@@ -222,7 +222,12 @@ fn joined(random: &mut Random) -> String {
 /// Queries in expressions.
 fn nested(random: &mut Random) -> String {
     let asked = condition(random, "t");
-    match random.below(5) {
+    match random.below(10) {
+        4 => format!("select t.id, t.a in (select u.a from u where {}) from t", condition(random, "u")),
+        5 => format!("select t.id from t where {asked} or t.s not in (select u.s from u where u.s <> 'a')"),
+        6 => format!("select t.id from t where {}exists (select 1 from u where u.a = t.a and {})", random.pick(&["", "not "]), condition(random, "u")),
+        7 => format!("select t.id, (select {} from u where u.a = t.a) from t where {asked}", random.pick(&["count(*)", "max(u.b)", "coalesce(sum(u.b), -1) + count(u.x)"])),
+        8 => "select t.a, sum(t.b) from t group by t.a having sum(t.b) > (select sum(u.b) from u where u.a = t.a)".to_owned(),
         0 => format!("select t.id from t where t.b > (select avg(u.b) from u where {}) and {asked}", condition(random, "u")),
         1 => format!("select t.id from t where t.a in (select u.a from u where {}) and {asked}", condition(random, "u")),
         2 => format!("select t.id from t where t.a not in (select u.a from u where {}) and {asked}", condition(random, "u")),

@@ -61,6 +61,12 @@ impl Names for BlockNames<'_> {
         Ok(value)
     }
 
+    fn member_of(&self, value: &Expr, query: &ast::Query) -> Result<Expr> {
+        let (inner, value) = self.lowering.membership_of(value, query, self.next_number(), self.scope)?;
+        self.inner.borrow_mut().push(inner);
+        Ok(value)
+    }
+
     fn grouping(&self, keys: Vec<Expr>, span: Span) -> Result<Expr> {
         let mut known = self.groupings.borrow_mut();
         known.push((keys, span));
@@ -82,6 +88,10 @@ impl Names for ResultsFirst<'_> {
 
     fn exists(&self, query: &ast::Query) -> Result<Expr> {
         self.0.exists(query)
+    }
+
+    fn member_of(&self, value: &Expr, query: &ast::Query) -> Result<Expr> {
+        self.0.member_of(value, query)
     }
 
     fn grouping(&self, keys: Vec<Expr>, span: Span) -> Result<Expr> {
@@ -136,16 +146,17 @@ impl Lowering<'_> {
         let below = asked.iter().map(|(condition, _)| condition).chain(members.iter().map(|(value, ..)| value));
         let mut used: BTreeSet<Arc<str>> = below.chain(&by.keys).flat_map(Expr::columns).collect();
         let beside = || columns.iter().chain(&having).chain(sort.iter().map(|key| &key.expr));
-        let named: BTreeSet<Arc<str>> = beside().flat_map(Expr::columns).collect();
+        let mut named = BTreeSet::new();
+        beside().for_each(|expr| add_columns_of_groups(expr, &by.keys, &mut named));
         for call in beside().flat_map(Expr::aggregates) {
             used.extend(call.args.iter().flat_map(Expr::columns));
         }
         let (mut plan, mut inner_of_groups) = (plan, Vec::new());
         for inner in names.inner.take() {
-            if !grouped || used.contains(inner.name()) {
+            if !grouped || inner.is_used(&used) {
                 plan = inner.clone().beside(plan);
             }
-            inner_of_groups.extend((grouped && named.contains(inner.name())).then_some(inner));
+            inner_of_groups.extend((grouped && inner.is_used(&named)).then_some(inner));
         }
         let mut conditions = Vec::with_capacity(asked.len());
         for (condition, span) in asked {
@@ -287,6 +298,18 @@ impl Lowering<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Adds the columns that stand neither in keys nor in aggregates.
+fn add_columns_of_groups(expr: &Expr, keys: &[Expr], found: &mut BTreeSet<Arc<str>>) {
+    match expr {
+        Expr::Aggregate(_) => {}
+        known if keys.contains(known) => {}
+        Expr::Column(name) => {
+            found.insert(Arc::clone(name));
+        }
+        other => other.children().into_iter().for_each(|child| add_columns_of_groups(child, keys, found)),
     }
 }
 

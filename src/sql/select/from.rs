@@ -36,7 +36,7 @@ struct Condition {
 }
 
 /// The names of a scope, in a place where no query may stand.
-struct Plain<'a>(&'a Scope);
+pub(super) struct Plain<'a>(pub(super) &'a Scope);
 
 impl Names for Plain<'_> {
     fn column(&self, parts: &[ast::Ident]) -> Result<Expr> {

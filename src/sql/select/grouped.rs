@@ -30,6 +30,10 @@ impl Grouped<'_> {
         cut: impl FnOnce(Arc<LogicalPlan>) -> Arc<LogicalPlan>,
     ) -> Result<Arc<LogicalPlan>> {
         let mut calls: Vec<AggregateCall> = Vec::new();
+        let mut inner = Vec::with_capacity(self.inner.len());
+        for asked in self.inner.clone() {
+            inner.push(asked.of_others(&mut |expr| self.of_groups(expr, &mut calls))?);
+        }
         let mut columns = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
             columns.push(self.of_groups(column.unaliased(), &mut calls)?.alias(column.output_name()));
@@ -50,8 +54,8 @@ impl Grouped<'_> {
                 groups_of_sets(&input, &keys, &aggregates, &self.by.sets, &groupings)?
             }
         };
-        for inner in std::mem::take(&mut self.inner) {
-            plan = inner.beside(plan);
+        for asked in inner {
+            plan = asked.beside(plan);
         }
         if let Some(predicate) = having {
             plan = Arc::new(LogicalPlan::Filter { input: plan, predicate });
@@ -77,7 +81,7 @@ impl Grouped<'_> {
                 Ok(col(aggregate_name(at)))
             }
             Expr::Column(name) if is_grouping(name) => Ok(expr.clone()),
-            Expr::Column(name) if self.inner.iter().any(|inner| inner.name() == &**name) => Ok(expr.clone()),
+            Expr::Column(name) if self.inner.iter().any(|inner| inner.has(name)) => Ok(expr.clone()),
             Expr::Column(name) => {
                 let name = self.scope.own_name(name);
                 let message = format!("the column `{name}` is neither a key nor inside an aggregate");

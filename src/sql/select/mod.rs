@@ -12,6 +12,7 @@
 
 mod block;
 mod combine;
+mod correlated;
 mod from;
 mod functions;
 mod grouped;

@@ -27,7 +27,8 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    fn of(keys: Vec<Expr>) -> Self {
+    /// One grouping by all of these.
+    pub(super) fn of(keys: Vec<Expr>) -> Self {
         let (sets, are_given) = (vec![(0..keys.len()).collect()], !keys.is_empty());
         Keys { keys, sets, are_given, has_sets: false }
     }
