@@ -8,7 +8,7 @@ use super::scope::Scope;
 use crate::aggregate::Makes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, col};
-use crate::plan::{AggregateSelect, LogicalPlan};
+use crate::plan::{AggregateSelect, LogicalPlan, SUFFIX};
 use crate::sql::convert::Names;
 use sqlparser::ast::{self, SelectItem, Spanned};
 use sqlparser::tokenizer::Span;
@@ -225,9 +225,17 @@ impl Lowering<'_> {
         let mut taken: HashSet<String> = HashSet::new();
         let mut add = |expr: Expr, name: &str| {
             let (mut unique, mut number) = (name.to_owned(), 1);
+            // Of a joined table, as questions call it.
+            let beside = match &expr {
+                Expr::Column(planned) if planned.starts_with(&format!("{name}{SUFFIX}")) => Some(planned.to_string()),
+                _ => None,
+            };
             while !taken.insert(unique.clone()) {
                 number += 1;
-                unique = format!("{name}_{number}");
+                unique = match &beside {
+                    Some(planned) if number == 2 => planned.clone(),
+                    _ => format!("{name}_{number}"),
+                };
             }
             columns.push(if *expr.output_name() == *unique { expr } else { expr.alias(unique) });
         };
