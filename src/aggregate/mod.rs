@@ -59,7 +59,7 @@ pub use extreme::Extreme;
 pub use histogram::Histogram;
 pub use holistic::{
     DistinctCount, Entropy, Fold, Frequent, InterquartileRange, List, MedianDeviation, Mode, Ordered, Product,
-    Quantile, StringAgg,
+    Quantile, StringAgg, Unique,
 };
 pub use mapped::{CountIf, ScaledMean, Truth};
 pub use mean::Mean;

@@ -173,6 +173,11 @@ pub(super) fn function(whole: &Expr, function: Function, args: Vec<BoundExpr>) -
     }
     let types: Vec<ColumnType> = args.iter().map(|arg| arg.column_type).collect();
     let (wanted, result): (Vec<ColumnType>, ColumnType) = match function {
+        Function::Reverse => (vec![Utf8], Utf8),
+        Function::Position => (vec![Utf8; 2], Int64),
+        Function::Lpad | Function::Rpad => (vec![Utf8, Int64, Utf8], Utf8),
+        Function::SplitPart => (vec![Utf8, Utf8, Int64], Utf8),
+        Function::Strftime => return super::texts::bind_strftime(whole, args),
         Function::Upper | Function::Lower | Function::Trim | Function::Ltrim | Function::Rtrim => (vec![Utf8], Utf8),
         Function::Length => (vec![Utf8], Int64),
         Function::Substring => (vec![Utf8, Int64, Int64], Utf8),

@@ -33,6 +33,7 @@ mod member;
 mod predict;
 pub(crate) mod regexp;
 mod row;
+mod texts;
 mod tree;
 mod value;
 

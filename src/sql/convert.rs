@@ -2,6 +2,7 @@
 
 use super::fits::Regression;
 use super::patterns::Match;
+use super::synonyms::rewritten;
 use super::words::{OutcropDialect, Words};
 use crate::aggregate::{self, Constant};
 use crate::error::{Error, ErrorKind, Result};
@@ -451,15 +452,20 @@ impl Converter<'_> {
         let name = ident.value.as_str();
         let name = match list.duplicate_treatment {
             Some(DuplicateTreatment::Distinct) if name.eq_ignore_ascii_case("count") => "n_unique",
-            Some(_) => return Err(self.unsupported(&format!("`distinct` in `{name}`"), ident.span)),
-            None => name,
+            _ => name,
         };
+        // The least of all values is the least of different ones.
+        let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
+            && !["n_unique", "min", "max"].iter().any(|own| name.eq_ignore_ascii_case(own));
         const OWN_ARGUMENTS: [&str; 8] =
             ["crossprod", "pca", "bootstrap", "predicted", "residual", "residuals", "cov_matrix", "corr_matrix"];
         let regression = Regression::find(name);
         let has_own = regression.is_some() || OWN_ARGUMENTS.iter().any(|own| name.eq_ignore_ascii_case(own));
         if only.is_some() && has_own {
             return Err(self.unsupported(&format!("`filter` behind `{name}`"), ident.span));
+        }
+        if is_distinct && (has_own || Function::find(name).is_some()) {
+            return Err(self.unsupported(&format!("`distinct` in `{name}`"), ident.span));
         }
         if !order.is_empty() && (has_own || Function::find(name).is_some()) {
             return Err(self.unsupported(&format!("`order by` in `{name}`"), ident.span));
@@ -520,6 +526,9 @@ impl Converter<'_> {
                 Some(message) => Err(self.error(ErrorKind::Type, message, ident.span)),
             };
         }
+        if let Some(expr) = rewritten(name, &args).filter(|_| only.is_none() && !is_distinct && order.is_empty()) {
+            return Ok(expr);
+        }
         let constants = self.constants(name, &mut args, list, ident)?;
         if let Some(only) = only {
             // Aggregates leave rows out in which an argument is missing.
@@ -527,6 +536,7 @@ impl Converter<'_> {
             args.insert(0, Expr::Case { branches: vec![(only, first)], otherwise: None });
         }
         match aggregate::find_with(name, args.len(), &constants) {
+            Ok(aggregate) if is_distinct => self.of_different(aggregate, args, &order, ident, depth),
             Ok(aggregate) => self.ordered(aggregate, args, &order, ident, depth),
             Err(error) if error.kind() == ErrorKind::Name => {
                 let aggregates = aggregate::all();

@@ -40,6 +40,7 @@ impl Converter<'_> {
                 call(function, vec![convert(expr)?])
             }
             ast::Expr::Trim { .. } => Err(self.unsupported("`trim` of other characters than blanks", tree.span())),
+            ast::Expr::Position { expr, r#in } => call(Function::Position, vec![convert(r#in)?, convert(expr)?]),
             ast::Expr::Subquery(query) => match self.names {
                 Some(names) => self.placed(names.value_of(query), tree.span()),
                 None => Err(self.in_question(tree)),

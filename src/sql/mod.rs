@@ -26,6 +26,7 @@ mod question;
 mod select;
 mod sides;
 mod special;
+mod synonyms;
 mod tables;
 mod times;
 mod why_text;

@@ -1,7 +1,7 @@
 //! `order by` inside of aggregates, and `within group`.
 
 use super::convert::Converter;
-use crate::aggregate::{Aggregate, Constant, Ordered, find_with};
+use crate::aggregate::{Aggregate, Constant, Ordered, Unique, find_with};
 use crate::error::{ErrorKind, Result};
 use crate::expr::{AggregateCall, Expr, Literal};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArgumentClause, OrderByExpr, OrderBySort, Spanned};
@@ -52,6 +52,32 @@ impl Converter<'_> {
         }
         let ordered = self.placed(Ordered::new(aggregate, descending), ident.span)?;
         Ok(Expr::Aggregate(AggregateCall { aggregate: Arc::new(ordered), args }))
+    }
+
+    /// A call over different values, which come in ascending order.
+    pub(super) fn of_different(
+        &self,
+        aggregate: Arc<dyn Aggregate>,
+        args: Vec<Expr>,
+        order: &[&OrderByExpr],
+        ident: &ast::Ident,
+        depth: usize,
+    ) -> Result<Expr> {
+        for key in order.iter().filter(|_| aggregate.order_sensitive()) {
+            // A `filter` stands around the value.
+            let own = match args.first() {
+                Some(Expr::Case { branches, otherwise: None }) if branches.len() == 1 => Some(&branches[0].1),
+                other => other,
+            };
+            let written = self.convert(&key.expr, depth)?;
+            let is_own = own == Some(&written) || args.first() == Some(&written);
+            if !is_own || key.options.sort == Some(OrderBySort::Desc) {
+                let what = "`order by` beside `distinct`, but for the values themselves, ascending,";
+                return Err(self.unsupported(what, key.span()));
+            }
+        }
+        let aggregate = Arc::new(self.placed(Unique::new(aggregate), ident.span)?);
+        Ok(Expr::Aggregate(AggregateCall { aggregate, args }))
     }
 
     /// `percentile_cont(0.95) within group (order by x)`, `percentile_disc` and `mode()`: the aggregates that take what is ordered as

@@ -112,6 +112,14 @@ impl Dialect for SqlDialect {
     fn supports_dictionary_syntax(&self) -> bool {
         true
     }
+
+    fn supports_select_wildcard_replace(&self) -> bool {
+        true
+    }
+
+    fn supports_from_first_select(&self) -> bool {
+        true
+    }
 }
 
 /// So many words may say of how many units an interval is.

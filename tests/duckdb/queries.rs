@@ -60,7 +60,9 @@ pub(crate) fn rows(random: &mut Random) -> String {
 /// A number of a row of the table `t`.
 fn number(random: &mut Random, t: &str) -> String {
     let column = format!("{t}.{}", random.pick(&["id", "a", "b"]));
-    match random.below(11) {
+    match random.below(13) {
+        10 => format!("strpos({t}.s, '{}')", random.pick(&["b", "1", "zz"])),
+        11 => format!("day(last_day({t}.d))"),
         0 => format!("{column} + {}", random.below(5)),
         1 => format!("{column} * {t}.a"),
         2 => format!("abs({t}.b)"),
@@ -76,7 +78,13 @@ fn number(random: &mut Random, t: &str) -> String {
 }
 
 fn text(random: &mut Random, t: &str) -> String {
-    match random.below(9) {
+    match random.below(16) {
+        9 => format!("lpad({t}.s, {}, 'xy')", random.below(6)),
+        10 => format!("split_part({t}.s, '{}', {})", random.pick(&["b", "1"]), 1 + random.below(3)),
+        11 => format!("strftime({t}.d, '{}')", random.pick(&["%Y-%m", "%d/%m/%y %H", "%j %A %B", "%a %b %u %w"])),
+        12 => format!("concat({t}.s, '-', {t}.a)"),
+        13 => format!("reverse({t}.s) || left({t}.s, 1) || right({t}.s, 2)"),
+        14 => format!("dayname({t}.d) || rpad({t}.s, 4, '.')"),
         0 => format!("upper({t}.s)"),
         1 => format!("{t}.s || '-' || {t}.s"),
         2 => format!("substring({t}.s, 1, 2)"),
@@ -129,7 +137,10 @@ pub(crate) fn condition(random: &mut Random, t: &str) -> String {
 
 fn aggregate(random: &mut Random, t: &str) -> String {
     let filter = if random.chance(20) { format!(" filter (where {})", condition(random, t)) } else { String::new() };
-    let call = match random.below(13) {
+    let call = match random.below(16) {
+        12 => format!("sum(distinct {t}.b)"),
+        13 => format!("avg(distinct {t}.a)"),
+        14 => format!("string_agg(distinct {t}.s, '+' order by {t}.s)"),
         0 | 1 => "count(*)".to_owned(),
         2 => format!("count({})", value(random, t)),
         3 => format!("sum({t}.{})", random.pick(&["a", "b", "x"])),

@@ -24,6 +24,7 @@ mod product;
 mod quantile;
 mod share;
 mod string_agg;
+mod unique;
 
 pub use deviation::MedianDeviation;
 pub use distinct::DistinctCount;
@@ -37,6 +38,7 @@ pub use product::Product;
 pub use quantile::Quantile;
 pub use share::Share;
 pub use string_agg::StringAgg;
+pub use unique::Unique;
 
 use crate::error::Result;
 use arrow::array::{ArrayRef, new_null_array};

@@ -9,7 +9,9 @@ use crate::aggregate::Makes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, col};
 use crate::plan::{AggregateSelect, LogicalPlan, SUFFIX};
+use crate::source::constants::visible_schema;
 use crate::sql::convert::Names;
+use crate::sql::fits::expand_columns;
 use sqlparser::ast::{self, SelectItem, Spanned};
 use sqlparser::tokenizer::Span;
 use std::cell::{Cell, RefCell};
@@ -113,7 +115,7 @@ impl Lowering<'_> {
             queries: Cell::default(),
             groupings: RefCell::default(),
         };
-        let columns = self.select_list(&select.projection, &names)?;
+        let mut columns = self.select_list(select, &names)?;
         let (mut asked, mut members) = (Vec::new(), Vec::new());
         for condition in conditions {
             match condition {
@@ -124,7 +126,13 @@ impl Lowering<'_> {
             }
         }
         let by = self.group_keys(&select.group_by, &columns, &names)?;
-        let having = select.having.as_ref().map(|having| self.convert(having, &names)).transpose()?;
+        let mut having = select.having.as_ref().map(|having| self.convert(having, &names)).transpose()?;
+        // `*` inside of aggregates.
+        let shown = visible_schema(&plan.schema()?);
+        let of_keys: BTreeSet<Arc<str>> = by.keys.iter().flat_map(Expr::columns).collect();
+        for expr in columns.iter_mut().chain(&mut having) {
+            *expr = expand_columns(expr, &shown, &of_keys)?;
+        }
         let is_distinct = match &select.distinct {
             None | Some(ast::Distinct::All) => false,
             Some(ast::Distinct::Distinct) => true,
@@ -220,7 +228,7 @@ impl Lowering<'_> {
     }
 
     /// The columns of the result, whose names differ.
-    fn select_list(&self, items: &[SelectItem], names: &BlockNames<'_>) -> Result<Vec<Expr>> {
+    fn select_list(&self, select: &ast::Select, names: &BlockNames<'_>) -> Result<Vec<Expr>> {
         let mut columns: Vec<Expr> = Vec::new();
         let mut taken: HashSet<String> = HashSet::new();
         let mut add = |expr: Expr, name: &str| {
@@ -239,7 +247,11 @@ impl Lowering<'_> {
             }
             columns.push(if *expr.output_name() == *unique { expr } else { expr.alias(unique) });
         };
-        for item in items {
+        if select.flavor == ast::SelectFlavor::FromFirstNoSelect {
+            let all = self.placed(names.scope.all(None), select.span())?;
+            all.into_iter().for_each(|(planned, name)| add(col(planned), &name));
+        }
+        for item in &select.projection {
             match item {
                 SelectItem::UnnamedExpr(expr) => {
                     let converted = self.convert(expr, names)?;
@@ -258,12 +270,12 @@ impl Lowering<'_> {
                     names.aliases.borrow_mut().push((alias.value.clone(), converted.clone()));
                     add(converted, &alias.value);
                 }
-                SelectItem::Wildcard(options) => self.all(None, options, names.scope, &mut add)?,
+                SelectItem::Wildcard(options) => self.all(None, options, names, &mut add)?,
                 SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                     let [ast::ObjectNamePart::Identifier(table)] = name.0.as_slice() else {
                         return Err(self.unsupported("a table of several names", name.span()));
                     };
-                    self.all(Some(table), options, names.scope, &mut add)?;
+                    self.all(Some(table), options, names, &mut add)?;
                 }
                 other => return Err(self.unsupported("this item", other.span())),
             }
@@ -276,11 +288,16 @@ impl Lowering<'_> {
         &self,
         table: Option<&ast::Ident>,
         options: &ast::WildcardAdditionalOptions,
-        scope: &Scope,
+        names: &BlockNames<'_>,
         add: &mut dyn FnMut(Expr, &str),
     ) -> Result<()> {
         let span = options.wildcard_token.0.span;
-        if options.opt_ilike.is_some() || options.opt_rename.is_some() || options.opt_replace.is_some() {
+        let scope = names.scope;
+        let mut replaced: Vec<(&ast::Ident, Expr)> = Vec::new();
+        for item in options.opt_replace.iter().flat_map(|replace| &replace.items) {
+            replaced.push((&item.column_name, self.convert(&item.expr, names)?));
+        }
+        if options.opt_ilike.is_some() || options.opt_rename.is_some() {
             return Err(self.unsupported("this word behind `*`", span));
         }
         let mut excluded: Vec<&ast::Ident> = Vec::new();
@@ -295,15 +312,18 @@ impl Lowering<'_> {
         }
         let columns = self.placed(scope.all(table), table.map_or(span, |table| table.span))?;
         let is = |name: &str, ident: &ast::Ident| name.eq_ignore_ascii_case(&ident.value);
-        if let Some(unknown) = excluded.iter().find(|ident| !columns.iter().any(|(_, name)| is(name, ident))) {
+        let named = excluded.iter().copied().chain(replaced.iter().map(|(ident, _)| *ident));
+        if let Some(unknown) = named.clone().find(|ident| !columns.iter().any(|(_, name)| is(name, ident))) {
             let scope_error = scope.column(std::slice::from_ref(unknown)).err();
             let error = scope_error.unwrap_or_else(|| Error::new(ErrorKind::Name, format!("no column `{unknown}`")));
             return self.placed(Err(error), unknown.span);
         }
         for (planned, name) in columns {
-            if !excluded.iter().any(|ident| is(&name, ident)) {
-                add(col(planned), &name);
+            if excluded.iter().any(|ident| is(&name, ident)) {
+                continue;
             }
+            let other = replaced.iter().find(|(ident, _)| is(&name, ident));
+            add(other.map_or_else(|| col(planned), |(_, expr)| expr.clone()), &name);
         }
         Ok(())
     }

@@ -56,7 +56,8 @@ impl<'a> Lowering<'a> {
     /// The plan of a query.
     pub(super) fn query(&self, query: &ast::Query) -> Result<Arc<LogicalPlan>> {
         let refused = [
-            (query.fetch.is_some(), "`fetch`"),
+            (query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties || fetch.percent), "this kind of `fetch`"),
+            (query.fetch.is_some() && has_limit(query), "`fetch` beside `limit`"),
             (!query.locks.is_empty() || query.for_clause.is_some(), "`for`"),
             (query.settings.is_some() || query.format_clause.is_some(), "this clause"),
             (!query.pipe_operators.is_empty(), "`|>`"),
@@ -75,7 +76,11 @@ impl<'a> Lowering<'a> {
                 inner.named.push((table.alias.name.value.clone(), plan));
             }
         }
-        let ending = Ending { order: query.order_by.as_ref(), cut: inner.cut(query.limit_clause.as_ref())? };
+        let mut cut = inner.cut(query.limit_clause.as_ref())?;
+        if let Some(fetch) = &query.fetch {
+            cut.rows = Some(fetch.quantity.as_ref().map_or(Ok(1), |rows| inner.number_of_rows(rows))?);
+        }
+        let ending = Ending { order: query.order_by.as_ref(), cut };
         inner.body(&query.body, ending)
     }
 
@@ -187,14 +192,18 @@ impl<'a> Lowering<'a> {
                 return Err(self.unsupported("`limit … by`", limit_by[0].span()));
             }
         };
-        let number = |expr: &ast::Expr| match self.convert(expr, &NoNames)? {
+        let number = |expr: &ast::Expr| self.number_of_rows(expr);
+        Ok(Cut { skip: offset.map(number).transpose()?.unwrap_or(0), rows: limit.map(number).transpose()? })
+    }
+
+    fn number_of_rows(&self, expr: &ast::Expr) -> Result<usize> {
+        match self.convert(expr, &NoNames)? {
             Expr::Literal(Literal::Int64(number)) if number >= 0 => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
             other => {
                 let error = Error::new(ErrorKind::Syntax, format!("`{other}` is not a number of rows"));
                 self.placed(Err(error), expr.span())
             }
-        };
-        Ok(Cut { skip: offset.map(number).transpose()?.unwrap_or(0), rows: limit.map(number).transpose()? })
+        }
     }
 
     /// The table or query of this name, and what it is called if nothing else is said.
@@ -233,6 +242,10 @@ impl<'a> Lowering<'a> {
     pub(super) fn unsupported(&self, what: &str, span: Span) -> Error {
         self.converter().unsupported(what, span)
     }
+}
+
+fn has_limit(query: &ast::Query) -> bool {
+    matches!(&query.limit_clause, Some(ast::LimitClause::LimitOffset { limit: Some(_), .. }))
 }
 
 /// Columns of a result.
