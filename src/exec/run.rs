@@ -368,8 +368,7 @@ fn scan_pass(
     let stages = members.iter().map(first_stage).collect();
     let plans: Vec<&LogicalPlan> = members.iter().map(|&at| &questions[at].plan).collect();
     let (read_before, reread_before) = (statistics.bytes_read, statistics.bytes_reread);
-    let mut gates =
-        members.iter().map(|&at| gate(&questions[at])).collect::<Result<Vec<_>>>()?;
+    let mut gates = members.iter().map(|&at| gate(&questions[at])).collect::<Result<Vec<_>>>()?;
     let PassEnd { stages: ends, rejects, wants } =
         run_pass(&source, stages, &plans, options, statistics, warnings, &mut gates)?;
     drop(plans);

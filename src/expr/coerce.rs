@@ -158,7 +158,9 @@ pub(super) fn arithmetic(whole: &Expr, op: BinaryOp, left: BoundExpr, right: Bou
             return Err(match (a, b) {
                 (Utf8, Utf8) if op == BinaryOp::Add => error.hint("texts are joined with `||`"),
                 (Utf8, _) | (_, Utf8) => error.hint("read the text as a number with cast(… as float64)"),
-                _ => error.hint("a Date takes `+ days`, Dates and Timestamps `+ interval '1 hour'`; two Dates give days with `-`"),
+                _ => error.hint(
+                    "a Date takes `+ days`, Dates and Timestamps `+ interval '1 hour'`; two Dates give days with `-`",
+                ),
             });
         }
     };
@@ -202,18 +204,19 @@ pub(super) fn function(whole: &Expr, function: Function, args: Vec<BoundExpr>) -
         Function::Coalesce | Function::Greatest | Function::Least => return choice(whole, function, args),
         Function::Nullif => return nullif(whole, args),
         Function::DateTrunc => return date_trunc(whole, args),
-        Function::RegexpMatches
-        | Function::RegexpFullMatch
-        | Function::RegexpReplace
-        | Function::RegexpExtract => return super::regexp::bind(whole, function, args),
+        Function::RegexpMatches | Function::RegexpFullMatch | Function::RegexpReplace | Function::RegexpExtract => {
+            return super::regexp::bind(whole, function, args);
+        }
         Function::DateAdd => return super::interval::date_add(whole, args),
         Function::DateDiff => return super::interval::date_diff(whole, args),
         Function::Epoch if types[0] != Date => (vec![if types[0] == Timestamp { Timestamp } else { Float64 }], Float64),
-        Function::Epoch => return Ok(BoundExpr::new(
-            Node::Call(function, args.into_iter().map(|arg| arg.to(Timestamp, whole)).collect()),
-            Float64,
-            whole,
-        )),
+        Function::Epoch => {
+            return Ok(BoundExpr::new(
+                Node::Call(function, args.into_iter().map(|arg| arg.to(Timestamp, whole)).collect()),
+                Float64,
+                whole,
+            ));
+        }
         Function::Hour | Function::Minute | Function::Second if types[0] == Date => {
             let message = format!("`{function}` takes Timestamp, not Date, in `{whole}`");
             return Err(Error::new(ErrorKind::Type, message).hint("a Date has no time of day"));

@@ -185,7 +185,9 @@ pub(super) fn date_add(whole: &Expr, args: Vec<BoundExpr>) -> Result<BoundExpr> 
         ColumnType::Date | ColumnType::Timestamp | ColumnType::Null => ColumnType::Timestamp,
         other => {
             let message = format!("an interval is added to Date or Timestamp, not {other}, in `{whole}`");
-            return Err(Error::new(ErrorKind::Type, message).hint("convert with cast(… as date) or cast(… as timestamp)"));
+            return Err(
+                Error::new(ErrorKind::Type, message).hint("convert with cast(… as date) or cast(… as timestamp)")
+            );
         }
     };
     let times = times.map(|times| widen(whole, times, ColumnType::Int64)).transpose()?.map(Box::new);
@@ -243,12 +245,14 @@ pub(super) fn date_diff(whole: &Expr, args: Vec<BoundExpr>) -> Result<BoundExpr>
     if unit.constant_text().and_then(counted).is_none() {
         let said = unit.constant_text().map_or("an expression".to_owned(), |unit| format!("'{unit}'"));
         let message = format!("{said} is not a unit of date_diff in `{whole}`");
-        return Err(Error::new(ErrorKind::Type, message)
-            .hint("units are 'year', 'quarter', 'month', 'week', 'day', 'hour', 'minute', 'second' and 'millisecond'"));
+        return Err(Error::new(ErrorKind::Type, message).hint(
+            "units are 'year', 'quarter', 'month', 'week', 'day', 'hour', 'minute', 'second' and 'millisecond'",
+        ));
     }
     let (both, _) = to_common(whole, "count units between", vec![from, to])?;
     let [from, to] = <[BoundExpr; 2]>::try_from(both).map_err(|_| Error::internal("two operands stay two"))?;
-    let is_time = |value: &BoundExpr| matches!(value.column_type, ColumnType::Date | ColumnType::Timestamp | ColumnType::Null);
+    let is_time =
+        |value: &BoundExpr| matches!(value.column_type, ColumnType::Date | ColumnType::Timestamp | ColumnType::Null);
     if let Some(other) = [&from, &to].into_iter().find(|value| !is_time(value)) {
         let message = format!("`date_diff` takes Dates and Timestamps, not {}, in `{whole}`", other.column_type);
         return Err(Error::new(ErrorKind::Type, message).hint("convert with cast(… as date) or cast(… as timestamp)"));
@@ -310,7 +314,8 @@ mod tests {
             assert_eq!(Interval::parse(shown, None), Some(interval), "{text}");
         }
         assert_eq!(Interval::parse("3", Some("week")), Interval::parse("21 days", None));
-        for wrong in ["", "3", "x days", "1.5 months", "3 fortnights", "1:99", "9223372036854775807 weeks", "1 day day"] {
+        for wrong in ["", "3", "x days", "1.5 months", "3 fortnights", "1:99", "9223372036854775807 weeks", "1 day day"]
+        {
             assert_eq!(Interval::parse(wrong, None), None, "{wrong}");
         }
     }

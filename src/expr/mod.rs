@@ -44,8 +44,8 @@ pub use build::{
     Then, When, coalesce, col, count_rows, fold, greatest, least, len, lit, make_date, predicted, random, when,
 };
 pub(crate) use condition::ColumnTest;
-pub(crate) use interval::Interval;
 pub use function::Function;
+pub(crate) use interval::Interval;
 pub(crate) use row::RowValue;
 pub use tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
 

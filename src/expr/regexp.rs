@@ -32,7 +32,10 @@ pub(super) struct Regexp {
 enum Task {
     Matches,
     /// The first match, or all, by these parts.
-    Replace { parts: Vec<Part>, all: bool },
+    Replace {
+        parts: Vec<Part>,
+        all: bool,
+    },
     /// The text of this group.
     Extract(usize),
 }
@@ -268,12 +271,10 @@ mod tests {
             ("regexp_full_match(s, 'ab|ab12cd3')", [Some("true"), Some("false"), None, Some("false")]),
             ("regexp_matches(s, '.', 'l')", [Some("false"), Some("false"), None, Some("false")]),
             ("regexp_replace(s, '[0-9]+', '<\\0>')", [Some("ab<12>cd3"), Some(""), None, Some("x\nB<9>")]),
-            ("regexp_replace(s, '([a-z])([0-9])', '$1\\2\\1\\\\', 'g')", [
-                Some("a$11b\\2c$13d\\"),
-                Some(""),
-                None,
-                Some("x\nB9"),
-            ]),
+            (
+                "regexp_replace(s, '([a-z])([0-9])', '$1\\2\\1\\\\', 'g')",
+                [Some("a$11b\\2c$13d\\"), Some(""), None, Some("x\nB9")],
+            ),
             ("regexp_extract(s, '([a-z]+)([0-9]+)', 2)", [Some("12"), Some(""), None, Some("")]),
             ("regexp_extract(s, '[a-z]')", [Some("a"), Some(""), None, Some("x")]),
             ("regexp_extract(s, 'B(7)?', 1)", [Some(""), Some(""), None, Some("")]),

@@ -33,7 +33,8 @@ pub(super) fn position(text: &Value, part: &Value) -> Result<Value> {
 pub(super) fn padded(call: &str, function: Function, args: &[Value]) -> Result<Value> {
     let [text, length, pad @ ..] = args else { return Err(Error::internal("a text to pad")) };
     let all: Vec<&Value> = args.iter().collect();
-    let (text, length, pad) = (Texts::of(text)?, Numbers::<Int64Type>::of(length)?, pad.first().map(Texts::of).transpose()?);
+    let (text, length, pad) =
+        (Texts::of(text)?, Numbers::<Int64Type>::of(length)?, pad.first().map(Texts::of).transpose()?);
     texts(&all, |row| {
         let (text, wanted) = (text.at(row), length.at(row));
         if wanted > MOST_PADDED {
@@ -70,7 +71,17 @@ pub(super) fn split_part(text: &Value, separator: &Value, number: &Value) -> Res
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];

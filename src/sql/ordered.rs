@@ -82,7 +82,12 @@ impl Converter<'_> {
 
     /// `percentile_cont(0.95) within group (order by x)`, `percentile_disc` and `mode()`: the aggregates that take what is ordered as
     /// their argument; `None` for another call.
-    pub(super) fn of_ordered_set(&self, call: &ast::Function, ident: &ast::Ident, depth: usize) -> Result<Option<Expr>> {
+    pub(super) fn of_ordered_set(
+        &self,
+        call: &ast::Function,
+        ident: &ast::Ident,
+        depth: usize,
+    ) -> Result<Option<Expr>> {
         let ast::FunctionArguments::List(list) = &call.args else { return Ok(None) };
         let names = [("percentile_cont", "quantile"), ("percentile_disc", "quantile_disc"), ("mode", "mode")];
         let known = names.iter().find(|(name, _)| ident.value.eq_ignore_ascii_case(name));

@@ -103,9 +103,12 @@ fn random_queries_are_answered_as_duckdb_answers_them() {
         let mut tables = Vec::new();
         for name in ["t", "u"] {
             let rows = rows(&mut random);
-            let typed = |(at, (column, own, _)): (usize, &(&str, &str, &str))| format!("cast(col{at} as {own}) as {column}");
+            let typed =
+                |(at, (column, own, _)): (usize, &(&str, &str, &str))| format!("cast(col{at} as {own}) as {column}");
             let columns: Vec<String> = COLUMNS.iter().enumerate().map(typed).collect();
-            session.run(&format!("create view {name} as select {} from (values {rows}) v", columns.join(", "))).unwrap();
+            session
+                .run(&format!("create view {name} as select {} from (values {rows}) v", columns.join(", ")))
+                .unwrap();
             let columns: Vec<String> = COLUMNS.iter().map(|(column, _, theirs)| format!("{column} {theirs}")).collect();
             tables.push(format!("create table {name} ({})", columns.join(", ")));
             tables.push(format!("insert into {name} values {rows}"));
@@ -131,10 +134,19 @@ fn random_queries_are_answered_as_duckdb_answers_them() {
             }
             compared += 1;
             if ours != theirs {
-                failures.push(format!("seed {seed}: {text}\n  DuckDB\n{}\n  Outcrop\n{}", theirs.join("\n"), ours.join("\n")));
+                failures.push(format!(
+                    "seed {seed}: {text}\n  DuckDB\n{}\n  Outcrop\n{}",
+                    theirs.join("\n"),
+                    ours.join("\n")
+                ));
             }
         }
     }
     println!("{compared} queries compared");
-    assert!(failures.is_empty(), "{} of {compared} differ\n{}", failures.len(), failures[..failures.len().min(5)].join("\n\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {compared} differ\n{}",
+        failures.len(),
+        failures[..failures.len().min(5)].join("\n\n")
+    );
 }

@@ -51,7 +51,10 @@ pub(crate) fn rows(random: &mut Random) -> String {
         let b = fill(b, (random.below(100) as i64 - 20).to_string());
         let x = fill(x, format!("{}", (random.below(400) as f64 - 100.0) / 8.0));
         let s = fill(s, format!("'{}'", words[random.below(words.len())]));
-        let d = fill(d, format!("date '{}-{:02}-{:02}'", 1999 + random.below(3), 1 + random.below(12), 1 + random.below(28)));
+        let d = fill(
+            d,
+            format!("date '{}-{:02}-{:02}'", 1999 + random.below(3), 1 + random.below(12), 1 + random.below(28)),
+        );
         format!("({id}, {a}, {b}, {x}, {s}, {d})")
     });
     rows.collect::<Vec<_>>().join(", ")
@@ -70,7 +73,10 @@ fn number(random: &mut Random, t: &str) -> String {
         4 => format!("length({t}.s)"),
         5 => format!("case when {} then {column} else {t}.id end", condition(random, t)),
         6 => format!("year({t}.d) * 100 + month({t}.d)"),
-        7 => format!("date_diff('{}', {t}.d, date '2000-02-29')", random.pick(&["year", "quarter", "month", "week", "day"])),
+        7 => format!(
+            "date_diff('{}', {t}.d, date '2000-02-29')",
+            random.pick(&["year", "quarter", "month", "week", "day"])
+        ),
         8 => format!("greatest({t}.a, {t}.b)"),
         9 => format!("nullif({t}.a, {})", random.below(4)),
         _ => column,
@@ -176,7 +182,11 @@ pub(crate) fn query(random: &mut Random) -> (String, bool) {
 fn selection(random: &mut Random) -> (String, bool) {
     let columns: Vec<String> = (0..1 + random.below(4)).map(|_| value(random, "t")).collect();
     let order = random.pick(&["t.id", "t.a desc, t.id", "t.s, t.x desc, t.id", "t.d nulls first, t.id desc"]);
-    let limit = if random.chance(50) { format!(" limit {} offset {}", random.below(9), random.below(4)) } else { String::new() };
+    let limit = if random.chance(50) {
+        format!(" limit {} offset {}", random.below(9), random.below(4))
+    } else {
+        String::new()
+    };
     let text = format!("select {} from t where {} order by {order}{limit}", columns.join(", "), condition(random, "t"));
     (text, true)
 }
@@ -236,13 +246,31 @@ fn nested(random: &mut Random) -> String {
     match random.below(10) {
         4 => format!("select t.id, t.a in (select u.a from u where {}) from t", condition(random, "u")),
         5 => format!("select t.id from t where {asked} or t.s not in (select u.s from u where u.s <> 'a')"),
-        6 => format!("select t.id from t where {}exists (select 1 from u where u.a = t.a and {})", random.pick(&["", "not "]), condition(random, "u")),
-        7 => format!("select t.id, (select {} from u where u.a = t.a) from t where {asked}", random.pick(&["count(*)", "max(u.b)", "coalesce(sum(u.b), -1) + count(u.x)"])),
-        8 => "select t.a, sum(t.b) from t group by t.a having sum(t.b) > (select sum(u.b) from u where u.a = t.a)".to_owned(),
-        0 => format!("select t.id from t where t.b > (select avg(u.b) from u where {}) and {asked}", condition(random, "u")),
-        1 => format!("select t.id from t where t.a in (select u.a from u where {}) and {asked}", condition(random, "u")),
-        2 => format!("select t.id from t where t.a not in (select u.a from u where {}) and {asked}", condition(random, "u")),
+        6 => format!(
+            "select t.id from t where {}exists (select 1 from u where u.a = t.a and {})",
+            random.pick(&["", "not "]),
+            condition(random, "u")
+        ),
+        7 => format!(
+            "select t.id, (select {} from u where u.a = t.a) from t where {asked}",
+            random.pick(&["count(*)", "max(u.b)", "coalesce(sum(u.b), -1) + count(u.x)"])
+        ),
+        8 => "select t.a, sum(t.b) from t group by t.a having sum(t.b) > (select sum(u.b) from u where u.a = t.a)"
+            .to_owned(),
+        0 => format!(
+            "select t.id from t where t.b > (select avg(u.b) from u where {}) and {asked}",
+            condition(random, "u")
+        ),
+        1 => {
+            format!("select t.id from t where t.a in (select u.a from u where {}) and {asked}", condition(random, "u"))
+        }
+        2 => format!(
+            "select t.id from t where t.a not in (select u.a from u where {}) and {asked}",
+            condition(random, "u")
+        ),
         3 => format!("select t.id from t where exists (select 1 from u where {}) and {asked}", condition(random, "u")),
-        _ => format!("select t.a, count(*), (select max(u.b) from u) from t where {asked} group by t.a having sum(t.b) > (select min(u.b) from u)"),
+        _ => format!(
+            "select t.a, count(*), (select max(u.b) from u) from t where {asked} group by t.a having sum(t.b) > (select min(u.b) from u)"
+        ),
     }
 }

@@ -181,7 +181,11 @@ mod tests {
             let whole = folded(&aggregate, [0, 0], false);
             for (first, second) in (0..=8).flat_map(|first| (first..=8).map(move |second| (first, second))) {
                 for eager in [false, true] {
-                    assert_eq!(folded(&aggregate, [first, second], eager), whole, "{aggregate:?} {first} {second} {eager}");
+                    assert_eq!(
+                        folded(&aggregate, [first, second], eager),
+                        whole,
+                        "{aggregate:?} {first} {second} {eager}"
+                    );
                 }
             }
         }

@@ -47,9 +47,7 @@ pub(super) fn combine(
             let in_both = col(LEAST_SIDE).eq(0).and(col(GREATEST_SIDE).eq(1));
             by_sides(left, right, in_both)
         }
-        (SetOperator::Except | SetOperator::Minus, false) => {
-            by_sides(left, right, col(GREATEST_SIDE).eq(0))
-        }
+        (SetOperator::Except | SetOperator::Minus, false) => by_sides(left, right, col(GREATEST_SIDE).eq(0)),
         (op, true) => unsupported(&format!("{op} all").to_lowercase()),
     }
 }
@@ -71,11 +69,7 @@ fn each_once(left: &Arc<LogicalPlan>, right: &Arc<LogicalPlan>) -> Result<(Arc<L
 }
 
 /// Distinct rows of which the sides they are on fulfil a condition.
-fn by_sides(
-    left: &Arc<LogicalPlan>,
-    right: &Arc<LogicalPlan>,
-    condition: Expr,
-) -> Result<Arc<LogicalPlan>> {
+fn by_sides(left: &Arc<LogicalPlan>, right: &Arc<LogicalPlan>, condition: Expr) -> Result<Arc<LogicalPlan>> {
     let (ours, theirs) = (visible_schema(&left.schema()?), visible_schema(&right.schema()?));
     let (left, right) = each_once(left, right)?;
     let marked = |plan: &Arc<LogicalPlan>, schema: &SchemaRef, side: i64| {

@@ -65,9 +65,9 @@ impl Lowering<'_> {
                 continue;
             }
             let ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right } = condition else { return Ok(None) };
-            let pair = [(left, right), (right, left)].into_iter().find_map(|(ours, theirs)| {
-                Some((self.convert(ours, &around).ok()?, self.convert(theirs, &own).ok()?))
-            });
+            let pair = [(left, right), (right, left)]
+                .into_iter()
+                .find_map(|(ours, theirs)| Some((self.convert(ours, &around).ok()?, self.convert(theirs, &own).ok()?)));
             match pair {
                 Some(pair) => keys.push(pair),
                 None => return Ok(None),
@@ -94,7 +94,8 @@ impl Lowering<'_> {
         let of = name(number);
         let aggregate_name = |at: usize| format!("{of}: aggregate {at}");
         let named = keys.iter().enumerate().map(|(at, (_, theirs))| theirs.clone().alias(key_name(at, &of)));
-        let aggregates = calls.iter().enumerate().map(|(at, call)| Expr::Aggregate(call.clone()).alias(aggregate_name(at)));
+        let aggregates =
+            calls.iter().enumerate().map(|(at, call)| Expr::Aggregate(call.clone()).alias(aggregate_name(at)));
         let groups = Grouped {
             scope: &scope,
             by: Keys::of(keys.iter().map(|(_, theirs)| theirs.clone()).collect()),
@@ -132,12 +133,15 @@ impl Lowering<'_> {
         negated: bool,
     ) -> Result<Arc<LogicalPlan>> {
         if negated {
-            let error = self.unsupported("`not in` with a query that uses columns of the query around it", query.span());
+            let error =
+                self.unsupported("`not in` with a query that uses columns of the query around it", query.span());
             return Err(error.hint("`not exists (select … where … = …)` asks for rows without a match"));
         }
         let member = self.only_expression(correlated.select, query, &correlated.scope)?;
         if member.contains_aggregate() {
-            return Err(self.unsupported("an aggregate in a query that uses columns of the query around it", query.span()));
+            return Err(
+                self.unsupported("an aggregate in a query that uses columns of the query around it", query.span())
+            );
         }
         let mut keys = correlated.keys;
         keys.push((value, member));

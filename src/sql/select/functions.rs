@@ -89,7 +89,9 @@ impl Lowering<'_> {
             let near = did_you_mean(&written.to_lowercase(), READERS.map(|(known, _)| known));
             return Err(error.hint(match near {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "there are read_csv, read_parquet, read_ndjson and read_arrow; a file stands in quotes".to_owned(),
+                None => {
+                    "there are read_csv, read_parquet, read_ndjson and read_arrow; a file stands in quotes".to_owned()
+                }
             }));
         };
         let (mut files, mut settings) = (Vec::new(), Vec::new());
@@ -100,7 +102,8 @@ impl Lowering<'_> {
                     settings.extend(self.settings(name, value)?);
                 }
                 other => {
-                    let error = Error::new(ErrorKind::Syntax, format!("`{written}` takes files, and options with names"));
+                    let error =
+                        Error::new(ErrorKind::Syntax, format!("`{written}` takes files, and options with names"));
                     let error = error.hint(format!("such as {written}('data/*.csv', header => false)"));
                     return self.placed(Err(error), other.span());
                 }
@@ -112,7 +115,8 @@ impl Lowering<'_> {
         }
         let only_csv = |key: &str| !matches!(key, "types" | "columns");
         if let Some(other) = settings.iter().find(|setting| format != InputFormat::Csv && only_csv(&setting.key)) {
-            let error = Error::new(ErrorKind::Syntax, format!("`{}` is an option of CSV, and not of {format}", other.key));
+            let error =
+                Error::new(ErrorKind::Syntax, format!("`{}` is an option of CSV, and not of {format}", other.key));
             return self.placed(Err(error), other.span);
         }
         let mut scan = crate::frame::CsvScan::new(files.clone());

@@ -136,7 +136,8 @@ impl Lowering<'_> {
         let columns = vec![col(member.as_str()), lit(true).alias(found.as_str())];
         let once = Arc::new(LogicalPlan::Project { input, columns });
         let joins = vec![Beside::one_row(counts), Beside::by_key(once, vec![(value.clone(), col(member.as_str()))])];
-        let (is_found, all_rows, known_rows) = (col(found.as_str()).is_not_null(), col(all.as_str()), col(known.as_str()));
+        let (is_found, all_rows, known_rows) =
+            (col(found.as_str()).is_not_null(), col(all.as_str()), col(known.as_str()));
         let is_open = value.clone().is_null().or(all_rows.clone().not_eq(known_rows));
         let unknown = Expr::Literal(Literal::Null);
         let membership = when(is_found).then(true).when(all_rows.eq(0)).then(false).when(is_open).then(unknown);
@@ -200,7 +201,8 @@ impl Lowering<'_> {
                 return error;
             }
             let message = "a query that uses columns of the query around it in this way is not supported";
-            let told = Error::new(ErrorKind::Unsupported, message).hint("in its `where` they may stand in equations, beside others with `and`");
+            let told = Error::new(ErrorKind::Unsupported, message)
+                .hint("in its `where` they may stand in equations, beside others with `and`");
             match error.underlined() {
                 Some(place) => told.underline(&place.text, place.range.clone()),
                 None => told,

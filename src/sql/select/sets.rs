@@ -60,18 +60,15 @@ impl Keys {
 }
 
 impl Lowering<'_> {
-    pub(super) fn group_keys(
-        &self,
-        clause: &ast::GroupByExpr,
-        columns: &[Expr],
-        names: &dyn Names,
-    ) -> Result<Keys> {
+    pub(super) fn group_keys(&self, clause: &ast::GroupByExpr, columns: &[Expr], names: &dyn Names) -> Result<Keys> {
         let (exprs, modifiers) = match clause {
             ast::GroupByExpr::All(modifiers) => (&[][..], modifiers),
             ast::GroupByExpr::Expressions(exprs, modifiers) => (exprs.as_slice(), modifiers),
         };
         if !modifiers.is_empty() {
-            return Err(self.unsupported("`with` behind `group by`", clause.span()).hint("write `group by rollup (a, b)`"));
+            return Err(self
+                .unsupported("`with` behind `group by`", clause.span())
+                .hint("write `group by rollup (a, b)`"));
         }
         if let ast::GroupByExpr::All(_) = clause {
             let keys = columns.iter().filter(|column| !column.contains_aggregate());
@@ -116,7 +113,12 @@ impl Lowering<'_> {
         }
         for set in &mut found.sets {
             let mut seen = Vec::with_capacity(set.len());
-            set.retain(|key| !seen.contains(key) && { seen.push(*key); true });
+            set.retain(|key| {
+                !seen.contains(key) && {
+                    seen.push(*key);
+                    true
+                }
+            });
         }
         Ok(found)
     }

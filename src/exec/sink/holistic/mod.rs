@@ -101,7 +101,8 @@ impl HolisticSink {
         with_states.extend(tables.iter().map(|table| count(table.values[0])));
         let room = room.divided(2 + tables.len());
         let groups = AggregateSink::new(of_types(group_types), types, keys, with_states, &room)?;
-        let tables = tables.iter().map(|folded| Table::new(types, keys, folded, copies, &room)).collect::<Result<_>>()?;
+        let tables =
+            tables.iter().map(|folded| Table::new(types, keys, folded, copies, &room)).collect::<Result<_>>()?;
         let reservation = room.reservation("values of groups")?;
         Ok(HolisticSink { schema, keys, groups: Box::new(groups), tables, places, room, reservation })
     }

@@ -70,7 +70,8 @@ impl Table {
     pub(super) fn new(types: &[DataType], keys: usize, of: &Folded, copies: bool, room: &Room) -> Result<Self> {
         let Folded { values, over, columns: folded } = of;
         let value_type = types[values[0]].clone();
-        let own: Vec<DataType> = types[..keys].iter().chain(values.iter().map(|&column| &types[column])).cloned().collect();
+        let own: Vec<DataType> =
+            types[..keys].iter().chain(values.iter().map(|&column| &types[column])).cloned().collect();
         let rows = if *over == Over::InputOrder {
             let ordering = folded[0].aggregate.ordering().iter().copied();
             let by = (0..keys).map(|column| (column, false)).chain((keys + 1..).zip(ordering));
