@@ -14,6 +14,9 @@ use crate::plan::{Join, JoinKind, LogicalPlan};
 use sqlparser::ast::{self, Spanned};
 use std::sync::Arc;
 
+/// What must be equal in rows of two tables.
+pub(super) type KeyPairs = Vec<(Expr, Expr)>;
+
 /// A query block whose tables are joined with the rows around it.
 pub(super) struct Correlated<'a> {
     select: &'a ast::Select,
@@ -21,7 +24,7 @@ pub(super) struct Correlated<'a> {
     plan: Arc<LogicalPlan>,
     scope: Scope,
     /// What must be equal: of the rows around it, and of its own.
-    keys: Vec<(Expr, Expr)>,
+    keys: KeyPairs,
 }
 
 /// The names of the keys of a table that is joined.
@@ -32,11 +35,11 @@ fn key_name(at: usize, of: &str) -> String {
 impl Correlated<'_> {
     /// The keys of its rows, each once, under names that begin with `of`, with a column of that name that is not null; and what they
     /// are equal to.
-    pub(super) fn keys_once(self, of: &str) -> Result<(Arc<LogicalPlan>, Vec<(Expr, Expr)>)> {
+    pub(super) fn keys_once(self, of: &str) -> Result<(Arc<LogicalPlan>, KeyPairs)> {
         let named = self.keys.iter().enumerate();
         let columns = named.map(|(at, (_, theirs))| theirs.clone().alias(key_name(at, of))).collect();
         let input = Arc::new(distinct(Arc::new(LogicalPlan::Project { input: self.plan, columns }))?);
-        let on: Vec<(Expr, Expr)> =
+        let on: KeyPairs =
             self.keys.into_iter().enumerate().map(|(at, (ours, _))| (ours, col(key_name(at, of)))).collect();
         let mut columns: Vec<Expr> = on.iter().map(|(_, key)| key.clone()).collect();
         columns.push(lit(true).alias(of));
