@@ -39,7 +39,10 @@ impl Converter<'_> {
     pub(super) fn found(&self, how: Match, text: Expr, pattern: Expr, span: Span) -> Result<Expr> {
         if !matches!(pattern, Expr::Literal(Literal::Utf8(_) | Literal::Null)) {
             let error = self.error(ErrorKind::Type, "the pattern of `~` is a constant text", span);
-            return Err(error.hint("such as s ~ '^[A-Z]'; a formula is a text: ols('y ~ x')"));
+            return Err(error.hint(match self.names {
+                Some(_) => "such as s ~ '^[A-Z]'",
+                None => "a formula is a text: ols('y ~ x')",
+            }));
         }
         self.check_regexp(&pattern, span)?;
         let mut args = vec![text, pattern];
