@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Questions that touch every sink and every kind of state.
-const QUESTIONS: [&str; 47] = [
+const QUESTIONS: [&str; 50] = [
     "count(*) as n, count(x), sum(i), mean(i), min(i), max(i), var(i), std(i), first(i), last(i)",
     "sum(x), mean(x), min(x), max(x), var(x), std_pop(x), first(x), last(x)",
     "min(t), max(t), first(t), last(t), count(t)",
@@ -51,6 +51,9 @@ const QUESTIONS: [&str; 47] = [
     "distinct * where i < 0 sort t desc, x",
     "list(i) as all, list(x), list(d), list(b), count(*) as n by k",
     "list(t), string_agg(t, '')",
+    "list(i order by x desc, t), string_agg(k, '-' order by t), first(x order by d), last(t order by d desc nulls first) by b",
+    "first(i order by x), last(i order by t), list(d order by i, x desc) as l, median(x), string_agg(k, ',')",
+    "sum(distinct i), mean(distinct x), list(distinct t), string_agg(distinct k, '+'), std(distinct x), n_unique(i) by k",
     "k, i, t, j, u join 'other.csv' on k = k where i > 0",
     "count(*) as n, sum(j), first(u), last(i) by b full join 'other.csv' on i = j",
     "t, x, j left join 'other.csv' on i % 50 = j and k = k sort x, j limit 40",

@@ -133,3 +133,28 @@ fn only_who_reads_the_column_runs_again() {
     assert_eq!(together.value[0].schema().field(0).data_type(), &Float64.arrow());
     assert_eq!(together.value[1].schema().field(0).data_type(), &Int64.arrow());
 }
+
+#[test]
+fn parts_of_a_query_that_share_a_pass_answer_as_if_the_type_had_been_known() {
+    let folder = tempfile::tempdir().unwrap();
+    for (narrow, late, wide) in SURPRISES {
+        let path = file(folder.path(), narrow, late);
+        let answer = |scan: CsvScan, query: &str| {
+            let mut session = outcrop::sql::Session::new();
+            session.register("t", scan.has_header(true).open().unwrap());
+            let run: Run<DataFrame> = Runner::new().run(session.sql(query).unwrap()).unwrap();
+            assert_eq!(run.value.schema().field(0).data_type(), &wide.arrow(), "{narrow} {late} {query}");
+            shown(&run.value)
+        };
+        for query in [
+            "select v, w % 2 as o, count(*), grouping(v, o) from t where w % 1000 < 3 or w >= 39999 group by cube (v, o)",
+            "select v from t where w < 5 union all select v from t where w >= 39999",
+            "select v from t where w < 500 union select v from t where w >= 39990",
+            "select v from t where w >= 39990 except select v from t where w < 39990",
+            "select max(v) as v, min(w) from t group by w % 7 having max(v) >= (select min(v) from t) order by 2",
+        ] {
+            let guessed = answer(CsvScan::new(&path), query);
+            assert_eq!(guessed, answer(CsvScan::new(&path).with_type("v", wide), query), "{narrow} {late} {query}");
+        }
+    }
+}

@@ -118,3 +118,39 @@ fn group_by_filter_on_the_aggregate_and_second_group_by_are_stages_of_one_questi
         assert_eq!(run.value.value(row, "flights").unwrap(), Value::Int64(flights));
     }
 }
+
+#[test]
+fn the_parts_of_a_query_share_the_pass_over_their_files() {
+    let air = "'testdata/airline/*.csv.bz2'";
+    for (query, rows) in [
+        ("select Month, Origin, count(*) from AIR where Year = 2001 group by rollup (Month, Origin)", None),
+        (
+            "select Month, DayOfWeek, avg(ArrDelay), median(ArrDelay) from AIR group by cube (Month, DayOfWeek)",
+            Some(104),
+        ),
+        ("select Origin from AIR union select Dest from AIR", None),
+        ("select Origin from AIR where Month = 1 except select Dest from AIR", None),
+        (
+            "select Origin, Dest from AIR where Year = 1987 union all select Dest, Origin from AIR where Year = 1987",
+            Some(2728),
+        ),
+        (
+            "select 'all' as k, count(*) as n from AIR union all select UniqueCarrier, count(*) from AIR group by 1",
+            None,
+        ),
+        (
+            "select Month, avg(ArrDelay) from AIR group by 1 having avg(ArrDelay) > (select avg(ArrDelay) from AIR)",
+            None,
+        ),
+        (
+            "select a.m, a.n, b.n from (select Month as m, count(*) as n from AIR group by 1) a
+          join (select Month as m, count(*) as n from AIR where Cancelled = 1 group by 1) b on a.m = b.m",
+            Some(12),
+        ),
+    ] {
+        let frame = outcrop::sql::Session::new().sql(&query.replace("AIR", air)).unwrap();
+        let run: Run<DataFrame> = Runner::new().run(frame).unwrap();
+        assert_read_once(&run.statistics);
+        assert!(rows.is_none_or(|rows| rows == run.value.rows()), "{query}: {} rows", run.value.rows());
+    }
+}

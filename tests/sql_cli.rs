@@ -84,6 +84,14 @@ fn plans_and_columns_are_shown_and_errors_underlined() {
     let file = "'testdata/airline/1987.csv.bz2'";
     let explained = outcrop(&["sql", &format!("explain select count(*) from {file} where Month = 12")]);
     assert!(String::from_utf8_lossy(&explained.stdout).contains("filter Month = 12"), "{}", said(&explained));
+    for shared in [
+        format!("select Origin from {file} union all select Dest from {file}"),
+        format!("select Month, Origin, count(*) from {file} group by cube (Month, Origin)"),
+    ] {
+        let explained = outcrop(&["sql", &format!("explain {shared}")]);
+        let text = String::from_utf8_lossy(&explained.stdout);
+        assert!(text.contains("pass 1: ") && !text.contains("pass 2: "), "{text}");
+    }
     let described = outcrop(&["sql", &format!("describe select Year, TailNum from {file}")]);
     assert_eq!(String::from_utf8_lossy(&described.stdout).lines().next(), Some("column,type"));
     let wrong = outcrop(&["sql", &format!("select 1; select DepDelys from {file}")]);

@@ -58,8 +58,8 @@ pub use edge::Edge;
 pub use extreme::Extreme;
 pub use histogram::Histogram;
 pub use holistic::{
-    DistinctCount, Entropy, Fold, Frequent, InterquartileRange, List, MedianDeviation, Mode, Product, Quantile,
-    StringAgg,
+    DistinctCount, Entropy, Fold, Frequent, InterquartileRange, List, MedianDeviation, Mode, Ordered, Product,
+    Quantile, StringAgg, Unique,
 };
 pub use mapped::{CountIf, ScaledMean, Truth};
 pub use mean::Mean;
@@ -101,7 +101,7 @@ pub enum Over {
     Rows,
     /// The distinct values of one argument, ascending, with how often each occurs ([`Aggregate::fold`]).
     SortedValues,
-    /// The values of one argument in input order ([`Aggregate::fold`]).
+    /// The values of one argument in input order, or in that of [`Aggregate::ordering`] ([`Aggregate::fold`]).
     InputOrder,
 }
 
@@ -176,6 +176,12 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
     fn over_columns(&self, at: usize, columns: &[(Arc<str>, DataType)]) -> Option<(Arc<dyn Aggregate>, Vec<usize>)> {
         let _ = (at, columns);
         None
+    }
+
+    /// The keys by which rows are ordered before input order, its last arguments: whether each descends. None unless said
+    /// otherwise; an aggregate that has some is over [`Over::InputOrder`].
+    fn ordering(&self) -> &[bool] {
+        &[]
     }
 
     /// Whether the answer depends on the order of the rows (then the states keep row identities).

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use std::sync::Arc;
 
 /// Names that users write, and the name each stands for.
-const SYNONYMS: [(&str, &str); 61] = [
+const SYNONYMS: [(&str, &str); 62] = [
     ("avg", "mean"),
     ("average", "mean"),
     ("total", "sum"),
@@ -70,6 +70,7 @@ const SYNONYMS: [(&str, &str); 61] = [
     ("countif", "count_if"),
     ("prod", "product"),
     ("hist", "histogram"),
+    ("any_value", "first"),
     ("most_frequent", "top_k"),
     ("topk", "top_k"),
     ("approx_topk", "approx_top_k"),

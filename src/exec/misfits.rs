@@ -39,7 +39,13 @@ impl Misfits {
         let columns: Vec<(usize, ColumnType)> = self.first.keys().copied().collect();
         let broken = || (self.row(), Error::internal("a misfit in a source without inference"));
         let wider = self.source.widened(&columns).ok_or_else(broken)?;
-        let plan = plan.over(&wider);
+        // Tables that are joined and not read yet may have the same source.
+        let narrow = self.source.key();
+        let plan = plan.replaced(&mut |verb| match verb {
+            LogicalPlan::Scan(source) if source.key() == narrow => Ok(Some(LogicalPlan::Scan(Arc::clone(&wider)))),
+            _ => Ok(None),
+        });
+        let plan = plan.map_err(|error| (self.row(), error))?;
         match lower(&plan) {
             Ok(_) => Ok(plan),
             Err(error) => Err(self.useless(&error)),

@@ -1,5 +1,7 @@
 //! The passes that answer a list of questions.
 
+mod wider;
+
 use super::floor::{self, Asked, Floor, Planned};
 use super::join::{RightSide, TableRoom, decide};
 use super::ledger::Ledger;
@@ -39,8 +41,14 @@ struct Question<'a> {
     is_build: bool,
     /// Its answer has been handed on.
     kept_as_right: bool,
-    /// All that it needs has been read, and its stages are known.
+    /// All that its first stage needs has been read, and that stage is known.
     ready: bool,
+    /// So many of its stages, as the plan has them, have been decided; those behind wait for right sides.
+    decided: usize,
+    /// No stage is still to be decided.
+    whole: bool,
+    /// The right sides that the first stage needs.
+    first_uses: usize,
     /// The key of its source before any types were widened.
     input: String,
     /// Where its rows go instead of into an answer.
@@ -78,11 +86,11 @@ pub(super) fn run_once(
     let builds = Builds::of(&plans)?;
     let mut questions = Vec::with_capacity(builds.builds.len() + plans.len());
     for build in &builds.builds {
-        questions.push(Question::new(build.plan()?, &build.uses, true, None, ledger));
+        questions.push(Question::new(build.plan()?, &build.uses, true, None, ledger)?);
     }
     for (at, plan) in plans.iter().enumerate() {
         let output = outputs.get(at).copied().flatten();
-        questions.push(Question::new(plan.clone(), &builds.uses[at], false, output, ledger));
+        questions.push(Question::new(plan.clone(), &builds.uses[at], false, output, ledger)?);
     }
     let mut rights = Rights { builds, sides: Vec::new(), room: TableRoom::new(&options.budget) };
     tell_of_inputs(&questions, options, &mut ledger.warnings);
@@ -94,14 +102,17 @@ pub(super) fn run_once(
     while let Some(members) = next_pass(&questions) {
         let Ledger { statistics, warnings, set_aside, .. } = ledger;
         set_aside.push(scan_pass(&mut questions, &members, &mut rights, options, statistics, warnings)?);
-        for at in members {
-            if questions[at].is_build && questions[at].result.is_some() {
+        // Those of nested joins stand before the ones that they are in.
+        for at in 0..rights.builds.builds.len() {
+            questions[at].decide_rest(&mut rights, options)?;
+            if questions[at].whole && questions[at].result.is_some() {
                 finish(&mut questions, at, options, statistics, warnings)?;
                 rights.keep(at, &mut questions[at])?;
             }
         }
         make_ready(&mut questions, &mut rights, options)?;
     }
+    questions.iter_mut().try_for_each(|question| question.decide_rest(&mut rights, options))?;
     questions.iter().for_each(|question| ledger.note_source(&question.input, question.plan.source()));
     questions.retain(|question| !question.is_build);
     // Stages have what they need of the right sides: nothing else holds it any more.
@@ -129,14 +140,18 @@ impl<'a> Question<'a> {
         is_build: bool,
         output: Option<&'a dyn RowOutput>,
         ledger: &Ledger<'_>,
-    ) -> Self {
-        Question {
+    ) -> Result<Self> {
+        let first_uses = if uses.is_empty() { 0 } else { lower(&plan)?.first().map_or(0, Stage::joins) };
+        Ok(Question {
             input: ledger.input_of(plan.source()),
             plan,
             uses: uses.to_vec(),
             is_build,
             kept_as_right: false,
             ready: false,
+            decided: 0,
+            whole: false,
+            first_uses,
             output,
             poured: false,
             stages: Vec::new(),
@@ -147,18 +162,57 @@ impl<'a> Question<'a> {
             recodings_told: false,
             result: None,
             kept: 0,
+        })
+    }
+
+    /// The right sides that must have been read before it is.
+    fn needs(&self) -> &[BuildUse] {
+        &self.uses[..self.first_uses]
+    }
+
+    /// Its stages from the first, as far as what they need has been read.
+    fn lower(&mut self, rights: &mut Rights, options: &RunOptions) -> Result<()> {
+        (self.stages, self.decided) = (Vec::new(), 0);
+        self.decide(None, rights, options)
+    }
+
+    /// The stages that waited for right sides, once all of these have been read.
+    fn decide_rest(&mut self, rights: &mut Rights, options: &RunOptions) -> Result<()> {
+        let waits = self.ready && !self.whole && self.uses.iter().all(|used| rights.has(used.build));
+        let before = self.stages.last().map(|stage| Arc::clone(&stage.schema));
+        let before = before.or_else(|| self.result.as_ref().map(|result| Arc::clone(&result.schema)));
+        match before.filter(|_| waits) {
+            None => Ok(()),
+            before => self.decide(before, rights, options),
         }
     }
 
-    /// Its stages, now that all that it needs has been read.
-    fn lower(&mut self, rights: &mut Rights, options: &RunOptions) -> Result<()> {
+    /// Decides further stages; `before` are the columns that come to them.
+    fn decide(&mut self, before: Option<SchemaRef>, rights: &mut Rights, options: &RunOptions) -> Result<()> {
+        self.plan = self.plan.with_builds(&rights.builds, &self.uses, &|at| rights.schema(at))?;
+        let stages = lower(&self.plan)?;
+        let all = stages.len();
+        let mut joins = 0;
+        let known = |stage: &&Stage| {
+            joins += stage.joins();
+            self.uses[..joins].iter().all(|used| rights.has(used.build))
+        };
+        let until = stages.iter().take_while(known).count();
+        let (from, until) = (std::mem::replace(&mut self.decided, until), until);
+        self.whole = until == all;
+        let next = stages.into_iter().take(until).skip(from).collect();
         let numbers: Vec<usize> = self.uses.iter().map(|used| used.build).collect();
         rights.room.least_free_bytes = self.pass_bytes;
         rights.room.most_copies = self.most_copies;
         let spill = options.spill.until(&options.cancel);
-        let stages = lower(&self.plan)?;
-        self.stages = decide(stages, &mut rights.sides, &numbers, &mut rights.room, &spill, &options.cancel)?;
+        let (sides, room) = (&mut rights.sides, &mut rights.room);
+        self.stages.extend(decide(next, before, sides, &numbers, room, &spill, &options.cancel)?);
         Ok(())
+    }
+
+    /// Whether its rows leave in input order as they come.
+    fn flows(&self) -> bool {
+        self.whole && flow(&self.stages)
     }
 }
 
@@ -184,9 +238,9 @@ impl Rights {
         self.sides.get(number).is_some_and(Option::is_some)
     }
 
-    fn schema(&self, number: usize) -> Result<SchemaRef> {
-        let side = self.sides.get(number).and_then(Option::as_ref);
-        side.map(|side| Arc::clone(side.schema())).ok_or_else(|| Error::internal("a right side that was not read"))
+    /// The columns of one that has been read.
+    fn schema(&self, number: usize) -> Option<SchemaRef> {
+        self.sides.get(number)?.as_ref().map(|side| Arc::clone(side.schema()))
     }
 }
 
@@ -196,7 +250,7 @@ fn plan_memory(questions: &mut [Question<'_>], options: &RunOptions) -> Floor {
     let mut done = vec![false; questions.len()];
     let mut floor = Floor::default();
     loop {
-        let ready = |at: usize| !done[at] && questions[at].uses.iter().all(|used| done[used.build]);
+        let ready = |at: usize| !done[at] && questions[at].needs().iter().all(|used| done[used.build]);
         let members = next_together(&keys, &ready, &|at| !done[at]);
         if members.is_empty() {
             return floor;
@@ -242,11 +296,10 @@ fn make_room(
     sides.into_iter().try_for_each(|side| side.put_on_disk(&spill))
 }
 
-/// Finds the stages of questions whose right sides have all been read.
+/// Finds the stages of questions whose first stage has its right sides.
 fn make_ready(questions: &mut [Question<'_>], rights: &mut Rights, options: &RunOptions) -> Result<()> {
     for question in questions.iter_mut().filter(|question| !question.ready) {
-        if question.uses.iter().all(|used| rights.has(used.build)) {
-            question.plan = question.plan.with_builds(&rights.builds, &question.uses, &|at| rights.schema(at))?;
+        if question.needs().iter().all(|used| rights.has(used.build)) {
             question.lower(rights, options)?;
             question.ready = true;
         }
@@ -315,8 +368,7 @@ fn scan_pass(
     let stages = members.iter().map(first_stage).collect();
     let plans: Vec<&LogicalPlan> = members.iter().map(|&at| &questions[at].plan).collect();
     let (read_before, reread_before) = (statistics.bytes_read, statistics.bytes_reread);
-    let mut gates =
-        members.iter().map(|&at| gate(&questions[at], &questions[at].stages)).collect::<Result<Vec<_>>>()?;
+    let mut gates = members.iter().map(|&at| gate(&questions[at])).collect::<Result<Vec<_>>>()?;
     let PassEnd { stages: ends, rejects, wants } =
         run_pass(&source, stages, &plans, options, statistics, warnings, &mut gates)?;
     drop(plans);
@@ -324,12 +376,14 @@ fn scan_pass(
         statistics.passes_repeated += 1;
         statistics.bytes_reread = reread_before + (statistics.bytes_read - read_before);
     }
+    let columns: Vec<Vec<usize>> = members.iter().map(|&at| wider::columns_read(&questions[at])).collect();
+    let mut misfits = Vec::new();
     let mut first_error: Option<(RowId, Error)> = None;
     for (&at, end) in members.iter().zip(ends) {
         let question = &mut questions[at];
         let failed = match end {
             StageEnd::Done(result, kept) => {
-                question.poured = question.output.is_some() && flow(&question.stages);
+                question.poured = question.output.is_some() && question.flows();
                 let done = question.stages.remove(0);
                 question.result = Some(without_first(result, done.skip)?);
                 question.kept = kept;
@@ -351,7 +405,8 @@ fn scan_pass(
             StageEnd::Failed(row, error) => Some((row, error)),
             StageEnd::Widen(first, reading) => {
                 question.recodings_told |= reading == Reading::Whole;
-                widen(question, &Misfits { source: Arc::clone(&source), first }, rights, options, warnings).err()
+                misfits.push((at, first));
+                None
             }
         };
         if let Some((row, error)) = failed
@@ -360,6 +415,8 @@ fn scan_pass(
             first_error = Some((row, error));
         }
     }
+    let of_misfits = wider::widen(questions, (members, &columns), misfits, &source, rights, options, warnings);
+    let first_error = [first_error, of_misfits].into_iter().flatten().min_by_key(|(row, _)| *row);
     first_error.map_or(Ok(PassRejects { input, source, rejects, wants }), |(_, error)| Err(error))
 }
 
@@ -386,24 +443,6 @@ fn can_begin_again(question: &Question<'_>) -> bool {
     question.output.is_none_or(RowOutput::can_begin_again)
 }
 
-/// Lowers a question again over wider types.
-fn widen(
-    question: &mut Question<'_>,
-    misfits: &Misfits,
-    rights: &mut Rights,
-    options: &RunOptions,
-    warnings: &mut Vec<Warning>,
-) -> Result<(), (RowId, Error)> {
-    if !can_begin_again(question) {
-        return Err((misfits.row(), misfits.too_late()));
-    }
-    question.plan = misfits.widen(&question.plan)?;
-    question.lower(rights, options).map_err(|error| (misfits.row(), error))?;
-    question.repeated = true;
-    misfits.warn(options, warnings);
-    Ok(())
-}
-
 /// Runs the stages of a question behind the first, each over the result of the one before.
 fn finish(
     questions: &mut [Question<'_>],
@@ -414,7 +453,7 @@ fn finish(
 ) -> Result<()> {
     while !questions[at].stages.is_empty() {
         let question = &mut questions[at];
-        let mut gates = [gate(question, &question.stages)?];
+        let mut gates = [gate(question)?];
         let mut stage = question.stages.remove(0);
         let Some(before) = question.result.take() else {
             return Err(Error::internal("a stage without an input"));
@@ -450,12 +489,12 @@ fn alone(stage: Stage) -> StageToRun {
 }
 
 /// The gate to the output of a question whose rows leave in input order.
-fn gate<'a>(question: &Question<'a>, stages: &[Stage]) -> Result<Option<Gate<'a>>> {
-    let Some(output) = question.output.filter(|_| flow(stages)) else { return Ok(None) };
+fn gate<'a>(question: &Question<'a>) -> Result<Option<Gate<'a>>> {
+    let Some(output) = question.output.filter(|_| question.flows()) else { return Ok(None) };
     if !output.can_begin_again() {
         return Err(cannot_begin_again());
     }
-    output.begin(&stages[0].schema)?;
+    output.begin(&question.stages[0].schema)?;
     Ok(Some(Gate::new(output)))
 }
 

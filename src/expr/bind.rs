@@ -83,7 +83,7 @@ impl BoundExpr {
     fn own_failure(&self) -> bool {
         match &self.node {
             Node::Arithmetic(..) | Node::Negate(_) => self.column_type == ColumnType::Int64,
-            Node::ShiftDate(..) => true,
+            Node::ShiftDate(..) | Node::Later(..) => true,
             Node::Cast { input, try_ } => !try_ && cast::can_fail(input.column_type, self.column_type),
             Node::Call(function, args) => args.iter().any(|arg| super::call::can_fail(*function, &arg.data_type())),
             // A constant pattern was tried when it was bound; one that varies is compiled by row and may be too large.

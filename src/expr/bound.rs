@@ -5,7 +5,9 @@ use super::call;
 use super::cast;
 use super::compare::compare;
 use super::function::Function;
+use super::interval::{self, Interval};
 use super::member::Set;
+use super::regexp::Regexp;
 use super::row::RowValue;
 use super::tree::BinaryOp;
 use super::value::{Input, Value};
@@ -66,6 +68,12 @@ pub(super) enum Node {
         items: Vec<BoundExpr>,
         set: Option<Arc<Set>>,
     },
+    /// What is done with a text.
+    Regexp(Arc<Regexp>, Box<BoundExpr>),
+    /// A Date or Timestamp later by an interval, or by so many.
+    Later(Interval, Box<BoundExpr>, Option<Box<BoundExpr>>),
+    /// Seconds from one Timestamp to another.
+    SecondsBetween(Box<BoundExpr>, Box<BoundExpr>),
     Like {
         input: Box<BoundExpr>,
         pattern: Box<BoundExpr>,
@@ -123,15 +131,20 @@ impl BoundExpr {
     pub(super) fn children(&self) -> Vec<&BoundExpr> {
         match &self.node {
             Node::Column(_) | Node::Row(_) | Node::Literal(_) => Vec::new(),
-            Node::Not(a) | Node::Negate(a) | Node::IsNull(a) | Node::IsNotNull(a) | Node::Cast { input: a, .. } => {
-                vec![a]
-            }
+            Node::Not(a)
+            | Node::Negate(a)
+            | Node::IsNull(a)
+            | Node::IsNotNull(a)
+            | Node::Regexp(_, a)
+            | Node::Cast { input: a, .. } => vec![a],
+            Node::Later(_, a, times) => std::iter::once(a.as_ref()).chain(times.as_deref()).collect(),
             Node::And(a, b)
             | Node::Or(a, b)
             | Node::Compare(_, a, b)
             | Node::Arithmetic(_, a, b)
             | Node::ShiftDate(_, a, b)
             | Node::DaysBetween(a, b)
+            | Node::SecondsBetween(a, b)
             | Node::Concat(a, b)
             | Node::Like { input: a, pattern: b, .. } => vec![a, b],
             Node::Call(_, args) | Node::Coalesce(args) => args.iter().collect(),
@@ -236,6 +249,12 @@ impl BoundExpr {
             }
             Node::ShiftDate(sign, a, b) => shift_date(text, *sign, &a.value(input)?, &b.value(input)?),
             Node::DaysBetween(a, b) => days_between(text, &a.value(input)?, &b.value(input)?),
+            Node::SecondsBetween(a, b) => interval::seconds_between(text, &a.value(input)?, &b.value(input)?),
+            Node::Later(by, a, times) => {
+                let times = times.as_ref().map(|times| times.value(input)).transpose()?;
+                interval::later(text, *by, &a.value(input)?, times.as_ref())
+            }
+            Node::Regexp(regexp, a) => regexp.evaluate(&a.value(input)?),
             Node::Concat(a, b) => call::concat(&a.value(input)?, &b.value(input)?),
             Node::Call(function, args) => {
                 let args = args.iter().map(|arg| arg.value(input)).collect::<Result<Vec<_>>>()?;

@@ -4,6 +4,7 @@ use super::arithmetic::{Fault, each, each_pair};
 use super::civil::{self, DAY_MICROS};
 use super::compare::choose;
 use super::function::Function;
+use super::interval;
 use super::math;
 use super::predict;
 use super::tree::BinaryOp;
@@ -38,6 +39,11 @@ pub(crate) fn call(text: &str, function: Function, args: &[Value]) -> Result<Val
                 from => Ok(x.at(row).replace(from, to.at(row)).into()),
             })
         }
+        (Function::Reverse, [x]) => text_of(x, |text| text.chars().rev().collect::<String>().into()),
+        (Function::Position, [x, part]) => super::texts::position(x, part),
+        (Function::Lpad | Function::Rpad, _) => super::texts::padded(text, function, args),
+        (Function::SplitPart, [x, separator, number]) => super::texts::split_part(x, separator, number),
+        (Function::Strftime, [x, format]) => super::texts::strftime(x, format),
         (Function::Length, [x]) => {
             let rows = result_rows(&all);
             let texts = Texts::of(x)?;
@@ -75,6 +81,9 @@ pub(crate) fn call(text: &str, function: Function, args: &[Value]) -> Result<Val
             rest.iter().try_fold(first.clone(), |best, next| choose(BinaryOp::Lt, &best, next))
         }
         (Function::Predict, [model, regressors @ ..]) => predict::predict(text, model, regressors),
+        (Function::DateDiff, [unit, from, to]) => interval::units_between(text, unit, from, to),
+        (Function::Epoch, [x]) if *x.array().data_type() == DataType::Float64 => Ok(x.clone()),
+        (Function::Epoch, [x]) => interval::epoch(text, x),
         (Function::Log, [x]) => doubles(Function::Ln, x),
         (_, [x]) if *x.array().data_type() == DataType::Float64 => doubles(function, x),
         (_, [x]) => date_part(text, function, x),
@@ -91,7 +100,7 @@ pub(crate) fn call(text: &str, function: Function, args: &[Value]) -> Result<Val
 pub(crate) fn can_fail(function: Function, first: &DataType) -> bool {
     match function {
         Function::Abs => *first == DataType::Int64,
-        Function::MakeDate | Function::DateTrunc | Function::Predict => true,
+        Function::MakeDate | Function::DateTrunc | Function::Predict | Function::Lpad | Function::Rpad => true,
         _ => false,
     }
 }
@@ -127,7 +136,7 @@ fn round(x: f64, digits: i64) -> f64 {
 }
 
 /// The results of `step` as a text column, null where an operand is null.
-fn texts<'a>(operands: &[&'a Value], step: impl Fn(usize) -> Result<Cow<'a, str>>) -> Result<Value> {
+pub(super) fn texts<'a>(operands: &[&'a Value], step: impl Fn(usize) -> Result<Cow<'a, str>>) -> Result<Value> {
     let rows = result_rows(operands);
     let nulls = valid_everywhere(operands, rows);
     let mut builder = StringViewBuilder::with_capacity(rows);

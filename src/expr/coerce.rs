@@ -23,7 +23,7 @@ impl BoundExpr {
         BoundExpr::new(Node::Cast { input: Box::new(self), try_: false }, to, source)
     }
 
-    fn constant_text(&self) -> Option<&str> {
+    pub(super) fn constant_text(&self) -> Option<&str> {
         let array = self.constant()?.as_string_view_opt()?;
         array.is_valid(0).then(|| array.value(0))
     }
@@ -109,7 +109,7 @@ pub(super) fn exactly<const N: usize>(
     <[BoundExpr; N]>::try_from(values).map_err(|_| Error::internal("as many operands as types"))
 }
 
-fn widen(whole: &Expr, value: BoundExpr, to: ColumnType) -> Result<BoundExpr> {
+pub(super) fn widen(whole: &Expr, value: BoundExpr, to: ColumnType) -> Result<BoundExpr> {
     let from = value.column_type;
     if common_type(from, to) == Some(to) && to != Timestamp {
         return Ok(value.to(to, whole));
@@ -142,6 +142,10 @@ pub(super) fn arithmetic(whole: &Expr, op: BinaryOp, left: BoundExpr, right: Bou
             let node = Node::DaysBetween(Box::new(left.to(Date, whole)), Box::new(right.to(Date, whole)));
             return Ok(BoundExpr::new(node, Int64, whole));
         }
+        (Timestamp, BinaryOp::Sub, Timestamp | Date | Null) | (Date | Null, BinaryOp::Sub, Timestamp) => {
+            let (left, right) = (Box::new(left.to(Timestamp, whole)), Box::new(right.to(Timestamp, whole)));
+            return Ok(BoundExpr::new(Node::SecondsBetween(left, right), Float64, whole));
+        }
         _ => {}
     }
     let target = match common_type(a, b) {
@@ -154,7 +158,9 @@ pub(super) fn arithmetic(whole: &Expr, op: BinaryOp, left: BoundExpr, right: Bou
             return Err(match (a, b) {
                 (Utf8, Utf8) if op == BinaryOp::Add => error.hint("texts are joined with `||`"),
                 (Utf8, _) | (_, Utf8) => error.hint("read the text as a number with cast(… as float64)"),
-                _ => error.hint("a Date takes `+ days` and `- days`; two Dates give days with `-`"),
+                _ => error.hint(
+                    "a Date takes `+ days`, Dates and Timestamps `+ interval '1 hour'`; two Dates give days with `-`",
+                ),
             });
         }
     };
@@ -169,6 +175,11 @@ pub(super) fn function(whole: &Expr, function: Function, args: Vec<BoundExpr>) -
     }
     let types: Vec<ColumnType> = args.iter().map(|arg| arg.column_type).collect();
     let (wanted, result): (Vec<ColumnType>, ColumnType) = match function {
+        Function::Reverse => (vec![Utf8], Utf8),
+        Function::Position => (vec![Utf8; 2], Int64),
+        Function::Lpad | Function::Rpad => (vec![Utf8, Int64, Utf8], Utf8),
+        Function::SplitPart => (vec![Utf8, Utf8, Int64], Utf8),
+        Function::Strftime => return super::texts::bind_strftime(whole, args),
         Function::Upper | Function::Lower | Function::Trim | Function::Ltrim | Function::Rtrim => (vec![Utf8], Utf8),
         Function::Length => (vec![Utf8], Int64),
         Function::Substring => (vec![Utf8, Int64, Int64], Utf8),
@@ -193,6 +204,19 @@ pub(super) fn function(whole: &Expr, function: Function, args: Vec<BoundExpr>) -
         Function::Coalesce | Function::Greatest | Function::Least => return choice(whole, function, args),
         Function::Nullif => return nullif(whole, args),
         Function::DateTrunc => return date_trunc(whole, args),
+        Function::RegexpMatches | Function::RegexpFullMatch | Function::RegexpReplace | Function::RegexpExtract => {
+            return super::regexp::bind(whole, function, args);
+        }
+        Function::DateAdd => return super::interval::date_add(whole, args),
+        Function::DateDiff => return super::interval::date_diff(whole, args),
+        Function::Epoch if types[0] != Date => (vec![if types[0] == Timestamp { Timestamp } else { Float64 }], Float64),
+        Function::Epoch => {
+            return Ok(BoundExpr::new(
+                Node::Call(function, args.into_iter().map(|arg| arg.to(Timestamp, whole)).collect()),
+                Float64,
+                whole,
+            ));
+        }
         Function::Hour | Function::Minute | Function::Second if types[0] == Date => {
             let message = format!("`{function}` takes Timestamp, not Date, in `{whole}`");
             return Err(Error::new(ErrorKind::Type, message).hint("a Date has no time of day"));

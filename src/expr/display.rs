@@ -187,7 +187,9 @@ impl Display for AggregateCall {
         if self.args.is_empty() {
             f.write_str("*")?;
         }
-        for (at, arg) in self.args.iter().enumerate() {
+        let ordering = self.aggregate.ordering();
+        let (own, keys) = self.args.split_at(self.args.len().saturating_sub(ordering.len()));
+        for (at, arg) in own.iter().enumerate() {
             f.write_str(if at > 0 { ", " } else { "" })?;
             if let Some(name) = self.aggregate.argument_name(at) {
                 write!(f, "{name} => ")?;
@@ -196,6 +198,10 @@ impl Display for AggregateCall {
         }
         for constant in self.aggregate.constants() {
             write!(f, ", {}", Literal::from(constant))?;
+        }
+        for (at, (key, descending)) in keys.iter().zip(ordering).enumerate() {
+            let (before, behind) = (if at > 0 { "," } else { " order by" }, if *descending { " desc" } else { "" });
+            write!(f, "{before} {key}{behind}")?;
         }
         f.write_str(&self.aggregate.suffix())
     }

@@ -146,6 +146,34 @@ pub enum Function {
     Greatest,
     /// The least argument that is not null.
     Least,
+    /// `strpos(text, part)`: which character of a text a part of it begins at, from 1; 0 where it is not in it.
+    Position,
+    /// The characters of a text from its end to its start.
+    Reverse,
+    /// `lpad(text, n, pad)`: a text of so many characters, cut, or with others before it; blanks unless given.
+    Lpad,
+    /// `rpad(text, n, pad)`: the same with others behind it.
+    Rpad,
+    /// `split_part(text, separator, n)`: the nth part, from the end for a negative n; empty where there is none.
+    SplitPart,
+    /// `strftime(d, '%Y-%m')`: a date or time as text.
+    Strftime,
+    /// `regexp_matches(text, pattern, options)`: whether a text has a match of a regular expression; `i` ignores case, `s` lets a
+    /// dot be a line end, `l` takes the pattern as a plain text.
+    RegexpMatches,
+    /// `regexp_full_match(text, pattern, options)`: whether all of a text is a match.
+    RegexpFullMatch,
+    /// `regexp_replace(text, pattern, by, options)`: the first match, with the option `g` every one, replaced; `\1` is a group.
+    RegexpReplace,
+    /// `regexp_extract(text, pattern, group, options)`: the first match or a group of it, empty where there is none.
+    RegexpExtract,
+    /// `date_add(d, '1 month')`, also `d + interval '1 month'`: later by an interval, or by so many of them with a third argument.
+    /// Of a month that is too short the last day; a Date stays one unless the interval has hours, minutes or seconds.
+    DateAdd,
+    /// `date_diff('month', a, b)`: how many beginnings of such a unit lie behind a, up to b; of weeks, how many seven days.
+    DateDiff,
+    /// `epoch(d)`: seconds since 1970-01-01T00:00:00, Float64; a number of seconds is itself.
+    Epoch,
     /// `predict(model, x…)`: what a fit, the text `ols(y, x…).model`, predicts from its regressors; Float64, null for a level
     /// of a factor that the fit does not know.
     Predict,
@@ -226,6 +254,19 @@ const TABLE: &[Entry] = &[
     (Function::Nullif, &["nullif"], 2, 2),
     (Function::Greatest, &["greatest"], 1, ANY),
     (Function::Least, &["least"], 1, ANY),
+    (Function::Position, &["strpos", "instr", "position"], 2, 2),
+    (Function::Reverse, &["reverse"], 1, 1),
+    (Function::Lpad, &["lpad"], 2, 3),
+    (Function::Rpad, &["rpad"], 2, 3),
+    (Function::SplitPart, &["split_part"], 3, 3),
+    (Function::Strftime, &["strftime"], 2, 2),
+    (Function::RegexpMatches, &["regexp_matches", "regexp_like"], 2, 3),
+    (Function::RegexpFullMatch, &["regexp_full_match"], 2, 3),
+    (Function::RegexpReplace, &["regexp_replace"], 3, 4),
+    (Function::RegexpExtract, &["regexp_extract"], 2, 4),
+    (Function::DateAdd, &["date_add"], 2, 3),
+    (Function::DateDiff, &["date_diff", "datediff"], 3, 3),
+    (Function::Epoch, &["epoch"], 1, 1),
     (Function::Predict, &["predict"], 1, ANY),
 ];
 
@@ -275,8 +316,8 @@ impl fmt::Display for Function {
 /// What to try instead of the function `name`, which does not exist; `others` are names that may stand there too.
 pub(crate) fn suggest<'a>(name: &str, others: impl IntoIterator<Item = &'a str>) -> String {
     match name.to_lowercase().as_str() {
-        "concat" => return "join texts with `||`".to_string(),
-        "if" | "iif" | "ifelse" | "if_else" => return "use `case when … then … else … end`".to_string(),
+        "if" | "iif" | "ifelse" | "if_else" => return "`if` takes a condition and two values".to_string(),
+        "left" | "right" => return "`left` and `right` take a text and a constant number of characters".to_string(),
         "is_na" | "isna" | "is_null" | "isnull" => return "write `x is null`".to_string(),
         "percentile" | "percentile_cont" | "percentile_disc" => return "use `quantile(x, 0.95)`".to_string(),
         _ => {}

@@ -27,10 +27,13 @@ mod condition;
 pub(crate) mod display;
 mod entries;
 pub(crate) mod function;
+mod interval;
 mod math;
 mod member;
 mod predict;
+pub(crate) mod regexp;
 mod row;
+mod texts;
 mod tree;
 mod value;
 
@@ -42,6 +45,7 @@ pub use build::{
 };
 pub(crate) use condition::ColumnTest;
 pub use function::Function;
+pub(crate) use interval::Interval;
 pub(crate) use row::RowValue;
 pub use tree::{AggregateCall, BinaryOp, Expr, Literal, UnaryOp};
 

@@ -118,6 +118,7 @@ impl PartialEq for AggregateCall {
             && self.aggregate.constants() == other.aggregate.constants()
             && self.aggregate.opening() == other.aggregate.opening()
             && self.aggregate.suffix() == other.aggregate.suffix()
+            && self.aggregate.ordering() == other.aggregate.ordering()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The right sides of joins: what must be read before a question can be.
 //!
 //! Questions that join the same table share one reading of it, whatever columns each uses; and a right side may itself
-//! contain joins, whose right sides come before it.
+//! contain joins, whose right sides come before it. A question is read as soon as the joins of its first stage have their
+//! right sides; those of later stages may come out of the same pass.
 
 use super::join::Built;
 use super::need::Need;
@@ -163,7 +164,8 @@ fn computed_name(at: usize) -> String {
 }
 
 impl LogicalPlan {
-    /// The plan with the right sides of its joins, from the source upwards, taken as read: their rows have these schemas.
+    /// The plan with the right sides of its joins, from the source upwards, taken as read as far as they have schemas: their
+    /// rows have these.
     ///
     /// # Errors
     /// `Internal` when the right sides are others than those of [`Builds`].
@@ -171,32 +173,38 @@ impl LogicalPlan {
         &self,
         builds: &Builds,
         uses: &[BuildUse],
-        schema: &dyn Fn(usize) -> Result<arrow::datatypes::SchemaRef>,
+        schema: &dyn Fn(usize) -> Option<arrow::datatypes::SchemaRef>,
     ) -> Result<LogicalPlan> {
         let mut built = Vec::with_capacity(uses.len());
         for used in uses {
             let build = builds.builds.get(used.build).ok_or_else(|| Error::internal("no such right side"))?;
-            let schema = schema(used.build)?;
+            let Some(schema) = schema(used.build) else {
+                built.push(None);
+                continue;
+            };
             let key = |key: &Expr| match build.computed.iter().position(|known| known == key) {
                 Some(at) => schema.index_of(&computed_name(at)),
                 None => schema.index_of(&key.output_name()),
             };
             let keys = used.keys.iter().map(key).collect::<Result<_, _>>()?;
             let width = build.columns.len();
-            built.push(Arc::new(Built { schema, width, keys }));
+            built.push(Some(Arc::new(Built { schema, width, keys })));
         }
         let mut next = built.into_iter();
         let plan = self.put(&mut next)?;
         if next.next().is_some() { Err(Error::internal("more right sides than joins")) } else { Ok(plan) }
     }
 
-    fn put(&self, built: &mut dyn Iterator<Item = Arc<Built>>) -> Result<LogicalPlan> {
+    fn put(&self, built: &mut dyn Iterator<Item = Option<Arc<Built>>>) -> Result<LogicalPlan> {
         let Some(input) = self.input() else { return Ok(self.clone()) };
         let input = Arc::new(input.put(built)?);
         match self {
             LogicalPlan::Join(join) => {
                 let built = built.next().ok_or_else(|| Error::internal("fewer right sides than joins"))?;
-                Ok(LogicalPlan::Join(join.with_built(input, built)))
+                Ok(match built {
+                    Some(built) => LogicalPlan::Join(join.with_built(input, built)),
+                    None => self.with_input(input),
+                })
             }
             _ => Ok(self.with_input(input)),
         }

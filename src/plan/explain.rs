@@ -37,7 +37,7 @@ pub fn explain(plans: &[LogicalPlan], piece_bytes: usize, limit_bytes: usize) ->
     let keys: Vec<String> = members.iter().map(|member| member.source.clone()).collect();
     let mut done = vec![false; members.len()];
     for pass in 1.. {
-        let ready = |at: usize| !done[at] && members[at].uses.iter().all(|used| done[used.build]);
+        let ready = |at: usize| !done[at] && members[at].needs().iter().all(|used| done[used.build]);
         let together = next_together(&keys, &ready, &|at| !done[at]);
         if together.is_empty() {
             break;
@@ -66,6 +66,11 @@ struct Member {
 impl Member {
     fn new(name: String, plan: &LogicalPlan, uses: &[BuildUse]) -> Result<Self> {
         Ok(Member { name, source: plan.source().key(), stages: super::lower(plan)?, uses: uses.to_vec() })
+    }
+
+    /// The right sides that must be read before it.
+    fn needs(&self) -> &[BuildUse] {
+        &self.uses[..self.stages.first().map_or(0, Stage::joins)]
     }
 }
 

@@ -117,6 +117,8 @@ pub struct Join {
     pub on: Vec<(Expr, Expr)>,
     /// Which rows it gives.
     pub kind: JoinKind,
+    /// Its left rows are kept until all have come, so that the pass that they come from may be the right table's, too.
+    pub(super) waits: bool,
     /// What the right table came to, once it has been read.
     built: Option<Arc<Built>>,
 }
@@ -171,7 +173,16 @@ pub(super) fn key_domain(left: ColumnType, right: ColumnType) -> Option<ColumnTy
 impl Join {
     /// A join whose right table has not been read.
     pub fn new(left: Arc<LogicalPlan>, right: Arc<LogicalPlan>, on: Vec<(Expr, Expr)>, kind: JoinKind) -> Self {
-        Join { left, right, on, kind, built: None }
+        Join { left, right, on, kind, waits: false, built: None }
+    }
+
+    /// The same join, but left rows are kept until all have come where both tables read the same files: so these are read once,
+    /// and not first for the right table. For joins whose left rows would be kept anyway.
+    #[must_use]
+    pub(crate) fn in_one_pass(self) -> Self {
+        let key = self.left.source().key();
+        let waits = self.right.sources().iter().any(|source| source.key() == key);
+        Join { waits, ..self }
     }
 
     pub(super) fn with_built(&self, left: Arc<LogicalPlan>, built: Arc<Built>) -> Self {

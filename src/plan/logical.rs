@@ -270,15 +270,6 @@ impl LogicalPlan {
         }
         Ok(new(&plan)?.unwrap_or(plan))
     }
-
-    /// The same questions over another source, in place of that of [`LogicalPlan::source`].
-    #[must_use]
-    pub fn over(&self, source: &Arc<dyn Source>) -> LogicalPlan {
-        match self.input() {
-            None => LogicalPlan::Scan(Arc::clone(source)),
-            Some(input) => self.with_input(Arc::new(input.over(source))),
-        }
-    }
 }
 
 /// The type of an aggregate's result.

@@ -165,6 +165,10 @@ impl Builder {
 
     /// Of the columns of the result, only those that are used.
     fn join(&mut self, join: &Join, need: &Need) -> Result<()> {
+        if join.waits && self.stages.is_empty() {
+            let schema = Arc::clone(&self.schema);
+            self.cut(SinkSpec::Collect { limit: None }, schema);
+        }
         let (left_keys, domains) = join.keys(&self.schema)?;
         let full = join.left.schema()?;
         let here = |at: usize| self.schema.index_of(full.field(at).name());

@@ -184,6 +184,11 @@ impl Stage {
         }
     }
 
+    /// How many joins are among its steps.
+    pub(crate) fn joins(&self) -> usize {
+        self.steps.iter().filter(|step| matches!(step, Step::Join(..))).count()
+    }
+
     /// Whether its rows stay in memory, or go out, as they are.
     pub(crate) fn holds_rows(&self) -> bool {
         !matches!(self.sink, SinkSpec::Aggregate { .. })

@@ -2,13 +2,15 @@
 
 use super::fits::Regression;
 use super::over::{self, Windowed};
+use super::patterns::Match;
+use super::synonyms::rewritten;
 use super::words::{OutcropDialect, Words};
 use crate::aggregate::{self, Constant};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::civil;
 use crate::expr::display::RESERVED;
 use crate::expr::function::suggest;
-use crate::expr::{AggregateCall, BinaryOp, Expr, Function, Literal, UnaryOp, lit};
+use crate::expr::{BinaryOp, Expr, Function, Literal, UnaryOp, lit};
 use crate::types::ColumnType;
 use sqlparser::ast::{self, BinaryOperator, CastKind, DataType, DuplicateTreatment};
 use sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments};
@@ -64,6 +66,16 @@ pub(super) trait Names {
     fn window(&self, windowed: Windowed) -> Result<Expr> {
         let message = format!("the window function `{}` cannot stand in this place", windowed.call);
         Err(Error::new(ErrorKind::Syntax, message).hint(WINDOW_PLACES))
+    }
+
+    /// Whether a value is among those of a query; refused where queries are.
+    fn member_of(&self, _value: &Expr, query: &ast::Query) -> Result<Expr> {
+        self.value_of(query)
+    }
+
+    /// Which of these keys a group is not one of, as the bits of a number; refused where there are no groups.
+    fn grouping(&self, _keys: Vec<Expr>, _span: Span) -> Result<Expr> {
+        Err(Error::new(ErrorKind::Unsupported, "`grouping` in this place is not supported"))
     }
 }
 
@@ -212,6 +224,15 @@ impl Converter<'_> {
         self.error(ErrorKind::Unsupported, format!("{what} is not supported"), span)
     }
 
+    /// The function of a part of a date.
+    pub(super) fn part(&self, name: &str, tree: &ast::Expr) -> Result<Function> {
+        let function = Function::find(name).filter(|function| is_date_part(*function));
+        function.ok_or_else(|| {
+            self.error(ErrorKind::Name, format!("`{name}` is not a part of a date"), tree.span())
+                .hint("parts are year, quarter, month, week, day, doy, isodow, dow, hour, minute, second and epoch")
+        })
+    }
+
     fn boxed(&self, tree: &ast::Expr, depth: usize) -> Result<Box<Expr>> {
         self.convert(tree, depth).map(Box::new)
     }
@@ -262,15 +283,17 @@ impl Converter<'_> {
                 let list = list.iter().map(|item| self.convert(item, depth)).collect::<Result<_>>()?;
                 Ok(negate(*negated, Expr::InList { expr, list }))
             }
-            ast::Expr::Like { negated, any: false, expr, pattern, escape_char: None } => {
-                let (expr, pattern) = (self.boxed(expr, depth)?, self.boxed(pattern, depth)?);
-                Ok(negate(*negated, Expr::Like { expr, pattern, ignore_case: false }))
+            ast::Expr::Like { negated, any: false, expr, pattern, escape_char }
+            | ast::Expr::ILike { negated, any: false, expr, pattern, escape_char } => {
+                let (expr, pattern) = (self.boxed(expr, depth)?, self.convert(pattern, depth)?);
+                let pattern = Box::new(self.escaped(pattern, escape_char.as_deref(), tree.span())?);
+                let ignore_case = matches!(tree, ast::Expr::ILike { .. });
+                Ok(negate(*negated, Expr::Like { expr, pattern, ignore_case }))
             }
-            ast::Expr::ILike { negated, any: false, expr, pattern, escape_char: None } => {
-                let (expr, pattern) = (self.boxed(expr, depth)?, self.boxed(pattern, depth)?);
-                Ok(negate(*negated, Expr::Like { expr, pattern, ignore_case: true }))
+            ast::Expr::RLike { negated, expr, pattern, .. } => {
+                let (text, how) = (self.convert(expr, depth)?, Match::plain(*negated));
+                self.found(how, text, self.convert(pattern, depth)?, pattern.span())
             }
-            ast::Expr::Like { .. } | ast::Expr::ILike { .. } => Err(self.unsupported("`escape`", tree.span())),
             ast::Expr::Cast { kind, expr, data_type, format: None } => {
                 let to = ColumnType::parse(&data_type.to_string())
                     .map_err(|error| super::underline(error, &self.words.text, self.words.bytes(self.range.clone())))?;
@@ -278,12 +301,7 @@ impl Converter<'_> {
                 Ok(Expr::Cast { expr: self.boxed(expr, depth)?, to, try_ })
             }
             ast::Expr::Extract { field, expr, .. } => {
-                let name = field.to_string();
-                let function = Function::find(&name).filter(|function| is_date_part(*function));
-                let function = function.ok_or_else(|| {
-                    self.error(ErrorKind::Name, format!("`{name}` is not a part of a date"), tree.span())
-                        .hint("parts are year, quarter, month, week, day, doy, isodow, dow, hour, minute and second")
-                })?;
+                let function = self.part(&field.to_string(), tree)?;
                 Ok(Expr::Function { function, args: vec![self.convert(expr, depth)?] })
             }
             ast::Expr::Case { operand, conditions, else_result, .. } => {
@@ -320,17 +338,36 @@ impl Converter<'_> {
             if compares(op) && is_quantified(right) {
                 return Err(self.unsupported("a comparison with `any` or `all`", right.span()));
             }
-            // `x ^ y` is a function of two.
-            let op = if *op == BinaryOperator::BitwiseXor { None } else { Some(self.operator(op, first)?) };
-            spine.push((op, right.as_ref()));
+            spine.push((op, right.as_ref(), first));
             first = left;
         }
         let inner = depth + spine.len();
-        let mut whole = self.convert(first, inner)?;
-        for (op, right) in spine.into_iter().rev() {
-            whole = match op {
-                Some(op) => Expr::Binary { left: Box::new(whole), op, right: self.boxed(right, inner)? },
-                None => whole.power(self.convert(right, inner)?),
+        // An interval may stand before what it is added to.
+        let length = self.interval_of(first, inner)?;
+        let mut whole = match (length, spine.last()) {
+            (None, _) => self.convert(first, inner)?,
+            (Some(length), Some((op, right, node))) if **op == BinaryOperator::Plus => {
+                let value = self.convert(right, inner)?;
+                let later = self.later(value, op, length, node)?;
+                spine.pop();
+                later
+            }
+            (Some(_), _) => return Err(self.unsupported("an interval in this place", first.span())),
+        };
+        for (op, right, node) in spine.into_iter().rev() {
+            if let Some(length) = self.interval_of(right, inner)? {
+                whole = self.later(whole, op, length, node)?;
+                continue;
+            }
+            let right_side = self.convert(right, inner)?;
+            whole = match (op, Match::of(op)) {
+                (_, Some(how)) => self.found(how, whole, right_side, right.span())?,
+                // A function of two.
+                (BinaryOperator::BitwiseXor, None) => whole.power(right_side),
+                (op, None) => {
+                    let op = self.operator(op, node)?;
+                    Expr::Binary { left: Box::new(whole), op, right: Box::new(right_side) }
+                }
             };
         }
         Ok(whole)
@@ -405,9 +442,6 @@ impl Converter<'_> {
             BinaryOperator::GtEq => BinaryOp::GtEq,
             BinaryOperator::And => BinaryOp::And,
             BinaryOperator::Or => BinaryOp::Or,
-            BinaryOperator::PGRegexMatch => {
-                return Err(self.unsupported("`~`", node.span()).hint("a formula is a text: ols('y ~ x')"));
-            }
             other => return Err(self.unsupported(&format!("the operator `{other}`"), node.span())),
         })
     }
@@ -422,22 +456,34 @@ impl Converter<'_> {
         if let Some(over) = &call.over {
             return self.windowed(call, ident, over, depth);
         }
-        if !list.clauses.is_empty() || call.null_treatment.is_some() || !call.within_group.is_empty() {
+        if call.null_treatment.is_some() {
             return Err(self.unsupported("a clause after the arguments of a function", tree.span()));
         }
+        if let Some(aggregate) = self.of_ordered_set(call, ident, depth)? {
+            return Ok(aggregate);
+        }
+        let order = self.order_of(call, tree)?;
         let only = call.filter.as_deref().map(|condition| self.convert(condition, depth)).transpose()?;
         let name = ident.value.as_str();
         let name = match list.duplicate_treatment {
             Some(DuplicateTreatment::Distinct) if name.eq_ignore_ascii_case("count") => "n_unique",
-            Some(_) => return Err(self.unsupported(&format!("`distinct` in `{name}`"), ident.span)),
-            None => name,
+            _ => name,
         };
+        // The least of all values is the least of different ones.
+        let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
+            && !["n_unique", "min", "max"].iter().any(|own| name.eq_ignore_ascii_case(own));
         const OWN_ARGUMENTS: [&str; 8] =
             ["crossprod", "pca", "bootstrap", "predicted", "residual", "residuals", "cov_matrix", "corr_matrix"];
         let regression = Regression::find(name);
         let has_own = regression.is_some() || OWN_ARGUMENTS.iter().any(|own| name.eq_ignore_ascii_case(own));
         if only.is_some() && has_own {
             return Err(self.unsupported(&format!("`filter` behind `{name}`"), ident.span));
+        }
+        if is_distinct && (has_own || Function::find(name).is_some()) {
+            return Err(self.unsupported(&format!("`distinct` in `{name}`"), ident.span));
+        }
+        if !order.is_empty() && (has_own || Function::find(name).is_some()) {
+            return Err(self.unsupported(&format!("`order by` in `{name}`"), ident.span));
         }
         if name.eq_ignore_ascii_case("crossprod") {
             return self.crossprod(&list.args, ident, depth);
@@ -465,7 +511,10 @@ impl Converter<'_> {
         let mut args = Vec::with_capacity(list.args.len());
         for arg in &list.args {
             match arg {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) => args.push(self.convert(arg, depth)?),
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) => match self.interval_as_text(arg, depth)? {
+                    Some(text) => args.push(text),
+                    None => args.push(self.convert(arg, depth)?),
+                },
                 FunctionArg::Unnamed(FunctionArgExpr::Wildcard)
                     if list.args.len() == 1 && name.eq_ignore_ascii_case("count") => {}
                 FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {
@@ -475,12 +524,25 @@ impl Converter<'_> {
                 _ => return Err(self.unsupported("an argument with a name", tree.span())),
             }
         }
+        if let Some(names) = self.names.filter(|_| is_grouping(name)) {
+            return self.placed(names.grouping(args, ident.span), ident.span);
+        }
+        if ["date_part", "datepart"].iter().any(|own| name.eq_ignore_ascii_case(own)) {
+            let (function, args) = (self.part_named(&args, tree)?, args.split_off(1));
+            return Ok(Expr::Function { function, args });
+        }
         if let Some(function) = Function::find(name) {
             return match function.wrong_count(args.len()) {
                 None if only.is_some() => Err(self.unsupported(&format!("`filter` behind `{name}`"), ident.span)),
-                None => Ok(Expr::Function { function, args }),
+                None => {
+                    self.check_pattern_of(function, &args, &list.args)?;
+                    Ok(Expr::Function { function, args })
+                }
                 Some(message) => Err(self.error(ErrorKind::Type, message, ident.span)),
             };
+        }
+        if let Some(expr) = rewritten(name, &args).filter(|_| only.is_none() && !is_distinct && order.is_empty()) {
+            return Ok(expr);
         }
         let constants = self.constants(name, &mut args, list, ident)?;
         if let Some(only) = only {
@@ -489,7 +551,8 @@ impl Converter<'_> {
             args.insert(0, Expr::Case { branches: vec![(only, first)], otherwise: None });
         }
         match aggregate::find_with(name, args.len(), &constants) {
-            Ok(aggregate) => Ok(Expr::Aggregate(AggregateCall { aggregate, args })),
+            Ok(aggregate) if is_distinct => self.of_different(aggregate, args, &order, ident, depth),
+            Ok(aggregate) => self.ordered(aggregate, args, &order, ident, depth),
             Err(error)
                 if error.kind() == ErrorKind::Name && over::NAMES.iter().any(|own| name.eq_ignore_ascii_case(own)) =>
             {
@@ -533,6 +596,10 @@ impl Converter<'_> {
     }
 }
 
+fn is_grouping(name: &str) -> bool {
+    ["grouping", "grouping_id"].iter().any(|own| name.eq_ignore_ascii_case(own))
+}
+
 fn negate(negated: bool, expr: Expr) -> Expr {
     if negated { expr.not() } else { expr }
 }
@@ -551,6 +618,7 @@ fn is_date_part(function: Function) -> bool {
             | Function::Hour
             | Function::Minute
             | Function::Second
+            | Function::Epoch
     )
 }
 

@@ -40,6 +40,7 @@ impl Converter<'_> {
                 call(function, vec![convert(expr)?])
             }
             ast::Expr::Trim { .. } => Err(self.unsupported("`trim` of other characters than blanks", tree.span())),
+            ast::Expr::Position { expr, r#in } => call(Function::Position, vec![convert(r#in)?, convert(expr)?]),
             ast::Expr::Subquery(query) => match self.names {
                 Some(names) => self.placed(names.value_of(query), tree.span()),
                 None => Err(self.in_question(tree)),
@@ -51,11 +52,19 @@ impl Converter<'_> {
                 }
                 None => Err(self.in_question(tree)),
             },
-            ast::Expr::InSubquery { .. } if self.names.is_some() => Err(self
-                .unsupported("`in (select …)` inside another condition", tree.span())
-                .hint("it may stand by itself in `where`, or beside others with `and`")),
-            ast::Expr::InSubquery { .. } => Err(self.in_question(tree)),
-            ast::Expr::Interval(_) => Err(self.unsupported("an interval", tree.span())),
+            ast::Expr::InSubquery { expr, subquery, negated } => match self.names {
+                Some(names) => {
+                    let found = self.placed(names.member_of(&convert(expr)?, subquery), tree.span())?;
+                    Ok(if *negated { found.not() } else { found })
+                }
+                None => Err(self.in_question(tree)),
+            },
+            ast::Expr::Interval(_) => Err(self
+                .unsupported("an interval in this place", tree.span())
+                .hint("it may stand behind `+` or `-`: d + interval '1 month'")),
+            ast::Expr::SimilarTo { .. } => Err(self
+                .unsupported("`similar to`", tree.span())
+                .hint("regexp_full_match(s, '[a-z]+') and s ~ '^[a-z]+$' ask the same")),
             _ => Err(self.unsupported("this", tree.span())),
         }
     }

@@ -19,13 +19,17 @@ mod fits;
 mod forms;
 mod formula;
 mod join;
+mod ordered;
 mod over;
+mod patterns;
 mod qualified;
 mod question;
 mod select;
 mod sides;
 mod special;
+mod synonyms;
 mod tables;
+mod times;
 mod why_text;
 mod words;
 

@@ -4,6 +4,7 @@ use super::join::JoinClause;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::frame::{CsvScan, FileScan, LazyFrame};
 use crate::source::csv::FileRule;
+use crate::source::detect::InputFormat;
 use crate::source::paths::{IntoPaths, expand};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -93,6 +94,22 @@ impl Tables {
             None => open_table(CsvScan::new(word), word, &self.rules)?,
         };
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(word.to_owned(), frame.clone());
+        Ok(frame)
+    }
+}
+
+impl Tables {
+    /// The table in these files of a scan, as it and the rules say that are about them.
+    pub(super) fn read(&self, scan: CsvScan, words: &[String], format: InputFormat) -> Result<LazyFrame> {
+        let key = format!("{format} {words:?} {scan:?}");
+        if let Some(frame) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(frame.clone());
+        }
+        let files = expand(&words.to_vec().into_paths())?;
+        let about = self.rules.iter().filter(|rule| files.iter().any(|file| rule.applies_to(file)));
+        let scan = about.fold(scan, |scan, rule| scan.rule(rule.clone()));
+        let frame = FileScan::of(scan, None).format(format).open()?;
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(key, frame.clone());
         Ok(frame)
     }
 }

@@ -116,6 +116,29 @@ impl Dialect for SqlDialect {
     fn supports_trailing_commas(&self) -> bool {
         true
     }
+
+    fn supports_dictionary_syntax(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_replace(&self) -> bool {
+        true
+    }
+
+    fn supports_from_first_select(&self) -> bool {
+        true
+    }
+}
+
+/// So many words may say of how many units an interval is.
+const LONGEST_LENGTH: usize = 64;
+
+/// Units of intervals.
+fn is_unit(keyword: Keyword) -> bool {
+    use Keyword as K;
+    let ones = [K::YEAR, K::QUARTER, K::MONTH, K::WEEK, K::DAY, K::HOUR, K::MINUTE, K::SECOND];
+    let more = [K::YEARS, K::MONTHS, K::WEEKS, K::DAYS, K::HOURS, K::MINUTES, K::SECONDS];
+    ones.contains(&keyword) || more.contains(&keyword)
 }
 
 /// A text and its words, white space left out.
@@ -176,7 +199,19 @@ impl Words {
 
     /// Leaves the meaning of a keyword only to those words that have one where they stand.
     fn settle_keywords(&mut self) {
+        let mut open = 0_usize;
         for at in 0..self.tokens.len() {
+            let Token::Word(word) = &self.tokens[at].token else {
+                match self.tokens[at].token {
+                    Token::LParen => open += 1,
+                    Token::RParen => open = open.saturating_sub(1),
+                    _ => {}
+                }
+                continue;
+            };
+            let (keyword, is_inside) = (word.keyword, open > 0);
+            let next_is = |word: &str| self.is_word(at + 1, word);
+            let behind = |word: &str| at > 0 && self.is_word(at - 1, word);
             let next = self.tokens.get(at + 1).map(|next| &next.token);
             let before_parenthesis = next == Some(&Token::LParen);
             let before_text = matches!(next, Some(Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)));
@@ -185,24 +220,49 @@ impl Words {
             let is_argument = at > 0 && self.tokens[at - 1].token == Token::LParen;
             let is_behind_call = at > 0 && self.tokens[at - 1].token == Token::RParen;
             let in_filter = at > 1 && self.is_word(at - 2, "filter");
-            let Token::Word(word) = &mut self.tokens[at].token else { continue };
-            let keep = match word.keyword {
+            let keep = match keyword {
                 Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::IS | Keyword::NULL | Keyword::IN => true,
                 Keyword::BETWEEN | Keyword::LIKE | Keyword::ILIKE | Keyword::ESCAPE | Keyword::AS => true,
                 Keyword::CASE | Keyword::WHEN | Keyword::THEN | Keyword::ELSE | Keyword::END => true,
                 Keyword::TRUE | Keyword::FALSE => true,
                 Keyword::CAST | Keyword::TRY_CAST | Keyword::EXTRACT => before_parenthesis,
                 Keyword::DATE | Keyword::TIMESTAMP => before_text,
+                Keyword::INTERVAL => before_text || before_parenthesis || matches!(next, Some(Token::Number(..))),
+                keyword if is_unit(keyword) => self.ends_length(at),
                 Keyword::DISTINCT => before_name || before_parenthesis && is_argument,
                 Keyword::FROM => in_extract,
                 Keyword::FILTER => before_parenthesis && is_behind_call,
                 Keyword::WHERE => is_argument && in_filter,
+                Keyword::ORDER => is_inside && next_is("by"),
+                Keyword::BY => is_inside && behind("order"),
+                Keyword::ASC | Keyword::DESC => is_inside,
+                Keyword::NULLS => is_inside && (next_is("first") || next_is("last")),
+                Keyword::FIRST | Keyword::LAST => is_inside && behind("nulls"),
+                Keyword::WITHIN => is_behind_call && next_is("group"),
+                Keyword::GROUP => behind("within"),
                 _ => false,
             };
-            if !keep {
+            if let (false, Token::Word(word)) = (keep, &mut self.tokens[at].token) {
                 word.keyword = Keyword::NoKeyword;
             }
         }
+    }
+
+    /// Whether what stands before `at` is the number of an interval: `interval 3 …`, `interval (n + 1) …`.
+    fn ends_length(&self, at: usize) -> bool {
+        let (mut first, mut open) = (at, 0_usize);
+        while let Some(before) = first.checked_sub(1).filter(|before| at - before <= LONGEST_LENGTH) {
+            first = before;
+            match self.tokens[first].token {
+                Token::RParen => open += 1,
+                Token::LParen => open = open.saturating_sub(1),
+                _ => {}
+            }
+            if open == 0 {
+                break;
+            }
+        }
+        first > 0 && self.is_word(first - 1, "interval")
     }
 
     /// Whether the word at `at` is the `from` of `extract(unit from …`.

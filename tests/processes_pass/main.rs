@@ -52,13 +52,14 @@ const AIRLINE: [&str; 4] = [
     "testdata/airline/2008.csv.bz2",
 ];
 
-const QUESTIONS: [&str; 12] = [
+const QUESTIONS: [&str; 13] = [
     "count(*)",
     "count(*) as n, min(DepDelay), max(DepDelay), sum(Distance), mean(ArrDelay), std(ArrDelay)",
     "count(*) as n, mean(ArrDelay) as delay by UniqueCarrier where Month = 12 sort delay desc limit 5",
     "first(Origin), last(Dest), first(TailNum) by UniqueCarrier, DayOfWeek",
     "median(ArrDelay), quantile(ArrDelay, 0.95), n_unique(TailNum), mode(Origin) by Year",
     "string_agg(Origin, '-') by UniqueCarrier where ArrDelay > 200",
+    "string_agg(Origin, '-' order by ArrDelay desc), sum(distinct Distance) by UniqueCarrier where TailNum ~ '^N' and ArrDelay > 200",
     "ols(ArrDelay, DepDelay, Distance) by UniqueCarrier",
     "bootstrap(mean(ArrDelay), 20) by DayOfWeek",
     "Year, Origin, Dest, ArrDelay where ArrDelay is not null sort ArrDelay desc, Origin",

@@ -13,7 +13,7 @@ use std::sync::Arc;
 const TERM: &str = "term";
 
 /// Covariances of a sample (over n − 1) or correlations of each two of some columns of numbers, Booleans as 0 and 1, over
-/// the rows in which all of them have a value: one row a column, its name as `term`, and a column for each column. Values
+/// the rows in which all of them have a value: one row a column, its name as `term` (`term_` beside a column `term`), and a column for each column. Values
 /// are null where `cov` and `corr` are. No row over no row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matrix {
@@ -25,11 +25,11 @@ impl Matrix {
     /// Of columns of these names, covariances, or else correlations.
     ///
     /// # Errors
-    /// `Name` when two columns are the same, or one is called `term`.
+    /// `Name` when two columns are the same.
     pub fn new(terms: impl IntoIterator<Item = impl Into<Arc<str>>>, correlation: bool) -> Result<Self> {
         let terms: Arc<[Arc<str>]> = terms.into_iter().map(Into::into).collect();
         let matrix = Matrix { terms, correlation };
-        let twice = |at: usize| *matrix.terms[at] == *TERM || matrix.terms[..at].contains(&matrix.terms[at]);
+        let twice = |at: usize| matrix.terms[..at].contains(&matrix.terms[at]);
         match (0..matrix.terms.len()).find(|at| twice(*at)) {
             None => Ok(matrix),
             Some(at) => {
@@ -41,7 +41,12 @@ impl Matrix {
 
     fn row(&self) -> Fields {
         let number = |name: &Arc<str>| Field::new(&**name, DataType::Float64, true);
-        std::iter::once(Field::new(TERM, DataType::Utf8View, true)).chain(self.terms.iter().map(number)).collect()
+        // Another name where a column has that one.
+        let mut label = TERM.to_owned();
+        while self.terms.iter().any(|term| **term == *label) {
+            label.push('_');
+        }
+        std::iter::once(Field::new(label, DataType::Utf8View, true)).chain(self.terms.iter().map(number)).collect()
     }
 
     fn item(&self) -> FieldRef {

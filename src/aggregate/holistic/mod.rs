@@ -18,11 +18,13 @@ mod interquartile;
 mod list;
 mod mode;
 mod numbers;
+mod ordered;
 mod picks;
 mod product;
 mod quantile;
 mod share;
 mod string_agg;
+mod unique;
 
 pub use deviation::MedianDeviation;
 pub use distinct::DistinctCount;
@@ -31,10 +33,12 @@ pub use frequent::Frequent;
 pub use interquartile::InterquartileRange;
 pub use list::List;
 pub use mode::Mode;
+pub use ordered::Ordered;
 pub use product::Product;
 pub use quantile::Quantile;
 pub use share::Share;
 pub use string_agg::StringAgg;
+pub use unique::Unique;
 
 use crate::error::Result;
 use arrow::array::{ArrayRef, new_null_array};

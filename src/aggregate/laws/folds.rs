@@ -6,7 +6,7 @@ use super::samples::{Sample, samples};
 use super::{GROUPS, show};
 use crate::aggregate::holistic::{Chunk, Share, Stretch};
 use crate::aggregate::rounding::NAN;
-use crate::aggregate::{Aggregate, Constant, Fold, Over, Quantile, StringAgg, all};
+use crate::aggregate::{Aggregate, Constant, Edge, Fold, Ordered, Over, Quantile, StringAgg, all};
 use crate::batch::Mask;
 use arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringViewArray, StructArray, UInt32Array,
@@ -31,6 +31,9 @@ fn folded() -> Vec<Arc<dyn Aggregate>> {
         folded.push(Arc::new(Quantile::Discrete(share)));
     }
     folded.push(Arc::new(StringAgg::new("")));
+    for edge in [Edge::First, Edge::Last] {
+        folded.push(Arc::new(Ordered::new(Arc::new(edge), Vec::new()).unwrap()));
+    }
     folded
 }
 
@@ -196,6 +199,8 @@ fn naive(aggregate: &dyn Aggregate, values: &ArrayRef, over: &Sorted, group: usi
             };
             Arc::new(StringViewArray::from(vec![(!texts.is_empty()).then(|| texts.join(&separator))]))
         }
+        "first" => pick((!all.is_empty()).then_some(rows.start)),
+        "last" => pick((!all.is_empty()).then(|| rows.end - 1)),
         "list" if values.data_type().is_null() => new_null_array(&DataType::Null, 1),
         "list" => {
             let items = take(values, &UInt32Array::from(all.clone()), None).unwrap();

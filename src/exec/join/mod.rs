@@ -94,9 +94,11 @@ fn reads_identity(step: Step) -> bool {
     }
 }
 
-/// Decides how each join of a question is done. `rights` are the right sides of its joins, by number.
+/// Decides how each join of some stages of a question is done. `input_schema` are the columns of the stage before these; `rights`
+/// are the right sides of its joins, by number.
 pub(super) fn decide(
     stages: Vec<Stage>,
+    input_schema: Option<SchemaRef>,
     rights: &mut [Option<RightSide>],
     numbers: &[usize],
     room: &mut TableRoom,
@@ -145,7 +147,8 @@ pub(super) fn decide(
                     }
                 }
                 None => {
-                    let (project, shape) = keys_first(&shape, &schema_before(&before, &input, decided.last())?)?;
+                    let before_these = || decided.last().map(|stage: &Stage| &stage.schema).or(input_schema.as_ref());
+                    let (project, shape) = keys_first(&shape, &schema_before(&before, &input, before_these())?)?;
                     before.push(project);
                     let limit = limit_behind(steps.clone(), &sink);
                     if room.is_scarce() {
@@ -208,16 +211,16 @@ fn keys_first(shape: &JoinShape, schema: &SchemaRef) -> Result<(Step, JoinShape)
 }
 
 /// The columns that come out of the last step.
-fn schema_before(steps: &[Step], input: &StageInput, stage_before: Option<&Stage>) -> Result<SchemaRef> {
+fn schema_before(steps: &[Step], input: &StageInput, of_previous: Option<&SchemaRef>) -> Result<SchemaRef> {
     let last = steps.iter().rev().find_map(|step| match step {
         Step::Filter(_) => None,
         Step::Project(_, schema) | Step::Map(_, schema) | Step::Unnest(schema) => Some(Arc::clone(schema)),
         Step::Join(shape, _) => Some(Arc::clone(&shape.schema)),
     });
-    match (last, input, stage_before) {
+    match (last, input, of_previous) {
         (Some(schema), ..) => Ok(schema),
         (None, StageInput::Scan { source, columns }, _) => Ok(Arc::new(source.schema().project(columns)?)),
-        (None, StageInput::Previous, Some(before)) => Ok(Arc::clone(&before.schema)),
+        (None, StageInput::Previous, Some(before)) => Ok(Arc::clone(before)),
         (None, StageInput::Previous, None) => Err(Error::internal("a join of an unknown input")),
     }
 }

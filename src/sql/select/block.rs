@@ -1,7 +1,7 @@
 //! One query block: `select … from … where … group by … having …`, with the order and the cut of its result.
 
 use super::from::{Tables, conjuncts, filtered};
-use super::grouped::Grouped;
+use super::grouped::{Grouped, grouping_name};
 use super::inner::Inner;
 use super::query::{Ending, Lowering, distinct};
 use super::scope::Scope;
@@ -9,8 +9,10 @@ use super::windows::Windows;
 use crate::aggregate::Makes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, col};
-use crate::plan::{AggregateSelect, LogicalPlan};
+use crate::plan::{AggregateSelect, LogicalPlan, SUFFIX};
+use crate::source::constants::visible_schema;
 use crate::sql::convert::{Names, WINDOW_PLACES};
+use crate::sql::fits::expand_columns;
 use crate::sql::over::Windowed;
 use sqlparser::ast::{self, SelectItem, Spanned};
 use sqlparser::tokenizer::Span;
@@ -31,6 +33,8 @@ struct BlockNames<'a> {
     /// Window functions that have been met, and windows that have a name.
     windows: RefCell<Windows>,
     named_windows: &'a [ast::NamedWindowDefinition],
+    /// The arguments of each `grouping(…)`, and its place.
+    groupings: RefCell<Vec<(Vec<Expr>, Span)>>,
 }
 
 impl BlockNames<'_> {
@@ -71,6 +75,18 @@ impl Names for BlockNames<'_> {
     fn window(&self, windowed: Windowed) -> Result<Expr> {
         self.windows.borrow_mut().add(windowed)
     }
+
+    fn member_of(&self, value: &Expr, query: &ast::Query) -> Result<Expr> {
+        let (inner, value) = self.lowering.membership_of(value, query, self.next_number(), self.scope)?;
+        self.inner.borrow_mut().push(inner);
+        Ok(value)
+    }
+
+    fn grouping(&self, keys: Vec<Expr>, span: Span) -> Result<Expr> {
+        let mut known = self.groupings.borrow_mut();
+        known.push((keys, span));
+        Ok(col(grouping_name(known.len() - 1)))
+    }
 }
 
 /// The same, in which results that have been named come before columns, as behind `order by`.
@@ -96,6 +112,14 @@ impl Names for ResultsFirst<'_> {
     fn window(&self, windowed: Windowed) -> Result<Expr> {
         self.0.window(windowed)
     }
+
+    fn member_of(&self, value: &Expr, query: &ast::Query) -> Result<Expr> {
+        self.0.member_of(value, query)
+    }
+
+    fn grouping(&self, keys: Vec<Expr>, span: Span) -> Result<Expr> {
+        self.0.grouping(keys, span)
+    }
 }
 
 impl Lowering<'_> {
@@ -112,8 +136,9 @@ impl Lowering<'_> {
             queries: Cell::default(),
             windows: RefCell::default(),
             named_windows: &select.named_window,
+            groupings: RefCell::default(),
         };
-        let columns = self.select_list(&select.projection, &names)?;
+        let mut columns = self.select_list(select, &names)?;
         let (mut asked, mut members) = (Vec::new(), Vec::new());
         for condition in conditions {
             match condition {
@@ -123,8 +148,15 @@ impl Lowering<'_> {
                 other => asked.push((self.convert(other, &names)?, other.span())),
             }
         }
-        let keys = self.group_keys(&select.group_by, &columns, &names)?;
-        let having = select.having.as_ref().map(|having| self.convert(having, &names)).transpose()?;
+        let is_key = |column: &Expr| !column.contains_aggregate() && !names.windows.borrow().are_in(column);
+        let by = self.group_keys(&select.group_by, &columns, &names, is_key)?;
+        let mut having = select.having.as_ref().map(|having| self.convert(having, &names)).transpose()?;
+        // `*` inside of aggregates.
+        let shown = visible_schema(&plan.schema()?);
+        let of_keys: BTreeSet<Arc<str>> = by.keys.iter().flat_map(Expr::columns).collect();
+        for expr in columns.iter_mut().chain(&mut having) {
+            *expr = expand_columns(expr, &shown, &of_keys)?;
+        }
         let is_distinct = match &select.distinct {
             None | Some(ast::Distinct::All) => false,
             Some(ast::Distinct::Distinct) => true,
@@ -138,27 +170,32 @@ impl Lowering<'_> {
         let windows = names.windows.take();
         let of_members = members.iter().map(|(value, query, ..)| (value, query.span()));
         let of_rows = asked.iter().map(|(condition, span)| (condition, *span)).chain(of_members);
-        self.check_windows(select, &windows, of_rows, &keys, having.as_ref())?;
+        self.check_windows(select, &windows, of_rows, &by.keys, having.as_ref())?;
         let beside = || {
             let sort = sort.iter().map(|key| &key.expr);
             columns.iter().chain(&having).chain(&qualify).chain(sort).chain(windows.exprs())
         };
         let has_aggregate = beside().any(Expr::contains_aggregate);
-        let grouped = !keys.is_empty() || having.is_some() || has_aggregate;
+        let grouped = by.are_given || having.is_some() || has_aggregate;
         let span = select.span();
+        let mut groupings = Vec::new();
+        for (args, span) in names.groupings.take() {
+            groupings.push(self.placed(by.numbers(&args), span)?);
+        }
         // Values of queries that only stand beside aggregates are joined to the groups.
         let below = asked.iter().map(|(condition, _)| condition).chain(members.iter().map(|(value, ..)| value));
-        let mut used: BTreeSet<Arc<str>> = below.chain(&keys).flat_map(Expr::columns).collect();
-        let named: BTreeSet<Arc<str>> = beside().flat_map(Expr::columns).collect();
+        let mut used: BTreeSet<Arc<str>> = below.chain(&by.keys).flat_map(Expr::columns).collect();
+        let mut named = BTreeSet::new();
+        beside().for_each(|expr| add_columns_of_groups(expr, &by.keys, &mut named));
         for call in beside().flat_map(Expr::aggregates) {
             used.extend(call.args.iter().flat_map(Expr::columns));
         }
         let (mut plan, mut inner_of_groups) = (plan, Vec::new());
         for inner in names.inner.take() {
-            if !grouped || used.contains(inner.name()) {
+            if !grouped || inner.is_used(&used) {
                 plan = inner.clone().beside(plan);
             }
-            inner_of_groups.extend((grouped && named.contains(inner.name())).then_some(inner));
+            inner_of_groups.extend((grouped && inner.is_used(&named)).then_some(inner));
         }
         let mut conditions = Vec::with_capacity(asked.len());
         for (condition, span) in asked {
@@ -183,11 +220,15 @@ impl Lowering<'_> {
             return Err(error.hint("a query in `from` gives its rows a name first"));
         }
         if columns.iter().any(makes_rows) {
-            let question = AggregateSelect { keys, select: columns.clone(), having, sort, limit: None };
+            if by.has_sets || !groupings.is_empty() {
+                let what = "an aggregate that makes rows beside `grouping sets`, `rollup`, `cube` or `grouping`";
+                return Err(self.unsupported(what, span));
+            }
+            let question = AggregateSelect { keys: by.keys, select: columns.clone(), having, sort, limit: None };
             plan = cut(Arc::new(self.placed(question.plan(plan), span)?));
         } else if grouped {
             let inner = inner_of_groups;
-            let groups = Grouped { scope: &scope, keys, columns, having, windows, qualify, sort, inner };
+            let groups = Grouped { scope: &scope, by, groupings, columns, having, windows, qualify, sort, inner };
             plan = self.placed(groups.plan(plan, cut), span)?;
         } else {
             let later = columns.iter().chain(sort.iter().map(|key| &key.expr));
@@ -260,18 +301,30 @@ impl Lowering<'_> {
     }
 
     /// The columns of the result, whose names differ.
-    fn select_list(&self, items: &[SelectItem], names: &BlockNames<'_>) -> Result<Vec<Expr>> {
+    fn select_list(&self, select: &ast::Select, names: &BlockNames<'_>) -> Result<Vec<Expr>> {
         let mut columns: Vec<Expr> = Vec::new();
         let mut taken: HashSet<String> = HashSet::new();
         let mut add = |expr: Expr, name: &str| {
             let (mut unique, mut number) = (name.to_owned(), 1);
+            // Of a joined table, as questions call it.
+            let beside = match &expr {
+                Expr::Column(planned) if planned.starts_with(&format!("{name}{SUFFIX}")) => Some(planned.to_string()),
+                _ => None,
+            };
             while !taken.insert(unique.clone()) {
                 number += 1;
-                unique = format!("{name}_{number}");
+                unique = match &beside {
+                    Some(planned) if number == 2 => planned.clone(),
+                    _ => format!("{name}_{number}"),
+                };
             }
             columns.push(if *expr.output_name() == *unique { expr } else { expr.alias(unique) });
         };
-        for item in items {
+        if select.flavor == ast::SelectFlavor::FromFirstNoSelect {
+            let all = self.placed(names.scope.all(None), select.span())?;
+            all.into_iter().for_each(|(planned, name)| add(col(planned), &name));
+        }
+        for item in &select.projection {
             match item {
                 SelectItem::UnnamedExpr(expr) => {
                     let converted = self.convert(expr, names)?;
@@ -292,12 +345,12 @@ impl Lowering<'_> {
                     names.aliases.borrow_mut().push((alias.value.clone(), converted.clone()));
                     add(converted, &alias.value);
                 }
-                SelectItem::Wildcard(options) => self.all(None, options, names.scope, &mut add)?,
+                SelectItem::Wildcard(options) => self.all(None, options, names, &mut add)?,
                 SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                     let [ast::ObjectNamePart::Identifier(table)] = name.0.as_slice() else {
                         return Err(self.unsupported("a table of several names", name.span()));
                     };
-                    self.all(Some(table), options, names.scope, &mut add)?;
+                    self.all(Some(table), options, names, &mut add)?;
                 }
                 other => return Err(self.unsupported("this item", other.span())),
             }
@@ -310,11 +363,16 @@ impl Lowering<'_> {
         &self,
         table: Option<&ast::Ident>,
         options: &ast::WildcardAdditionalOptions,
-        scope: &Scope,
+        names: &BlockNames<'_>,
         add: &mut dyn FnMut(Expr, &str),
     ) -> Result<()> {
         let span = options.wildcard_token.0.span;
-        if options.opt_ilike.is_some() || options.opt_rename.is_some() || options.opt_replace.is_some() {
+        let scope = names.scope;
+        let mut replaced: Vec<(&ast::Ident, Expr)> = Vec::new();
+        for item in options.opt_replace.iter().flat_map(|replace| &replace.items) {
+            replaced.push((&item.column_name, self.convert(&item.expr, names)?));
+        }
+        if options.opt_ilike.is_some() || options.opt_rename.is_some() {
             return Err(self.unsupported("this word behind `*`", span));
         }
         let mut excluded: Vec<&ast::Ident> = Vec::new();
@@ -329,47 +387,32 @@ impl Lowering<'_> {
         }
         let columns = self.placed(scope.all(table), table.map_or(span, |table| table.span))?;
         let is = |name: &str, ident: &ast::Ident| name.eq_ignore_ascii_case(&ident.value);
-        if let Some(unknown) = excluded.iter().find(|ident| !columns.iter().any(|(_, name)| is(name, ident))) {
+        let named = excluded.iter().copied().chain(replaced.iter().map(|(ident, _)| *ident));
+        if let Some(unknown) = named.clone().find(|ident| !columns.iter().any(|(_, name)| is(name, ident))) {
             let scope_error = scope.column(std::slice::from_ref(unknown)).err();
             let error = scope_error.unwrap_or_else(|| Error::new(ErrorKind::Name, format!("no column `{unknown}`")));
             return self.placed(Err(error), unknown.span);
         }
         for (planned, name) in columns {
-            if !excluded.iter().any(|ident| is(&name, ident)) {
-                add(col(planned), &name);
+            if excluded.iter().any(|ident| is(&name, ident)) {
+                continue;
             }
+            let other = replaced.iter().find(|(ident, _)| is(&name, ident));
+            add(other.map_or_else(|| col(planned), |(_, expr)| expr.clone()), &name);
         }
         Ok(())
     }
+}
 
-    fn group_keys(&self, clause: &ast::GroupByExpr, columns: &[Expr], names: &BlockNames<'_>) -> Result<Vec<Expr>> {
-        let (exprs, modifiers) = match clause {
-            ast::GroupByExpr::All(modifiers) => {
-                let windows = names.windows.borrow();
-                let keys = columns.iter().filter(|column| !column.contains_aggregate() && !windows.are_in(column));
-                if modifiers.is_empty() {
-                    return Ok(keys.map(|key| key.unaliased().clone()).collect());
-                }
-                (&[][..], modifiers)
-            }
-            ast::GroupByExpr::Expressions(exprs, modifiers) => (exprs.as_slice(), modifiers),
-        };
-        if !modifiers.is_empty() {
-            return Err(self.unsupported("`with` behind `group by`", clause.span()));
+/// Adds the columns that stand neither in keys nor in aggregates.
+fn add_columns_of_groups(expr: &Expr, keys: &[Expr], found: &mut BTreeSet<Arc<str>>) {
+    match expr {
+        Expr::Aggregate(_) => {}
+        known if keys.contains(known) => {}
+        Expr::Column(name) => {
+            found.insert(Arc::clone(name));
         }
-        let mut keys: Vec<Expr> = Vec::with_capacity(exprs.len());
-        for expr in exprs {
-            if matches!(expr, ast::Expr::GroupingSets(_) | ast::Expr::Cube(_) | ast::Expr::Rollup(_)) {
-                return Err(self
-                    .unsupported("`grouping sets`, `rollup` or `cube`", expr.span())
-                    .hint("several statements of one call share a pass over the data"));
-            }
-            let key = self.by_position_or_name(expr, columns, names)?;
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        Ok(keys)
+        other => other.children().into_iter().for_each(|child| add_columns_of_groups(child, keys, found)),
     }
 }
 

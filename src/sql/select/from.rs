@@ -36,7 +36,7 @@ struct Condition {
 }
 
 /// The names of a scope, in a place where no query may stand.
-struct Plain<'a>(&'a Scope);
+pub(super) struct Plain<'a>(pub(super) &'a Scope);
 
 impl Names for Plain<'_> {
     fn column(&self, parts: &[ast::Ident]) -> Result<Expr> {
@@ -108,10 +108,9 @@ impl Lowering<'_> {
                 let (plan, own_name) = self.placed(self.named(name), name.span())?;
                 (plan, own_name, alias)
             }
-            TableFactor::Table { name, args: Some(_), .. } => {
-                return Err(self
-                    .unsupported(&format!("the table function `{name}`"), name.span())
-                    .hint("a file stands in quotes, and --table 'NAME=FILE: OPTIONS' says how it is read"));
+            TableFactor::Table { name, alias, args: Some(args), sample: None, version: None, .. } => {
+                let (frame, own_name) = self.read_by(name, args)?;
+                (Arc::clone(frame.plan()?), own_name, alias)
             }
             TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
                 (self.query(subquery)?, UNNAMED.to_owned(), alias)

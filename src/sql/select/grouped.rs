@@ -2,6 +2,7 @@
 
 use super::inner::Inner;
 use super::scope::Scope;
+use super::sets::{Keys, groups_of_sets};
 use super::windows::Windows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggregateCall, Expr, col};
@@ -11,7 +12,9 @@ use std::sync::Arc;
 /// A select list, its condition and its order, over groups of rows.
 pub(super) struct Grouped<'a> {
     pub(super) scope: &'a Scope,
-    pub(super) keys: Vec<Expr>,
+    pub(super) by: Keys,
+    /// The keys of each `grouping(…)`, by number.
+    pub(super) groupings: Vec<Vec<usize>>,
     /// With the names of the result.
     pub(super) columns: Vec<Expr>,
     pub(super) having: Option<Expr>,
@@ -26,11 +29,15 @@ pub(super) struct Grouped<'a> {
 impl Grouped<'_> {
     /// The plan over the rows of `input`; `cut` is asked of the groups in their order, before anything else is computed.
     pub(super) fn plan(
-        self,
+        mut self,
         input: Arc<LogicalPlan>,
         cut: impl FnOnce(Arc<LogicalPlan>) -> Arc<LogicalPlan>,
     ) -> Result<Arc<LogicalPlan>> {
         let mut calls: Vec<AggregateCall> = Vec::new();
+        let mut inner = Vec::with_capacity(self.inner.len());
+        for asked in self.inner.clone() {
+            inner.push(asked.of_others(&mut |expr| self.of_groups(expr, &mut calls))?);
+        }
         let mut columns = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
             columns.push(self.of_groups(column.unaliased(), &mut calls)?.alias(column.output_name()));
@@ -42,11 +49,19 @@ impl Grouped<'_> {
         for key in &self.sort {
             sort.push(SortKey { expr: self.of_groups(&key.expr, &mut calls)?, descending: key.descending });
         }
-        let keys = self.keys.iter().enumerate().map(|(at, key)| key.clone().alias(key_name(at))).collect();
+        let keys = self.by.keys.iter().enumerate().map(|(at, key)| key.clone().alias(key_name(at)));
+        let keys: Vec<Expr> = keys.collect();
         let aggregates = calls.into_iter().enumerate().map(|(at, call)| (call, aggregate_name(at))).collect();
-        let mut plan = Arc::new(LogicalPlan::Aggregate { input, keys, aggregates });
-        for inner in &self.inner {
-            plan = inner.clone().beside(plan);
+        let mut plan = match self.by.has_sets || !self.groupings.is_empty() {
+            false => Arc::new(LogicalPlan::Aggregate { input, keys, aggregates }),
+            true => {
+                let groupings = std::mem::take(&mut self.groupings).into_iter().enumerate();
+                let groupings: Vec<_> = groupings.map(|(at, keys)| (keys, grouping_name(at))).collect();
+                groups_of_sets(&input, &keys, &aggregates, &self.by.sets, &groupings)?
+            }
+        };
+        for asked in inner {
+            plan = asked.beside(plan);
         }
         if let Some(predicate) = having {
             plan = Arc::new(LogicalPlan::Filter { input: plan, predicate });
@@ -60,7 +75,7 @@ impl Grouped<'_> {
 
     /// Columns of the groups in the place of keys and aggregates.
     fn of_groups(&self, expr: &Expr, calls: &mut Vec<AggregateCall>) -> Result<Expr> {
-        if let Some(at) = self.keys.iter().position(|key| key == expr) {
+        if let Some(at) = self.by.keys.iter().position(|key| key == expr) {
             return Ok(col(key_name(at)));
         }
         match expr {
@@ -72,7 +87,8 @@ impl Grouped<'_> {
                 });
                 Ok(col(aggregate_name(at)))
             }
-            Expr::Column(name) if self.inner.iter().any(|inner| inner.name() == &**name) => Ok(expr.clone()),
+            Expr::Column(name) if is_grouping(name) => Ok(expr.clone()),
+            Expr::Column(name) if self.inner.iter().any(|inner| inner.has(name)) => Ok(expr.clone()),
             Expr::Column(name) if self.windows.has(name) => Ok(expr.clone()),
             Expr::Column(name) => {
                 let name = self.scope.own_name(name);
@@ -93,6 +109,17 @@ impl Grouped<'_> {
 fn key_name(at: usize) -> String {
     format!("key {at} of the groups")
 }
+
+/// What stands for the `at`th `grouping(…)` until the keys are known.
+pub(super) fn grouping_name(at: usize) -> String {
+    format!("{at}{GROUPING}")
+}
+
+fn is_grouping(name: &str) -> bool {
+    name.ends_with(GROUPING)
+}
+
+const GROUPING: &str = " is a grouping of the groups";
 
 fn aggregate_name(at: usize) -> String {
     format!("aggregate {at} of the groups")

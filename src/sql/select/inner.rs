@@ -1,49 +1,95 @@
 //! Queries inside of expressions, which become joins.
+//!
+//! What such a query says stands in columns that rows get beside their own: by a cross join with its one row, or by a left join with
+//! a table in which each key is once. So a row stays one row, and the expression is one like others.
 
 use super::from::filtered;
-use super::query::Lowering;
+use super::query::{Lowering, distinct};
 use super::scope::Scope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Expr, col, count_rows, lit};
+use crate::expr::{Expr, Literal, col, count_rows, lit, when};
 use crate::frame::visible_names;
 use crate::plan::{Join, JoinKind, LogicalPlan};
 use crate::types::ColumnType;
 use sqlparser::ast::{self, Spanned};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// A query whose value stands in an expression: its plan has one column, of the name that the expression has.
+/// A query that an expression asks.
 #[derive(Clone, Debug)]
 pub(super) struct Inner {
-    name: String,
-    plan: Arc<LogicalPlan>,
-    has_one_row: bool,
+    /// The columns in which the expression finds what the query says.
+    names: Vec<String>,
+    joins: Vec<Beside>,
+}
+
+/// A table that stands beside rows.
+#[derive(Clone, Debug)]
+struct Beside {
+    table: Arc<LogicalPlan>,
+    /// Expressions over the rows, and over the table.
+    on: Vec<(Expr, Expr)>,
+    kind: JoinKind,
+}
+
+impl Beside {
+    /// A table of one row.
+    fn one_row(table: Arc<LogicalPlan>) -> Self {
+        Beside { table, on: Vec::new(), kind: JoinKind::Cross }
+    }
+
+    /// A table that has each key once; rows without a match have nulls.
+    fn by_key(table: Arc<LogicalPlan>, on: Vec<(Expr, Expr)>) -> Self {
+        Beside { table, on, kind: JoinKind::Left }
+    }
 }
 
 impl Inner {
-    /// The name of its value.
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    /// Whether a column is one of those that the expression finds.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|own| own == name)
     }
 
-    /// The rows of `plan`, each with the value.
+    /// Whether one of these columns is.
+    pub(super) fn is_used(&self, columns: &BTreeSet<Arc<str>>) -> bool {
+        self.names.iter().any(|own| columns.contains(own.as_str()))
+    }
+
+    /// The same query beside other rows, of which `change` tells what it asks.
+    ///
+    /// # Errors
+    /// The first that `change` gives.
+    pub(super) fn of_others(mut self, change: &mut dyn FnMut(&Expr) -> Result<Expr>) -> Result<Self> {
+        for (ours, _) in self.joins.iter_mut().flat_map(|join| &mut join.on) {
+            *ours = change(ours)?;
+        }
+        Ok(self)
+    }
+
+    /// The rows of `plan`, each with what the query says.
     pub(super) fn beside(self, plan: Arc<LogicalPlan>) -> Arc<LogicalPlan> {
-        let (keys, kind) = match self.has_one_row {
-            true => (Vec::new(), JoinKind::Cross),
-            // Without a row, the value is missing.
-            false => (vec![(lit(true), lit(true))], JoinKind::Left),
-        };
-        Arc::new(LogicalPlan::Join(Join::new(plan, self.plan, keys, kind)))
+        self.joins.into_iter().fold(plan, |plan, Beside { table, on, kind }| {
+            Arc::new(LogicalPlan::Join(Join::new(plan, table, on, kind)))
+        })
     }
 }
 
+/// A query whose columns stand in a table by keys.
+pub(super) fn by_key(names: Vec<String>, table: Arc<LogicalPlan>, on: Vec<(Expr, Expr)>) -> Inner {
+    Inner { names, joins: vec![Beside::by_key(table, on)] }
+}
+
 /// A name that no column has by chance.
-fn name(number: usize) -> String {
+pub(super) fn name(number: usize) -> String {
     format!("value of query {number}")
 }
 
 impl Lowering<'_> {
     /// The value of a query of one column and at most one row, as the `number`th in its block.
     pub(super) fn value_of(&self, query: &ast::Query, number: usize, outer: &Scope) -> Result<(Inner, Expr)> {
+        if let Some(correlated) = self.correlated(query, outer)? {
+            return self.value_by_key(correlated, query, number);
+        }
         let plan = self.only_column(query, &name(number), outer)?;
         let rows = row_count(&plan);
         if rows == RowCount::Unknown {
@@ -51,15 +97,51 @@ impl Lowering<'_> {
                 .unsupported("a query that may have several rows, in the place of a value,", query.span())
                 .hint("take an aggregate, such as max(x), or add `limit 1`"));
         }
-        Ok((Inner { name: name(number), plan, has_one_row: rows == RowCount::One }, col(name(number))))
+        let join = match rows {
+            RowCount::One => Beside::one_row(plan),
+            // Without a row, the value is missing.
+            _ => Beside::by_key(plan, vec![(lit(true), lit(true))]),
+        };
+        Ok((Inner { names: vec![name(number)], joins: vec![join] }, col(name(number))))
     }
 
     /// Whether a query has rows.
     pub(super) fn existence_of(&self, query: &ast::Query, number: usize, outer: &Scope) -> Result<(Inner, Expr)> {
+        if let Some(correlated) = self.correlated(query, outer)?.filter(|correlated| !self.has_aggregate(correlated)) {
+            let found = name(number);
+            let (table, on) = correlated.keys_once(&found)?;
+            return Ok((by_key(vec![found.clone()], table, on), col(found).is_not_null()));
+        }
         let input = self.within(query, outer)?;
         let input = Arc::new(LogicalPlan::Limit { input, skip: 0, rows: 1 });
         let plan = Arc::new(counted(input, &[(count_rows(), name(number))])?);
-        Ok((Inner { name: name(number), plan, has_one_row: true }, col(name(number)).gt(0)))
+        let inner = Inner { names: vec![name(number)], joins: vec![Beside::one_row(plan)] };
+        Ok((inner, col(name(number)).gt(0)))
+    }
+
+    /// Whether a value is one of those of a query: unknown where it is missing, or not found and one of those is missing.
+    pub(super) fn membership_of(
+        &self,
+        value: &Expr,
+        query: &ast::Query,
+        number: usize,
+        outer: &Scope,
+    ) -> Result<(Inner, Expr)> {
+        let member = name(number);
+        let (found, all, known) = (format!("{member}: found"), format!("{member}: all"), format!("{member}: known"));
+        let members = self.only_column(query, &member, outer)?;
+        let counts = [(count_rows(), all.clone()), (col(member.as_str()).count(), known.clone())];
+        let counts = Arc::new(counted(Arc::clone(&members), &counts)?);
+        let input = Arc::new(distinct(members)?);
+        let columns = vec![col(member.as_str()), lit(true).alias(found.as_str())];
+        let once = Arc::new(LogicalPlan::Project { input, columns });
+        let joins = vec![Beside::one_row(counts), Beside::by_key(once, vec![(value.clone(), col(member.as_str()))])];
+        let (is_found, all_rows, known_rows) =
+            (col(found.as_str()).is_not_null(), col(all.as_str()), col(known.as_str()));
+        let is_open = value.clone().is_null().or(all_rows.clone().not_eq(known_rows));
+        let unknown = Expr::Literal(Literal::Null);
+        let membership = when(is_found).then(true).when(all_rows.eq(0)).then(false).when(is_open).then(unknown);
+        Ok((Inner { names: vec![found, all, known], joins }, membership.otherwise(false)))
     }
 
     /// The rows of `plan` whose value is one of those of a query, or is none of them.
@@ -73,6 +155,9 @@ impl Lowering<'_> {
         outer: &Scope,
     ) -> Result<Arc<LogicalPlan>> {
         let member = name(number);
+        if let Some(correlated) = self.correlated(query, outer)? {
+            return self.among_by_key(plan, value, correlated, query, negated);
+        }
         let members = self.only_column(query, &member, outer)?;
         let types = [
             value.bind(&*plan.schema()?)?.column_type(),
@@ -115,8 +200,9 @@ impl Lowering<'_> {
             if error.kind() != ErrorKind::Name || !is_around {
                 return error;
             }
-            let message = "a query that uses columns of the query around it is not supported";
-            let told = Error::new(ErrorKind::Unsupported, message).hint("a join with a grouped query does the same");
+            let message = "a query that uses columns of the query around it in this way is not supported";
+            let told = Error::new(ErrorKind::Unsupported, message)
+                .hint("in its `where` they may stand in equations, beside others with `and`");
             match error.underlined() {
                 Some(place) => told.underline(&place.text, place.range.clone()),
                 None => told,

@@ -12,12 +12,16 @@
 //! - What is not supported is an error with its place, never another answer.
 
 mod block;
+mod combine;
+mod correlated;
 mod from;
+mod functions;
 mod grouped;
 mod inner;
 mod query;
 mod scope;
 mod session;
+mod sets;
 mod values;
 mod windows;
 

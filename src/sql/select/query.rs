@@ -1,18 +1,15 @@
 //! Queries: `with`, set operations, `order by`, `limit`.
 
-use super::from::filtered;
+use super::combine::combine;
 use super::scope::{Scope, Table};
 use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Expr, Literal, coalesce, col, lit};
+use crate::expr::{Expr, Literal};
 use crate::frame::visible_names;
-use crate::plan::{Join, JoinKind, LogicalPlan, SortKey};
-use crate::source::constants::visible_schema;
+use crate::plan::{LogicalPlan, SortKey};
 use crate::sql::convert::{Converter, Names};
 use crate::sql::words::Words;
-use crate::types::ColumnType;
-use arrow::datatypes::SchemaRef;
-use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier, Spanned};
+use sqlparser::ast::{self, SetExpr, Spanned};
 use sqlparser::tokenizer::Span;
 use std::ops::Range;
 use std::sync::Arc;
@@ -59,7 +56,8 @@ impl<'a> Lowering<'a> {
     /// The plan of a query.
     pub(super) fn query(&self, query: &ast::Query) -> Result<Arc<LogicalPlan>> {
         let refused = [
-            (query.fetch.is_some(), "`fetch`"),
+            (query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties || fetch.percent), "this kind of `fetch`"),
+            (query.fetch.is_some() && has_limit(query), "`fetch` beside `limit`"),
             (!query.locks.is_empty() || query.for_clause.is_some(), "`for`"),
             (query.settings.is_some() || query.format_clause.is_some(), "this clause"),
             (!query.pipe_operators.is_empty(), "`|>`"),
@@ -78,7 +76,11 @@ impl<'a> Lowering<'a> {
                 inner.named.push((table.alias.name.value.clone(), plan));
             }
         }
-        let ending = Ending { order: query.order_by.as_ref(), cut: inner.cut(query.limit_clause.as_ref())? };
+        let mut cut = inner.cut(query.limit_clause.as_ref())?;
+        if let Some(fetch) = &query.fetch {
+            cut.rows = Some(fetch.quantity.as_ref().map_or(Ok(1), |rows| inner.number_of_rows(rows))?);
+        }
+        let ending = Ending { order: query.order_by.as_ref(), cut };
         inner.body(&query.body, ending)
     }
 
@@ -190,14 +192,18 @@ impl<'a> Lowering<'a> {
                 return Err(self.unsupported("`limit … by`", limit_by[0].span()));
             }
         };
-        let number = |expr: &ast::Expr| match self.convert(expr, &NoNames)? {
+        let number = |expr: &ast::Expr| self.number_of_rows(expr);
+        Ok(Cut { skip: offset.map(number).transpose()?.unwrap_or(0), rows: limit.map(number).transpose()? })
+    }
+
+    fn number_of_rows(&self, expr: &ast::Expr) -> Result<usize> {
+        match self.convert(expr, &NoNames)? {
             Expr::Literal(Literal::Int64(number)) if number >= 0 => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
             other => {
                 let error = Error::new(ErrorKind::Syntax, format!("`{other}` is not a number of rows"));
                 self.placed(Err(error), expr.span())
             }
-        };
-        Ok(Cut { skip: offset.map(number).transpose()?.unwrap_or(0), rows: limit.map(number).transpose()? })
+        }
     }
 
     /// The table or query of this name, and what it is called if nothing else is said.
@@ -238,6 +244,10 @@ impl<'a> Lowering<'a> {
     }
 }
 
+fn has_limit(query: &ast::Query) -> bool {
+    matches!(&query.limit_clause, Some(ast::LimitClause::LimitOffset { limit: Some(_), .. }))
+}
+
 /// Columns of a result.
 pub(super) struct OutputNames<'a>(pub(super) &'a Scope);
 
@@ -266,109 +276,9 @@ impl Names for NoNames {
 }
 
 /// What a file is called: its name without folders and endings.
-fn stem(file: &str) -> &str {
+pub(super) fn stem(file: &str) -> &str {
     let name = file.rsplit('/').next().unwrap_or(file);
     name.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or(name)
-}
-
-fn combine(
-    left: &Arc<LogicalPlan>,
-    right: &Arc<LogicalPlan>,
-    op: SetOperator,
-    quantifier: SetQuantifier,
-) -> Result<Arc<LogicalPlan>> {
-    let (ours, theirs) = (visible_schema(&left.schema()?), visible_schema(&right.schema()?));
-    if ours.fields().len() != theirs.fields().len() {
-        let message = format!("the queries have {} and {} columns", ours.fields().len(), theirs.fields().len());
-        return Err(Error::new(ErrorKind::Type, message).hint("a set operation needs as many columns on both sides"));
-    }
-    let unsupported = |what: &str| Err(Error::new(ErrorKind::Unsupported, format!("`{what}` is not supported")));
-    let all = match quantifier {
-        SetQuantifier::All => true,
-        SetQuantifier::None | SetQuantifier::Distinct => false,
-        other => return unsupported(&format!("{op} {other}")),
-    };
-    let both = || one_after_the_other(left, right, &ours, &theirs);
-    match (op, all) {
-        (SetOperator::Union, true) => both(),
-        (SetOperator::Union, false) => {
-            let input = both()?;
-            Ok(Arc::new(distinct(input)?))
-        }
-        (SetOperator::Intersect, false) => {
-            let in_both = col(LEAST_SIDE).eq(0).and(col(GREATEST_SIDE).eq(1));
-            by_sides(left, right, &ours, &theirs, in_both)
-        }
-        (SetOperator::Except | SetOperator::Minus, false) => {
-            by_sides(left, right, &ours, &theirs, col(GREATEST_SIDE).eq(0))
-        }
-        (op, true) => unsupported(&format!("{op} all").to_lowercase()),
-    }
-}
-
-const SIDE: &str = "side of the operation";
-const LEAST_SIDE: &str = "least side";
-const GREATEST_SIDE: &str = "greatest side";
-
-/// Distinct rows of which the sides they are on fulfil a condition.
-fn by_sides(
-    left: &Arc<LogicalPlan>,
-    right: &Arc<LogicalPlan>,
-    ours: &SchemaRef,
-    theirs: &SchemaRef,
-    condition: Expr,
-) -> Result<Arc<LogicalPlan>> {
-    let marked = |plan: &Arc<LogicalPlan>, schema: &SchemaRef, side: i64| {
-        let mut columns = visible_names(schema);
-        columns.push(lit(side).alias(SIDE));
-        Arc::new(LogicalPlan::Project { input: Arc::clone(plan), columns })
-    };
-    let (left, right) = (marked(left, ours, 0), marked(right, theirs, 1));
-    let input = one_after_the_other(&left, &right, &left.schema()?, &right.schema()?)?;
-    let call = |expr: Expr| match expr {
-        Expr::Aggregate(call) => Ok(call),
-        _ => Err(Error::internal("no aggregate")),
-    };
-    let aggregates =
-        vec![(call(col(SIDE).min())?, LEAST_SIDE.to_owned()), (call(col(SIDE).max())?, GREATEST_SIDE.to_owned())];
-    let columns = visible_names(ours);
-    let groups = Arc::new(LogicalPlan::Aggregate { input, keys: columns.clone(), aggregates });
-    Ok(Arc::new(LogicalPlan::Project { input: filtered(groups, condition), columns }))
-}
-
-/// Rows of `left`, then rows of `right`: a full join in which nothing matches.
-fn one_after_the_other(
-    left: &Arc<LogicalPlan>,
-    right: &Arc<LogicalPlan>,
-    ours: &SchemaRef,
-    theirs: &SchemaRef,
-) -> Result<Arc<LogicalPlan>> {
-    let name = |side: &str, at: usize| format!("{side} {at}");
-    let numbered = |plan: &Arc<LogicalPlan>, schema: &SchemaRef, side: &str| {
-        let columns = visible_names(schema).into_iter().enumerate();
-        let columns = columns.map(|(at, column)| column.alias(name(side, at))).collect();
-        Arc::new(LogicalPlan::Project { input: Arc::clone(plan), columns })
-    };
-    let (left, right) = (numbered(left, ours, "left"), numbered(right, theirs, "right"));
-    let never = || Expr::Literal(Literal::Null).cast(ColumnType::Boolean);
-    let input = Arc::new(LogicalPlan::Join(Join::new(left, right, vec![(never(), never())], JoinKind::Full)));
-    for (at, (one, other)) in ours.fields().iter().zip(theirs.fields()).enumerate() {
-        let types = [ColumnType::from_arrow(one.data_type())?, ColumnType::from_arrow(other.data_type())?];
-        let of_both = types[0].unify(types[1]);
-        if of_both == ColumnType::Utf8
-            && types.iter().any(|known| !matches!(known, ColumnType::Utf8 | ColumnType::Null))
-        {
-            let message = format!("column {} of the queries is {} here and {} there", at + 1, types[0], types[1]);
-            return Err(Error::new(ErrorKind::Type, message).hint("`cast(x as varchar)` makes text of either"));
-        }
-    }
-    let column = |(at, field): (usize, &Arc<arrow::datatypes::Field>)| {
-        coalesce([col(name("left", at)), col(name("right", at))]).alias(field.name().as_str())
-    };
-    let columns = ours.fields().iter().enumerate().map(column).collect();
-    let plan = LogicalPlan::Project { input, columns };
-    plan.schema()?;
-    Ok(Arc::new(plan))
 }
 
 /// Equal rows once.

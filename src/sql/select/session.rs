@@ -1,9 +1,11 @@
 //! Tables by name, and statements about them.
 
+use super::functions::name_arguments;
 use super::query::Lowering;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
-use crate::frame::LazyFrame;
+use crate::frame::{CsvScan, LazyFrame};
 use crate::plan::LogicalPlan;
+use crate::source::detect::InputFormat;
 use crate::sql::convert::{MAX_NESTING, parser_error, refuse_long_chains};
 use crate::sql::tables::Tables;
 use crate::sql::why_text::with_reasons;
@@ -178,6 +180,7 @@ impl Session {
             return Err(words.error(ErrorKind::Limit, message, range).hint(format!("there may be {MOST_PARTS}")));
         }
         let mut tokens = words.tokens(range.clone());
+        name_arguments(&mut tokens);
         if let Some(first) = tokens.first_mut().filter(|_| words.is_word(range.start, SUMMARIZE)) {
             // The parser knows no `summarize`; what may stand behind it is what may stand behind `describe`.
             first.token = Token::make_keyword("DESCRIBE");
@@ -214,6 +217,11 @@ impl Session {
     /// The table in these files.
     pub(super) fn file(&self, word: &str) -> Result<LazyFrame> {
         self.tables.file(word)
+    }
+
+    /// The table in the files of a scan, which are of this format.
+    pub(super) fn read(&self, scan: CsvScan, files: &[String], format: InputFormat) -> Result<LazyFrame> {
+        self.tables.read(scan, files, format)
     }
 
     /// The view or table of this name; `with` are names beside them, for hints.

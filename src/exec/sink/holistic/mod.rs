@@ -25,7 +25,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use table::{Sorted, Table, of_types};
+use table::{Folded, Sorted, Table, of_types};
 
 pub(super) struct HolisticSink {
     schema: SchemaRef,
@@ -64,7 +64,7 @@ impl HolisticSink {
         room: &Room,
     ) -> Result<Self> {
         let mut with_states = Vec::new();
-        let mut tables: Vec<(usize, Over, Vec<AggregateColumn>)> = Vec::new();
+        let mut tables: Vec<Folded> = Vec::new();
         let mut places = Vec::with_capacity(aggregates.len());
         for column in aggregates {
             let over = column.aggregate.over();
@@ -73,16 +73,21 @@ impl HolisticSink {
                 with_states.push(column.clone());
                 continue;
             }
-            let [value] = column.arguments[..] else {
+            let ordering = column.aggregate.ordering();
+            if column.arguments.len() != 1 + ordering.len() {
                 return Err(Error::internal(format!("`{}` is folded over one argument", column.aggregate.name())));
+            }
+            let same = |known: &Folded| {
+                let same_order = || known.columns.iter().all(|other| other.aggregate.ordering() == ordering);
+                known.values == column.arguments && known.over == over && same_order()
             };
-            let known = tables.iter().position(|(known, order, _)| (*known, *order) == (value, over));
+            let known = tables.iter().position(same);
             let table = known.unwrap_or(tables.len());
             if known.is_none() {
-                tables.push((value, over, Vec::new()));
+                tables.push(Folded { values: column.arguments.clone(), over, columns: Vec::new() });
             }
-            places.push(Place::Fold { table, fold: tables[table].2.len() });
-            tables[table].2.push(column.clone());
+            places.push(Place::Fold { table, fold: tables[table].columns.len() });
+            tables[table].columns.push(column.clone());
         }
         let results: Vec<DataType> = aggregates
             .iter()
@@ -93,13 +98,11 @@ impl HolisticSink {
         let counts = tables.iter().map(|_| DataType::Int64);
         let group_types = types[..keys].iter().cloned().chain(results).chain(counts);
         let count = |value: usize| AggregateColumn { aggregate: Arc::new(Count), arguments: vec![value] };
-        with_states.extend(tables.iter().map(|(value, ..)| count(*value)));
+        with_states.extend(tables.iter().map(|table| count(table.values[0])));
         let room = room.divided(2 + tables.len());
         let groups = AggregateSink::new(of_types(group_types), types, keys, with_states, &room)?;
-        let table = |(value, over, folded): &(usize, Over, Vec<AggregateColumn>)| {
-            Table::new(types, keys, *value, *over, folded, copies, &room)
-        };
-        let tables = tables.iter().map(table).collect::<Result<_>>()?;
+        let tables =
+            tables.iter().map(|folded| Table::new(types, keys, folded, copies, &room)).collect::<Result<_>>()?;
         let reservation = room.reservation("values of groups")?;
         Ok(HolisticSink { schema, keys, groups: Box::new(groups), tables, places, room, reservation })
     }

@@ -17,8 +17,8 @@ use std::sync::Arc;
 /// The values of one argument, and what is to be folded over them.
 pub(super) struct Table {
     keys: usize,
-    /// The column of a batch that holds the values.
-    value: usize,
+    /// The columns of a batch that hold the values, and then what these are ordered by.
+    values: Vec<usize>,
     rows: Rows,
     folds: Vec<Box<dyn Fold>>,
     value_type: DataType,
@@ -27,8 +27,15 @@ pub(super) struct Table {
 enum Rows {
     /// Folded over in the order of the values.
     Values(Box<Values>),
-    /// Folded over in the order of the input.
+    /// Folded over in the order of the input, or in one of their own.
     InOrder(Box<SortSink>),
+}
+
+/// Aggregates that share a table: over these columns, the value and what it is ordered by, in the same order.
+pub(super) struct Folded {
+    pub(super) values: Vec<usize>,
+    pub(super) over: Over,
+    pub(super) columns: Vec<AggregateColumn>,
 }
 
 /// Values in the order of the keys, and what is to be folded over them.
@@ -59,23 +66,18 @@ impl Sorted {
 }
 
 impl Table {
-    /// An empty one. The first `keys` columns of a batch are the keys, column `value` is the argument of `folded`.
-    pub(super) fn new(
-        types: &[DataType],
-        keys: usize,
-        value: usize,
-        over: Over,
-        folded: &[AggregateColumn],
-        copies: bool,
-        room: &Room,
-    ) -> Result<Self> {
-        let value_type = types[value].clone();
-        let mut own: Vec<DataType> = types[..keys].to_vec();
-        own.push(value_type.clone());
-        let rows = if over == Over::InputOrder {
-            let by = (0..keys).map(|column| SortColumn { column, descending: false }).collect();
+    /// An empty one. The first `keys` columns of a batch are the keys, `of` are the arguments of its folds.
+    pub(super) fn new(types: &[DataType], keys: usize, of: &Folded, copies: bool, room: &Room) -> Result<Self> {
+        let Folded { values, over, columns: folded } = of;
+        let value_type = types[values[0]].clone();
+        let own: Vec<DataType> =
+            types[..keys].iter().chain(values.iter().map(|&column| &types[column])).cloned().collect();
+        let rows = if *over == Over::InputOrder {
+            let ordering = folded[0].aggregate.ordering().iter().copied();
+            let by = (0..keys).map(|column| (column, false)).chain((keys + 1..).zip(ordering));
+            let by = by.map(|(column, descending)| SortColumn { column, descending }).collect();
             let reservation = room.reservation("texts of groups")?;
-            let schema = of_types(own.iter().cloned());
+            let schema = of_types(own[..=keys].iter().cloned());
             let wanted = Wanted { limit: None, width: keys + 1, copies };
             Rows::InOrder(Box::new(SortSink::new(schema, &own, by, wanted, room, reservation)?))
         } else {
@@ -83,13 +85,13 @@ impl Table {
         };
         let argument = std::slice::from_ref(&value_type);
         let folds = folded.iter().map(|column| column.aggregate.fold(argument)).collect::<Result<_>>()?;
-        Ok(Table { keys, value, rows, folds, value_type })
+        Ok(Table { keys, values: values.clone(), rows, folds, value_type })
     }
 
     /// Takes the values of a batch that are not null.
     pub(super) fn absorb(&mut self, batch: &Batch) -> Result<()> {
         let mut columns = batch.records.columns()[..self.keys].to_vec();
-        columns.push(Arc::clone(batch.records.column(self.value)));
+        columns.extend(self.values.iter().map(|&column| Arc::clone(batch.records.column(column))));
         let mask = columns[self.keys].logical_nulls().filter(|nulls| nulls.null_count() > 0);
         let mask = mask.map(|nulls| BooleanArray::new(nulls.into_inner(), None));
         if batch.rows() == 0 || mask.as_ref().is_some_and(|mask| !mask.has_true()) {

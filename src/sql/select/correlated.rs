@@ -1,0 +1,181 @@
+//! Queries in expressions whose conditions compare with columns of the query around them: `exists (select 1 from u where u.k = t.k)`.
+//!
+//! Equations between both become the keys of a join with the rows of the query, which is then about its own tables only.
+
+use super::from::{Plain, conjuncts, filtered};
+use super::grouped::Grouped;
+use super::inner::{Inner, by_key, name};
+use super::query::{Lowering, distinct};
+use super::scope::Scope;
+use super::sets::Keys;
+use super::windows::Windows;
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::{Expr, coalesce, col, lit};
+use crate::plan::{Join, JoinKind, LogicalPlan};
+use sqlparser::ast::{self, Spanned};
+use std::sync::Arc;
+
+/// What must be equal in rows of two tables.
+pub(super) type KeyPairs = Vec<(Expr, Expr)>;
+
+/// A query block whose tables are joined with the rows around it.
+pub(super) struct Correlated<'a> {
+    select: &'a ast::Select,
+    /// The rows of its tables that fulfil its own conditions.
+    plan: Arc<LogicalPlan>,
+    scope: Scope,
+    /// What must be equal: of the rows around it, and of its own.
+    keys: KeyPairs,
+}
+
+/// The names of the keys of a table that is joined.
+fn key_name(at: usize, of: &str) -> String {
+    format!("{of}: key {at}")
+}
+
+impl Correlated<'_> {
+    /// The keys of its rows, each once, under names that begin with `of`, with a column of that name that is not null; and what they
+    /// are equal to.
+    pub(super) fn keys_once(self, of: &str) -> Result<(Arc<LogicalPlan>, KeyPairs)> {
+        let named = self.keys.iter().enumerate();
+        let columns = named.map(|(at, (_, theirs))| theirs.clone().alias(key_name(at, of))).collect();
+        let input = Arc::new(distinct(Arc::new(LogicalPlan::Project { input: self.plan, columns }))?);
+        let on: KeyPairs =
+            self.keys.into_iter().enumerate().map(|(at, (ours, _))| (ours, col(key_name(at, of)))).collect();
+        let mut columns: Vec<Expr> = on.iter().map(|(_, key)| key.clone()).collect();
+        columns.push(lit(true).alias(of));
+        Ok((Arc::new(LogicalPlan::Project { input, columns }), on))
+    }
+}
+
+impl Lowering<'_> {
+    /// A query as one block about its own tables, and what its conditions say of the rows around it; `None` for a query that says
+    /// nothing of these, or that is more than such a block.
+    pub(super) fn correlated<'a>(&self, query: &'a ast::Query, outer: &Scope) -> Result<Option<Correlated<'a>>> {
+        let ast::SetExpr::Select(select) = &*query.body else { return Ok(None) };
+        let is_ended = query.order_by.is_some() || query.limit_clause.is_some() || query.with.is_some();
+        let is_grouped = !matches!(&select.group_by, ast::GroupByExpr::Expressions(keys, _) if keys.is_empty());
+        let is_narrowed = select.having.is_some() || select.qualify.is_some();
+        if is_ended || is_grouped || is_narrowed || select.from.is_empty() {
+            return Ok(None);
+        }
+        let conditions = select.selection.as_ref().map(conjuncts).unwrap_or_default();
+        // What is wrong with its tables is told where it is asked by itself.
+        let Ok((tables, conditions)) = self.from(&select.from, conditions) else { return Ok(None) };
+        let (own, around) = (Plain(&tables.scope), Plain(outer));
+        let (mut plan, mut keys) = (tables.plan, Vec::new());
+        for condition in conditions {
+            if let Ok(expr) = self.convert(condition, &own) {
+                plan = filtered(plan, expr);
+                continue;
+            }
+            let ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right } = condition else { return Ok(None) };
+            let pair = [(left, right), (right, left)]
+                .into_iter()
+                .find_map(|(ours, theirs)| Some((self.convert(ours, &around).ok()?, self.convert(theirs, &own).ok()?)));
+            match pair {
+                Some(pair) => keys.push(pair),
+                None => return Ok(None),
+            }
+        }
+        Ok((!keys.is_empty()).then_some(Correlated { select, plan, scope: tables.scope, keys }))
+    }
+
+    /// The aggregate that is all of its select list, of the rows with the keys of a row.
+    pub(super) fn value_by_key(
+        &self,
+        correlated: Correlated<'_>,
+        query: &ast::Query,
+        number: usize,
+    ) -> Result<(Inner, Expr)> {
+        let Correlated { select, plan, scope, keys } = correlated;
+        let expr = self.only_expression(select, query, &scope)?;
+        let calls: Vec<_> = expr.aggregates().into_iter().cloned().collect();
+        if calls.is_empty() {
+            return Err(self
+                .unsupported("a query that may have several rows, in the place of a value,", query.span())
+                .hint("take an aggregate, such as max(x)"));
+        }
+        let of = name(number);
+        let aggregate_name = |at: usize| format!("{of}: aggregate {at}");
+        let named = keys.iter().enumerate().map(|(at, (_, theirs))| theirs.clone().alias(key_name(at, &of)));
+        let aggregates =
+            calls.iter().enumerate().map(|(at, call)| Expr::Aggregate(call.clone()).alias(aggregate_name(at)));
+        let groups = Grouped {
+            scope: &scope,
+            by: Keys::of(keys.iter().map(|(_, theirs)| theirs.clone()).collect()),
+            groupings: Vec::new(),
+            columns: named.chain(aggregates).collect(),
+            having: None,
+            windows: Windows::default(),
+            qualify: None,
+            sort: Vec::new(),
+            inner: Vec::new(),
+        };
+        let table = self.placed(groups.plan(plan, |plan| plan), query.span())?;
+        let on = keys.into_iter().enumerate().map(|(at, (ours, _))| (ours, col(key_name(at, &of)))).collect();
+        let value = expr.replace(&mut |part| match part {
+            Expr::Aggregate(call) => {
+                let at = calls.iter().position(|known| known == call);
+                let value = col(aggregate_name(at.ok_or_else(|| Error::internal("an unknown aggregate"))?));
+                // Of no rows, a count is 0.
+                let counts = ["count", "count_if", "n_unique", "approx_n_unique", "regr_count"];
+                let is_count = counts.contains(&call.aggregate.name());
+                Ok(Some(if is_count { coalesce([value, lit(0)]) } else { value }))
+            }
+            Expr::Column(_) => Err(Error::new(ErrorKind::Name, "a column beside an aggregate, and no group")),
+            _ => Ok(None),
+        });
+        let value = self.placed(value, query.span())?;
+        Ok((by_key((0..calls.len()).map(aggregate_name).collect(), table, on), value))
+    }
+
+    /// The rows of `plan` whose value is among those of the query that have the row's keys.
+    pub(super) fn among_by_key(
+        &self,
+        plan: Arc<LogicalPlan>,
+        value: Expr,
+        correlated: Correlated<'_>,
+        query: &ast::Query,
+        negated: bool,
+    ) -> Result<Arc<LogicalPlan>> {
+        if negated {
+            let error =
+                self.unsupported("`not in` with a query that uses columns of the query around it", query.span());
+            return Err(error.hint("`not exists (select … where … = …)` asks for rows without a match"));
+        }
+        let member = self.only_expression(correlated.select, query, &correlated.scope)?;
+        if member.contains_aggregate() {
+            return Err(
+                self.unsupported("an aggregate in a query that uses columns of the query around it", query.span())
+            );
+        }
+        let mut keys = correlated.keys;
+        keys.push((value, member));
+        Ok(Arc::new(LogicalPlan::Join(Join::new(plan, correlated.plan, keys, JoinKind::Semi))))
+    }
+
+    /// Whether it has one row, whatever its tables hold.
+    pub(super) fn has_aggregate(&self, correlated: &Correlated<'_>) -> bool {
+        let expr = |item: &ast::SelectItem| match item {
+            ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } => {
+                self.convert(expr, &Plain(&correlated.scope)).ok()
+            }
+            _ => None,
+        };
+        correlated.select.projection.iter().filter_map(expr).any(|expr| expr.contains_aggregate())
+    }
+
+    /// The only expression of a select list.
+    fn only_expression(&self, select: &ast::Select, query: &ast::Query, scope: &Scope) -> Result<Expr> {
+        match select.projection.as_slice() {
+            [ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. }] => {
+                self.convert(expr, &Plain(scope))
+            }
+            _ => {
+                let error = Error::new(ErrorKind::Type, "the query has several columns, and one is needed here");
+                self.placed(Err(error), query.span())
+            }
+        }
+    }
+}

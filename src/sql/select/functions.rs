@@ -1,0 +1,188 @@
+//! Functions in `from` that read files: `read_csv('data/*.csv', delim => ';', types => {'id': 'bigint'})`.
+//!
+//! Options have the names of flags and of `--file-options`, with `_` or `-`, and, where DuckDB calls them otherwise, these names, too.
+//! What is said there is all that is said of the files: flags about reading are for files in quotes.
+
+use super::query::Lowering;
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::frame::LazyFrame;
+use crate::source::detect::InputFormat;
+use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, Spanned};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+/// The functions, and the format of their files.
+const READERS: [(&str, InputFormat); 12] = [
+    ("read_csv", InputFormat::Csv),
+    ("read_csv_auto", InputFormat::Csv),
+    ("read_parquet", InputFormat::Parquet),
+    ("parquet_scan", InputFormat::Parquet),
+    ("read_json", InputFormat::Ndjson),
+    ("read_json_auto", InputFormat::Ndjson),
+    ("read_ndjson", InputFormat::Ndjson),
+    ("read_ndjson_auto", InputFormat::Ndjson),
+    ("scan_csv", InputFormat::Csv),
+    ("scan_parquet", InputFormat::Parquet),
+    ("read_arrow", InputFormat::Ipc),
+    ("read_ipc", InputFormat::Ipc),
+];
+
+/// Other names of options: DuckDB's, and what a flag has for them.
+const SYNONYMS: [(&str, &str); 14] = [
+    ("delim", "delimiter"),
+    ("sep", "delimiter"),
+    ("nullstr", "null"),
+    ("null_values", "null"),
+    ("skip", "skip-rows"),
+    ("decimal_separator", "decimal"),
+    ("dateformat", "date-format"),
+    ("timestampformat", "date-format"),
+    ("auto_detect", "sniff"),
+    ("dtypes", "types"),
+    ("column_types", "types"),
+    ("ignore_errors", "malformed"),
+    ("null_padding", "malformed"),
+    ("union_by_name", "columns"),
+];
+
+/// What a truth means as the value of such an option: the option of these names, and its value.
+const TRUTHS: [(&str, &str); 3] = [("ignore_errors", "skip"), ("null_padding", "pad"), ("union_by_name", "union")];
+
+/// An option as it is set, and where it was written.
+struct Setting {
+    key: String,
+    value: String,
+    span: sqlparser::tokenizer::Span,
+}
+
+fn reader(name: &str) -> Option<InputFormat> {
+    READERS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, format)| *format)
+}
+
+/// Puts `=>` for `=` and `:=` behind the names of arguments of these functions: elsewhere `=` compares.
+pub(super) fn name_arguments(tokens: &mut [TokenWithSpan]) {
+    let mut depth: Option<usize> = None;
+    for at in 1..tokens.len() {
+        let begins = matches!(&tokens[at - 1].token, Token::Word(word) if reader(&word.value).is_some());
+        match (&tokens[at].token, depth) {
+            (Token::LParen, None) if begins => depth = Some(1),
+            (Token::LParen, Some(open)) => depth = Some(open + 1),
+            (Token::RParen, Some(open)) => depth = Some(open - 1).filter(|open| *open > 0),
+            (Token::Eq | Token::Assignment, Some(1)) => {
+                let is_name = matches!(tokens[at - 1].token, Token::Word(_))
+                    && at > 1
+                    && matches!(tokens[at - 2].token, Token::Comma | Token::LParen);
+                if is_name {
+                    tokens[at].token = Token::RArrow;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Lowering<'_> {
+    /// The table that a function reads, and what it is called.
+    pub(super) fn read_by(&self, name: &ast::ObjectName, args: &ast::TableFunctionArgs) -> Result<(LazyFrame, String)> {
+        let written = name.to_string();
+        let Some(format) = reader(&written) else {
+            let error = self.unsupported(&format!("the table function `{name}`"), name.span());
+            let near = did_you_mean(&written.to_lowercase(), READERS.map(|(known, _)| known));
+            return Err(error.hint(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => {
+                    "there are read_csv, read_parquet, read_ndjson and read_arrow; a file stands in quotes".to_owned()
+                }
+            }));
+        };
+        let (mut files, mut settings) = (Vec::new(), Vec::new());
+        for (at, arg) in args.args.iter().enumerate() {
+            match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if at == 0 => files = self.texts(expr)?,
+                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
+                    settings.extend(self.settings(name, value)?);
+                }
+                other => {
+                    let error =
+                        Error::new(ErrorKind::Syntax, format!("`{written}` takes files, and options with names"));
+                    let error = error.hint(format!("such as {written}('data/*.csv', header => false)"));
+                    return self.placed(Err(error), other.span());
+                }
+            }
+        }
+        if files.is_empty() {
+            let error = Error::new(ErrorKind::Syntax, format!("`{written}` takes a file"));
+            return self.placed(Err(error), name.span());
+        }
+        let only_csv = |key: &str| !matches!(key, "types" | "columns");
+        if let Some(other) = settings.iter().find(|setting| format != InputFormat::Csv && only_csv(&setting.key)) {
+            let error =
+                Error::new(ErrorKind::Syntax, format!("`{}` is an option of CSV, and not of {format}", other.key));
+            return self.placed(Err(error), other.span);
+        }
+        let mut scan = crate::frame::CsvScan::new(files.clone());
+        for Setting { key, value, span } in settings {
+            scan = self.placed(scan.set(&key, &value), span)?;
+        }
+        let frame = self.session.read(scan, &files, format);
+        let stem = super::query::stem(files.first().map_or("", String::as_str)).to_owned();
+        Ok((self.placed(frame, name.span())?, stem))
+    }
+
+    /// One text, or several in brackets.
+    fn texts(&self, expr: &ast::Expr) -> Result<Vec<String>> {
+        match expr {
+            ast::Expr::Array(array) => array.elem.iter().map(|item| self.scalar(item)).collect(),
+            ast::Expr::Nested(inner) => self.texts(inner),
+            ast::Expr::Tuple(items) => items.iter().map(|item| self.scalar(item)).collect(),
+            one => Ok(vec![self.scalar(one)?]),
+        }
+    }
+
+    /// A constant as the text that an option takes.
+    fn scalar(&self, expr: &ast::Expr) -> Result<String> {
+        if let ast::Expr::Value(value) = expr {
+            match &value.value {
+                ast::Value::SingleQuotedString(text) => return Ok(text.clone()),
+                ast::Value::Number(digits, _) => return Ok(digits.clone()),
+                ast::Value::Boolean(truth) => return Ok(truth.to_string()),
+                _ => {}
+            }
+        }
+        let error = Error::new(ErrorKind::Syntax, format!("`{expr}` is no constant that an option takes"));
+        self.placed(Err(error.hint("texts stand in single quotes")), expr.span())
+    }
+
+    /// An option as one or more that [`CsvOptions::set`](crate::source::csv::CsvOptions::set) knows.
+    fn settings(&self, name: &ast::Ident, value: &ast::Expr) -> Result<Vec<Setting>> {
+        let lower = name.value.to_lowercase();
+        let synonym = SYNONYMS.iter().find(|(known, _)| *known == lower.replace('-', "_"));
+        let key = synonym.map_or_else(|| lower.replace('_', "-"), |(_, key)| (*key).to_owned());
+        let span = if value.span() == sqlparser::tokenizer::Span::empty() { name.span } else { value.span() };
+        let of_column = |column: &str, of_type: &ast::Expr| {
+            Ok(Setting { key: "types".to_owned(), value: format!("{column}={}", self.scalar(of_type)?), span })
+        };
+        match value {
+            ast::Expr::Dictionary(fields) if matches!(key.as_str(), "types" | "columns") => {
+                fields.iter().map(|field| of_column(&field.key.value, &field.value)).collect()
+            }
+            ast::Expr::Map(map) if matches!(key.as_str(), "types" | "columns") => {
+                map.entries.iter().map(|entry| of_column(&self.scalar(&entry.key)?, &entry.value)).collect()
+            }
+            value => {
+                let truth = TRUTHS.iter().find(|(known, _)| *known == lower);
+                let mut settings = Vec::new();
+                for text in self.texts(value)? {
+                    let value = match (truth, text.as_str()) {
+                        (Some((_, meant)), "true") => (*meant).to_owned(),
+                        (Some(_), "false") => continue,
+                        // An empty text is no quote at all, as in DuckDB.
+                        (None, "") if matches!(key.as_str(), "quote" | "escape" | "comment") => "none".to_owned(),
+                        _ => text,
+                    };
+                    settings.push(Setting { key: key.clone(), value, span });
+                }
+                Ok(settings)
+            }
+        }
+    }
+}

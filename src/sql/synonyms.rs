@@ -1,0 +1,47 @@
+//! Functions that say in one word what others say: `concat`, `if`, `left`, `last_day`.
+
+use crate::expr::{BinaryOp, Expr, Function, Literal, coalesce, lit, when};
+use crate::types::ColumnType;
+
+/// What a call of such a function stands for; `None` for others, and for a wrong number of arguments.
+pub(super) fn rewritten(name: &str, args: &[Expr]) -> Option<Expr> {
+    let call = |function, args: Vec<Expr>| Expr::Function { function, args };
+    match (name.to_lowercase().as_str(), args) {
+        ("concat", [first, others @ ..]) => {
+            // Missing texts are empty here, and only here.
+            let text = |arg: &Expr| match arg {
+                Expr::Literal(Literal::Utf8(_)) => arg.clone(),
+                other => coalesce([other.clone().cast(ColumnType::Utf8), lit("")]),
+            };
+            let joined = |left: Expr, right: &Expr| Expr::Binary {
+                left: Box::new(left),
+                op: BinaryOp::Concat,
+                right: Box::new(text(right)),
+            };
+            Some(others.iter().fold(text(first), joined))
+        }
+        ("if" | "iif" | "ifelse" | "if_else", [condition, yes, no]) => {
+            Some(Expr::Case { branches: vec![(condition.clone(), yes.clone())], otherwise: Some(Box::new(no.clone())) })
+        }
+        ("left", [text, Expr::Literal(Literal::Int64(count @ 0..))]) => {
+            Some(call(Function::Substring, vec![text.clone(), lit(1), lit(*count)]))
+        }
+        ("right", [text, Expr::Literal(Literal::Int64(count @ 0..))]) => {
+            let start = call(Function::Length, vec![text.clone()]) - lit(*count) + lit(1);
+            let start = call(Function::Greatest, vec![start, lit(1)]);
+            Some(call(Function::Substring, vec![text.clone(), start]))
+        }
+        ("mod", [a, b]) => Some(a.clone() % b.clone()),
+        ("trunc", [x]) => {
+            let (up, down) = (call(Function::Ceil, vec![x.clone()]), call(Function::Floor, vec![x.clone()]));
+            Some(when(x.clone().lt(0)).then(up).otherwise(down))
+        }
+        ("last_day", [date]) => {
+            let first = call(Function::DateTrunc, vec![lit("month"), date.clone()]);
+            Some(call(Function::DateAdd, vec![first, lit("1 month -1 day")]))
+        }
+        ("dayname", [date]) => Some(call(Function::Strftime, vec![date.clone(), lit("%A")])),
+        ("monthname", [date]) => Some(call(Function::Strftime, vec![date.clone(), lit("%B")])),
+        _ => None,
+    }
+}

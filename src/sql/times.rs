@@ -1,0 +1,90 @@
+//! Intervals, which stand behind `+` and `-`: `d + interval '1 month'`, `ts - interval 90 minute`.
+
+use super::convert::Converter;
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::{Expr, Function, Interval, Literal, lit};
+use sqlparser::ast::{self, BinaryOperator, Spanned, Value};
+
+/// An interval, and of how many, if that is no constant.
+pub(super) struct Length {
+    interval: Interval,
+    times: Option<Expr>,
+}
+
+impl Converter<'_> {
+    /// The interval that an operand is, if it is one.
+    pub(super) fn interval_of(&self, tree: &ast::Expr, depth: usize) -> Result<Option<Length>> {
+        match tree {
+            ast::Expr::Nested(inner) => self.interval_of(inner, depth + 1),
+            ast::Expr::Interval(interval) => self.length(interval, tree, depth).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn length(&self, interval: &ast::Interval, tree: &ast::Expr, depth: usize) -> Result<Length> {
+        if interval.last_field.is_some() || interval.leading_precision.is_some() {
+            return Err(self.unsupported("an interval from one unit to another", tree.span()));
+        }
+        let wrong = |message: String| {
+            let error = self.error(ErrorKind::Syntax, message, tree.span());
+            error.hint("write interval '1 month', interval 90 minute or interval (n) day")
+        };
+        let unit = interval.leading_field.as_ref().map(ToString::to_string);
+        let constant = |text: &str| {
+            let found = Interval::parse(text, unit.as_deref());
+            let length = found.map(|interval| Length { interval, times: None });
+            length.ok_or_else(|| wrong(format!("'{text}' is no interval")))
+        };
+        match (self.convert(&interval.value, depth + 1)?, &unit) {
+            (Expr::Literal(Literal::Utf8(text)), _) => constant(&text),
+            (Expr::Literal(Literal::Int64(number)), Some(_)) => constant(&number.to_string()),
+            (Expr::Literal(Literal::Float64(number)), Some(_)) => constant(&number.to_string()),
+            (_, None) => Err(wrong("the interval has no unit".to_owned())),
+            (times, Some(unit)) => {
+                let interval = Interval::parse("1", Some(unit)).ok_or_else(|| wrong(format!("`{unit}` is no unit")))?;
+                Ok(Length { interval, times: Some(times) })
+            }
+        }
+    }
+
+    /// `value + length` or `value - length`.
+    pub(super) fn later(&self, value: Expr, op: &BinaryOperator, length: Length, tree: &ast::Expr) -> Result<Expr> {
+        let interval = match op {
+            BinaryOperator::Plus => Some(length.interval),
+            BinaryOperator::Minus => length.interval.negated(),
+            _ => {
+                let error = self.unsupported("an interval in this place", tree.span());
+                return Err(error.hint("it may stand behind `+` or `-`: d + interval '1 month'"));
+            }
+        };
+        let interval = interval.ok_or_else(|| Error::internal("an interval without an opposite"))?;
+        let args = [value, lit(interval.to_string())].into_iter().chain(length.times).collect();
+        Ok(Expr::Function { function: Function::DateAdd, args })
+    }
+
+    /// `date_part('month', d)`, whose unit is the name of a function.
+    pub(super) fn part_named(&self, args: &[Expr], tree: &ast::Expr) -> Result<Function> {
+        let [Expr::Literal(Literal::Utf8(unit)), _] = args else {
+            let error = self.error(ErrorKind::Type, "`date_part` takes a unit and a date", tree.span());
+            return Err(error.hint("such as date_part('month', d)"));
+        };
+        self.part(unit, tree)
+    }
+
+    /// The interval that the argument of a function is, as the text that functions take.
+    pub(super) fn interval_as_text(&self, arg: &ast::Expr, depth: usize) -> Result<Option<Expr>> {
+        match self.interval_of(arg, depth)? {
+            None => Ok(None),
+            Some(Length { interval, times: None }) => Ok(Some(lit(interval.to_string()))),
+            Some(_) => Err(self.unsupported("an interval of so many as an argument", arg.span())),
+        }
+    }
+}
+
+/// The text that stands in quotes.
+pub(super) fn text_of(value: &Value) -> Option<&str> {
+    match value {
+        Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => Some(text),
+        _ => None,
+    }
+}
