@@ -14,6 +14,7 @@ pub(crate) mod flags;
 mod kept;
 mod look;
 mod manual;
+mod meant;
 pub(crate) mod messages;
 mod open;
 pub(crate) mod plot;

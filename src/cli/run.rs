@@ -8,7 +8,8 @@ use super::distribution::{freq, hist};
 use super::flags::{Ask, Cli, Command, Explain, Input, JoinedTables, Questions, Reading, Run, SCHEDULER_VARIABLE};
 use super::look::{count, head, sample, schema, tail};
 use super::manual::{completions, man};
-use super::messages::{Stop, conclude, warn};
+use super::meant::{Others, meant, tell_wrong_line};
+use super::messages::{Stop, USAGE, conclude, warn};
 use super::open::{open_any, tables};
 use super::progress::{Mode, Progress};
 use super::sql::sql;
@@ -47,7 +48,13 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return ExitCode::from(conclude(Err(error.into()), &mut io::stderr())),
     };
-    let cli = Cli::parse_from(arguments);
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            tell_wrong_line(&error, &arguments);
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+        }
+    };
     let cancel = CancelToken::new();
     stop_on_interrupt(&cancel);
     let outcome = match cli.command {
@@ -194,7 +201,8 @@ fn texts(questions: &Questions) -> Result<Vec<String>, Error> {
 fn frames(input: &Input, run: &Run, joined: &JoinedTables, texts: &[String]) -> Result<Vec<LazyFrame>, Error> {
     let questions = texts.iter().map(|text| parse_question(text)).collect::<Result<Vec<_>, _>>()?;
     let (tables, rules) = tables(input, joined, &questions)?;
-    let all = open_with(&input.files, &input.reading, run, &rules)?;
+    let all = open_with(&input.files, &input.reading, run, &rules);
+    let all = all.map_err(|error| meant(error, &input.files, Others::Questions))?;
     if texts.iter().any(|text| text.trim_start().starts_with('*')) {
         tell_left_out(&all, run)?;
     }

@@ -23,14 +23,14 @@ use crate::source::detect::InputFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use columns::{Describe, Freq, Hist};
 pub(crate) use convert::{Convert, Rows, WriteFlags, WriteFormat};
-pub(crate) use look::{Count, Ends, Picked, Sample, Schema, Validate};
+pub(crate) use look::{Condition, Count, Ends, Picked, Sample, Schema, Validate};
 pub(crate) use manual::{Completions, Man};
 pub(crate) use output::{Form, Output};
 pub(crate) use sql::Sql;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 pub(crate) use strata::Strata;
-pub(crate) use values::{NamedTable, Part, TypeOverride};
+pub(crate) use values::{NamedTable, Part, TypeOverride, thread_count};
 
 /// Where `--scheduler` is looked for when it is not given.
 pub(crate) const SCHEDULER_VARIABLE: &str = "OUTCROP_SCHEDULER";
@@ -337,10 +337,10 @@ pub(crate) struct Reading {
 #[command(next_help_heading = "Run")]
 pub(crate) struct Run {
     /// Threads to work on [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::thread_count)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Worker processes, or threads; of strata, programs at a time [default: as many as --threads]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::thread_count)]
     pub(crate) workers: Option<NonZeroUsize>,
     /// Who does the work; answers are the same [default: $OUTCROP_SCHEDULER, else threads]
     ///
