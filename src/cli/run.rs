@@ -12,6 +12,7 @@ use super::meant::{Others, meant, tell_wrong_line};
 use super::messages::{Stop, USAGE, conclude, warn};
 use super::open::{open_any, tables};
 use super::progress::{Mode, Progress};
+use super::shell::shell;
 use super::sql::sql;
 use super::strata::strata;
 use super::validate::validate;
@@ -27,6 +28,7 @@ use crate::source::CancelToken;
 use crate::source::csv::{DateFormats, Encoding, FileRule};
 use crate::sql::{parse_question, read_questions};
 use clap::Parser;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -44,7 +46,11 @@ pub fn main() -> ExitCode {
     // A worker process goes no further.
     crate::init();
     begin_clock();
-    let arguments = match with_settings(std::env::args_os().collect()) {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.len() == 1 && io::stdin().is_terminal() && io::stdout().is_terminal() {
+        arguments.push("shell".into());
+    }
+    let arguments = match with_settings(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return ExitCode::from(conclude(Err(error.into()), &mut io::stderr())),
     };
@@ -56,8 +62,11 @@ pub fn main() -> ExitCode {
         }
     };
     let cancel = CancelToken::new();
-    stop_on_interrupt(&cancel);
+    if !matches!(cli.command, Command::Shell(_)) {
+        stop_on_interrupt(&cancel);
+    }
     let outcome = match cli.command {
+        Command::Shell(command) => return ExitCode::from(shell(*command)),
         Command::Ask(command) => ask(&command, &cancel),
         Command::Sql(command) => sql(command, &cancel),
         Command::Convert(command) => convert(&command, &cancel),
