@@ -286,6 +286,14 @@ fn a_script_in_a_pipe_is_run_and_its_first_error_ends_it() {
     assert!(said.contains("no column `nonsense`"), "{said}");
     let (code, _, said) = piped(&[], "count(*)\n");
     assert!(code == Some(2) && said.contains("`.open FILES` opens one"), "{said}");
+    for (statement, told) in [
+        ("select * from nosuch", "`.open NAME=FILES` opens one"),
+        ("show tables", "`.tables` lists tables"),
+        ("drop table t2001", "there are select, with"),
+    ] {
+        let (code, _, said) = piped(&[YEAR], &format!("{statement};\n"));
+        assert!(code == Some(2) && said.contains(told) && !said.contains("--table"), "{statement}: {said}");
+    }
     let (code, _, said) = piped(&["nosuch.csv"], "");
     assert!(code == Some(1) && said.contains("nosuch.csv"), "{said}");
     let (code, _, said) = piped(&[], ".nonsense\n");

@@ -137,7 +137,10 @@ impl State {
                 self.session.forget_files();
             }
             match entry {
-                Entry::Sql(text) => asked.statements(&mut self.session, text, &self.run)?,
+                Entry::Sql(text) => {
+                    let stated = asked.statements(&mut self.session, text, &self.run);
+                    stated.map_err(|error| in_shell(error, text))?;
+                }
                 Entry::Question(text) => {
                     let frame = self.question(text, &mut asked)?;
                     asked.add(frame, text.clone());
@@ -434,6 +437,20 @@ impl State {
         let tables = self.session.tables().map(|(name, frame)| (name.to_owned(), columns(frame))).collect();
         let files = self.session.files().into_iter().map(|(name, frame)| (name, columns(&frame))).collect();
         Arc::new(Names { tables, files, current: self.current.clone() })
+    }
+}
+
+/// The error of a statement, with what the shell has for it.
+fn in_shell(error: Error, text: &str) -> Error {
+    let begins = |word: &str| text.get(..word.len()).is_some_and(|first| first.eq_ignore_ascii_case(word));
+    match error.kind() {
+        ErrorKind::Name if error.hint_text().is_some_and(|hint| hint.contains("--table")) => {
+            error.hint("`.tables` lists tables and `.open NAME=FILES` opens one; a file itself stands in single quotes")
+        }
+        ErrorKind::Unsupported if begins("show ") => {
+            error.hint("`.tables` lists tables, `.schema TABLE` the columns of one")
+        }
+        _ => error,
     }
 }
 
