@@ -57,6 +57,36 @@ fn lines_points_and_heatmaps_show_each_value() {
 }
 
 #[test]
+fn a_png_has_the_dots_of_the_same_drawing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("picture.png").display().to_string();
+    let dots_of = |words: &[&str], kind: &str, colour: (u8, u8, u8)| {
+        let output = outcrop(&[words, &["--plot", kind, &path]].concat());
+        assert!(output.status.success() && !output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        let picture = tiny_skia::Pixmap::load_png(&path).unwrap();
+        assert_eq!((picture.width(), picture.height()), (1720, 960));
+        let is = |dot: &tiny_skia::PremultipliedColorU8, (red, green, blue)| {
+            (dot.red(), dot.green(), dot.blue(), dot.alpha()) == (red, green, blue, 255)
+        };
+        let black = picture.pixels().iter().filter(|dot| is(dot, (0, 0, 0))).count();
+        assert!(black > 1_000, "letters: {black} dots of {words:?}");
+        picture.pixels().iter().filter(|dot| is(dot, colour)).count()
+    };
+    let blue = (0x4e, 0x79, 0xa7);
+    let bars = |condition: &str| {
+        let question = format!("count(*) as n by Month where {condition}");
+        dots_of(&["ask", AIR, "-q", &question], "bar", blue)
+    };
+    let (all, half) = (bars("true"), bars("Month < 7"));
+    assert!(all > 200_000, "{all} dots of bars");
+    assert!(half > 200_000, "fewer bars are wider: {half}");
+    let line = dots_of(&["ask", AIR, "-q", "count(*) as n by Month"], "line", blue);
+    assert!(line > 500 && line < all / 10, "{line} dots of a line");
+    let cells = format!("select Month, DayOfWeek, count(*) as n from '{AIR}' group by all");
+    assert!(dots_of(&["sql", &cells], "heatmap", (8, 48, 107)) > 1_000, "the darkest cell");
+}
+
+#[test]
 fn text_of_the_data_is_no_markup() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("odd.csv");
@@ -73,7 +103,8 @@ fn what_cannot_be_drawn_is_refused_in_words() {
     fs::write(&source, "a,b\nx,1\n").unwrap();
     for (words, expected) in [
         (vec!["ask", AIR, "-q", "count(*)", "--plot", "pie", &picture], "no pictures of kind `pie`"),
-        (vec!["ask", AIR, "-q", "count(*)", "--plot", "bar", "p.png"], "names end in .svg or .html"),
+        (vec!["ask", AIR, "-q", "count(*)", "--plot", "bar", "p.txt"], "names end in .svg, .html or .png"),
+        (vec!["ask", AIR, "-q", "count(*)", "--plot", "bar", "p.pdf"], "from an SVG: rsvg-convert"),
         (vec!["ask", AIR, "-q", "count(*)", "-q", "count(*)", "--plot", "bar", &picture], "one answer, not 2"),
         (vec!["ask", AIR, "-q", "count(*)", "--plot", "bar", &picture], "a column for the x axis"),
         (vec!["ask", AIR, "-q", "count(*) by Origin", "--plot", "heatmap", &picture], "three columns"),

@@ -123,6 +123,14 @@ fn with_settings_of(mut arguments: Vec<OsString>, variable: &dyn Fn(&str) -> Opt
     Ok(arguments)
 }
 
+/// A path whose `~/` stands for the home of the user.
+pub(super) fn home(path: &str) -> String {
+    match (path.strip_prefix("~/"), std::env::var("HOME")) {
+        (Some(rest), Ok(home)) => format!("{}/{rest}", home.trim_end_matches('/')),
+        _ => path.to_owned(),
+    }
+}
+
 /// The flags that the file sets.
 fn read_file(variable: &dyn Fn(&str) -> Option<String>) -> Result<Vec<(&'static str, Option<String>)>> {
     let path = match variable(FILE_VARIABLE) {

@@ -2,13 +2,14 @@
 
 use super::deliver::{drawn, report};
 use super::flags::{Convert, Rows, WriteFlags, WriteFormat};
+use super::look::filtered;
 use super::messages::Stop;
 use super::open::tables;
 use super::run::{open_with, options, progress_of, tell_left_out};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{LazyFrame, Runner, Write};
 use crate::source::CancelToken;
-use crate::sql::{Tables, parse_expr, parse_question, underline};
+use crate::sql::{Tables, parse_question, underline};
 use crate::write::{FileFormat, Target, WriteOptions, is_closed_pipe};
 
 /// Writes what is asked for.
@@ -46,11 +47,7 @@ fn chosen(all: &LazyFrame, rows: &Rows, tables: &Tables) -> Result<LazyFrame, Er
     if let Some(question) = &rows.question {
         return all.ask_with(question, tables);
     }
-    let mut frame = all.clone();
-    if let Some(text) = &rows.condition {
-        frame = frame.filter(parse_expr(text)?);
-        frame.plan().map_err(|error| underline(error, text, 0..text.len()))?;
-    }
+    let mut frame = filtered(all, &rows.rows)?;
     if let Some(text) = &rows.sort_by {
         const BEFORE: &str = "* sort ";
         let question = format!("{BEFORE}{text}");

@@ -12,28 +12,27 @@ use super::whole::write_whole;
 use crate::error::{Error, ErrorKind};
 use crate::exec::{RunOptions, RunStatistics, Timeline, flows_through, stream};
 use crate::frame::{DataFrame, LazyFrame, Runner, StrataStatistics, Write as FileWrite};
+use crate::panics::lock;
 use crate::plan::LogicalPlan;
 use crate::source::CancelToken;
 use crate::source::memory::MemorySource;
 use crate::source::paths::{IntoPaths, expand};
 use crate::write::text::compress;
 use crate::write::{Codec, Target, WriteOptions, refuse_inputs, refuse_rejects};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// Rows that are held back before they are streamed, so that a run which fails early has written nothing.
 const HELD_BYTES: usize = 16 << 20;
-/// Rows of an answer that a table shows on a terminal.
-const TABLE_ROWS: usize = 60;
 
-/// When the program began.
-static STARTED: OnceLock<Instant> = OnceLock::new();
+/// When the program began, or the last entry of the shell.
+static STARTED: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// From here on, what an answer takes is counted.
 pub(super) fn begin_clock() {
-    STARTED.get_or_init(Instant::now);
+    *lock(&STARTED) = Some(Instant::now());
 }
 
 /// Computes the frames in one call and writes their answers.
@@ -67,7 +66,7 @@ pub(super) fn checked_form(files: &[String], frames: &[LazyFrame], output: &Outp
     for target in targets(output, frames.len()) {
         refuse_rejects(&target, run.rejects.as_deref())?;
     }
-    output.form(io::stdout().is_terminal(), frames.len())
+    output.form(output.place.is_terminal(), frames.len())
 }
 
 /// Computes the frames and writes their answers; the statistics, unless rows went out as they came.
@@ -87,7 +86,7 @@ pub(super) fn deliver(
             Ok(Some(done?.statistics))
         }
         Form::Text(format, _) if frames.len() == 1 && streams(&frames[0], *format, output, run)? => {
-            let outcome = write_stream(&frames[0], options, *format);
+            let outcome = write_stream(&frames[0], options, *format, output);
             progress.finish(outcome.is_ok());
             outcome.map(|()| None)
         }
@@ -198,7 +197,7 @@ pub(super) fn deliver_drawn(
         let text = draw(answer, layout(output)).map_err(|error| Stop::writing(name.unwrap_or("stdout"), &error))?;
         match name {
             Some(name) => write_bytes(&name.replace("{}", "1"), *codec, text)?,
-            None => io::stdout().write_all(&text).map_err(|error| Stop::writing("stdout", &error))?,
+            None => output.place.writer().write_all(&text).map_err(|error| Stop::writing("stdout", &error))?,
         }
     }
     Ok(Some(done.statistics))
@@ -206,11 +205,10 @@ pub(super) fn deliver_drawn(
 
 /// How a table is laid out in the place that it goes to.
 fn layout(output: &Output) -> Layout {
-    if output.output.is_some() || !io::stdout().is_terminal() {
-        return Layout::default();
+    match output.output {
+        Some(_) => Layout::default(),
+        None => output.place.layout(lock(&STARTED).map(|started| started.elapsed())),
     }
-    let elapsed = STARTED.get().map(Instant::elapsed);
-    Layout { width: terminal_width(), rows: Some(TABLE_ROWS), elapsed, bar: None }
 }
 
 /// Every frame to the file of its number.
@@ -272,9 +270,9 @@ fn streams(frame: &LazyFrame, format: Format, output: &Output, run: &Run) -> Res
     flows_through(frame.plan()?)
 }
 
-fn write_stream(frame: &LazyFrame, options: RunOptions, format: Format) -> Result<(), Stop> {
+fn write_stream(frame: &LazyFrame, options: RunOptions, format: Format, output: &Output) -> Result<(), Stop> {
     let batches = stream(LogicalPlan::clone(frame.plan()?), options, HELD_BYTES)?;
-    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut out = BufWriter::with_capacity(1 << 16, output.place.writer());
     let closed = |error: io::Error| Stop::writing("stdout", &error);
     let mut renderer = None;
     for batch in batches {
@@ -300,7 +298,7 @@ pub(super) fn write(
 ) -> Result<(), Stop> {
     let answers: Vec<Answer<'_>> = frames.iter().zip(titles).map(|(frame, title)| Answer { title, frame }).collect();
     let Some(path) = &output.output else {
-        let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        let mut out = BufWriter::with_capacity(1 << 16, output.place.writer());
         let written = write_answers(format, &answers, layout(output), &mut out).and_then(|()| out.flush());
         return written.map_err(|error| Stop::writing("stdout", &error));
     };
@@ -312,10 +310,6 @@ pub(super) fn write(
         write_file(&path, format, codec, std::slice::from_ref(answer))?;
     }
     Ok(())
-}
-
-fn terminal_width() -> Option<usize> {
-    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
 }
 
 fn write_file(path: &str, format: Format, codec: Codec, answers: &[Answer<'_>]) -> Result<(), Stop> {

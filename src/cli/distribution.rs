@@ -3,6 +3,7 @@
 use super::deliver::{answer_drawn, checked_form, deliver_drawn, drawn, report};
 use super::flags::{Freq, Hist};
 use super::look::{filtered, list};
+use super::meant::{Others, column_first, meant};
 use super::messages::Stop;
 use super::render::{Bar, Format, Layout, write_result};
 use super::run::{open, options, progress_of};
@@ -25,10 +26,11 @@ const OF_SEVERAL: usize = 10;
 
 pub(super) fn freq(command: &Freq, cancel: &CancelToken) -> Result<(), Stop> {
     let text = &command.keys;
-    let columns = list(text, "COLUMN")?;
-    let all = open(&command.input, &command.run)?;
+    let columns = list(text, "COLUMN").map_err(|error| column_first(error, text, &command.input.files))?;
+    let all = open(&command.input, &command.run);
+    let all = all.map_err(|error| meant(error, &command.input.files, Others::Column(text)))?;
     all.select(columns.clone()).plan().map_err(|error| in_words(error, text))?;
-    let rows = filtered(&all, command.condition.as_deref())?;
+    let rows = filtered(&all, &command.rows)?;
     let several = columns.len() > 1;
     let limit = command.limit.or(several.then_some(OF_SEVERAL));
     let counts = columns.iter().map(|column| counts(&rows, column, limit));
@@ -98,12 +100,13 @@ fn stacked(counted: &[DataFrame], columns: &[Expr], options: &RunOptions) -> Res
 
 pub(super) fn hist(command: &Hist, cancel: &CancelToken) -> Result<(), Stop> {
     let text = &command.key;
-    let columns = list(text, "COLUMN")?;
+    let columns = list(text, "COLUMN").map_err(|error| column_first(error, text, &command.input.files))?;
     let [column] = columns.as_slice() else {
         let error = Error::new(ErrorKind::Syntax, "`hist` is of one column").underline(text, 0..text.len());
         return Err(error.into());
     };
-    let all = open(&command.input, &command.run)?;
+    let all = open(&command.input, &command.run);
+    let all = all.map_err(|error| meant(error, &command.input.files, Others::Column(text)))?;
     all.select(columns.clone()).plan().map_err(|error| in_words(error, text))?;
     let bins = command.bins.get();
     let column = column.unaliased().clone();
@@ -111,7 +114,7 @@ pub(super) fn hist(command: &Hist, cancel: &CancelToken) -> Result<(), Stop> {
         (Some(from), Some(to)) => column.histogram_between(from, to, bins)?,
         _ => column.histogram(bins)?,
     };
-    let frame = filtered(&all, command.condition.as_deref())?.agg(histogram);
+    let frame = filtered(&all, &command.rows)?.agg(histogram);
     frame.plan().map_err(|error| match error.kind() {
         ErrorKind::Type => in_words(error, text).hint(format!("outcrop freq '{text}' counts values of any type")),
         _ => in_words(error, text),

@@ -2,11 +2,12 @@
 
 use super::convert::write_all;
 use super::deliver::{answer, checked_form, deliver, drawn, file_writes, refuse_accounts, write};
-use super::flags::{Count, Ends, Form, Input, Picked, Run, Sample, Schema};
+use super::flags::{Condition, Count, Ends, Form, Input, Picked, Run, Sample, Schema};
+use super::meant::{Others, meant};
 use super::messages::{Stop, warn};
 use super::run::{open, options, progress_of, tell_left_out};
 use crate::error::{Error, ErrorKind};
-use crate::exec::{RunOptions, stream};
+use crate::exec::{LastRows, RunOptions, last_rows};
 use crate::expr::{Expr, col, count_rows, lit};
 use crate::frame::{LazyFrame, Runner};
 use crate::plan::{LogicalPlan, SampleSize};
@@ -17,7 +18,6 @@ use crate::sql::{parse_expr, parse_question, underline};
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
-use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -27,13 +27,13 @@ pub(super) fn picked(input: &Input, picked: &Picked, run: &Run) -> Result<LazyFr
     if picked.select.is_none() {
         tell_left_out(&all, run)?;
     }
-    let rows = filtered(&all, picked.condition.as_deref())?;
+    let rows = filtered(&all, &picked.rows)?;
     selected(&rows, picked)
 }
 
 /// The rows that a condition holds for.
-pub(super) fn filtered(all: &LazyFrame, condition: Option<&str>) -> Result<LazyFrame, Error> {
-    let Some(text) = condition else { return Ok(all.clone()) };
+pub(super) fn filtered(all: &LazyFrame, rows: &Condition) -> Result<LazyFrame, Error> {
+    let Some(text) = &rows.condition else { return Ok(all.clone()) };
     let rows = all.filter(parse_expr(text)?);
     rows.plan().map_err(|error| underline(error, text, 0..text.len()))?;
     Ok(rows)
@@ -69,7 +69,8 @@ pub(super) fn list(text: &str, flag: &str) -> Result<Vec<Expr>, Error> {
 }
 
 pub(super) fn head(command: &Ends, cancel: &CancelToken) -> Result<(), Stop> {
-    let frame = picked(&command.input, &command.picked, &command.run)?.head(command.rows);
+    let rows = picked(&command.input, &command.picked, &command.run);
+    let frame = rows.map_err(|error| meant(error, &command.input.files, Others::Rows))?.head(command.rows);
     answer(&command.input, &[frame], &[String::new()], &command.output, &command.run, cancel)
 }
 
@@ -78,7 +79,7 @@ pub(super) fn sample(command: &Sample, cancel: &CancelToken) -> Result<(), Stop>
     if command.picked.select.is_none() {
         tell_left_out(&all, &command.run)?;
     }
-    let rows = filtered(&all, command.picked.condition.as_deref())?;
+    let rows = filtered(&all, &command.picked.rows)?;
     let rows = match command.size {
         SampleSize::Rows(size) => rows.sample(size, command.seed),
         SampleSize::Share(share) => rows.sample_fraction(share, command.seed),
@@ -88,7 +89,7 @@ pub(super) fn sample(command: &Sample, cancel: &CancelToken) -> Result<(), Stop>
 }
 
 pub(super) fn count(command: &Count, cancel: &CancelToken) -> Result<(), Stop> {
-    let rows = filtered(&open(&command.input, &command.run)?, command.condition.as_deref())?;
+    let rows = filtered(&open(&command.input, &command.run)?, &command.rows)?;
     let frame = rows.agg(count_rows().alias("count"));
     answer(&command.input, &[frame], &[String::new()], &command.output, &command.run, cancel)
 }
@@ -99,7 +100,8 @@ pub(super) fn tail(command: &Ends, cancel: &CancelToken) -> Result<(), Stop> {
         let message = "`tail` takes rows as they come, and has no statistics";
         return Err(Error::new(ErrorKind::Syntax, message).hint("leave out --stats").into());
     }
-    let all = open(&command.input, &command.run)?;
+    let all = open(&command.input, &command.run);
+    let all = all.map_err(|error| meant(error, &command.input.files, Others::Rows))?;
     if command.picked.select.is_none() {
         tell_left_out(&all, &command.run)?;
     }
@@ -112,15 +114,16 @@ pub(super) fn tail(command: &Ends, cancel: &CancelToken) -> Result<(), Stop> {
     let found = loop {
         let whole = last_files >= files.len();
         let some = if whole { all.clone() } else { all.filter(of_files(&files[files.len() - last_files..])) };
-        let rows = filtered(&some, command.picked.condition.as_deref());
+        let rows = filtered(&some, &command.picked.rows);
         let rows = rows.and_then(|rows| selected(&rows, &command.picked));
-        match rows.and_then(|rows| last_rows(&rows, command.rows, &options)) {
-            Ok((found, _)) if !whole && found < command.rows => last_files *= 2,
+        match rows.and_then(|rows| last_rows(LogicalPlan::clone(rows.plan()?), command.rows, &options)) {
+            Ok(found) if !whole && found.rows < command.rows => last_files *= 2,
             found => break found,
         }
     };
     progress.finish(found.is_ok());
-    let (_, frame) = found?;
+    let LastRows { schema, batches, .. } = found?;
+    let frame = LazyFrame::from_source(Arc::new(MemorySource::new(schema, batches)));
     // What was set aside has been told of; the rows are in memory.
     let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
     let done = deliver(&[frame], &[String::new()], &form, &command.output, &command.run, options, &progress);
@@ -135,28 +138,6 @@ pub(super) fn tells_files(all: &LazyFrame) -> Result<bool, Error> {
 /// That a row stands in one of these files.
 pub(super) fn of_files(files: &[Arc<str>]) -> Expr {
     col(FILE_NAME).is_in(files.iter().map(|file| lit(&**file)))
-}
-
-/// The last rows, and how many they are.
-fn last_rows(rows: &LazyFrame, wanted: usize, options: &RunOptions) -> Result<(usize, LazyFrame), Error> {
-    let schema = rows.schema()?;
-    let (mut kept, mut held): (VecDeque<RecordBatch>, usize) = (VecDeque::new(), 0);
-    let (mut reservation, mut bytes) = (options.budget.reservation("the last rows"), 0);
-    for batch in stream(LogicalPlan::clone(rows.plan()?), options.clone(), 0)? {
-        let batch = batch?;
-        (held, bytes) = (held + batch.num_rows(), bytes + batch.get_array_memory_size());
-        kept.push_back(batch);
-        while let Some(first) = kept.pop_front_if(|first| held - first.num_rows() >= wanted) {
-            (held, bytes) = (held - first.num_rows(), bytes - first.get_array_memory_size());
-        }
-        reservation.resize(bytes)?;
-    }
-    if let Some(first) = kept.front_mut().filter(|_| held > wanted) {
-        let surplus = held - wanted;
-        *first = first.slice(surplus, first.num_rows() - surplus);
-        held = wanted;
-    }
-    Ok((held, LazyFrame::from_source(Arc::new(MemorySource::new(schema, kept.into())))))
 }
 
 pub(super) fn schema(command: &Schema) -> Result<(), Stop> {

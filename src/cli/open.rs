@@ -1,6 +1,6 @@
 //! The files of the command line, whatever their format.
 
-use super::flags::{Input, JoinedTables, Reading};
+use super::flags::{Input, JoinedTables, NamedTable, Reading};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{CsvScan, FileScan, LazyFrame};
 use crate::source::csv::FileRule;
@@ -44,10 +44,14 @@ pub(super) fn named_tables(rules: &[FileRule], joined: &JoinedTables) -> Result<
         if joined.table[..at].iter().any(|other| other.name == table.name) {
             return Err(Error::new(ErrorKind::Syntax, format!("two tables are named `{}`", table.name)));
         }
-        let scan = CsvScan::new(&table.files).set_all(&table.options)?;
-        tables = tables.with(&table.name, open_table(scan, &table.files, rules)?);
+        tables = tables.with(&table.name, open_named(table, rules)?);
     }
     Ok(tables)
+}
+
+/// A table that has a name.
+pub(super) fn open_named(table: &NamedTable, rules: &[FileRule]) -> Result<LazyFrame> {
+    open_table(CsvScan::new(&table.files).set_all(&table.options)?, &table.files, rules)
 }
 
 /// The first flag given that only CSV has.

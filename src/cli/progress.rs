@@ -41,6 +41,8 @@ pub(crate) struct Progress {
 #[derive(Default)]
 struct State {
     shown: bool,
+    /// Nothing is shown any more.
+    over: bool,
     pass: u64,
     /// When the pass began, and when the last line was written.
     pass_began: Option<Instant>,
@@ -62,6 +64,9 @@ impl Progress {
             return;
         }
         let mut state = lock(&self.state);
+        if state.over {
+            return;
+        }
         let now = Instant::now();
         if pass != state.pass {
             (state.pass, state.pass_began) = (pass, Some(now));
@@ -102,8 +107,11 @@ impl Progress {
 
     /// Removes the bar; the last line says that all is done, if it is.
     pub(crate) fn finish(&self, done: bool) {
-        self.bar.finish_and_clear();
         let mut state = lock(&self.state);
+        if std::mem::replace(&mut state.over, true) {
+            return;
+        }
+        self.bar.finish_and_clear();
         if self.mode == Mode::Lines && done && state.pass > 0 {
             let text = format!("progress: done, {:.1} s\n", self.started.elapsed().as_secs_f64());
             let _ = io::stderr().write_all(text.as_bytes());

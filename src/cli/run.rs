@@ -8,9 +8,11 @@ use super::distribution::{freq, hist};
 use super::flags::{Ask, Cli, Command, Explain, Input, JoinedTables, Questions, Reading, Run, SCHEDULER_VARIABLE};
 use super::look::{count, head, sample, schema, tail};
 use super::manual::{completions, man};
-use super::messages::{Stop, conclude, warn};
+use super::meant::{Others, meant, tell_wrong_line};
+use super::messages::{Stop, USAGE, conclude, warn};
 use super::open::{open_any, tables};
 use super::progress::{Mode, Progress};
+use super::shell::shell;
 use super::sql::sql;
 use super::strata::strata;
 use super::validate::validate;
@@ -26,6 +28,7 @@ use crate::source::CancelToken;
 use crate::source::csv::{DateFormats, Encoding, FileRule};
 use crate::sql::{parse_question, read_questions};
 use clap::Parser;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -43,14 +46,27 @@ pub fn main() -> ExitCode {
     // A worker process goes no further.
     crate::init();
     begin_clock();
-    let arguments = match with_settings(std::env::args_os().collect()) {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.len() == 1 && io::stdin().is_terminal() && io::stdout().is_terminal() {
+        arguments.push("shell".into());
+    }
+    let arguments = match with_settings(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return ExitCode::from(conclude(Err(error.into()), &mut io::stderr())),
     };
-    let cli = Cli::parse_from(arguments);
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            tell_wrong_line(&error, &arguments);
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+        }
+    };
     let cancel = CancelToken::new();
-    stop_on_interrupt(&cancel);
+    if !matches!(cli.command, Command::Shell(_)) {
+        stop_on_interrupt(&cancel);
+    }
     let outcome = match cli.command {
+        Command::Shell(command) => return ExitCode::from(shell(*command)),
         Command::Ask(command) => ask(&command, &cancel),
         Command::Sql(command) => sql(command, &cancel),
         Command::Convert(command) => convert(&command, &cancel),
@@ -194,7 +210,8 @@ fn texts(questions: &Questions) -> Result<Vec<String>, Error> {
 fn frames(input: &Input, run: &Run, joined: &JoinedTables, texts: &[String]) -> Result<Vec<LazyFrame>, Error> {
     let questions = texts.iter().map(|text| parse_question(text)).collect::<Result<Vec<_>, _>>()?;
     let (tables, rules) = tables(input, joined, &questions)?;
-    let all = open_with(&input.files, &input.reading, run, &rules)?;
+    let all = open_with(&input.files, &input.reading, run, &rules);
+    let all = all.map_err(|error| meant(error, &input.files, Others::Questions))?;
     if texts.iter().any(|text| text.trim_start().starts_with('*')) {
         tell_left_out(&all, run)?;
     }

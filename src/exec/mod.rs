@@ -16,6 +16,7 @@ mod allotment;
 mod filter;
 mod floor;
 mod join;
+mod last;
 mod ledger;
 mod misfits;
 mod options;
@@ -35,6 +36,7 @@ mod stream;
 mod work;
 mod worker;
 
+pub use last::{LastRows, last_rows};
 pub use options::{Progress, ProgressCallback, RunOptions, Scheduler, Timeline, Warning, WarningCallback};
 pub use output::{Prepared, RowOutput, WriteNeeds};
 pub use processes::explain_processes;

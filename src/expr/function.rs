@@ -1,5 +1,6 @@
 //! The functions of one row: names and how many arguments they take.
 
+use super::elsewhere::written_here;
 use crate::error::did_you_mean;
 use std::fmt;
 
@@ -318,9 +319,10 @@ pub(crate) fn suggest<'a>(name: &str, others: impl IntoIterator<Item = &'a str>)
     match name.to_lowercase().as_str() {
         "if" | "iif" | "ifelse" | "if_else" => return "`if` takes a condition and two values".to_string(),
         "left" | "right" => return "`left` and `right` take a text and a constant number of characters".to_string(),
-        "is_na" | "isna" | "is_null" | "isnull" => return "write `x is null`".to_string(),
-        "percentile" | "percentile_cont" | "percentile_disc" => return "use `quantile(x, 0.95)`".to_string(),
         _ => {}
+    }
+    if let Some(hint) = written_here(name) {
+        return hint.to_string();
     }
     let own = Function::names().map(|name| -> &'a str { name });
     let others: Vec<&str> = others.into_iter().collect();

@@ -25,6 +25,7 @@ mod coerce;
 mod compare;
 mod condition;
 pub(crate) mod display;
+pub(crate) mod elsewhere;
 mod entries;
 pub(crate) mod function;
 mod interval;

@@ -1,8 +1,8 @@
 //! A select list over groups: which aggregates it needs, and what is computed from them afterwards.
 
 use super::{LogicalPlan, SortKey};
-use crate::aggregate::Makes;
-use crate::error::{Error, ErrorKind, Result};
+use crate::aggregate::{self, Makes};
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::expr::{AggregateCall, Expr, col};
 use std::sync::Arc;
 
@@ -27,6 +27,30 @@ impl AggregateSelect {
     /// # Errors
     /// `Name` for a column that is neither a key nor inside an aggregate.
     pub fn plan(self, input: Arc<LogicalPlan>) -> Result<LogicalPlan> {
+        let question = self.clone();
+        self.plan_of_known(Arc::clone(&input)).map_err(|error| question.named(error, &input))
+    }
+
+    /// An error about a column that is nowhere, told as that.
+    fn named(&self, error: Error, input: &LogicalPlan) -> Error {
+        let Ok(schema) = input.schema() else { return error };
+        let mentioned = error.message().strip_prefix("the column `").and_then(|rest| rest.split('`').next());
+        let Some(name) = mentioned.filter(|name| schema.index_of(name).is_err()) else { return error };
+        let results: Vec<String> = self.outputs().iter().map(|output| output.output_name().to_string()).collect();
+        let columns = schema.fields().iter().map(|field| field.name().as_str());
+        let is_aggregate = aggregate::find(name, 1).is_ok();
+        let hint = match did_you_mean(name, results.iter().map(String::as_str).chain(columns)) {
+            // A slip of the keys is rarely the name of something else.
+            Some(near) if !is_aggregate => format!("did you mean `{near}`?"),
+            _ if is_aggregate => {
+                format!("`{name}(x)` is the aggregate of a column x; `as {name}` behind it gives a result this name")
+            }
+            _ => format!("results are {}; columns stand inside of aggregates", results.join(", ")),
+        };
+        Error::new(ErrorKind::Name, format!("no column or result `{name}`")).hint(hint)
+    }
+
+    fn plan_of_known(self, input: Arc<LogicalPlan>) -> Result<LogicalPlan> {
         if let Some(call) = self.select.iter().find_map(makes_rows) {
             let call = call.clone();
             return self.plan_of_rows(call, input);

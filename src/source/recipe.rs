@@ -91,6 +91,19 @@ pub(super) fn columns(bytes: &mut &[u8]) -> Result<(Arc<[SetColumn]>, SchemaRef)
     Ok((columns, Arc::new(schema)))
 }
 
+/// Files of text that were put behind the bytes, each with whether it will be read.
+///
+/// # Errors
+/// A file cannot be opened; `Internal` for other bytes.
+pub(super) fn text_files<File>(
+    bytes: &mut &[u8],
+    wanted: &Range<u32>,
+    mut receive: impl FnMut(&mut &[u8], bool) -> Result<File>,
+) -> Result<Arc<[File]>> {
+    let files = u32::receive(bytes)?;
+    (0..files).map(|at| receive(bytes, wanted.contains(&at))).collect()
+}
+
 /// All files, of which those that are wanted are opened. Of the others only the place in the list and the name are asked for, so
 /// one that was opened stands in for them.
 ///

@@ -16,6 +16,7 @@ use crate::source::Source;
 use crate::source::constants::visible_schema;
 use arrow::datatypes::SchemaRef;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 impl LazyFrame {
@@ -47,8 +48,37 @@ impl LazyFrame {
         let question = parse_question(question)?;
         self.answer_to(&question, tables).map_err(|error| {
             let error = self.explain_text(error, &question, tables);
-            question.underline(error, &(0..question.text.len()))
+            let blamed = if error.underlined().is_none() { self.blamed(&question, tables) } else { 0..0 };
+            question.underline(error, &blamed)
         })
+    }
+
+    /// The part of a question that is wrong about it: the one without which it would be answered; all, if that is not one.
+    fn blamed(&self, question: &Question, tables: &Tables) -> Range<usize> {
+        let (all, spans) = (0..question.text.len(), &question.spans);
+        let without = |change: &dyn Fn(&mut Question)| {
+            let mut rest = question.clone();
+            change(&mut rest);
+            self.answer_to(&rest, tables).is_ok()
+        };
+        if let Some(span) = spans.having.as_ref().filter(|_| without(&|rest| rest.having = None)) {
+            return span.clone();
+        }
+        for (at, span) in spans.sort.iter().enumerate() {
+            if without(&|rest| drop(rest.sort.remove(at))) {
+                return span.clone();
+            }
+        }
+        if let Some(span) = spans.filter.as_ref().filter(|_| without(&|rest| rest.filter = None)) {
+            return span.clone();
+        }
+        // Of one item alone the rest is no question.
+        if let [only] = spans.select.as_slice() {
+            let no_other = question.by.is_empty() && question.joins.is_empty();
+            return if no_other { only.clone() } else { all };
+        }
+        let item = spans.select.iter().enumerate().find(|(at, _)| without(&|rest| drop(rest.select.remove(*at))));
+        item.map_or(all, |(_, span)| span.clone())
     }
 
     /// Says which value made text of a column that the question needs otherwise.

@@ -1,6 +1,7 @@
 //! sqlparser's tree to ours.
 
 use super::fits::Regression;
+use super::names::aggregate_names;
 use super::over::{self, Windowed};
 use super::patterns::Match;
 use super::synonyms::rewritten;
@@ -9,6 +10,7 @@ use crate::aggregate::{self, Constant};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::civil;
 use crate::expr::display::RESERVED;
+use crate::expr::elsewhere::written_here;
 use crate::expr::function::suggest;
 use crate::expr::{BinaryOp, Expr, Function, Literal, UnaryOp, lit};
 use crate::types::ColumnType;
@@ -211,8 +213,26 @@ impl Converter<'_> {
     pub(super) fn placed<T>(&self, result: Result<T>, span: Span) -> Result<T> {
         result.map_err(|error| match error.underlined() {
             Some(_) => error,
-            None => error.underline(&self.words.text, self.bytes(span)),
+            None => {
+                let within = self.bytes(span);
+                let place = self.mentioned(&error, &within).unwrap_or(within);
+                error.underline(&self.words.text, place)
+            }
         })
+    }
+
+    /// Where the name stands that an error mentions first; an aggregate may have been written by another one.
+    fn mentioned(&self, error: &Error, within: &Range<usize>) -> Option<Range<usize>> {
+        let name = error.message().split('`').nth(1)?;
+        let is_call = |at: usize| match (self.words.token(at), self.words.token(at + 1)) {
+            (Some(Token::Word(word)), Some(Token::LParen)) => {
+                aggregate::find(&word.value, 1).is_ok_and(|found| found.name() == name)
+            }
+            _ => false,
+        };
+        let places = (0..self.words.len()).map(|at| (at, self.words.bytes(at..at + 1)));
+        let mut inside = places.filter(|(_, place)| within.start <= place.start && place.end <= within.end);
+        inside.find(|(at, _)| self.words.reads(*at, name) || is_call(*at)).map(|(_, place)| place)
     }
 
     /// An error of `kind` at `span`.
@@ -448,7 +468,11 @@ impl Converter<'_> {
 
     pub(super) fn call(&self, call: &ast::Function, tree: &ast::Expr, depth: usize) -> Result<Expr> {
         let [ast::ObjectNamePart::Identifier(ident)] = call.name.0.as_slice() else {
-            return Err(self.unsupported("a function name with a dot", tree.span()));
+            let error = self.unsupported("a function name with a dot", tree.span());
+            return Err(match written_here(&call.name.to_string()) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            });
         };
         let FunctionArguments::List(list) = &call.args else {
             return Err(self.unsupported("a function without parentheses", tree.span()));
@@ -560,11 +584,9 @@ impl Converter<'_> {
                 Err(self.error(ErrorKind::Syntax, message, ident.span).hint("`over (…)` stands behind it, in SQL"))
             }
             Err(error) if error.kind() == ErrorKind::Name => {
-                let aggregates = aggregate::all();
-                let others = ["cov_matrix", "corr_matrix", "pca", "predicted", "residual"];
-                let others = Regression::NAMES.into_iter().chain(others);
-                let names = aggregates.iter().map(|aggregate| aggregate.name()).chain(others).chain(over::NAMES);
-                Err(self.error(ErrorKind::Name, format!("no function `{name}`"), ident.span).hint(suggest(name, names)))
+                let names = aggregate_names();
+                let hint = suggest(name, names.iter().map(String::as_str).chain(over::NAMES));
+                Err(self.error(ErrorKind::Name, format!("no function `{name}`"), ident.span).hint(hint))
             }
             Err(error) => Err(error.underline(&self.words.text, self.bytes(ident.span))),
         }

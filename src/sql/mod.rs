@@ -19,6 +19,7 @@ mod fits;
 mod forms;
 mod formula;
 mod join;
+mod names;
 mod ordered;
 mod over;
 mod patterns;
@@ -34,6 +35,7 @@ mod why_text;
 mod words;
 
 pub use join::{JoinClause, JoinCondition};
+pub use names::function_names;
 pub use question::{Question, QuestionSpans, parse_question, parse_questions, read_questions};
 pub use select::{Asks, Session, Statement};
 pub use tables::{Tables, open_table};

@@ -58,6 +58,32 @@ impl Tables {
         self
     }
 
+    /// Gives a frame a name, or a name another frame.
+    pub(super) fn name(&mut self, name: impl Into<String>, frame: LazyFrame) {
+        self.named.insert(name.into(), frame);
+    }
+
+    /// Takes the name, written in any case, from its frame.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.named.retain(|known, _| !known.eq_ignore_ascii_case(name));
+    }
+
+    /// Has files opened again when they are named next.
+    pub(super) fn forget_files(&mut self) {
+        self.opened.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The names, in alphabetical order, and their frames.
+    pub(super) fn all_named(&self) -> impl Iterator<Item = (&str, &LazyFrame)> {
+        self.named.iter().map(|(name, frame)| (name.as_str(), frame))
+    }
+
+    /// The files that have been opened so far, as they were named, and their frames.
+    pub(super) fn all_files(&self) -> Vec<(String, LazyFrame)> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.iter().map(|(word, frame)| (word.clone(), frame.clone())).collect()
+    }
+
     /// The table of a clause.
     pub(super) fn of(&self, clause: &JoinClause) -> Result<LazyFrame> {
         if clause.is_name { self.named(&clause.table) } else { self.file(&clause.table) }

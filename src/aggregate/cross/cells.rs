@@ -211,8 +211,10 @@ impl Cells {
         let mut all: Vec<Coded<'a>> = Vec::with_capacity(self.terms.len());
         let mut next = 2;
         for term in &self.terms {
+            // A single level has a term all the same, which says what the intercept says: it has no estimate, and is seen.
             let of_factor = |(factor, all_levels): &(usize, bool)| {
-                levels[*factor].iter().copied().skip(usize::from(!all_levels)).zip(0..).collect()
+                let left_out = usize::from(!all_levels && levels[*factor].len() > 1);
+                levels[*factor].iter().copied().skip(left_out).zip(0..).collect()
             };
             let coded = Coded { first_column: next, levels: term.factors.iter().map(of_factor).collect() };
             next += coded.width().min(MOST_TERMS + 1);

@@ -1,6 +1,6 @@
 //! Flags of the commands that say how values are distributed: `describe`, `freq`, `hist`.
 
-use super::look::Picked;
+use super::look::{Condition, Picked};
 use super::{Input, Output, Run};
 use clap::Args;
 use std::num::NonZeroUsize;
@@ -66,9 +66,8 @@ pub(crate) struct Freq {
     /// So many values of each column [default: all of one column, ten of several]
     #[arg(short = 'n', long, value_name = "N", help_heading = "Rows")]
     pub(crate) limit: Option<usize>,
-    /// Only rows for which this is true, such as 'ArrDelay > 60'
-    #[arg(long = "where", value_name = "CONDITION", allow_hyphen_values = true, help_heading = "Rows")]
-    pub(crate) condition: Option<String>,
+    #[command(flatten)]
+    pub(crate) rows: Condition,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
@@ -92,9 +91,8 @@ pub(crate) struct Hist {
     /// The upper bound of the last range [default: told by the values]
     #[arg(long, value_name = "X", requires = "from", allow_hyphen_values = true, help_heading = "Rows")]
     pub(crate) to: Option<f64>,
-    /// Only rows for which this is true, such as 'Month = 12'
-    #[arg(long = "where", value_name = "CONDITION", allow_hyphen_values = true, help_heading = "Rows")]
-    pub(crate) condition: Option<String>,
+    #[command(flatten)]
+    pub(crate) rows: Condition,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! Flags of `convert`.
 
-use super::{Input, JoinedTables, Run, values};
+use super::{Condition, Input, JoinedTables, Run, values};
 use crate::write::{Compression, FileFormat};
 use clap::{Args, ValueEnum};
 
@@ -37,9 +37,8 @@ pub(crate) struct Convert {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rows")]
 pub(crate) struct Rows {
-    /// Only rows for which this is true, such as 'ArrDelay > 60'
-    #[arg(long = "where", value_name = "CONDITION", allow_hyphen_values = true)]
-    pub(crate) condition: Option<String>,
+    #[command(flatten)]
+    pub(crate) rows: Condition,
     /// Only these columns, in this order [default: all]
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     pub(crate) select: Vec<String>,

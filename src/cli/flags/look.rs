@@ -4,13 +4,21 @@ use super::{Input, Output, Run, values};
 use crate::plan::SampleSize;
 use clap::Args;
 
+/// Which rows of the files are looked at.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rows")]
+pub(crate) struct Condition {
+    /// Only rows for which this is true, such as 'ArrDelay > 60'
+    #[arg(long = "where", value_name = "CONDITION", allow_hyphen_values = true)]
+    pub(crate) condition: Option<String>,
+}
+
 /// Which rows and columns of the files are looked at.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rows")]
 pub(crate) struct Picked {
-    /// Only rows for which this is true, such as 'ArrDelay > 60'
-    #[arg(long = "where", value_name = "CONDITION", allow_hyphen_values = true)]
-    pub(crate) condition: Option<String>,
+    #[command(flatten)]
+    pub(crate) rows: Condition,
     /// Only these columns and expressions, in this order, such as 'Origin, ArrDelay - DepDelay as lost' [default: all]
     #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
     pub(crate) select: Option<String>,
@@ -68,9 +76,8 @@ pub(crate) struct Sample {
 /// Flags of `count`.
 #[derive(Debug, Args)]
 pub(crate) struct Count {
-    /// Only records for which this is true, such as 'ArrDelay > 60'
-    #[arg(long = "where", value_name = "CONDITION", allow_hyphen_values = true, help_heading = "Rows")]
-    pub(crate) condition: Option<String>,
+    #[command(flatten)]
+    pub(crate) rows: Condition,
     #[command(flatten)]
     pub(crate) input: Input,
     #[command(flatten)]

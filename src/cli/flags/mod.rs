@@ -8,6 +8,7 @@ mod convert;
 mod look;
 mod manual;
 mod output;
+mod shell;
 mod sql;
 mod strata;
 #[cfg(test)]
@@ -23,14 +24,15 @@ use crate::source::detect::InputFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use columns::{Describe, Freq, Hist};
 pub(crate) use convert::{Convert, Rows, WriteFlags, WriteFormat};
-pub(crate) use look::{Count, Ends, Picked, Sample, Schema, Validate};
+pub(crate) use look::{Condition, Count, Ends, Picked, Sample, Schema, Validate};
 pub(crate) use manual::{Completions, Man};
-pub(crate) use output::{Form, Output};
+pub(crate) use output::{AnswerFormat, Form, Output};
+pub(crate) use shell::Shell;
 pub(crate) use sql::Sql;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 pub(crate) use strata::Strata;
-pub(crate) use values::{NamedTable, Part, TypeOverride};
+pub(crate) use values::{NamedTable, Part, TypeOverride, thread_count};
 
 /// Where `--scheduler` is looked for when it is not given.
 pub(crate) const SCHEDULER_VARIABLE: &str = "OUTCROP_SCHEDULER";
@@ -109,6 +111,9 @@ pub(crate) enum Command {
     /// Answer SQL statements about files, all in one pass
     #[command(after_help = sql::SQL_HELP, override_usage = "outcrop sql [OPTIONS] STATEMENT…")]
     Sql(Box<Sql>),
+    /// Answer SQL and questions one after another, as they are typed
+    #[command(after_help = shell::SHELL_HELP)]
+    Shell(Box<Shell>),
     /// Write the rows, or the answer to a question, to Parquet, Arrow, CSV or NDJSON files
     #[command(
         after_help = convert::CONVERT_HELP,
@@ -216,7 +221,7 @@ pub(crate) struct Questions {
 }
 
 /// Tables that questions can join.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct JoinedTables {
     /// A table that questions can join by its name: 'planes=plane-data.csv'; repeat it for more
@@ -333,14 +338,14 @@ pub(crate) struct Reading {
 }
 
 /// How the work is done, and what is said of it.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Run")]
 pub(crate) struct Run {
     /// Threads to work on [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::thread_count)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Worker processes, or threads; of strata, programs at a time [default: as many as --threads]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::thread_count)]
     pub(crate) workers: Option<NonZeroUsize>,
     /// Who does the work; answers are the same [default: $OUTCROP_SCHEDULER, else threads]
     ///

@@ -1,50 +1,69 @@
 //! How answers are written.
 
+use crate::cli::place::Place;
 use crate::cli::render::Format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::write::{Codec, FileFormat, WriteOptions, without_compression};
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use std::path::Path;
 
 /// How answers are written.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Output {
     /// The format of answers [default: as --output is named, else table on a terminal, csv elsewhere]
     #[arg(long, value_name = "FORMAT")]
-    format: Option<AnswerFormat>,
+    pub(crate) format: Option<AnswerFormat>,
     /// Write answers to FILE; with {} in it, such as 'q{}.csv', each to a file of its own, numbered from 1
     ///
     /// The ending tells the format: .csv, .tsv, .json, .ndjson, .md, .txt (a table), .parquet, .arrow; those of text
     /// also with .gz, .zst, .bz2, .xz or .lz4 behind them.
     #[arg(short = 'o', long, value_name = "FILE")]
     pub(crate) output: Option<String>,
+    /// Where they go without --output.
+    #[arg(skip)]
+    pub(crate) place: Place,
 }
 
 /// A format of answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum AnswerFormat {
-    /// Aligned columns for people; doubles are rounded to seven digits, long results shortened
-    Table,
-    /// RFC 4180; nothing for a missing value, "" for empty text
-    Csv,
-    /// As CSV, with tabs in place of commas
-    Tsv,
-    /// An array of row objects; an array of such arrays for several questions
-    Json,
-    /// One object a line
-    #[value(alias = "jsonl")]
-    Ndjson,
-    /// A table for a Markdown document
-    #[value(alias = "md")]
-    Markdown,
-    /// A line a value, for rows that are too wide for a table
-    Vertical,
-    /// Apache Parquet, into a file
-    Parquet,
-    /// Arrow IPC, into a file
-    #[value(alias = "ipc", alias = "feather")]
-    Arrow,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AnswerFormat {
+    /// Text, which can be shown.
+    Text(Format),
+    /// Into a file, and only one answer.
+    Columnar(FileFormat),
+}
+
+impl ValueEnum for AnswerFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        use AnswerFormat::{Columnar, Text};
+        const ALL: [AnswerFormat; 9] = [
+            Text(Format::Table),
+            Text(Format::Csv),
+            Text(Format::Tsv),
+            Text(Format::Json),
+            Text(Format::Ndjson),
+            Text(Format::Markdown),
+            Text(Format::Vertical),
+            Columnar(FileFormat::Parquet),
+            Columnar(FileFormat::Ipc),
+        ];
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            AnswerFormat::Text(format) => format.to_possible_value(),
+            AnswerFormat::Columnar(FileFormat::Parquet) => {
+                Some(PossibleValue::new("parquet").help("Apache Parquet, into a file"))
+            }
+            AnswerFormat::Columnar(FileFormat::Ipc) => {
+                Some(PossibleValue::new("arrow").aliases(["ipc", "feather"]).help("Arrow IPC, into a file"))
+            }
+            AnswerFormat::Columnar(_) => None,
+        }
+    }
 }
 
 /// How answers leave the program.
@@ -57,29 +76,10 @@ pub(crate) enum Form {
 }
 
 impl AnswerFormat {
-    fn of(format: Format) -> Self {
-        match format {
-            Format::Table => AnswerFormat::Table,
-            Format::Csv => AnswerFormat::Csv,
-            Format::Tsv => AnswerFormat::Tsv,
-            Format::Json => AnswerFormat::Json,
-            Format::Ndjson => AnswerFormat::Ndjson,
-            Format::Markdown => AnswerFormat::Markdown,
-            Format::Vertical => AnswerFormat::Vertical,
-        }
-    }
-
     fn form(self, codec: Codec) -> Form {
         match self {
-            AnswerFormat::Table => Form::Text(Format::Table, codec),
-            AnswerFormat::Csv => Form::Text(Format::Csv, codec),
-            AnswerFormat::Tsv => Form::Text(Format::Tsv, codec),
-            AnswerFormat::Json => Form::Text(Format::Json, codec),
-            AnswerFormat::Ndjson => Form::Text(Format::Ndjson, codec),
-            AnswerFormat::Markdown => Form::Text(Format::Markdown, codec),
-            AnswerFormat::Vertical => Form::Text(Format::Vertical, codec),
-            AnswerFormat::Parquet => Form::File(WriteOptions::new(FileFormat::Parquet)),
-            AnswerFormat::Arrow => Form::File(WriteOptions::new(FileFormat::Ipc)),
+            AnswerFormat::Text(format) => Form::Text(format, codec),
+            AnswerFormat::Columnar(format) => Form::File(WriteOptions::new(format)),
         }
     }
 }
@@ -90,14 +90,14 @@ impl Output {
         self.format.is_some() || self.output.is_some()
     }
 
-    /// The form to write, given whether stdout is a terminal and how many answers there are.
+    /// The form to write so many answers in, given whether people look at them.
     ///
     /// # Errors
     /// `Syntax` for a name that says nothing of a format, or another than was asked for, and for several answers in one
     /// file that can hold but one.
     pub(crate) fn form(&self, terminal: bool, answers: usize) -> Result<Form> {
         let Some(name) = &self.output else {
-            let by_place = if terminal { AnswerFormat::Table } else { AnswerFormat::Csv };
+            let by_place = AnswerFormat::Text(if terminal { Format::Table } else { Format::Csv });
             let form = self.format.unwrap_or(by_place).form(Codec::None);
             return match form {
                 Form::Text(..) => Ok(form),
@@ -135,7 +135,7 @@ impl Output {
             return Ok(Form::File(options));
         }
         if let Some(format) = Format::of_file_name(bare) {
-            return Ok(AnswerFormat::of(format).form(codec));
+            return Ok(Form::Text(format, codec));
         }
         // A pipe or a device has no ending to tell a format by.
         if std::fs::metadata(Path::new(name)).is_ok_and(|known| !known.is_file() && !known.is_dir()) {

@@ -10,6 +10,7 @@ use crate::source::detect::InputFormat;
 use crate::strata::OnError;
 use crate::types::ColumnType;
 use crate::write::Compression;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -158,6 +159,15 @@ pub(super) fn on_error(name: &str) -> Result<OnError, String> {
 /// An allocation by its name.
 pub(super) fn allocation(name: &str) -> Result<Allocation, String> {
     Allocation::parse(name).map_err(told)
+}
+
+/// How many threads, processes or programs.
+pub(crate) fn thread_count(text: &str) -> Result<NonZeroUsize, String> {
+    match text.trim().parse::<usize>().map(NonZeroUsize::new) {
+        Ok(Some(number)) => Ok(number),
+        Ok(None) => Err("there must be one at least".to_string()),
+        Err(_) => Err("expected a whole number, such as 4".to_string()),
+    }
 }
 
 /// A length of time: a number of seconds, or of another unit that stands behind it.

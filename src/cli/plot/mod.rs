@@ -1,11 +1,15 @@
 //! `--plot`: an answer as a picture that needs nothing from elsewhere.
 //!
 //! **Idea.** The first column says where on the x axis, each other column of numbers is a series; a heatmap takes three
-//! columns, x, y and the value. One SVG, without scripts; a browser shows the numbers of what one points at.
+//! columns, x, y and the value. One drawing, onto a canvas
+//! that is an SVG without scripts, in which a browser shows the numbers of what one points at, or a PNG.
 //! **Invariant.** Nothing of the data is markup: all text is escaped.
 
 mod axis;
+mod canvas;
 mod picture;
+mod raster;
+mod svg;
 mod table;
 
 use crate::cli::whole::write_whole;
@@ -13,15 +17,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::DataFrame;
 use arrow::datatypes::Schema;
 use clap::Args;
-pub(super) use picture::escaped;
 use std::path::PathBuf;
+pub(super) use svg::escaped;
 use table::{Table, refuse};
 
 /// Flags of pictures.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Plot {
-    /// Draw the answer too, as a picture that a browser shows: bar, line, scatter or heatmap, into FILE.svg or FILE.html
+    /// Draw the answer too, as a picture: bar, line, scatter or heatmap, into FILE.svg, FILE.html or FILE.png
     ///
     /// The first column is the x axis, the others of numbers are series; a heatmap has three columns: x, y and a number.
     #[arg(long, value_names = ["KIND", "FILE"], num_args = 2)]
@@ -45,11 +49,28 @@ const KINDS: [(&str, Kind); 4] =
 pub(crate) struct Wanted {
     kind: Kind,
     path: PathBuf,
-    /// A page, not a bare picture.
-    page: bool,
+    form: Form,
 }
 
+/// What the file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Svg,
+    /// A page with an SVG in it.
+    Page,
+    Png,
+}
+
+/// The endings of names.
+const FORMS: [(&str, Form); 4] =
+    [(".svg", Form::Svg), (".html", Form::Page), (".htm", Form::Page), (".png", Form::Png)];
+
 impl Plot {
+    /// A picture of this kind, into this file.
+    pub(crate) fn of(kind: &str, file: &str) -> Self {
+        Plot { plot: Some(vec![kind.to_owned(), file.to_owned()]) }
+    }
+
     /// What is wanted, of so many answers.
     ///
     /// # Errors
@@ -65,11 +86,15 @@ impl Plot {
             return Err(wrong(format!("--plot draws one answer, not {answers}")).hint("ask one question"));
         }
         let lower = name.to_ascii_lowercase();
-        let page = lower.ends_with(".html") || lower.ends_with(".htm");
-        if !page && !lower.ends_with(".svg") {
-            return Err(wrong(format!("{name} is not the name of a picture")).hint("names end in .svg or .html"));
-        }
-        Ok(Some(Wanted { kind: *kind, path: name.into(), page }))
+        let Some((_, form)) = FORMS.iter().find(|(ending, _)| lower.ends_with(ending)) else {
+            let error = wrong(format!("{name} is not the name of a picture"));
+            let others = [".pdf", ".jpg", ".jpeg", ".webp", ".gif", ".eps", ".tiff"];
+            return Err(match others.iter().any(|ending| lower.ends_with(ending)) {
+                true => error.hint("names end in .svg, .html or .png; other programs make the rest from an SVG: rsvg-convert, inkscape"),
+                false => error.hint("names end in .svg, .html or .png"),
+            });
+        };
+        Ok(Some(Wanted { kind: *kind, path: name.into(), form: *form }))
     }
 }
 
@@ -92,15 +117,17 @@ impl Wanted {
     /// # Errors
     /// `Type` for columns that cannot be drawn so, `Limit` for more than can be seen, `Io` of the file.
     pub(crate) fn draw(&self, title: &str, answer: &DataFrame) -> Result<()> {
-        let svg = picture::svg(self.kind, title, &Table::of(answer, self.kind)?)?;
-        let text = if self.page {
-            let title = escaped(title);
-            format!(
-                "<!DOCTYPE html><html><head><meta charset=\"utf-8\"/><title>{title}</title></head><body>{svg}</body></html>\n"
-            )
-        } else {
-            svg
+        let table = Table::of(answer, self.kind)?;
+        let bytes = match self.form {
+            Form::Png => picture::png(self.kind, title, &table)?,
+            Form::Svg => picture::svg(self.kind, title, &table)?.into_bytes(),
+            Form::Page => {
+                let (svg, title) = (picture::svg(self.kind, title, &table)?, escaped(title));
+                let head =
+                    format!("<!DOCTYPE html><html><head><meta charset=\"utf-8\"/><title>{title}</title></head><body>");
+                format!("{head}{svg}</body></html>\n").into_bytes()
+            }
         };
-        write_whole(&self.path, text.as_bytes()).map_err(|error| Error::io(&self.path, &error))
+        write_whole(&self.path, &bytes).map_err(|error| Error::io(&self.path, &error))
     }
 }

@@ -1,11 +1,13 @@
-//! The SVG.
+//! The picture, drawn on whatever there is.
 
 use super::Kind;
 use super::axis::Axis;
+use super::canvas::{Anchor, Canvas};
+use super::raster::Raster;
+use super::svg::Svg;
 use super::table::{Table, no_place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::write::text::Value;
-use std::fmt::Write;
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 480.0;
@@ -20,76 +22,33 @@ const COLOURS: [&str; 12] = [
     "#8884d8", "#79706e",
 ];
 
-/// Text that is markup nowhere; control characters are left out.
-pub(in crate::cli) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' | '\t' => out.push(' '),
-            // Not allowed in XML, even escaped.
-            '\u{fffe}' | '\u{ffff}' => {}
-            character if character.is_control() => {}
-            character => out.push(character),
-        }
-    }
-    out
-}
-
-struct Svg(String);
-
-impl Svg {
-    fn add(&mut self, arguments: std::fmt::Arguments<'_>) {
-        let written = self.0.write_fmt(arguments);
-        debug_assert!(written.is_ok(), "writing to memory does not fail");
-    }
-
-    fn text(&mut self, x: f64, y: f64, anchor: &str, text: &str) {
-        self.add(format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>\n", escaped(text)));
-    }
-
-    fn line(&mut self, [x1, y1, x2, y2]: [f64; 4]) {
-        self.add(format_args!("<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"#ddd\"/>\n"));
-    }
-
-    fn rectangle(&mut self, [x, y, width, height]: [f64; 4], fill: &str, title: &str) {
-        self.add(format_args!(
-            "<rect class=\"mark\" x=\"{x:.2}\" y=\"{y:.2}\" width=\"{width:.2}\" height=\"{height:.2}\" \
-             fill=\"{fill}\"><title>{}</title></rect>\n",
-            escaped(title)
-        ));
-    }
-
-    fn point(&mut self, x: f64, y: f64, fill: &str, title: &str) {
-        self.add(format_args!(
-            "<circle class=\"mark\" cx=\"{x:.2}\" cy=\"{y:.2}\" r=\"3\" fill=\"{fill}\" fill-opacity=\"0.7\">\
-             <title>{}</title></circle>\n",
-            escaped(title)
-        ));
-    }
-}
-
-/// The picture of a table.
+/// The picture of a table as SVG.
 pub(super) fn svg(kind: Kind, title: &str, table: &Table) -> Result<String> {
-    let mut svg = Svg(String::new());
-    svg.add(format_args!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
-         height=\"{HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"white\"/>\n"
-    ));
-    let title: String = title.chars().take(120).collect();
-    svg.add(format_args!("<title>{}</title>\n", escaped(&title)));
-    svg.text(WIDTH / 2.0, 20.0, "middle", &title);
+    let title = shortened(title);
+    let mut svg = Svg::new(WIDTH, HEIGHT, &title);
+    draw(&mut svg, kind, &title, table)?;
+    Ok(svg.finish())
+}
+
+/// The picture of a table as PNG.
+pub(super) fn png(kind: Kind, title: &str, table: &Table) -> Result<Vec<u8>> {
+    let mut raster = Raster::new(WIDTH, HEIGHT)?;
+    draw(&mut raster, kind, &shortened(title), table)?;
+    raster.finish()
+}
+
+fn shortened(title: &str) -> String {
+    title.chars().take(120).collect()
+}
+
+fn draw(on: &mut dyn Canvas, kind: Kind, title: &str, table: &Table) -> Result<()> {
+    on.text(WIDTH / 2.0, 20.0, Anchor::Middle, title);
     match kind {
-        Kind::Bar => bars(&mut svg, table),
-        Kind::Line | Kind::Scatter => points(&mut svg, table, kind == Kind::Line)?,
-        Kind::Heatmap => heatmap(&mut svg, table)?,
+        Kind::Bar => bars(on, table),
+        Kind::Line | Kind::Scatter => points(on, table, kind == Kind::Line)?,
+        Kind::Heatmap => heatmap(on, table)?,
     }
-    svg.0.push_str("</svg>\n");
-    Ok(svg.0)
+    Ok(())
 }
 
 fn number(value: f64) -> String {
@@ -102,44 +61,41 @@ fn number(value: f64) -> String {
 }
 
 /// The y axis and its marks, what the x axis is, and which colour is which series.
-fn frame(svg: &mut Svg, table: &Table, y: &Axis) {
+fn frame(on: &mut dyn Canvas, table: &Table, y: &Axis) {
     for mark in y.marks() {
         let place = y.place(mark);
-        svg.line([LEFT, place, RIGHT, place]);
-        svg.text(LEFT - 8.0, place + 4.0, "end", &number(mark));
+        on.line([LEFT, place, RIGHT, place]);
+        on.text(LEFT - 8.0, place + 4.0, Anchor::End, &number(mark));
     }
-    svg.text((LEFT + RIGHT) / 2.0, HEIGHT - 12.0, "middle", &table.x_name);
+    on.text((LEFT + RIGHT) / 2.0, HEIGHT - 12.0, Anchor::Middle, &table.x_name);
     let mut x = LEFT;
     for (series, colour) in table.series.iter().zip(COLOURS) {
         let name: String = series.name.chars().take(40).collect();
-        svg.add(format_args!("<rect x=\"{x:.1}\" y=\"31\" width=\"10\" height=\"10\" fill=\"{colour}\"/>\n"));
-        svg.text(x + 14.0, 40.0, "start", &name);
+        on.swatch(x, 31.0, colour);
+        on.text(x + 14.0, 40.0, Anchor::Start, &name);
         x += 30.0 + 7.0 * name.chars().count() as f64;
     }
 }
 
 /// Names below the middles of columns of this width; of very many, some.
-fn names(svg: &mut Svg, labels: &[&str], width: f64) {
+fn names(on: &mut dyn Canvas, labels: &[&str], width: f64) {
     let every = (14.0 / width).ceil().max(1.0) as usize;
     let slanted = labels.iter().any(|label| label.chars().count() as f64 * 7.0 > width);
     for (at, label) in labels.iter().enumerate().step_by(every) {
         let x = LEFT + (at as f64 + 0.5) * width;
         let label: String = label.chars().take(14).collect();
         if slanted {
-            let (y, label) = (BOTTOM + 14.0, escaped(&label));
-            svg.add(format_args!(
-                "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"end\" transform=\"rotate(-40 {x:.1} {y:.1})\">{label}</text>\n"
-            ));
+            on.slanted(x, BOTTOM + 14.0, &label);
         } else {
-            svg.text(x, BOTTOM + 16.0, "middle", &label);
+            on.text(x, BOTTOM + 16.0, Anchor::Middle, &label);
         }
     }
 }
 
-fn bars(svg: &mut Svg, table: &Table) {
+fn bars(on: &mut dyn Canvas, table: &Table) {
     let all = table.series.iter().flat_map(|series| series.values.iter().copied());
     let y = Axis::over(all.chain([0.0]), true, BOTTOM, TOP);
-    frame(svg, table, &y);
+    frame(on, table, &y);
     let width = (RIGHT - LEFT) / table.labels.len().max(1) as f64;
     let each = width * 0.8 / table.series.len() as f64;
     for (number_of, series) in table.series.iter().enumerate() {
@@ -147,27 +103,27 @@ fn bars(svg: &mut Svg, table: &Table) {
             let x = LEFT + row as f64 * width + width * 0.1 + number_of as f64 * each;
             let (zero, end) = (y.place(0.0), y.place(*value));
             let title = format!("{}: {} = {}", table.labels[row], series.name, number(*value));
-            svg.rectangle([x, zero.min(end), each, (zero - end).abs()], COLOURS[number_of % COLOURS.len()], &title);
+            on.rectangle([x, zero.min(end), each, (zero - end).abs()], COLOURS[number_of % COLOURS.len()], &title);
         }
     }
-    names(svg, &table.labels.iter().map(String::as_str).collect::<Vec<_>>(), width);
+    names(on, &table.labels.iter().map(String::as_str).collect::<Vec<_>>(), width);
 }
 
-fn points(svg: &mut Svg, table: &Table, joined: bool) -> Result<()> {
+fn points(on: &mut dyn Canvas, table: &Table, joined: bool) -> Result<()> {
     let all = table.series.iter().flat_map(|series| series.values.iter().copied());
     let y = Axis::over(all, true, BOTTOM, TOP);
-    frame(svg, table, &y);
+    frame(on, table, &y);
     let places = match &table.places {
         Some(places) => {
             let x = Axis::over(places.iter().copied(), false, LEFT, RIGHT);
             for mark in x.marks() {
-                svg.text(x.place(mark), BOTTOM + 16.0, "middle", &mark_text(mark, table));
+                on.text(x.place(mark), BOTTOM + 16.0, Anchor::Middle, &mark_text(mark, table));
             }
             places.iter().map(|place| if place.is_finite() { x.place(*place) } else { f64::NAN }).collect()
         }
         None if joined => {
             let width = (RIGHT - LEFT) / table.labels.len().max(1) as f64;
-            names(svg, &table.labels.iter().map(String::as_str).collect::<Vec<_>>(), width);
+            names(on, &table.labels.iter().map(String::as_str).collect::<Vec<_>>(), width);
             (0..table.labels.len()).map(|row| LEFT + (row as f64 + 0.5) * width).collect::<Vec<f64>>()
         }
         None => return Err(no_place(&table.x_name, ErrorKind::Type)),
@@ -176,16 +132,13 @@ fn points(svg: &mut Svg, table: &Table, joined: bool) -> Result<()> {
         let seen = |row: &usize| places[*row].is_finite() && series.values[*row].is_finite();
         let rows: Vec<usize> = (0..places.len()).collect();
         for part in rows.split(|row| !seen(row)).filter(|part| joined && part.len() > 1) {
-            svg.add(format_args!("<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\""));
-            for &row in part {
-                svg.add(format_args!("{:.2},{:.2} ", places[row], y.place(series.values[row])));
-            }
-            svg.add(format_args!("\"/>\n"));
+            let line: Vec<(f64, f64)> = part.iter().map(|&row| (places[row], y.place(series.values[row]))).collect();
+            on.polyline(&line, colour);
         }
         for row in rows.into_iter().filter(seen) {
             let value = series.values[row];
             let title = format!("{}: {} = {}", table.labels[row], series.name, number(value));
-            svg.point(places[row], y.place(value), colour, &title);
+            on.point(places[row], y.place(value), colour, &title);
         }
     }
     Ok(())
@@ -203,7 +156,7 @@ fn mark_text(mark: f64, table: &Table) -> String {
 }
 
 /// Cells of x and y, the darker the larger.
-fn heatmap(svg: &mut Svg, table: &Table) -> Result<()> {
+fn heatmap(on: &mut dyn Canvas, table: &Table) -> Result<()> {
     let [across, down] = &table.keys;
     let (columns, rows) = (&across.labels, &down.labels);
     if columns.len() * rows.len() > 50_000 {
@@ -220,17 +173,17 @@ fn heatmap(svg: &mut Svg, table: &Table) -> Result<()> {
         let mixed = |light: f64, dark: f64| (light + (dark - light) * shade) as u8;
         let fill = format!("#{:02x}{:02x}{:02x}", mixed(239.0, 8.0), mixed(243.0, 48.0), mixed(255.0, 107.0));
         let title = format!("{}, {}: {} = {}", columns[column], rows[line], series.name, number(*value));
-        svg.rectangle([LEFT + x * width, TOP + y * height, width, height], &fill, &title);
+        on.rectangle([LEFT + x * width, TOP + y * height, width, height], &fill, &title);
     }
-    names(svg, &columns.iter().map(String::as_str).collect::<Vec<_>>(), width);
+    names(on, &columns.iter().map(String::as_str).collect::<Vec<_>>(), width);
     let every = (12.0 / height).ceil().max(1.0) as usize;
     for (at, label) in rows.iter().enumerate().step_by(every) {
         let label: String = label.chars().take(12).collect();
-        svg.text(LEFT - 6.0, TOP + (at as f64 + 0.5) * height + 4.0, "end", &label);
+        on.text(LEFT - 6.0, TOP + (at as f64 + 0.5) * height + 4.0, Anchor::End, &label);
     }
-    svg.text((LEFT + RIGHT) / 2.0, HEIGHT - 12.0, "middle", &table.x_name);
-    svg.text(LEFT, 40.0, "end", &table.second_name);
+    on.text((LEFT + RIGHT) / 2.0, HEIGHT - 12.0, Anchor::Middle, &table.x_name);
+    on.text(LEFT, 40.0, Anchor::End, &table.second_name);
     let range = format!("{}: {} (light) to {} (dark)", series.name, number(depth.low), number(depth.high));
-    svg.text(RIGHT, 40.0, "end", &range);
+    on.text(RIGHT, 40.0, Anchor::End, &range);
     Ok(())
 }

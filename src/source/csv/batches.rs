@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::source::decompress::{Cell, positions_of};
 use crate::source::text::{Flaw, ReadText};
 use crate::source::{Misfit, Recoded, Reject, Remedy, RowFilter, SourceBatch};
+use crate::types::ColumnType;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter;
 use arrow::datatypes::SchemaRef;
@@ -167,13 +168,16 @@ impl Reader {
                 Error::new(ErrorKind::Value, "the field is not valid in the declared encoding")
                     .hint("--encoding states another, without it such fields are read as windows-1252, and --invalid-bytes replace replaces such bytes"),
             )),
-            MisfitKind::Type if spec.declared => Remedy::Fail(located(
-                Error::new(
-                    ErrorKind::Value,
-                    format!("the value is not {}, the type given for its column", spec.column_type),
-                )
-                .hint(format!("--null '{shown}' reads it as missing; --types {name}=utf8 keeps it as text")),
-            )),
+            MisfitKind::Type if spec.declared => {
+                let message = format!("the value is not {}, the type given for its column", spec.column_type);
+                let hint = match widened_type(spec, raw, &self.format) {
+                    wider if wider == ColumnType::Utf8 || wider == spec.column_type => {
+                        format!("--null '{shown}' reads it as missing; --types {name}=utf8 keeps it as text")
+                    }
+                    wider => format!("--types {name}={} takes it as it is", wider.to_string().to_lowercase()),
+                };
+                Remedy::Fail(located(Error::new(ErrorKind::Value, message).hint(hint)))
+            }
             MisfitKind::Type => Remedy::Widen(widened_type(spec, raw, &self.format)),
         };
         Misfit { row: misfit.row, column: at, text: shown, remedy }

@@ -8,7 +8,7 @@ use super::scan::scan;
 use crate::error::Result;
 use crate::parallel::Message;
 use crate::source::input::InputCounters;
-use crate::source::recipe::{Recipe, SourceKind, put};
+use crate::source::recipe::{Recipe, SourceKind, put, text_files};
 use crate::source::text::{self, TextInputs};
 use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
@@ -77,9 +77,7 @@ impl CsvSource {
         let counters = Arc::new(InputCounters::default());
         let columns = Vec::<CsvColumn>::receive(bytes)?;
         let (repeated_headers, max_record_bytes) = Message::receive(bytes)?;
-        let files = u32::receive(bytes)?;
-        let file = |at: u32| CsvFile::receive(bytes, wanted.contains(&at), &counters);
-        let files = (0..files).map(file).collect::<Result<Arc<[CsvFile]>>>()?;
+        let files = text_files(bytes, wanted, |bytes, is_wanted| CsvFile::receive(bytes, is_wanted, &counters))?;
         Ok(CsvSource {
             files,
             schema: schema_of(&columns),

@@ -16,7 +16,7 @@ pub(crate) fn io_error(name: impl AsRef<Path>, error: &io::Error) -> Error {
 
 fn remedy(code: i32) -> Option<&'static str> {
     Some(match Errno::from_raw_os_error(code) {
-        Errno::NOENT => "it was moved or deleted, or never was here; a question of several words stands between quotes",
+        Errno::NOENT => "it was moved or deleted, or never was here",
         Errno::ACCESS | Errno::PERM => "you may not read it: look at its owner and mode with ls -l",
         Errno::MFILE | Errno::NFILE => {
             "too many files are open at a time: raise the limit (ulimit -n) or use fewer --threads"

@@ -17,14 +17,25 @@ pub(super) fn shown<'a>(value: &Value, text: &'a [u8]) -> Cow<'a, str> {
     }
 }
 
-/// The narrowest type that holds a value. Strings that are dates or times are those, as in CSV; other strings are
-/// text, whatever they look like.
+/// What JSON has no numbers for, as this program and the JSON form of Protocol Buffers write it: strings.
+fn special(text: &[u8]) -> Option<f64> {
+    match text {
+        b"NaN" => Some(f64::NAN),
+        b"Infinity" => Some(f64::INFINITY),
+        b"-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
+    }
+}
+
+/// The narrowest type that holds a value. Strings that are dates or times are those, as in CSV, and those for what JSON has no
+/// numbers for are numbers; other strings are text, whatever they look like.
 pub(super) fn value_type(value: &Value, text: &[u8]) -> ColumnType {
     match value.kind {
         Kind::Null => ColumnType::Null,
         Kind::True | Kind::False => ColumnType::Boolean,
         Kind::Number if parse_integer(value.raw(text)).is_some() => ColumnType::Int64,
         Kind::Number if parse_inferred_float(value.raw(text)).is_some() => ColumnType::Float64,
+        Kind::Text if special(value.raw(text)).is_some() => ColumnType::Float64,
         Kind::Text if parse_date(value.raw(text)).is_some() => ColumnType::Date,
         Kind::Text if parse_timestamp(value.raw(text)).is_some() => ColumnType::Timestamp,
         Kind::Number | Kind::Text | Kind::EscapedText | Kind::Nested => ColumnType::Utf8,
@@ -59,7 +70,10 @@ pub(super) fn column(
         }
         ColumnType::Float64 => {
             let float = if declared { parse_float } else { parse_inferred_float };
-            primitives::<Float64Type>(values, |value| if is_number(value) { float(value.raw(text)) } else { None })
+            primitives::<Float64Type>(values, |value| {
+                let special = if value.kind == Kind::Text { special(value.raw(text)) } else { None };
+                special.or_else(|| if is_number(value) { float(value.raw(text)) } else { None })
+            })
         }
         ColumnType::Date => primitives::<Date32Type>(values, |value| match value.kind {
             Kind::Text => parse_date(value.raw(text)),

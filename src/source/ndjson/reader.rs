@@ -251,7 +251,13 @@ impl Reader {
         let name = self.schema.field(at).name();
         let remedy = if declared {
             let message = format!("the value is not {column_type}, the type given for its column");
-            let error = Error::new(ErrorKind::Value, message).hint(format!("--types {name}=utf8 keeps it as text"));
+            let hint = match column_type.unify(value_type(value, text)) {
+                wider if wider == ColumnType::Utf8 || wider == column_type => {
+                    format!("--types {name}=utf8 keeps it as text")
+                }
+                wider => format!("--types {name}={} takes it as it is", wider.to_string().to_lowercase()),
+            };
+            let error = Error::new(ErrorKind::Value, message).hint(hint);
             Remedy::Fail(error.with_place(|place| {
                 place.column = Some(name.as_str().into());
                 place.value = Some(shown.clone());

@@ -8,7 +8,7 @@ use crate::parallel::Message;
 use crate::source::csv::{CsvOptions, MalformedPolicy};
 use crate::source::decompress::TextFile;
 use crate::source::input::InputCounters;
-use crate::source::recipe::{Recipe, SourceKind, put};
+use crate::source::recipe::{Recipe, SourceKind, put, text_files};
 use crate::source::text::{self, TextInputs};
 use crate::source::{PartitionInfo, Scan, ScanRequest, Source};
 use crate::types::ColumnType;
@@ -107,12 +107,10 @@ impl NdjsonSource {
         let counters = Arc::new(InputCounters::default());
         let columns = Vec::<NdjsonColumn>::receive(bytes)?;
         let (malformed, max_record_bytes) = Message::receive(bytes)?;
-        let files = u32::receive(bytes)?;
-        let file = |at: u32| {
-            let text = Arc::new(TextFile::receive(bytes, wanted.contains(&at), &counters)?);
+        let files = text_files(bytes, wanted, |bytes, is_wanted| {
+            let text = Arc::new(TextFile::receive(bytes, is_wanted, &counters)?);
             Ok(NdjsonFile { text, data_start: usize::receive(bytes)? })
-        };
-        let files = (0..files).map(file).collect::<Result<Arc<[NdjsonFile]>>>()?;
+        })?;
         Ok(NdjsonSource {
             files,
             schema: schema_of(&columns),

@@ -13,7 +13,6 @@ use crate::sql::words::{SqlDialect, Words};
 use sqlparser::ast::{self, Spanned};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -31,8 +30,8 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug, Default)]
 pub struct Session {
+    /// Those that were given, and the queries that have names.
     tables: Tables,
-    views: BTreeMap<String, LazyFrame>,
 }
 
 /// A statement that has been read.
@@ -69,12 +68,52 @@ impl Session {
 
     /// A session with these tables.
     pub fn with_tables(tables: Tables) -> Self {
-        Session { tables, views: BTreeMap::new() }
+        Session { tables }
     }
 
-    /// Gives a frame a name.
+    /// Gives a frame a name; a frame that had it before loses it.
     pub fn register(&mut self, name: impl Into<String>, frame: LazyFrame) {
-        self.views.insert(name.into(), frame);
+        self.tables.name(name, frame);
+    }
+
+    /// Takes the name, written in any case, from its frame.
+    pub fn forget(&mut self, name: &str) {
+        self.tables.forget(name);
+    }
+
+    /// Has files opened again when a statement names them next. Default: a session opens each file once, and takes it to have the
+    /// columns that it had then.
+    pub fn forget_files(&mut self) {
+        self.tables.forget_files();
+    }
+
+    /// Tables and views by name, in alphabetical order.
+    pub fn tables(&self) -> impl Iterator<Item = (&str, &LazyFrame)> {
+        self.tables.all_named()
+    }
+
+    /// The files that statements have named so far, as they named them, and what is in them.
+    pub fn files(&self) -> Vec<(String, LazyFrame)> {
+        self.tables.all_files()
+    }
+
+    /// The frame that answers a question about a table or view, which may join the others by name.
+    ///
+    /// ```
+    /// use outcrop::scan_csv;
+    /// use outcrop::sql::Session;
+    ///
+    /// let mut session = Session::new();
+    /// session.register("air", scan_csv("testdata/airline/1987.csv.bz2")?);
+    /// session.run("create temp view late as select * from air where ArrDelay > 60")?;
+    /// assert_eq!(session.ask("late", "count(*) by UniqueCarrier")?.collect()?.rows(), 14);
+    /// # Ok::<(), outcrop::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`LazyFrame::ask`]; `Name` if there is no such table.
+    pub fn ask(&self, table: &str, question: &str) -> Result<LazyFrame> {
+        self.table(table, &[])?.ask_with(question, &self.tables)
     }
 
     /// The frame of one query. Frames of several queries share a pass if they are given to one
@@ -150,8 +189,7 @@ impl Session {
                     return Err(unsupported("a view whose name has a dot"));
                 };
                 let frame = frame(&view.query)?;
-                let known = self.views.keys().find(|known| known.eq_ignore_ascii_case(&name.value)).cloned();
-                let is_known = known.is_some() || self.tables.named(&name.value).is_ok();
+                let is_known = self.tables.named(&name.value).is_ok();
                 if is_known && view.if_not_exists {
                     return Ok(Asks::View(name.value.clone()));
                 }
@@ -160,9 +198,7 @@ impl Session {
                     let error = error.hint("`create or replace` gives it another meaning");
                     return Err(error.underline(&words.text, words.bytes(range)));
                 }
-                if let Some(known) = known {
-                    self.views.remove(&known);
-                }
+                self.forget(&name.value);
                 self.register(name.value.clone(), frame);
                 Ok(Asks::View(name.value.clone()))
             }
@@ -198,9 +234,8 @@ impl Session {
     fn frame(&self, words: &Words, range: Range<usize>, query: &ast::Query) -> Result<LazyFrame> {
         let plan = Lowering::new(words, self, range.clone()).query(query).and_then(|plan| plan.schema().map(|_| plan));
         let plan = plan.map_err(|error| {
-            let sources = self.views.values().cloned().chain(self.tables.known());
             let source = |frame: LazyFrame| frame.plan().ok().map(|plan| Arc::clone(plan.source()));
-            let sources: Vec<_> = sources.filter_map(source).collect();
+            let sources: Vec<_> = self.tables.known().into_iter().filter_map(source).collect();
             let error = with_reasons(error, &sources, &|name| range.clone().any(|at| words.reads(at, name)));
             underlined(error, words, range.clone())
         })?;
@@ -226,22 +261,11 @@ impl Session {
 
     /// The view or table of this name; `with` are names beside them, for hints.
     pub(super) fn table(&self, name: &str, with: &[&str]) -> Result<LazyFrame> {
-        let view = || self.views.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, frame)| frame);
-        if let Some(frame) = self.views.get(name).or_else(view).cloned() {
-            return Ok(frame);
-        }
-        self.tables.named(name).map_err(|error| {
-            let known = self.views.keys().map(String::as_str).chain(with.iter().copied());
-            match did_you_mean(name, known) {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None if error.hint_text().is_some_and(|hint| hint.starts_with("did")) => error,
-                None if name.contains(['.', '/']) => {
-                    error.hint(format!("a file stands in single quotes: from '{name}'"))
-                }
-                None => {
-                    error.hint(format!("a file stands in quotes: from '{name}.csv'; --table '{name}=FILE' names one"))
-                }
-            }
+        self.tables.named(name).map_err(|error| match did_you_mean(name, with.iter().copied()) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None if error.hint_text().is_some_and(|hint| hint.starts_with("did")) => error,
+            None if name.contains(['.', '/']) => error.hint(format!("a file stands in single quotes: from '{name}'")),
+            None => error.hint(format!("a file stands in quotes: from '{name}.csv'; --table '{name}=FILE' names one")),
         })
     }
 }

@@ -4,7 +4,8 @@ use super::cell::{Column, Value};
 use arrow::array::{Array, ListArray};
 use arrow::datatypes::Schema;
 
-/// Writes row objects with their keys in select order. What JSON has no number for, NaN and the infinities, is text.
+/// Writes row objects with their keys in select order. What JSON has no number for, NaN and the infinities, is
+/// text, which is read as those again.
 #[derive(Clone, Debug)]
 pub(crate) struct Json {
     /// `{"key":` of the first column, `,"key":` of the others.
