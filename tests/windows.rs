@@ -573,7 +573,8 @@ fn a_partition_larger_than_memory_is_gone_through_on_disk() {
     let frame = session(&scan_csv([&path]).unwrap()).sql(sql).unwrap();
     let budget = Budget::new(2 << 20);
     let run = Runner::new().threads(2).piece_bytes(20_000).budget(budget.clone()).run::<_, DataFrame>(frame).unwrap();
-    assert!(run.statistics.bytes_spilled > 3 << 20, "{}", run.statistics.bytes_spilled);
+    // More than it may hold, packed.
+    assert!(run.statistics.bytes_spilled > 2 << 20, "{}", run.statistics.bytes_spilled);
     assert!(budget.peak_bytes() <= budget.limit_bytes());
     let rows = rows(&run.value);
     assert_eq!(rows.len() as i64, ROWS);

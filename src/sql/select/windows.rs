@@ -105,9 +105,9 @@ impl Windows {
             let kept = names.filter(|name| used.contains(*name)).map(col);
             plan = Arc::new(LogicalPlan::Project { input: joined, columns: kept.chain(made).collect() });
         }
-        for call in framed.iter().map(|&at| &self.calls[at]) {
+        for (at, call) in framed.iter().map(|&at| (at, &self.calls[at])) {
             let Windowed { partition, order, call: function, .. } = call.clone();
-            let alone = vec![Window { partition, order, calls: vec![(function, name(0))] }];
+            let alone = vec![Window { partition, order, calls: vec![(function, name(at))] }];
             let windows = LogicalPlan::Window { input: Arc::clone(&plan), windows: alone };
             call.placed(windows.schema())?;
         }
