@@ -1,32 +1,21 @@
 //! sqlparser's tree to ours.
 
-use super::fits::Regression;
-use super::names::aggregate_names;
-use super::over::{self, Windowed};
+use super::over::Windowed;
 use super::patterns::Match;
-use super::synonyms::rewritten;
+use super::syntax::{MAX_DEPTH, MAX_NESTING, left_over, parser_error, refuse_long_chains, too_deep};
 use super::words::{OutcropDialect, Words};
-use crate::aggregate::{self, Constant};
+use crate::aggregate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::civil;
 use crate::expr::display::RESERVED;
-use crate::expr::elsewhere::written_here;
-use crate::expr::function::suggest;
-use crate::expr::{BinaryOp, Expr, Function, Literal, UnaryOp, lit};
+use crate::expr::{BinaryOp, Expr, Function, Literal, UnaryOp};
 use crate::types::ColumnType;
-use sqlparser::ast::{self, BinaryOperator, CastKind, DataType, DuplicateTreatment};
-use sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments};
+use sqlparser::ast::{self, BinaryOperator, CastKind, DataType};
 use sqlparser::ast::{Spanned, TypedString, UnaryOperator, Value};
-use sqlparser::keywords::Keyword;
-use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Location, Span, Token};
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Span, Token};
 use std::ops::Range;
 use std::sync::Arc;
-
-/// How deep the parser follows parentheses, prefixes and branches.
-pub(super) const MAX_NESTING: usize = 50;
-/// How deep a converted expression may be; chains such as `a + b + c` are as deep as they are long.
-const MAX_DEPTH: usize = 128;
 
 /// The expression that the words `range` are, all of them.
 pub(super) fn expression(words: &Words, range: Range<usize>) -> Result<Expr> {
@@ -83,123 +72,6 @@ pub(super) trait Names {
 
 /// Where window functions may stand.
 pub(super) const WINDOW_PLACES: &str = "window functions stand in a select list, in `qualify` and in `order by`";
-
-/// Operators in a row give a tree as deep; it must not become so deep that merely dropping it overflows the stack.
-pub(super) fn refuse_long_chains(words: &Words, range: Range<usize>) -> Result<()> {
-    if longest_chain(words, range.clone()) > 8 * MAX_DEPTH { Err(too_deep(words, range)) } else { Ok(()) }
-}
-
-/// At least the number of operators that hang on each other somewhere in `range`. Those inside parentheses or `case`
-/// are counted apart from those around them, and a comma, `when`, `then` or `else` starts anew.
-fn longest_chain(words: &Words, range: Range<usize>) -> usize {
-    let mut open = vec![0_usize];
-    let mut longest = 0;
-    for at in range {
-        let Some(token) = words.token(at) else { break };
-        let opens = matches!(token, Token::LParen) || is_keyword(token, &[Keyword::CASE]);
-        let closes = matches!(token, Token::RParen) || is_keyword(token, &[Keyword::END]);
-        let restarts = matches!(token, Token::Comma) || is_keyword(token, &RESTARTING);
-        if opens {
-            open.push(0);
-        } else if closes && open.len() > 1 {
-            open.pop();
-        }
-        let Some(links) = open.last_mut() else { break };
-        if restarts {
-            *links = 0;
-        } else if !opens && !closes && !is_operand(token) {
-            *links += 1;
-            longest = longest.max(*links);
-        }
-    }
-    longest
-}
-
-/// Words behind which another expression begins.
-const RESTARTING: [Keyword; 13] = [
-    Keyword::WHEN,
-    Keyword::THEN,
-    Keyword::ELSE,
-    Keyword::SELECT,
-    Keyword::FROM,
-    Keyword::WHERE,
-    Keyword::BY,
-    Keyword::HAVING,
-    Keyword::ON,
-    Keyword::JOIN,
-    Keyword::UNION,
-    Keyword::INTERSECT,
-    Keyword::EXCEPT,
-];
-
-fn is_keyword(token: &Token, keywords: &[Keyword]) -> bool {
-    matches!(token, Token::Word(word) if keywords.contains(&word.keyword))
-}
-
-fn is_operand(token: &Token) -> bool {
-    matches!(token, Token::Number(..) | Token::SingleQuotedString(_) | Token::DoubleQuotedString(_))
-        || is_keyword(token, &[Keyword::NoKeyword, Keyword::NULL, Keyword::TRUE, Keyword::FALSE])
-}
-
-fn too_deep(words: &Words, range: Range<usize>) -> Error {
-    words
-        .error(ErrorKind::Limit, "the expression is nested too deeply", range)
-        .hint("use `in (…)` for many comparisons with one column")
-}
-
-fn left_over(words: &Words, at: usize) -> Error {
-    let typed = words.typed(at..at + 1);
-    let error = words.error(ErrorKind::Syntax, format!("unexpected `{typed}`"), at..at + 1);
-    if words.is_word(at, "from") {
-        return error.hint("a question has no `from`: the files are named beside it");
-    }
-    if words.is_word(at, "over") {
-        return error.hint("window functions are part of SQL: `outcrop sql` has them");
-    }
-    if words.is_word(at, "filter") {
-        return error.hint("write `filter (where CONDITION)` behind an aggregate");
-    }
-    if words.is_word(at, "as") {
-        return error.hint("only a whole item of a select list or of `by` can be named with `as`");
-    }
-    if typed == "~" {
-        return error.hint("a formula is a text: ols('y ~ x')");
-    }
-    match words.name(at) {
-        Some(name) => error.hint(format!("name a result with `as {name}`, or put a comma or an operator before it")),
-        None => error.hint("put a comma or an operator before it"),
-    }
-}
-
-pub(super) fn parser_error(words: &Words, range: &Range<usize>, error: &ParserError) -> Error {
-    let ParserError::ParserError(message) = error else { return too_deep(words, range.clone()) };
-    let (message, place) = match message.rsplit_once(" at Line: ") {
-        Some((message, place)) => (message, parse_place(place)),
-        None => (message.as_str(), None),
-    };
-    let at = place.and_then(|place| words.starting_at(place)).filter(|at| range.contains(at));
-    let (bytes, found) = match at {
-        Some(at) => (at..at + 1, format!("`{}`", words.typed(at..at + 1))),
-        None => (range.end..range.end, "the end".to_string()),
-    };
-    let expected = message.strip_prefix("Expected: ").or_else(|| message.strip_prefix("Expected "));
-    let message = match expected.and_then(|rest| rest.split_once(", found: ")) {
-        Some((wanted, _)) if wanted.starts_with("[NOT] NULL") => {
-            format!("expected `null` or `not null` after `is`, found {found}")
-        }
-        Some((wanted, _)) => {
-            let shown = if wanted.contains(' ') { wanted.to_string() } else { format!("`{}`", wanted.to_lowercase()) };
-            format!("expected {shown}, found {found}")
-        }
-        None => format!("{}, found {found}", message.trim_end_matches('.')),
-    };
-    words.error(ErrorKind::Syntax, message, bytes)
-}
-
-fn parse_place(text: &str) -> Option<Location> {
-    let (line, column) = text.split_once(", Column: ")?;
-    Some(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
-}
 
 pub(super) struct Converter<'a> {
     pub(super) words: &'a Words,
@@ -465,161 +337,6 @@ impl Converter<'_> {
             other => return Err(self.unsupported(&format!("the operator `{other}`"), node.span())),
         })
     }
-
-    pub(super) fn call(&self, call: &ast::Function, tree: &ast::Expr, depth: usize) -> Result<Expr> {
-        let [ast::ObjectNamePart::Identifier(ident)] = call.name.0.as_slice() else {
-            let error = self.unsupported("a function name with a dot", tree.span());
-            return Err(match written_here(&call.name.to_string()) {
-                Some(hint) => error.hint(hint),
-                None => error,
-            });
-        };
-        let FunctionArguments::List(list) = &call.args else {
-            return Err(self.unsupported("a function without parentheses", tree.span()));
-        };
-        if let Some(over) = &call.over {
-            return self.windowed(call, ident, over, depth);
-        }
-        if call.null_treatment.is_some() {
-            return Err(self.unsupported("a clause after the arguments of a function", tree.span()));
-        }
-        if let Some(aggregate) = self.of_ordered_set(call, ident, depth)? {
-            return Ok(aggregate);
-        }
-        let order = self.order_of(call, tree)?;
-        let only = call.filter.as_deref().map(|condition| self.convert(condition, depth)).transpose()?;
-        let name = ident.value.as_str();
-        let name = match list.duplicate_treatment {
-            Some(DuplicateTreatment::Distinct) if name.eq_ignore_ascii_case("count") => "n_unique",
-            _ => name,
-        };
-        // The least of all values is the least of different ones.
-        let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
-            && !["n_unique", "min", "max"].iter().any(|own| name.eq_ignore_ascii_case(own));
-        const OWN_ARGUMENTS: [&str; 8] =
-            ["crossprod", "pca", "bootstrap", "predicted", "residual", "residuals", "cov_matrix", "corr_matrix"];
-        let regression = Regression::find(name);
-        let has_own = regression.is_some() || OWN_ARGUMENTS.iter().any(|own| name.eq_ignore_ascii_case(own));
-        if only.is_some() && has_own {
-            return Err(self.unsupported(&format!("`filter` behind `{name}`"), ident.span));
-        }
-        if is_distinct && (has_own || Function::find(name).is_some()) {
-            return Err(self.unsupported(&format!("`distinct` in `{name}`"), ident.span));
-        }
-        if !order.is_empty() && (has_own || Function::find(name).is_some()) {
-            return Err(self.unsupported(&format!("`order by` in `{name}`"), ident.span));
-        }
-        if name.eq_ignore_ascii_case("crossprod") {
-            return self.crossprod(&list.args, ident, depth);
-        }
-        if name.eq_ignore_ascii_case("pca") {
-            return self.components(&list.args, ident, depth);
-        }
-        if name.eq_ignore_ascii_case("bootstrap") {
-            return self.bootstrap(&list.args, ident, depth);
-        }
-        if let Some(regression) = regression {
-            return self.fit(regression, &list.args, ident, depth);
-        }
-        let of_fit = ["predicted", "residual", "residuals"].iter().position(|own| name.eq_ignore_ascii_case(own));
-        if of_fit.is_some() && self.names.is_some() {
-            let error = self.unsupported(&format!("`{name}` in SQL"), ident.span);
-            return Err(error.hint("questions of `outcrop ask` have it"));
-        }
-        if let Some(of_fit) = of_fit {
-            return self.prediction(&list.args, ident, of_fit > 0, depth);
-        }
-        if let Some(correlation) = ["cov_matrix", "corr_matrix"].iter().position(|own| name.eq_ignore_ascii_case(own)) {
-            return self.matrix(&list.args, ident, correlation == 1, depth);
-        }
-        let mut args = Vec::with_capacity(list.args.len());
-        for arg in &list.args {
-            match arg {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) => match self.interval_as_text(arg, depth)? {
-                    Some(text) => args.push(text),
-                    None => args.push(self.convert(arg, depth)?),
-                },
-                FunctionArg::Unnamed(FunctionArgExpr::Wildcard)
-                    if list.args.len() == 1 && name.eq_ignore_ascii_case("count") => {}
-                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {
-                    let message = format!("`{name}` does not take `*`");
-                    return Err(self.error(ErrorKind::Syntax, message, ident.span).hint("only count(*) does"));
-                }
-                _ => return Err(self.unsupported("an argument with a name", tree.span())),
-            }
-        }
-        if let Some(names) = self.names.filter(|_| is_grouping(name)) {
-            return self.placed(names.grouping(args, ident.span), ident.span);
-        }
-        if ["date_part", "datepart"].iter().any(|own| name.eq_ignore_ascii_case(own)) {
-            let (function, args) = (self.part_named(&args, tree)?, args.split_off(1));
-            return Ok(Expr::Function { function, args });
-        }
-        if let Some(function) = Function::find(name) {
-            return match function.wrong_count(args.len()) {
-                None if only.is_some() => Err(self.unsupported(&format!("`filter` behind `{name}`"), ident.span)),
-                None => {
-                    self.check_pattern_of(function, &args, &list.args)?;
-                    Ok(Expr::Function { function, args })
-                }
-                Some(message) => Err(self.error(ErrorKind::Type, message, ident.span)),
-            };
-        }
-        if let Some(expr) = rewritten(name, &args).filter(|_| only.is_none() && !is_distinct && order.is_empty()) {
-            return Ok(expr);
-        }
-        let constants = self.constants(name, &mut args, list, ident)?;
-        if let Some(only) = only {
-            // Aggregates leave rows out in which an argument is missing.
-            let first = if args.is_empty() { lit(1) } else { args.remove(0) };
-            args.insert(0, Expr::Case { branches: vec![(only, first)], otherwise: None });
-        }
-        match aggregate::find_with(name, args.len(), &constants) {
-            Ok(aggregate) if is_distinct => self.of_different(aggregate, args, &order, ident, depth),
-            Ok(aggregate) => self.ordered(aggregate, args, &order, ident, depth),
-            Err(error)
-                if error.kind() == ErrorKind::Name && over::NAMES.iter().any(|own| name.eq_ignore_ascii_case(own)) =>
-            {
-                let message = format!("`{name}` is a window function");
-                Err(self.error(ErrorKind::Syntax, message, ident.span).hint("`over (…)` stands behind it, in SQL"))
-            }
-            Err(error) if error.kind() == ErrorKind::Name => {
-                let names = aggregate_names();
-                let hint = suggest(name, names.iter().map(String::as_str).chain(over::NAMES));
-                Err(self.error(ErrorKind::Name, format!("no function `{name}`"), ident.span).hint(hint))
-            }
-            Err(error) => Err(error.underline(&self.words.text, self.bytes(ident.span))),
-        }
-    }
-
-    /// Takes the constants that belong to the description of the aggregate `name` from its arguments.
-    fn constants(
-        &self,
-        name: &str,
-        args: &mut Vec<Expr>,
-        list: &FunctionArgumentList,
-        ident: &ast::Ident,
-    ) -> Result<Vec<Constant>> {
-        if args.len() < 2 {
-            return Ok(Vec::new());
-        }
-        let columns = args.len() - aggregate::constants_of(name, args.len()).min(args.len() - 1);
-        let constant = |(arg, node): (Expr, &FunctionArg)| match arg {
-            Expr::Literal(Literal::Int64(number)) => Ok(Constant::Number(number as f64)),
-            Expr::Literal(Literal::Float64(number)) => Ok(Constant::Number(number)),
-            Expr::Literal(Literal::Utf8(text)) => Ok(Constant::Text(text)),
-            other => {
-                let span = if node.span() == Span::empty() { ident.span } else { node.span() };
-                let message = format!("the last argument of `{name}` is a constant, not `{other}`");
-                Err(self.error(ErrorKind::Type, message, span))
-            }
-        };
-        args.split_off(columns).into_iter().zip(&list.args[columns..]).map(constant).collect()
-    }
-}
-
-fn is_grouping(name: &str) -> bool {
-    ["grouping", "grouping_id"].iter().any(|own| name.eq_ignore_ascii_case(own))
 }
 
 fn negate(negated: bool, expr: Expr) -> Expr {

@@ -14,6 +14,7 @@
 //!   stack.
 
 mod ask;
+mod call;
 mod convert;
 mod fits;
 mod forms;
@@ -29,6 +30,7 @@ mod select;
 mod sides;
 mod special;
 mod synonyms;
+mod syntax;
 mod tables;
 mod times;
 mod why_text;

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::frame::{CsvScan, LazyFrame};
 use crate::plan::LogicalPlan;
 use crate::source::detect::InputFormat;
-use crate::sql::convert::{MAX_NESTING, parser_error, refuse_long_chains};
+use crate::sql::syntax::{MAX_NESTING, parser_error, refuse_long_chains};
 use crate::sql::tables::Tables;
 use crate::sql::why_text::with_reasons;
 use crate::sql::words::{SqlDialect, Words};

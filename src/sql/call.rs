@@ -1,0 +1,197 @@
+//! Calls of functions and aggregates: which one is meant, and what stands in its parentheses and behind them.
+
+use super::convert::Converter;
+use super::fits::Regression;
+use super::names::aggregate_names;
+use super::over;
+use super::synonyms::rewritten;
+use crate::aggregate::{self, Constant};
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::elsewhere::written_here;
+use crate::expr::function::suggest;
+use crate::expr::{Expr, Function, Literal, lit};
+use sqlparser::ast::{self, DuplicateTreatment, Spanned};
+use sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments};
+use sqlparser::tokenizer::Span;
+
+/// Functions whose arguments are not just values, beside regressions.
+const OWN_ARGUMENTS: [&str; 8] =
+    ["crossprod", "pca", "bootstrap", "predicted", "residual", "residuals", "cov_matrix", "corr_matrix"];
+
+impl Converter<'_> {
+    pub(super) fn call(&self, call: &ast::Function, tree: &ast::Expr, depth: usize) -> Result<Expr> {
+        let [ast::ObjectNamePart::Identifier(ident)] = call.name.0.as_slice() else {
+            let error = self.unsupported("a function name with a dot", tree.span());
+            return Err(match written_here(&call.name.to_string()) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            });
+        };
+        let FunctionArguments::List(list) = &call.args else {
+            return Err(self.unsupported("a function without parentheses", tree.span()));
+        };
+        if let Some(over) = &call.over {
+            return self.windowed(call, ident, over, depth);
+        }
+        if call.null_treatment.is_some() {
+            return Err(self.unsupported("a clause after the arguments of a function", tree.span()));
+        }
+        if let Some(aggregate) = self.of_ordered_set(call, ident, depth)? {
+            return Ok(aggregate);
+        }
+        let order = self.order_of(call, tree)?;
+        let only = call.filter.as_deref().map(|condition| self.convert(condition, depth)).transpose()?;
+        let name = ident.value.as_str();
+        let name = match list.duplicate_treatment {
+            Some(DuplicateTreatment::Distinct) if name.eq_ignore_ascii_case("count") => "n_unique",
+            _ => name,
+        };
+        // The least of all values is the least of different ones.
+        let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
+            && !["n_unique", "min", "max"].iter().any(|own| name.eq_ignore_ascii_case(own));
+        let has_own =
+            Regression::find(name).is_some() || OWN_ARGUMENTS.iter().any(|own| name.eq_ignore_ascii_case(own));
+        if only.is_some() && has_own {
+            return Err(self.unsupported(&format!("`filter` behind `{name}`"), ident.span));
+        }
+        if is_distinct && (has_own || Function::find(name).is_some()) {
+            return Err(self.unsupported(&format!("`distinct` in `{name}`"), ident.span));
+        }
+        if !order.is_empty() && (has_own || Function::find(name).is_some()) {
+            return Err(self.unsupported(&format!("`order by` in `{name}`"), ident.span));
+        }
+        if let Some(own) = self.own_form(name, &list.args, ident, depth)? {
+            return Ok(own);
+        }
+        let mut args = self.arguments(name, list, tree, ident, depth)?;
+        if let Some(names) = self.names.filter(|_| is_grouping(name)) {
+            return self.placed(names.grouping(args, ident.span), ident.span);
+        }
+        if ["date_part", "datepart"].iter().any(|own| name.eq_ignore_ascii_case(own)) {
+            let (function, args) = (self.part_named(&args, tree)?, args.split_off(1));
+            return Ok(Expr::Function { function, args });
+        }
+        if let Some(function) = Function::find(name) {
+            return match function.wrong_count(args.len()) {
+                None if only.is_some() => Err(self.unsupported(&format!("`filter` behind `{name}`"), ident.span)),
+                None => {
+                    self.check_pattern_of(function, &args, &list.args)?;
+                    Ok(Expr::Function { function, args })
+                }
+                Some(message) => Err(self.error(ErrorKind::Type, message, ident.span)),
+            };
+        }
+        if let Some(expr) = rewritten(name, &args).filter(|_| only.is_none() && !is_distinct && order.is_empty()) {
+            return Ok(expr);
+        }
+        let constants = self.constants(name, &mut args, list, ident)?;
+        if let Some(only) = only {
+            // Aggregates leave rows out in which an argument is missing.
+            let first = if args.is_empty() { lit(1) } else { args.remove(0) };
+            args.insert(0, Expr::Case { branches: vec![(only, first)], otherwise: None });
+        }
+        match aggregate::find_with(name, args.len(), &constants) {
+            Ok(aggregate) if is_distinct => self.of_different(aggregate, args, &order, ident, depth),
+            Ok(aggregate) => self.ordered(aggregate, args, &order, ident, depth),
+            Err(error) if error.kind() == ErrorKind::Name => Err(self.unknown(ident)),
+            Err(error) => Err(error.underline(&self.words.text, self.bytes(ident.span))),
+        }
+    }
+
+    /// A function whose arguments are not just values: matrices, replicates, fits and what is made of them.
+    fn own_form(&self, name: &str, args: &[FunctionArg], ident: &ast::Ident, depth: usize) -> Result<Option<Expr>> {
+        if name.eq_ignore_ascii_case("crossprod") {
+            return self.crossprod(args, ident, depth).map(Some);
+        }
+        if name.eq_ignore_ascii_case("pca") {
+            return self.components(args, ident, depth).map(Some);
+        }
+        if name.eq_ignore_ascii_case("bootstrap") {
+            return self.bootstrap(args, ident, depth).map(Some);
+        }
+        if let Some(regression) = Regression::find(name) {
+            return self.fit(regression, args, ident, depth).map(Some);
+        }
+        let of_fit = ["predicted", "residual", "residuals"].iter().position(|own| name.eq_ignore_ascii_case(own));
+        if of_fit.is_some() && self.names.is_some() {
+            let error = self.unsupported(&format!("`{name}` in SQL"), ident.span);
+            return Err(error.hint("questions of `outcrop ask` have it"));
+        }
+        if let Some(of_fit) = of_fit {
+            return self.prediction(args, ident, of_fit > 0, depth).map(Some);
+        }
+        if let Some(correlation) = ["cov_matrix", "corr_matrix"].iter().position(|own| name.eq_ignore_ascii_case(own)) {
+            return self.matrix(args, ident, correlation == 1, depth).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// What stands in the parentheses of a function or of a plain aggregate.
+    fn arguments(
+        &self,
+        name: &str,
+        list: &FunctionArgumentList,
+        tree: &ast::Expr,
+        ident: &ast::Ident,
+        depth: usize,
+    ) -> Result<Vec<Expr>> {
+        let mut args = Vec::with_capacity(list.args.len());
+        for arg in &list.args {
+            match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) => match self.interval_as_text(arg, depth)? {
+                    Some(text) => args.push(text),
+                    None => args.push(self.convert(arg, depth)?),
+                },
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard)
+                    if list.args.len() == 1 && name.eq_ignore_ascii_case("count") => {}
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {
+                    let message = format!("`{name}` does not take `*`");
+                    return Err(self.error(ErrorKind::Syntax, message, ident.span).hint("only count(*) does"));
+                }
+                _ => return Err(self.unsupported("an argument with a name", tree.span())),
+            }
+        }
+        Ok(args)
+    }
+
+    /// The error for a name that is not known here.
+    fn unknown(&self, ident: &ast::Ident) -> Error {
+        let name = ident.value.as_str();
+        if over::NAMES.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+            let message = format!("`{name}` is a window function");
+            return self.error(ErrorKind::Syntax, message, ident.span).hint("`over (…)` stands behind it, in SQL");
+        }
+        let names = aggregate_names();
+        let hint = suggest(name, names.iter().map(String::as_str).chain(over::NAMES));
+        self.error(ErrorKind::Name, format!("no function `{name}`"), ident.span).hint(hint)
+    }
+
+    /// Takes the constants that belong to the description of the aggregate `name` from its arguments.
+    fn constants(
+        &self,
+        name: &str,
+        args: &mut Vec<Expr>,
+        list: &FunctionArgumentList,
+        ident: &ast::Ident,
+    ) -> Result<Vec<Constant>> {
+        if args.len() < 2 {
+            return Ok(Vec::new());
+        }
+        let columns = args.len() - aggregate::constants_of(name, args.len()).min(args.len() - 1);
+        let constant = |(arg, node): (Expr, &FunctionArg)| match arg {
+            Expr::Literal(Literal::Int64(number)) => Ok(Constant::Number(number as f64)),
+            Expr::Literal(Literal::Float64(number)) => Ok(Constant::Number(number)),
+            Expr::Literal(Literal::Utf8(text)) => Ok(Constant::Text(text)),
+            other => {
+                let span = if node.span() == Span::empty() { ident.span } else { node.span() };
+                let message = format!("the last argument of `{name}` is a constant, not `{other}`");
+                Err(self.error(ErrorKind::Type, message, span))
+            }
+        };
+        args.split_off(columns).into_iter().zip(&list.args[columns..]).map(constant).collect()
+    }
+}
+
+fn is_grouping(name: &str) -> bool {
+    ["grouping", "grouping_id"].iter().any(|own| name.eq_ignore_ascii_case(own))
+}

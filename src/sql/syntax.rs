@@ -1,0 +1,130 @@
+//! What is wrong with a text before it is an expression: where its parser stops, and what is too deep.
+
+use super::words::Words;
+use crate::error::{Error, ErrorKind, Result};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::ParserError;
+use sqlparser::tokenizer::{Location, Token};
+use std::ops::Range;
+
+/// How deep the parser follows parentheses, prefixes and branches.
+pub(super) const MAX_NESTING: usize = 50;
+/// How deep a converted expression may be; chains such as `a + b + c` are as deep as they are long.
+pub(super) const MAX_DEPTH: usize = 128;
+
+/// Operators in a row give a tree as deep; it must not become so deep that merely dropping it overflows the stack.
+pub(super) fn refuse_long_chains(words: &Words, range: Range<usize>) -> Result<()> {
+    if longest_chain(words, range.clone()) > 8 * MAX_DEPTH { Err(too_deep(words, range)) } else { Ok(()) }
+}
+
+/// At least the number of operators that hang on each other somewhere in `range`. Those inside parentheses or `case`
+/// are counted apart from those around them, and a comma, `when`, `then` or `else` starts anew.
+fn longest_chain(words: &Words, range: Range<usize>) -> usize {
+    let mut open = vec![0_usize];
+    let mut longest = 0;
+    for at in range {
+        let Some(token) = words.token(at) else { break };
+        let opens = matches!(token, Token::LParen) || is_keyword(token, &[Keyword::CASE]);
+        let closes = matches!(token, Token::RParen) || is_keyword(token, &[Keyword::END]);
+        let restarts = matches!(token, Token::Comma) || is_keyword(token, &RESTARTING);
+        if opens {
+            open.push(0);
+        } else if closes && open.len() > 1 {
+            open.pop();
+        }
+        let Some(links) = open.last_mut() else { break };
+        if restarts {
+            *links = 0;
+        } else if !opens && !closes && !is_operand(token) {
+            *links += 1;
+            longest = longest.max(*links);
+        }
+    }
+    longest
+}
+
+/// Words behind which another expression begins.
+const RESTARTING: [Keyword; 13] = [
+    Keyword::WHEN,
+    Keyword::THEN,
+    Keyword::ELSE,
+    Keyword::SELECT,
+    Keyword::FROM,
+    Keyword::WHERE,
+    Keyword::BY,
+    Keyword::HAVING,
+    Keyword::ON,
+    Keyword::JOIN,
+    Keyword::UNION,
+    Keyword::INTERSECT,
+    Keyword::EXCEPT,
+];
+
+fn is_keyword(token: &Token, keywords: &[Keyword]) -> bool {
+    matches!(token, Token::Word(word) if keywords.contains(&word.keyword))
+}
+
+fn is_operand(token: &Token) -> bool {
+    matches!(token, Token::Number(..) | Token::SingleQuotedString(_) | Token::DoubleQuotedString(_))
+        || is_keyword(token, &[Keyword::NoKeyword, Keyword::NULL, Keyword::TRUE, Keyword::FALSE])
+}
+
+pub(super) fn too_deep(words: &Words, range: Range<usize>) -> Error {
+    words
+        .error(ErrorKind::Limit, "the expression is nested too deeply", range)
+        .hint("use `in (…)` for many comparisons with one column")
+}
+
+pub(super) fn left_over(words: &Words, at: usize) -> Error {
+    let typed = words.typed(at..at + 1);
+    let error = words.error(ErrorKind::Syntax, format!("unexpected `{typed}`"), at..at + 1);
+    if words.is_word(at, "from") {
+        return error.hint("a question has no `from`: the files are named beside it");
+    }
+    if words.is_word(at, "over") {
+        return error.hint("window functions are part of SQL: `outcrop sql` has them");
+    }
+    if words.is_word(at, "filter") {
+        return error.hint("write `filter (where CONDITION)` behind an aggregate");
+    }
+    if words.is_word(at, "as") {
+        return error.hint("only a whole item of a select list or of `by` can be named with `as`");
+    }
+    if typed == "~" {
+        return error.hint("a formula is a text: ols('y ~ x')");
+    }
+    match words.name(at) {
+        Some(name) => error.hint(format!("name a result with `as {name}`, or put a comma or an operator before it")),
+        None => error.hint("put a comma or an operator before it"),
+    }
+}
+
+pub(super) fn parser_error(words: &Words, range: &Range<usize>, error: &ParserError) -> Error {
+    let ParserError::ParserError(message) = error else { return too_deep(words, range.clone()) };
+    let (message, place) = match message.rsplit_once(" at Line: ") {
+        Some((message, place)) => (message, parse_place(place)),
+        None => (message.as_str(), None),
+    };
+    let at = place.and_then(|place| words.starting_at(place)).filter(|at| range.contains(at));
+    let (bytes, found) = match at {
+        Some(at) => (at..at + 1, format!("`{}`", words.typed(at..at + 1))),
+        None => (range.end..range.end, "the end".to_string()),
+    };
+    let expected = message.strip_prefix("Expected: ").or_else(|| message.strip_prefix("Expected "));
+    let message = match expected.and_then(|rest| rest.split_once(", found: ")) {
+        Some((wanted, _)) if wanted.starts_with("[NOT] NULL") => {
+            format!("expected `null` or `not null` after `is`, found {found}")
+        }
+        Some((wanted, _)) => {
+            let shown = if wanted.contains(' ') { wanted.to_string() } else { format!("`{}`", wanted.to_lowercase()) };
+            format!("expected {shown}, found {found}")
+        }
+        None => format!("{}, found {found}", message.trim_end_matches('.')),
+    };
+    words.error(ErrorKind::Syntax, message, bytes)
+}
+
+fn parse_place(text: &str) -> Option<Location> {
+    let (line, column) = text.split_once(", Column: ")?;
+    Some(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
+}
