@@ -2,7 +2,9 @@
 
 use super::budget::{Budget, Reservation};
 use super::held::{HeldBuffers, used_bytes, without_unused_text};
-use super::spill::{Part, Spill, SpillFile};
+use super::part::Part;
+use super::spill::Spill;
+use super::spill_file::SpillFile;
 use super::to_disk::ToDisk;
 use crate::error::Result;
 use arrow::array::RecordBatch;

@@ -1,6 +1,8 @@
 //! Parts of a result on their way from memory to disk.
 
-use super::spill::{Part, Spill, SpillFile};
+use super::part::Part;
+use super::spill::Spill;
+use super::spill_file::SpillFile;
 use crate::error::Result;
 use arrow::array::RecordBatch;
 use std::collections::HashMap;
