@@ -75,7 +75,8 @@ fn the_memory_limit_holds_and_changes_no_answer() {
     for question in QUESTIONS {
         let runner = Runner::new().threads(2).memory(LIMIT);
         let run = runner.run::<_, DataFrame>(asked(&table, folder.path(), question)).unwrap();
-        assert!(run.statistics.bytes_spilled > 1 << 20, "{question}: {}", run.statistics.bytes_spilled);
+        // Packed: half a mebibyte stands for several in memory.
+        assert!(run.statistics.bytes_spilled > 1 << 19, "{question}: {}", run.statistics.bytes_spilled);
         assert!(run.statistics.peak_held_bytes <= LIMIT.0);
         scarce.push(summary(&run.value));
     }

@@ -95,7 +95,7 @@ fn answers_do_not_depend_on_threads_partitions_batches_memory_or_company() {
     let seed = Random::seed_of_run();
     println!("OUTCROP_TEST_SEED={seed}");
     let mut spilled = 0;
-    for round in 0..6 {
+    for round in 0..4 {
         let mut random = Random::new(seed.wrapping_add(round));
         let folder = tempfile::tempdir().unwrap();
         let files = 1 + random.below(3);

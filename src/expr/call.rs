@@ -135,16 +135,28 @@ fn round(x: f64, digits: i64) -> f64 {
     }
 }
 
+/// So many bytes the texts that are made of a batch of rows may have beyond eight times those that they are made of: nothing is
+/// reserved for them.
+const MOST_GROWTH: usize = 32 << 20;
+
+fn too_long() -> Error {
+    Error::new(ErrorKind::Limit, "texts that are made of a few thousand rows would take more than 32 MiB")
+        .hint("they grow from row to row by padding, replacing or joining: cut them before, with left(x, 1000)")
+}
+
 /// The results of `step` as a text column, null where an operand is null.
 pub(super) fn texts<'a>(operands: &[&'a Value], step: impl Fn(usize) -> Result<Cow<'a, str>>) -> Result<Value> {
     let rows = result_rows(operands);
     let nulls = valid_everywhere(operands, rows);
     let mut builder = StringViewBuilder::with_capacity(rows);
+    let mut room =
+        MOST_GROWTH + 8 * operands.iter().map(|operand| operand.array().get_array_memory_size()).sum::<usize>();
     for row in 0..rows {
         if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             builder.append_null();
         } else {
             let text = step(row)?;
+            room = room.checked_sub(text.len()).ok_or_else(too_long)?;
             builder.try_append_value(&text).map_err(|error| Error::new(ErrorKind::Limit, error.to_string()))?;
         }
     }

@@ -4,13 +4,14 @@
 //! whatever the pattern, and both the pattern and what it becomes have a limit.
 
 use super::bound::{BoundExpr, Node};
+use super::call::texts;
 use super::coerce::widen;
 use super::function::Function;
 use super::tree::Expr;
 use super::value::{Texts, Value, result_rows, valid_everywhere};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
-use arrow::array::{AsArray, BooleanArray, StringViewBuilder};
+use arrow::array::{AsArray, BooleanArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::Int64Type;
 use regex::{Regex, RegexBuilder};
@@ -206,24 +207,15 @@ fn parts(written: &str) -> Result<Vec<Part>> {
 impl Regexp {
     /// The result for each text.
     pub(super) fn evaluate(&self, input: &Value) -> Result<Value> {
-        let texts = Texts::of(input)?;
-        let rows = result_rows(&[input]);
-        let nulls = valid_everywhere(&[input], rows);
-        let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+        let written = Texts::of(input)?;
         if let Task::Matches = self.task {
-            let found = BooleanBuffer::collect_bool(rows, |row| !is_null(row) && self.regex.is_match(texts.at(row)));
+            let rows = result_rows(&[input]);
+            let nulls = valid_everywhere(&[input], rows);
+            let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+            let found = BooleanBuffer::collect_bool(rows, |row| !is_null(row) && self.regex.is_match(written.at(row)));
             return Ok(Value::like(&[input], BooleanArray::new(found, nulls)));
         }
-        let mut builder = StringViewBuilder::with_capacity(rows);
-        for row in 0..rows {
-            if is_null(row) {
-                builder.append_null();
-                continue;
-            }
-            let result = self.text(texts.at(row));
-            builder.try_append_value(&result).map_err(|error| Error::new(ErrorKind::Limit, error.to_string()))?;
-        }
-        Ok(Value::like(&[input], builder.finish()))
+        texts(&[input], |row| Ok(self.text(written.at(row))))
     }
 
     fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {

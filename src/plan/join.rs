@@ -177,7 +177,7 @@ impl Join {
     }
 
     /// The same join, but left rows are kept until all have come where both tables read the same files: so these are read once,
-    /// and not first for the right table. For joins whose left rows would be kept anyway.
+    /// and not first for the right table. What streamed before does so no more.
     #[must_use]
     pub(crate) fn in_one_pass(self) -> Self {
         let key = self.left.source().key();

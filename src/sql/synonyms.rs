@@ -31,7 +31,12 @@ pub(super) fn rewritten(name: &str, args: &[Expr]) -> Option<Expr> {
             let start = call(Function::Greatest, vec![start, lit(1)]);
             Some(call(Function::Substring, vec![text.clone(), start]))
         }
-        ("mod", [a, b]) => Some(a.clone() % b.clone()),
+        ("mod", [a, b]) => {
+            // `%` has the sign of `b`; SQL's function that of `a`.
+            let rest = a.clone() % b.clone();
+            let differs = a.clone().lt(0).not_eq(b.clone().lt(0)).and(rest.clone().not_eq(0));
+            Some(when(differs).then(rest.clone() - b.clone()).otherwise(rest))
+        }
         ("trunc", [x]) => {
             let (up, down) = (call(Function::Ceil, vec![x.clone()]), call(Function::Floor, vec![x.clone()]));
             Some(when(x.clone().lt(0)).then(up).otherwise(down))

@@ -3,7 +3,7 @@
 use super::{Chunk, Fold, Nulls, Stretch};
 use crate::aggregate::{Aggregate, Constant, Exactness, Over};
 use crate::error::{Error, ErrorKind, Result};
-use arrow::array::{Array, ArrayRef, UInt32Array, new_empty_array};
+use arrow::array::{Array, ArrayRef, AsArray, UInt32Array, new_empty_array};
 use arrow::compute::{concat, take};
 use arrow::datatypes::DataType;
 use std::sync::Arc;
@@ -97,19 +97,30 @@ impl Picks {
     fn new(value: &DataType, first: bool) -> Self {
         Picks { value: value.clone(), first, ended: Vec::new(), open: None, bytes: 0 }
     }
+
+    /// These rows are the values of the next groups.
+    fn end(&mut self, values: &ArrayRef, rows: Vec<Option<u32>>) -> Result<()> {
+        if !rows.is_empty() {
+            let picked = picked_of(values, rows)?;
+            self.bytes += picked.get_array_memory_size();
+            self.ended.push(picked);
+        }
+        Ok(())
+    }
+}
+
+/// Values by themselves, without the texts of those beside them.
+fn picked_of(values: &ArrayRef, rows: Vec<Option<u32>>) -> Result<ArrayRef> {
+    let picked = take(values, &UInt32Array::from(rows), None)?;
+    Ok(match picked.as_string_view_opt() {
+        Some(texts) => Arc::new(texts.gc()),
+        None => picked,
+    })
 }
 
 impl Fold for Picks {
     fn absorb(&mut self, chunk: &Chunk<'_>, stretches: &[Stretch]) -> Result<()> {
         let mut picked: Vec<Option<u32>> = Vec::new();
-        let mut one = |rows: &[Option<u32>], ended: &mut Vec<ArrayRef>| -> Result<()> {
-            if !rows.is_empty() {
-                let values = take(chunk.values, &UInt32Array::from(rows.to_vec()), None)?;
-                self.bytes += values.get_array_memory_size();
-                ended.push(values);
-            }
-            Ok(())
-        };
         for stretch in stretches {
             let row = if self.first { stretch.rows.start } else { stretch.rows.end.wrapping_sub(1) };
             let row = if stretch.rows.is_empty() { None } else { u32::try_from(row).ok() };
@@ -119,17 +130,18 @@ impl Fold for Picks {
             let keeps = self.first && self.open.is_some() || row.is_none();
             match (stretch.ends, keeps.then(|| self.open.take()).flatten()) {
                 (true, Some(value)) => {
-                    one(&std::mem::take(&mut picked), &mut self.ended)?;
+                    self.end(chunk.values, std::mem::take(&mut picked))?;
+                    self.bytes += value.get_array_memory_size();
                     self.ended.push(value);
                 }
                 (true, None) => picked.push(row),
                 (false, Some(value)) => self.open = Some(value),
                 (false, None) => {
-                    self.open = row.map(|row| take(chunk.values, &UInt32Array::from(vec![row]), None)).transpose()?;
+                    self.open = row.map(|row| picked_of(chunk.values, vec![Some(row)])).transpose()?;
                 }
             }
         }
-        one(&picked, &mut self.ended)
+        self.end(chunk.values, picked)
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {

@@ -2,7 +2,7 @@
 
 use super::from::{Tables, conjuncts, filtered};
 use super::grouped::{Grouped, grouping_name};
-use super::inner::Inner;
+use super::inner::{self, Inner};
 use super::query::{Ending, Lowering, distinct};
 use super::scope::Scope;
 use super::windows::Windows;
@@ -45,9 +45,14 @@ impl BlockNames<'_> {
         Some(known.1.clone())
     }
 
+    /// The number of another query, whose columns are called as no column of a table is.
     fn next_number(&self) -> usize {
-        self.queries.update(|met| met + 1);
-        self.queries.get()
+        loop {
+            self.queries.update(|met| met + 1);
+            if !self.scope.has_planned_with(&inner::name(self.queries.get())) {
+                return self.queries.get();
+            }
+        }
     }
 }
 
@@ -330,9 +335,7 @@ impl Lowering<'_> {
                     let converted = self.convert(expr, names)?;
                     let name = match (expr, &converted) {
                         // A name as it is written in its table, which another one may have, too.
-                        (_, Expr::Column(planned)) if !names.windows.borrow().has(planned) => {
-                            names.scope.own_name(planned)
-                        }
+                        (_, Expr::Column(planned)) if names.scope.has_planned(planned) => names.scope.own_name(planned),
                         (ast::Expr::Identifier(ident), _) => Arc::from(ident.value.as_str()),
                         (_, converted) if makes_rows(converted) => converted.output_name(),
                         // As it was written, so that who reads the answer finds it under that name.

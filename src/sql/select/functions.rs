@@ -119,6 +119,8 @@ impl Lowering<'_> {
                 Error::new(ErrorKind::Syntax, format!("`{}` is an option of CSV, and not of {format}", other.key));
             return self.placed(Err(error), other.span);
         }
+        // Rows that can be padded are, in whichever order it is asked that others be set aside.
+        settings.sort_by_key(|setting| setting.key == "malformed" && setting.value == "pad");
         let mut scan = crate::frame::CsvScan::new(files.clone());
         for Setting { key, value, span } in settings {
             scan = self.placed(scan.set(&key, &value), span)?;

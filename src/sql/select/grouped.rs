@@ -73,12 +73,22 @@ impl Grouped<'_> {
         Ok(Arc::new(LogicalPlan::Project { input: cut(plan), columns }))
     }
 
+    /// Whether an expression has the value of a window or of `grouping`, which come after groups.
+    fn is_made_later(&self, expr: &Expr) -> bool {
+        self.windows.are_in(expr) || expr.columns().iter().any(|name| is_grouping(name))
+    }
+
     /// Columns of the groups in the place of keys and aggregates.
     fn of_groups(&self, expr: &Expr, calls: &mut Vec<AggregateCall>) -> Result<Expr> {
         if let Some(at) = self.by.keys.iter().position(|key| key == expr) {
             return Ok(col(key_name(at)));
         }
         match expr {
+            Expr::Aggregate(call) if call.args.iter().any(|arg| self.is_made_later(arg)) => {
+                let message = "a window function, or `grouping`, inside of an aggregate";
+                let error = Error::new(ErrorKind::Syntax, message);
+                Err(error.hint("a query in `from` gives its result a name first"))
+            }
             Expr::Aggregate(call) => {
                 let known = calls.iter().position(|known| known == call);
                 let at = known.unwrap_or_else(|| {

@@ -235,7 +235,7 @@ fn row_count(plan: &LogicalPlan) -> RowCount {
         (LogicalPlan::Aggregate { keys, .. }, _) if keys.is_empty() => RowCount::One,
         (LogicalPlan::Limit { skip: 0, rows: 1.., .. }, RowCount::One) => RowCount::One,
         (LogicalPlan::Limit { rows: 0 | 1, .. }, _) => RowCount::AtMostOne,
-        (LogicalPlan::Project { .. } | LogicalPlan::Sort { .. }, below) => below,
+        (LogicalPlan::Project { .. } | LogicalPlan::Sort { .. } | LogicalPlan::Window { .. }, below) => below,
         (LogicalPlan::Filter { .. } | LogicalPlan::Limit { .. }, RowCount::One | RowCount::AtMostOne) => {
             RowCount::AtMostOne
         }

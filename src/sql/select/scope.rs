@@ -70,6 +70,16 @@ impl Scope {
         }
     }
 
+    /// Whether a column of the plan is one of a table.
+    pub(super) fn has_planned(&self, planned: &str) -> bool {
+        self.tables.iter().flat_map(|table| &table.columns).any(|column| *column.planned == *planned)
+    }
+
+    /// Whether a column of a table is called in the plan by a name that begins so.
+    pub(super) fn has_planned_with(&self, beginning: &str) -> bool {
+        self.tables.iter().flat_map(|table| &table.columns).any(|column| column.planned.starts_with(beginning))
+    }
+
     /// How a column of the plan is called in its table.
     pub(super) fn own_name(&self, planned: &Arc<str>) -> Arc<str> {
         let columns = self.tables.iter().flat_map(|table| &table.columns);
