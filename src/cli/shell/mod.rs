@@ -9,14 +9,17 @@
 //! - What is typed on one line runs in one pass, up to a command.
 //! - From a terminal errors are told and the session goes on; from elsewhere the first one ends it, with its exit code.
 //! - Nothing is written to the screen for an entry that was left, and what stands behind it is not done.
+//! - A view means what it would if all were typed again: it is lowered anew when a file has changed.
 
 mod commands;
 mod complete;
 mod editor;
 mod entry;
 mod interrupt;
+mod meanings;
 mod opened;
 mod state;
+mod tables;
 mod work;
 
 use super::flags::Shell as Flags;
