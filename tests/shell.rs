@@ -368,3 +368,156 @@ fn settings_hold_for_what_follows() {
     let (code, _, said) = piped(&["--rejects", "r.csv"], "");
     assert!(code == Some(2) && said.contains("--rejects tells of one run"), "{said}");
 }
+
+#[test]
+fn names_mean_what_they_meant_when_files_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let script = format!(
+        "copy (select 1 as x) to '{y}'; copy (select 2 as z) to '{w}';\n.open y={y}\n.open w={w}\n\
+         create temp view v as select x + 1 as x1 from y; create temp view f as select z * 10 as tens from '{w}';\n\
+         create or replace temp view y as select 42 as x, count(*) as n from y; create temp view u as select z from w;\n\
+         copy (select 7.5 as x union all select 8.5) to '{y}'; copy (select 'none' as other, 5 as z) to '{w}';\n\
+         select * from v order by 1; select * from y; select * from f; select * from u;\n\
+         copy (select 3 as a) to '{w}';\nselect * from y;\nselect * from w;\nselect * from u;\n",
+        y = at("y.csv"),
+        w = at("w.csv"),
+    );
+    let (code, answers, said) = piped(&[], &script);
+    let expected = ["x1\n8.5\n9.5\n", "x,n\n42,2\n", "tens\n50\n", "z\n5\n", "x,n\n42,2\n", "a\n3\n"];
+    assert_eq!(answers.replace("\n\n", "\n"), expected.concat(), "{said}");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("warning: the view u is gone, as a file has changed: no column `z`"), "{said}");
+    assert!(said.contains("hint: create it again") && said.contains("no table `u`"), "{said}");
+}
+
+#[test]
+fn a_table_that_cannot_be_opened_again_is_told_of_and_the_others_are_opened() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(at("a.csv"), "x\n1\n").unwrap();
+    fs::write(at("b.csv"), "y\n1\n").unwrap();
+    let mut shell = Terminal::open(&["shell"], home.path(), &[]);
+    shell.ready();
+    shell.line(&format!(".open a={}", at("a.csv")));
+    shell.line(&format!(".open b={}", at("b.csv")));
+    fs::remove_file(at("a.csv")).unwrap();
+    fs::write(at("b.csv"), "other,y\n77,1\n").unwrap();
+    let found = shell.line("max(other) as m");
+    assert!(found.contains("warning: the table a cannot be opened again"), "{found}");
+    assert!(found.contains("77") && !found.contains("error: "), "{found}");
+    let wrong = shell.line("select * from a;");
+    assert!(wrong.contains("no table `a`") && wrong.contains("hint: the table a cannot be opened again"), "{wrong}");
+    assert!(!wrong.contains("warning"), "{wrong}");
+    fs::write(at("a.csv"), "x,second\n1,88\n").unwrap();
+    let found = shell.line("select max(second) as m from a;");
+    assert!(found.contains("88") && !found.contains("error: "), "{found}");
+    shell.press("\u{4}");
+    assert_eq!(shell.end().0, 0);
+}
+
+#[test]
+fn output_is_what_its_name_tells_and_takes_the_place_of_nothing_that_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (code, _, said) = piped(&["-o", &at("flag.json")], "select 1 as a;");
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert_eq!(fs::read_to_string(at("flag.json")).unwrap(), "[\n{\"a\":1}\n]\n");
+    let script = format!(
+        ".output {}\nselect 2 as b;\n.output {}\nselect 3 as c;\n.mode csv\nselect 4 as d;\n.output {}\n",
+        at("out.ndjson"),
+        at("out.md"),
+        at("no/such.csv")
+    );
+    let (code, answers, _) = piped(&[], &script);
+    assert_eq!((code, answers.as_str()), (Some(1), ""));
+    assert_eq!(fs::read_to_string(at("out.ndjson")).unwrap(), "{\"b\":2}\n");
+    let text = fs::read_to_string(at("out.md")).unwrap();
+    assert!(text.starts_with("| c |") && text.ends_with("d\n4\n"), "{text}");
+    fs::write(at("p.csv"), "x\n1\n").unwrap();
+    let p = at("p.csv");
+    for script in [
+        format!("select * from '{p}'; .output {p}\n"),
+        format!("select * from '{p}';\nselect 1;\n.output {p}\n"),
+        format!("create temp view v as select * from '{p}';\n.output {p}\n"),
+    ] {
+        let (code, _, said) = piped(&[], &script);
+        assert!(code == Some(2) && said.contains("would overwrite what is read"), "{said}");
+        assert_eq!(fs::read_to_string(&p).unwrap(), "x\n1\n");
+    }
+    let script = format!(".output {own}\nselect 1 as a;\nselect * from '{own}';\n", own = at("own.csv"));
+    let (code, _, said) = piped(&[], &script);
+    assert!(code == Some(2) && said.contains("would overwrite what is read"), "{said}");
+    assert_eq!(fs::read_to_string(at("own.csv")).unwrap(), "a\n1\n");
+}
+
+#[test]
+fn what_is_for_the_next_answer_waits_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let script = format!(
+        ".once {}\n.plot bar {}\n.explain count(*)\nexplain select 1;\ncount(*) as n by Month sort Month limit 2\n",
+        at("z.csv"),
+        at("z.svg")
+    );
+    let (code, answers, said) = piped(&[YEAR], &script);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert!(!answers.contains("Month,n"), "{answers}");
+    assert!(fs::read_to_string(at("z.csv")).unwrap().starts_with("Month,n\n1,"));
+    assert!(fs::read_to_string(at("z.svg")).unwrap().contains("<svg"));
+    let (code, _, said) = piped(&[YEAR], &format!(".plot bar {}\ncount(*); count(*)\n", at("y.svg")));
+    assert!(code == Some(2) && said.contains("`.plot` draws one answer") && !said.contains("--plot"), "{said}");
+}
+
+#[test]
+fn standard_input_is_no_table_where_it_holds_the_statements() {
+    for (arguments, script) in [
+        (&[][..], ".open -\n"),
+        (&["-"], "count(*)\n"),
+        (&["--table", "t=-"], "select 1;\n"),
+        (&[], "select * from '-';\nx\n1\n"),
+        (&[], "select * from '/dev/stdin';\nx\n1\n"),
+    ] {
+        let (code, answers, said) = piped(arguments, script);
+        assert_eq!((code, answers.as_str()), (Some(2), ""), "{script}: {said}");
+        assert!(said.contains("standard input holds the statements") && said.contains("`outcrop ask`"), "{said}");
+    }
+}
+
+#[test]
+fn a_long_statement_is_read_in_time_that_its_length_tells() {
+    let mut script = "select 1 as a -- one\n".to_owned() + &"--\n".repeat(80_000);
+    script.push_str(";\n/* a remark\nof two lines */\n.mode json\nselect 2 as b;\n");
+    let began = Instant::now();
+    let (code, answers, said) = piped(&[], &script);
+    assert_eq!((code, answers.as_str(), said.as_str()), (Some(0), "a\n1\n[\n{\"b\":2}\n]\n", ""));
+    // Looking at all of it for every line takes minutes.
+    assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+}
+
+#[test]
+fn ctrl_c_leaves_a_table_that_does_not_come_and_never_the_session() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("slow");
+    let made = rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0);
+    made.unwrap();
+    let script = folder.path().join("more.sql");
+    fs::write(&script, format!(".open slow={}\n.settings\n", path.display())).unwrap();
+    let mut shell = Terminal::open(&["shell"], home.path(), &[("TERM", "dumb")]);
+    shell.until("outcrop> ");
+    shell.press(&format!(".read {}\r", script.display()));
+    std::thread::sleep(Duration::from_millis(500));
+    shell.press("\u{3}");
+    shell.until("interrupted");
+    shell.until("outcrop> ");
+    // At the prompt it ends nothing either.
+    shell.press("\u{3}");
+    shell.press("\u{3}");
+    std::thread::sleep(Duration::from_millis(700));
+    fs::write(&path, "x\n1\n").unwrap();
+    shell.press("select 99 as after;\r");
+    let seen = shell.until("(1 row, ");
+    assert!(seen.contains("99") && !seen.contains("table slow") && !seen.contains("memory "), "{seen}");
+    shell.press("\u{4}");
+    assert_eq!(shell.end().0, 0);
+}

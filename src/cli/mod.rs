@@ -25,6 +25,7 @@ mod report;
 mod run;
 mod said;
 mod shell;
+mod signals;
 mod sql;
 mod stats;
 mod strata;

@@ -1,6 +1,6 @@
 //! Where answers go that no `--output` names a file for: standard output, or, in the shell, a file in its place.
 
-use super::render::Layout;
+use super::render::{Format, Layout};
 use crate::source::CancelToken;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -15,6 +15,8 @@ const TABLE_ROWS: usize = 60;
 pub(crate) struct Place {
     /// In place of standard output.
     pub(crate) file: Option<Arc<File>>,
+    /// The format that its name tells.
+    pub(crate) format: Option<Format>,
     /// Rows that a table shows on a terminal.
     pub(crate) rows: Option<usize>,
     /// Nothing more is wanted once this is cancelled.
@@ -23,7 +25,7 @@ pub(crate) struct Place {
 
 impl Default for Place {
     fn default() -> Self {
-        Place { file: None, rows: Some(TABLE_ROWS), cancel: CancelToken::new() }
+        Place { file: None, format: None, rows: Some(TABLE_ROWS), cancel: CancelToken::new() }
     }
 }
 

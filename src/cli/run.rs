@@ -13,6 +13,7 @@ use super::messages::{Stop, USAGE, conclude, warn};
 use super::open::{open_any, tables};
 use super::progress::{Mode, Progress};
 use super::shell::shell;
+use super::signals::on_signals;
 use super::sql::sql;
 use super::strata::strata;
 use super::validate::validate;
@@ -103,14 +104,12 @@ fn quiet_caught_panics() {
 /// Ctrl-C cancels the run; work that does not stop soon, such as sorting a large answer, ends with the process.
 fn stop_on_interrupt(cancel: &CancelToken) {
     let cancel = cancel.clone();
-    let handler = move || {
+    on_signals(move |_| {
         cancel.cancel();
         std::thread::sleep(GRACE);
         remove_unfinished();
         std::process::exit(i32::from(INTERRUPTED));
-    };
-    // Without a handler Ctrl-C ends the process at once, which loses nothing but grace.
-    let _ = ctrlc::set_handler(handler);
+    });
 }
 
 pub(super) fn open(input: &Input, run: &Run) -> Result<LazyFrame, Error> {

@@ -66,8 +66,14 @@ pub(super) fn tables(
 }
 
 impl Asked {
-    /// Adds what the statements of a text ask for.
-    pub(super) fn statements(&mut self, session: &mut Session, text: &str, run: &Run) -> Result<(), Error> {
+    /// Adds what the statements of a text ask for; the names that they give to queries, and the statements that do.
+    pub(super) fn statements(
+        &mut self,
+        session: &mut Session,
+        text: &str,
+        run: &Run,
+    ) -> Result<Vec<(String, String)>, Error> {
+        let mut views = Vec::new();
         for Statement { text, asks } in session.run(text)? {
             let tells = text.contains('*') || matches!(asks, Asks::Summarize(_));
             if let (true, Asks::Query(frame) | Asks::Copy(frame, _) | Asks::Summarize(frame)) = (tells, &asks) {
@@ -85,15 +91,34 @@ impl Asked {
                     self.taken.extend(files_of(&frame)?.chain([PathBuf::from(&file)]));
                     self.copies.push(FileWrite::new(&frame, target, how));
                 }
-                Asks::View(_) => {}
+                Asks::View(name) => views.push((name, text)),
             }
         }
-        Ok(())
+        Ok(views)
     }
 
     /// Whether there is nothing to do.
     pub(super) fn is_empty(&self) -> bool {
         self.frames.is_empty() && self.copies.is_empty() && self.explained.is_empty()
+    }
+
+    /// Whether rows are shown, and not only copied or explained.
+    pub(super) fn has_answers(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
+    /// Whether the rows of one frame are wanted, and nothing beside them.
+    pub(super) fn is_one_answer(&self) -> bool {
+        self.frames.len() == 1 && self.copies.is_empty() && self.explained.is_empty()
+    }
+
+    /// The files that are read, and those that are written besides answers.
+    pub(super) fn files(&self) -> Result<Vec<PathBuf>, Error> {
+        let mut files = self.taken.clone();
+        for frame in &self.frames {
+            files.extend(files_of(frame)?);
+        }
+        Ok(files)
     }
 
     /// Whether files are written that what is asked for next may read.
@@ -178,7 +203,7 @@ impl Asked {
 }
 
 /// The files that a frame reads.
-fn files_of(frame: &LazyFrame) -> Result<impl Iterator<Item = PathBuf>, Error> {
+pub(super) fn files_of(frame: &LazyFrame) -> Result<impl Iterator<Item = PathBuf>, Error> {
     let files = frame.plan()?.sources().into_iter().flat_map(|source| source.files());
     Ok(files.map(|file| PathBuf::from(&*file)))
 }

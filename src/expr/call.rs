@@ -239,7 +239,8 @@ fn day_part(function: Function, days: i64) -> i64 {
 /// A unit that dates and times are cut to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TruncUnit {
-    Year,
+    /// So many years, counted from the year 0.
+    Years(i64),
     Quarter,
     Month,
     Week,
@@ -251,7 +252,7 @@ impl TruncUnit {
     /// The unit called `name`, case ignored.
     pub(crate) fn find(name: &str) -> Option<Self> {
         Some(match name.to_lowercase().as_str() {
-            "year" => TruncUnit::Year,
+            "year" => TruncUnit::Years(1),
             "quarter" => TruncUnit::Quarter,
             "month" => TruncUnit::Month,
             "week" => TruncUnit::Week,
@@ -266,7 +267,7 @@ impl TruncUnit {
     fn day(self, days: i64) -> i64 {
         let (year, month, _) = civil::from_days(days);
         match self {
-            TruncUnit::Year => civil::to_days(year, 1, 1),
+            TruncUnit::Years(many) => civil::to_days(year.div_euclid(many) * many, 1, 1),
             TruncUnit::Quarter => civil::to_days(year, (month - 1) / 3 * 3 + 1, 1),
             TruncUnit::Month => civil::to_days(year, month, 1),
             TruncUnit::Week => days - civil::iso_day_of_week(days) + 1,

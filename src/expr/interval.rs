@@ -17,7 +17,7 @@ use std::fmt;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 /// No date is so far from another.
-const MOST_MONTHS: i64 = 200_000_000;
+const MOST_MONTHS: u64 = 200_000_000;
 
 /// A length of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Interval {
     fn later_day(self, days: i64) -> Option<i64> {
         let mut days = days;
         if self.months != 0 {
-            if self.months.abs() > MOST_MONTHS {
+            if self.months.unsigned_abs() > MOST_MONTHS {
                 return None;
             }
             let (year, month, day) = civil::from_days(days);
@@ -164,7 +164,7 @@ impl fmt::Display for Interval {
             parts.push((0, "day"));
         }
         for (at, (count, unit)) in parts.into_iter().enumerate() {
-            let plural = if count.abs() == 1 { "" } else { "s" };
+            let plural = if count.unsigned_abs() == 1 { "" } else { "s" };
             write!(f, "{}{count} {unit}{plural}", if at > 0 { " " } else { "" })?;
         }
         Ok(())
@@ -232,10 +232,13 @@ pub(super) fn epoch(text: &str, value: &Value) -> Result<Value> {
 
 /// A unit that `date_diff` counts.
 fn counted(name: &str) -> Option<TruncUnit> {
-    match name.to_lowercase().as_str() {
+    let lower = name.to_lowercase();
+    match lower.strip_suffix('s').unwrap_or(&lower) {
         "millisecond" => Some(TruncUnit::Even(1_000)),
         "microsecond" => Some(TruncUnit::Even(1)),
-        other => TruncUnit::find(other.strip_suffix('s').unwrap_or(other)),
+        "decade" => Some(TruncUnit::Years(10)),
+        "century" | "centurie" => Some(TruncUnit::Years(100)),
+        other => TruncUnit::find(other),
     }
 }
 
@@ -246,7 +249,8 @@ pub(super) fn date_diff(whole: &Expr, args: Vec<BoundExpr>) -> Result<BoundExpr>
         let said = unit.constant_text().map_or("an expression".to_owned(), |unit| format!("'{unit}'"));
         let message = format!("{said} is not a unit of date_diff in `{whole}`");
         return Err(Error::new(ErrorKind::Type, message).hint(
-            "units are 'year', 'quarter', 'month', 'week', 'day', 'hour', 'minute', 'second' and 'millisecond'",
+            "units are 'century', 'decade', 'year', 'quarter', 'month', 'week', 'day', 'hour', 'minute', 'second', \
+             'millisecond' and 'microsecond'",
         ));
     }
     let (both, _) = to_common(whole, "count units between", vec![from, to])?;
@@ -266,7 +270,7 @@ fn number(unit: TruncUnit, micros: i64) -> i64 {
     let days = micros.div_euclid(DAY_MICROS);
     let (year, month, _) = civil::from_days(days);
     match unit {
-        TruncUnit::Year => year,
+        TruncUnit::Years(many) => year.div_euclid(many),
         TruncUnit::Quarter => year * 4 + (month - 1) / 3,
         TruncUnit::Month => year * 12 + month,
         TruncUnit::Week => days,
@@ -308,6 +312,8 @@ mod tests {
             ("-00:30", "-30 minutes"),
             ("0 days", "0 days"),
             ("1 century", "100 years"),
+            ("-9223372036854775808 months", "-9223372036854775808 months"),
+            ("-9223372036854775808 days", "-9223372036854775808 days"),
         ] {
             let interval = Interval::parse(text, None).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(interval.to_string(), shown, "{text}");
@@ -338,6 +344,7 @@ mod tests {
         }
         assert_eq!(later("2001-01-01", "9000000 years"), None);
         assert_eq!(later("2001-01-01", "3000000000 days"), None);
+        assert_eq!(later("2001-01-01", "-9223372036854775808 months"), None);
     }
 
     #[test]
@@ -354,5 +361,10 @@ mod tests {
         assert_eq!(count("week", "2001-02-11", "2001-02-04"), -1);
         assert_eq!(count("hour", "2001-01-01 00:59", "2001-01-01 01:00"), 1);
         assert_eq!(count("day", "1969-12-31 23:59", "1970-01-01"), 1);
+        assert_eq!(count("decades", "1999-12-31", "2001-01-01"), 1);
+        assert_eq!(count("century", "1999-12-31", "2000-01-01"), 1);
+        assert_eq!(count("centuries", "2000-01-01", "1899-01-01"), -2);
+        assert_eq!(count("milliseconds", "2001-01-01 00:00:01", "2001-01-01 00:00:00"), -1000);
+        assert_eq!(count("microseconds", "2001-01-01", "2001-01-01 00:00:01"), 1_000_000);
     }
 }

@@ -117,8 +117,12 @@ fn pieces(format: &str) -> Option<Vec<Piece>> {
 /// `strftime(d, '%Y-%m')`.
 pub(super) fn bind_strftime(whole: &Expr, args: Vec<BoundExpr>) -> Result<BoundExpr> {
     let [date, format] = <[BoundExpr; 2]>::try_from(args).map_err(|_| Error::internal("strftime takes two"))?;
-    // DuckDB takes them in either order.
-    let (date, format) = if date.constant_text().is_some() { (format, date) } else { (date, format) };
+    // DuckDB takes them in either order; of two constants a date has no `%`.
+    let is_swapped = match (date.constant_text(), format.constant_text()) {
+        (Some(first), Some(second)) => first.contains('%') && !second.contains('%'),
+        (first, _) => first.is_some(),
+    };
+    let (date, format) = if is_swapped { (format, date) } else { (date, format) };
     if format.constant_text().and_then(pieces).is_none() {
         let message = format!("`strftime` takes a date and a constant format, in `{whole}`");
         return Err(Error::new(ErrorKind::Type, message)

@@ -39,7 +39,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
-use stream::{OpenStream, take_stdin};
+pub(crate) use stream::refuse_stdin;
+use stream::{OpenStream, is_refused_stdin, take_stdin};
 
 /// Bytes looked at first: enough for the format, the schema, and all of a small file.
 pub(crate) const HEAD_BYTES: usize = 256 << 10;
@@ -106,7 +107,7 @@ impl InputFile {
     /// `Io` when it cannot be opened or is a directory.
     pub fn open(path: &Path, counters: &Arc<InputCounters>) -> Result<Self> {
         let name: Arc<str> = shown_name(path).into();
-        let (file, again) = if path.as_os_str() == STDIN_WORD {
+        let (file, again) = if path.as_os_str() == STDIN_WORD || is_refused_stdin(path) {
             take_stdin()?
         } else {
             (File::open(path).map_err(|error| io_error(path, &error))?, Some(path))

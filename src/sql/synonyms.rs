@@ -26,6 +26,14 @@ pub(super) fn rewritten(name: &str, args: &[Expr]) -> Option<Expr> {
         ("left", [text, Expr::Literal(Literal::Int64(count @ 0..))]) => {
             Some(call(Function::Substring, vec![text.clone(), lit(1), lit(*count)]))
         }
+        // All but the last so many characters, and all but the first, as in DuckDB.
+        ("left", [text, Expr::Literal(Literal::Int64(count))]) => {
+            let kept = call(Function::Length, vec![text.clone()]) + lit(*count);
+            Some(call(Function::Substring, vec![text.clone(), lit(1), kept]))
+        }
+        ("right", [text, Expr::Literal(Literal::Int64(count @ ..0))]) => {
+            Some(call(Function::Substring, vec![text.clone(), lit(1_i64.saturating_sub(*count))]))
+        }
         ("right", [text, Expr::Literal(Literal::Int64(count @ 0..))]) => {
             let start = call(Function::Length, vec![text.clone()]) - lit(*count) + lit(1);
             let start = call(Function::Greatest, vec![start, lit(1)]);

@@ -60,6 +60,7 @@ fn expressions_have_one_canonical_text() {
         ("date_add(d, interval 1 week) + day", "date_add(d, '7 days') + day"),
         ("date_part('dow', d) + extract(epoch from d)", "dow(d) + epoch(d)"),
         ("s !~* 'x' and t like 'a!_%b\\' escape '!'", "not regexp_matches(s, 'x', 'i') and t like 'a\\_%b\\\\'"),
+        ("left(s, -2) || right(s, -1)", "substring(s, 1, length(s) + -2) || substring(s, 2)"),
         ("corr_matrix(*)", "corr_matrix(*)"),
         ("residual(ols('y ~ x', weights => w))", "y - predicted(ols(y, x, weights => w))"),
         ("pca(x, y + 1, scale => true)", "pca(x, y + 1, scale => true)"),

@@ -97,7 +97,8 @@ impl Output {
     /// file that can hold but one.
     pub(crate) fn form(&self, terminal: bool, answers: usize) -> Result<Form> {
         let Some(name) = &self.output else {
-            let by_place = AnswerFormat::Text(if terminal { Format::Table } else { Format::Csv });
+            let by_place = self.place.format.unwrap_or(if terminal { Format::Table } else { Format::Csv });
+            let by_place = AnswerFormat::Text(by_place);
             let form = self.format.unwrap_or(by_place).form(Codec::None);
             return match form {
                 Form::Text(..) => Ok(form),

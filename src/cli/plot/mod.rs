@@ -71,6 +71,11 @@ impl Plot {
         Plot { plot: Some(vec![kind.to_owned(), file.to_owned()]) }
     }
 
+    /// Whether a picture is wanted.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.plot.is_some()
+    }
+
     /// What is wanted, of so many answers.
     ///
     /// # Errors

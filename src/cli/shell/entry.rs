@@ -33,8 +33,8 @@ const PLAIN: [(&str, &str); 6] =
 pub(super) enum Front {
     /// Nothing, but white space and comments perhaps.
     Nothing,
-    /// The beginning of something that goes on.
-    Unfinished,
+    /// The beginning of something that goes on; up to a semicolon, if it is a statement.
+    Unfinished { statement: bool },
     /// An entry; the text behind it begins at this byte.
     Entry(Entry, usize),
 }
@@ -52,12 +52,13 @@ pub(super) fn front(text: &str, ended: bool) -> Front {
         Kind::Sql => match semicolon(rest) {
             Some(at) => (at, at + 1),
             None if ended => (rest.len(), rest.len()),
-            None => return Front::Unfinished,
+            // What stands behind a comment that is open need not be a statement.
+            None => return Front::Unfinished { statement: !rest.starts_with("/*") },
         },
         Kind::Question => match end_of_question(rest) {
             Some(end) => end,
             None if ended => (rest.len(), rest.len()),
-            None => return Front::Unfinished,
+            None => return Front::Unfinished { statement: false },
         },
     };
     let entry = rest[..end].trim();
@@ -66,7 +67,7 @@ pub(super) fn front(text: &str, ended: bool) -> Front {
         (Some((_, command)), _) => Entry::Command((*command).to_owned()),
         (None, Kind::Command) => Entry::Command(entry[1..].trim().to_owned()),
         (None, Kind::Sql) => Entry::Sql(entry.to_owned()),
-        (None, Kind::Question) => Entry::Question(entry.replace("\\\n", " ")),
+        (None, Kind::Question) => Entry::Question(joined(entry)),
     };
     Front::Entry(entry, start + next)
 }
@@ -77,7 +78,7 @@ pub(super) fn entries(text: &str, ended: bool) -> (Vec<Entry>, Option<Range<usiz
     loop {
         match front(&text[at..], ended) {
             Front::Nothing => return (found, None),
-            Front::Unfinished => return (found, Some(at..text.len())),
+            Front::Unfinished { .. } => return (found, Some(at..text.len())),
             Front::Entry(entry, length) => {
                 found.push(entry);
                 at += length;
@@ -165,6 +166,24 @@ fn outside(text: &str, mut visit: impl FnMut(usize, u8) -> Option<usize>) -> Opt
     None
 }
 
+/// A blank in place of each backslash at the end of a line, and the end of that line.
+fn joined(text: &str) -> String {
+    let mut ends = Vec::new();
+    outside(text, |at, byte| {
+        let behind = text[at..].strip_prefix('\\').filter(|_| byte == b'\\');
+        if let Some(rest) = behind.and_then(|rest| rest.trim_start_matches([' ', '\t', '\r']).strip_prefix('\n')) {
+            ends.push(at..text.len() - rest.len());
+        }
+        None
+    });
+    let (mut line, mut from) = (String::with_capacity(text.len()), 0);
+    for end in ends {
+        line.extend([&text[from..end.start], " "]);
+        from = end.end;
+    }
+    line + &text[from..]
+}
+
 fn semicolon(text: &str) -> Option<usize> {
     outside(text, |at, byte| (byte == b';').then_some(at))
 }
@@ -237,6 +256,9 @@ mod tests {
         }
         assert_eq!(all("mean(x),\nmax(x)\n"), (vec!["ask mean(x),\nmax(x)".to_owned()], false));
         assert_eq!(all("mean(x) \\\nby y\n"), (vec!["ask mean(x)  by y".to_owned()], false));
+        assert_eq!(all("mean(x)\\ \r\nby y\n"), (vec!["ask mean(x) by y".to_owned()], false));
+        let quoted = "x where y = 'é\\\nb' \\\nlimit 2";
+        assert_eq!(all(&format!("{quoted}\n")).0, ["ask x where y = 'é\\\nb'  limit 2"]);
         assert_eq!(all("x\n.mode csv"), (vec!["ask x".to_owned(), ".mode csv".to_owned()], false));
         assert_eq!(entries("select 1", true).0, [Entry::Sql("select 1".to_owned())]);
     }

@@ -1,7 +1,8 @@
-//! Ctrl-C: cancels what is being done, and ends the program where nothing is.
+//! Ctrl-C: cancels what is being done. Of a session that a person has it ends nothing; other signals do.
 
 use crate::atomic::remove_unfinished;
 use crate::cli::progress::Progress;
+use crate::cli::signals::on_signals;
 use crate::panics::lock;
 use crate::source::CancelToken;
 use std::sync::{Arc, Mutex};
@@ -12,6 +13,9 @@ pub(super) const INTERRUPTED: u8 = 130;
 
 /// How long an entry may take to stop after Ctrl-C before it is left to itself.
 pub(super) const GRACE: Duration = Duration::from_millis(300);
+
+/// How long after Ctrl-C another one ends a session whose entry neither stops nor is left.
+const STUBBORN: Duration = Duration::from_secs(2);
 
 /// What is being done, for the handler of signals.
 pub(super) struct Interrupts {
@@ -36,25 +40,36 @@ impl Interrupts {
     /// Has signals handled from now on.
     pub(super) fn listen(self: &Arc<Self>) {
         let interrupts = Arc::clone(self);
-        // Without a handler Ctrl-C ends the process at once, which loses the session.
-        let _ = ctrlc::set_handler(move || interrupts.raise());
+        on_signals(move |is_ctrl_c| if is_ctrl_c { interrupts.raise() } else { interrupts.end_program() });
     }
 
     fn raise(&self) {
         let mut current = lock(&self.current);
-        let patient = self.interactive && current.cancelled.is_some_and(|at| at.elapsed() <= GRACE);
+        let is_late = current.cancelled.is_none_or(|at| at.elapsed() > STUBBORN);
         match &current.token {
             Some(token) if !token.is_cancelled() => {
                 token.cancel();
                 current.cancelled = Some(Instant::now());
             }
-            Some(_) if patient => {}
+            Some(_) if self.interactive && !is_late => {}
+            // At the prompt of a terminal that does not edit lines, or just before it.
+            None if self.interactive => {}
             _ => {
                 drop(current);
-                remove_unfinished();
-                std::process::exit(i32::from(INTERRUPTED));
+                self.end_program();
             }
         }
+    }
+
+    /// Gives what is being done a little time to stop.
+    fn end_program(&self) {
+        let token = lock(&self.current).token.take();
+        if let Some(token) = token {
+            token.cancel();
+            std::thread::sleep(GRACE);
+        }
+        remove_unfinished();
+        std::process::exit(i32::from(INTERRUPTED));
     }
 
     /// Entries are being done from now on, with this token.

@@ -8,20 +8,24 @@
 //! **Invariants.**
 //! - What is typed on one line runs in one pass, up to a command.
 //! - From a terminal errors are told and the session goes on; from elsewhere the first one ends it, with its exit code.
-//! - Nothing is written to the screen for an entry that was left.
+//! - Nothing is written to the screen for an entry that was left, and what stands behind it is not done.
+//! - A view means what it would if all were typed again: it is lowered anew when a file has changed.
 
 mod commands;
 mod complete;
 mod editor;
 mod entry;
 mod interrupt;
+mod meanings;
 mod opened;
 mod state;
+mod tables;
 mod work;
 
 use super::flags::Shell as Flags;
 use super::messages::{Stop, conclude};
 use crate::error::{Error, ErrorKind};
+use crate::source::input::refuse_stdin;
 use editor::{Line, LineEditor};
 use entry::{Front, front};
 use interrupt::Interrupts;
@@ -32,6 +36,10 @@ use work::{Done, Worker};
 /// Runs the shell; gives the exit code.
 pub(super) fn shell(flags: Flags) -> u8 {
     let interactive = io::stdin().is_terminal();
+    let refused = Error::new(ErrorKind::Syntax, "standard input holds the statements, and is no table in the shell");
+    refuse_stdin(
+        refused.hint("`outcrop ask` and `outcrop sql` take `-` as a table; a file or a named pipe can be opened here"),
+    );
     let interrupts = Arc::new(Interrupts::new(interactive));
     interrupts.listen();
     let begun = Worker::begin(flags, interactive, interrupts).and_then(|worker| match interactive {
@@ -72,15 +80,27 @@ fn interact(mut worker: Worker) -> Result<u8, Error> {
 fn script(mut worker: Worker, lines: &mut dyn BufRead) -> Result<u8, Error> {
     let mut done = worker.wait();
     let (mut text, mut at_end) = (String::new(), false);
+    // Of a statement that is not whole, lines without a semicolon are not looked at: there may be many.
+    let mut in_statement = false;
     while !at_end && done.code.is_none() && !done.quit {
+        let known = text.len();
         let read = lines.read_line(&mut text);
         let length = read.map_err(|error| Error::new(ErrorKind::Io, format!("cannot read standard input: {error}")))?;
         at_end = length == 0;
-        let (mut found, mut taken) = (Vec::new(), 0);
-        while let Front::Entry(entry, length) = front(&text[taken..], at_end) {
-            found.push(entry);
-            taken += length;
+        if in_statement && !at_end && !text[known..].contains(';') {
+            continue;
         }
+        let (mut found, mut taken) = (Vec::new(), 0);
+        in_statement = loop {
+            match front(&text[taken..], at_end) {
+                Front::Entry(entry, length) => {
+                    found.push(entry);
+                    taken += length;
+                }
+                Front::Unfinished { statement } => break statement,
+                Front::Nothing => break false,
+            }
+        };
         text.drain(..taken);
         if !found.is_empty() {
             done = worker.perform(found);

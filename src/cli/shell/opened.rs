@@ -13,34 +13,49 @@ pub(super) struct Opened {
     pub(super) words: Vec<String>,
     /// Named files with options of their own.
     pub(super) options: Option<NamedTable>,
+    /// The files as they were when it was opened.
     stamp: Stamp,
+    /// Why it cannot be opened again, once that has been told.
+    pub(super) told: Option<String>,
 }
 
-/// The files, their lengths and when they were written last.
-type Stamp = Vec<(PathBuf, u64, Option<SystemTime>)>;
+/// Regular files, their lengths and when they were written last; what comes through a pipe comes once.
+pub(super) type Stamp = Vec<(PathBuf, u64, Option<SystemTime>)>;
 
 impl Opened {
     pub(super) fn new(name: String, words: Vec<String>, options: Option<NamedTable>) -> Self {
-        let stamp = stamp(&words);
-        Opened { name, words, options, stamp }
+        let stamp = stamp_of_words(&words);
+        Opened { name, words, options, stamp, told: None }
     }
 
-    /// Whether files have changed, come or gone since this was asked last.
-    pub(super) fn has_changed(&mut self) -> bool {
-        let now = stamp(&self.words);
-        now != std::mem::replace(&mut self.stamp, now.clone())
+    /// The files as they are, if some have changed, come or gone since they were opened, or could not be opened since.
+    pub(super) fn changed(&self) -> Option<Stamp> {
+        Some(stamp_of_words(&self.words)).filter(|now| *now != self.stamp || self.told.is_some())
+    }
+
+    /// They have been opened as they were then.
+    pub(super) fn renewed(&mut self, stamp: Stamp) {
+        (self.stamp, self.told) = (stamp, None);
+    }
+
+    /// They cannot be opened; whether that is news.
+    pub(super) fn is_news(&mut self, trouble: &str) -> bool {
+        self.told.replace(trouble.to_owned()).as_deref() != Some(trouble)
     }
 }
 
-fn stamp(words: &[String]) -> Stamp {
-    let known = |path: PathBuf| {
-        let known = std::fs::metadata(&path).ok();
-        let length = known.as_ref().map_or(0, std::fs::Metadata::len);
-        let written = known.and_then(|known| known.modified().ok());
-        (path, length, written)
-    };
+fn stamp_of_words(words: &[String]) -> Stamp {
     // What cannot be found is told when it is opened.
-    expand(&words.into_paths()).unwrap_or_default().into_iter().map(known).collect()
+    stamp(expand(&words.into_paths()).unwrap_or_default())
+}
+
+/// These files as they are.
+pub(super) fn stamp(files: impl IntoIterator<Item = PathBuf>) -> Stamp {
+    let known = |path: PathBuf| match std::fs::metadata(&path) {
+        Ok(known) => known.is_file().then(|| (path, known.len(), known.modified().ok())),
+        Err(_) => Some((path, 0, None)),
+    };
+    files.into_iter().filter_map(known).collect()
 }
 
 /// A name for the table in these files that SQL takes without quotes: of one file its name without endings, of several what their names
@@ -115,12 +130,20 @@ mod tests {
         let path = folder.path().join("a.csv");
         std::fs::write(&path, "a\n1\n").unwrap();
         let mut opened = Opened::new("a".to_owned(), vec![folder.path().join("*.csv").display().to_string()], None);
-        assert!(!opened.has_changed());
+        let mut has_changed = || match opened.changed() {
+            Some(stamp) => {
+                assert!(opened.changed().is_some(), "as long as it has not been opened");
+                opened.renewed(stamp);
+                true
+            }
+            None => false,
+        };
+        assert!(!has_changed());
         std::fs::write(&path, "a,b\n1,2\n").unwrap();
-        assert!(opened.has_changed() && !opened.has_changed());
+        assert!(has_changed() && !has_changed());
         std::fs::write(folder.path().join("b.csv"), "a,b\n1,2\n").unwrap();
-        assert!(opened.has_changed() && !opened.has_changed());
+        assert!(has_changed() && !has_changed());
         std::fs::remove_file(&path).unwrap();
-        assert!(opened.has_changed());
+        assert!(has_changed());
     }
 }

@@ -4,30 +4,27 @@ use super::commands::{self, Command};
 use super::complete::Names;
 use super::entry::{self, Entry};
 use super::interrupt::Interrupts;
+use super::meanings::{Meanings, named};
 use super::opened::{Opened, table_name};
 use super::{Flags, say};
 use crate::cli::config::home;
 use crate::cli::deliver::begin_clock;
-use crate::cli::flags::{AnswerFormat, NamedTable, Output, Run, thread_count};
-use crate::cli::look::columns_of;
+use crate::cli::flags::{AnswerFormat, Output, Run, thread_count};
 use crate::cli::messages::Stop;
-use crate::cli::open::open_named;
 use crate::cli::plot::Plot;
 use crate::cli::render::Format;
 use crate::cli::run::{open_with, progress_of};
-use crate::cli::sql::{Asked, tables};
+use crate::cli::sql::{Asked, files_of, tables};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::frame::LazyFrame;
 use crate::memory::ByteSize;
 use crate::source::CancelToken;
-use crate::source::memory::MemorySource;
 use crate::sql::Session;
 use crate::write::{FileFormat, WriteOptions, refuse_inputs, without_compression};
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray};
-use arrow::datatypes::{DataType, Field, Schema};
 use clap::ValueEnum;
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,25 +33,28 @@ const MOST_READS: usize = 16;
 
 /// A session.
 pub(super) struct State {
-    session: Session,
-    flags: Arc<Flags>,
-    opened: Vec<Opened>,
+    pub(super) session: Session,
+    pub(super) flags: Arc<Flags>,
+    /// What names stand for.
+    pub(super) meanings: Meanings,
+    /// Files that statements have read.
+    read: BTreeSet<PathBuf>,
     /// The table that questions are about.
-    current: Option<String>,
+    pub(super) current: Option<String>,
     output: Output,
     /// The name of the file in place of the screen.
     file_name: Option<String>,
     /// The file for the next answer.
     once: Option<String>,
     plot: Plot,
-    run: Run,
+    pub(super) run: Run,
     timer: bool,
     over: bool,
     reads: usize,
-    interactive: bool,
+    pub(super) interactive: bool,
     interrupts: Arc<Interrupts>,
     /// Cancels what is being done.
-    token: CancelToken,
+    pub(super) token: CancelToken,
 }
 
 impl State {
@@ -79,7 +79,8 @@ impl State {
         let output = Output { output: None, ..flags.output.clone() };
         let mut state = State {
             session: Session::with_tables(tables),
-            opened: Vec::new(),
+            meanings: Meanings::default(),
+            read: BTreeSet::new(),
             current: None,
             output,
             file_name: None,
@@ -98,11 +99,18 @@ impl State {
             state.redirect(Some(name))?;
         }
         for table in &flags.tables.table {
-            state.opened.push(Opened::new(table.name.clone(), vec![table.files.clone()], Some(table.clone())));
+            let opened = Opened::new(table.name.clone(), vec![table.files.clone()], Some(table.clone()));
+            if let Some(frame) = named(&state.session, &table.name) {
+                state.meanings.opened(opened, frame);
+            }
         }
         if !flags.files.is_empty() {
-            state.open(table_name(&flags.files), flags.files.clone(), None)?;
-        } else if let [only] = state.opened.as_slice() {
+            match state.open(table_name(&flags.files), flags.files.clone(), None) {
+                // The session goes on without it.
+                Err(error) if error.kind() == ErrorKind::Cancelled => {}
+                opened => opened?,
+            }
+        } else if let [only] = flags.tables.table.as_slice() {
             state.current = Some(only.name.clone());
         }
         Ok(state)
@@ -119,27 +127,45 @@ impl State {
         token.check()?;
         let started = Instant::now();
         begin_clock();
-        self.session.forget_files();
+        self.remember_files()?;
         self.open_again()?;
         let done = self.in_order(entries);
-        if self.timer {
-            eprintln!("time: {:.3} s", started.elapsed().as_secs_f64());
+        match (done, self.token.is_cancelled()) {
+            // Whatever it ran into, nobody waits to be told.
+            (Err(_), true) => Ok(self.token.check()?),
+            (done, cancelled) => {
+                if self.timer && !cancelled {
+                    eprintln!("time: {:.3} s", started.elapsed().as_secs_f64());
+                }
+                done
+            }
         }
-        done
+    }
+
+    /// Has files that statements name opened again, and keeps in mind which have been read.
+    fn remember_files(&mut self) -> Result<()> {
+        for (_, frame) in self.session.files() {
+            self.read.extend(files_of(&frame)?);
+        }
+        self.session.forget_files();
+        Ok(())
     }
 
     fn in_order(&mut self, entries: &[Entry]) -> Result<(), Stop> {
         let mut asked = Asked::default();
         for entry in entries {
+            self.token.check()?;
             // What is copied may be read by what stands behind it.
             if asked.copies_files() && !matches!(entry, Entry::Sql(text) if is_copy(text)) {
                 self.answer(std::mem::take(&mut asked))?;
-                self.session.forget_files();
+                self.remember_files()?;
             }
             match entry {
                 Entry::Sql(text) => {
                     let stated = asked.statements(&mut self.session, text, &self.run);
-                    stated.map_err(|error| in_shell(error, text))?;
+                    for (name, text) in stated.map_err(|error| self.meanings.explained(in_shell(error, text)))? {
+                        self.meanings.viewed(&self.session, name, text)?;
+                    }
                 }
                 Entry::Question(text) => {
                     let frame = self.question(text, &mut asked)?;
@@ -157,20 +183,30 @@ impl State {
         self.answer(asked)
     }
 
-    fn answer(&mut self, asked: Asked) -> Result<(), Stop> {
+    pub(super) fn answer(&mut self, asked: Asked) -> Result<(), Stop> {
         if asked.is_empty() {
             return Ok(());
         }
-        let (once, mut output) = (self.once.take(), self.output.clone());
+        let (mut output, mut plot) = (self.output.clone(), Plot::default());
         output.place.cancel = self.token.clone();
-        if once.is_some() {
-            (output.output, output.format) = (once, None);
+        if asked.has_answers() {
+            if self.plot.is_wanted() && !asked.is_one_answer() {
+                let message = "`.plot` draws one answer, beside which nothing is asked for, copied or explained";
+                return Err(Error::new(ErrorKind::Syntax, message).hint("ask one question; it is drawn, still").into());
+            }
+            plot = std::mem::take(&mut self.plot);
+            if let Some(name) = self.once.take() {
+                (output.output, output.format) = (Some(name), None);
+            }
         }
-        let plot = std::mem::take(&mut self.plot);
+        if let (Some(name), None) = (&self.file_name, &output.output) {
+            refuse_inputs(Path::new(name), asked.files()?)?;
+        }
         let progress = progress_of(&self.run);
         self.interrupts.shows(&progress);
         let done = asked.answer(&output, &plot, &self.run, &progress, &self.token);
-        if let (Ok(()), Some(name), true) = (&done, &output.output, self.interactive) {
+        let tells = self.interactive && !self.token.is_cancelled();
+        if let (Ok(()), Some(name), true) = (&done, &output.output, tells) {
             say(&format!("written to {name}"));
         }
         match done {
@@ -187,7 +223,7 @@ impl State {
                 "`.open FILES` opens one, `.use TABLE` chooses one; SQL ends with `;` and begins with `select`",
             ));
         };
-        let frame = self.session.ask(current, text)?;
+        let frame = self.session.ask(current, text).map_err(|error| self.meanings.explained(error))?;
         if text.starts_with('*') {
             asked.tell_left_out(&frame, &self.run)?;
         }
@@ -241,143 +277,37 @@ impl State {
         Ok(())
     }
 
-    /// The table or view of this name, as it is written.
-    fn table(&self, name: &str) -> Result<String> {
-        let known = || self.session.tables().map(|(known, _)| known);
-        if let Some(found) = known().find(|known| known.eq_ignore_ascii_case(name)) {
-            return Ok(found.to_owned());
-        }
-        let error = Error::new(ErrorKind::Name, format!("no table `{name}`"));
-        Err(match did_you_mean(name, known()) {
-            Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None => error.hint("`.tables` lists them, `.open FILES` opens one"),
-        })
-    }
-
-    fn open_words(&mut self, words: &[&str]) -> Result<()> {
-        if let [word] = words
-            && !std::path::Path::new(word).exists()
-            && word
-                .split_once('=')
-                .is_some_and(|(name, _)| name.chars().all(|letter| letter.is_alphanumeric() || letter == '_'))
-        {
-            let mut table: NamedTable = word.parse().map_err(|wrong: String| Error::new(ErrorKind::Syntax, wrong))?;
-            table.files = home(&table.files);
-            return self.open(table.name.clone(), vec![table.files.clone()], Some(table));
-        }
-        let words: Vec<String> = words.iter().map(|word| home(word)).collect();
-        let mut name = table_name(&words);
-        let is_other = |opened: &Opened, name: &str| opened.name.eq_ignore_ascii_case(name) && opened.words != words;
-        let mut number = 1;
-        while self.opened.iter().any(|opened| is_other(opened, &name)) {
-            number += 1;
-            name = format!("{}_{number}", table_name(&words));
-        }
-        self.open(name, words, None)
-    }
-
-    /// Opens a table and makes it the current one.
-    fn open(&mut self, name: String, words: Vec<String>, options: Option<NamedTable>) -> Result<()> {
-        let opened = Opened::new(name.clone(), words, options);
-        let frame = self.frame_of(&opened)?;
-        let columns = frame.schema()?.fields().len();
-        self.session.forget(&name);
-        self.session.register(name.clone(), frame);
-        self.opened.retain(|other| !other.name.eq_ignore_ascii_case(&name));
-        if self.interactive && !self.run.quiet {
-            let columns = if columns == 1 { "1 column".to_owned() } else { format!("{columns} columns") };
-            say(&format!("table {name}: {columns} from {}", opened.words.join(", ")));
-        }
-        self.opened.push(opened);
-        self.current = Some(name);
-        Ok(())
-    }
-
-    fn frame_of(&self, opened: &Opened) -> Result<LazyFrame> {
-        match &opened.options {
-            Some(table) => open_named(table, &self.flags.reading.file_options),
-            None => open_with(&opened.words, &self.flags.reading, &self.run, &self.flags.reading.file_options),
-        }
-    }
-
-    /// Opens tables again whose files have changed, unless their names have other meanings by now.
-    fn open_again(&mut self) -> Result<()> {
-        let mut opened = std::mem::take(&mut self.opened);
-        let again = opened
-            .iter_mut()
-            .filter_map(|table| table.has_changed().then(|| (table.name.clone(), self.frame_of(table))));
-        let again: Vec<(String, Result<LazyFrame>)> = again.collect();
-        self.opened = opened;
-        for (name, frame) in again {
-            self.session.register(name, frame?);
-        }
-        Ok(())
-    }
-
-    fn show(&mut self, frame: LazyFrame, title: &str) -> Result<(), Stop> {
+    pub(super) fn show(&mut self, frame: LazyFrame, title: &str) -> Result<(), Stop> {
         let mut asked = Asked::default();
         asked.add(frame, title.to_owned());
         self.answer(asked)
     }
 
-    /// The tables and views.
-    fn listed(&self) -> Result<LazyFrame> {
-        let tables: Vec<(&str, &LazyFrame)> = self.session.tables().collect();
-        let columns = tables.iter().map(|(_, frame)| Ok(frame.schema()?.fields().len() as i64));
-        let columns = columns.collect::<Result<Vec<i64>>>()?;
-        let from =
-            |name: &str| self.opened.iter().find(|opened| opened.name == name).map(|opened| opened.words.join(", "));
-        let from = tables.iter().map(|(name, _)| from(name).unwrap_or_else(|| "a query".to_owned()));
-        let arrays: Vec<ArrayRef> = vec![
-            Arc::new(StringViewArray::from_iter_values(tables.iter().map(|(name, _)| name))),
-            Arc::new(Int64Array::from(columns)),
-            Arc::new(StringViewArray::from_iter_values(from)),
-        ];
-        let types = [("table", DataType::Utf8View), ("columns", DataType::Int64), ("from", DataType::Utf8View)];
-        let fields: Vec<Field> = types.into_iter().map(|(name, kind)| Field::new(name, kind, false)).collect();
-        let schema = Arc::new(Schema::new(fields));
-        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)?;
-        Ok(LazyFrame::from_source(Arc::new(MemorySource::new(schema, vec![batch]))))
-    }
-
-    fn schema(&mut self, name: Option<&str>) -> Result<(), Stop> {
-        let name = match (name, &self.current) {
-            (Some(name), _) => name.to_owned(),
-            (None, Some(current)) => current.clone(),
-            (None, None) => return Err(wrong_words(commands::find("schema")?).into()),
-        };
-        let known = self.session.tables().find(|(known, _)| known.eq_ignore_ascii_case(&name));
-        if let Some((_, frame)) = known {
-            return self.show(columns_of(&*frame.schema()?)?, &name);
-        }
-        if !name.contains(['.', '/', '*', '-']) {
-            self.table(&name)?;
-        }
-        let mut asked = Asked::default();
-        asked.statements(&mut self.session, &format!("describe '{}'", home(&name).replace('\'', "''")), &self.run)?;
-        self.answer(asked)
-    }
-
     /// Sends answers into a file as text, or back to the screen.
     fn redirect(&mut self, name: Option<&str>) -> Result<()> {
-        (self.file_name, self.output.place.file) = (None, None);
-        let Some(name) = name.map(home) else { return Ok(()) };
+        let Some(name) = name.map(home) else {
+            (self.file_name, self.output.place.file, self.output.place.format) = (None, None, None);
+            return Ok(());
+        };
         let (_, codec) = without_compression(&name);
         let columnar = WriteOptions::of_file_name(&name)
             .is_some_and(|options| !matches!(options.format(), FileFormat::Csv | FileFormat::Ndjson));
-        if codec.is_some() || columnar && Format::of_file_name(&name).is_none() {
+        let format = Format::of_file_name(&name);
+        if codec.is_some() || columnar && format.is_none() {
             let message = format!("`.output` writes plain text, and {name} would be something else");
             return Err(
                 Error::new(ErrorKind::Syntax, message).hint(format!("`.once {name}` writes the next answer there"))
             );
         }
         let path = PathBuf::from(&name);
-        for (_, frame) in self.session.tables() {
-            let files = frame.plan()?.sources().into_iter().flat_map(|source| source.files());
-            refuse_inputs(&path, files.map(|file| PathBuf::from(&*file)))?;
+        refuse_inputs(&path, self.read.iter().cloned())?;
+        let files = self.session.files();
+        for frame in self.session.tables().map(|(_, frame)| frame).chain(files.iter().map(|(_, frame)| frame)) {
+            refuse_inputs(&path, files_of(frame)?)?;
         }
         let file = File::create(&path).map_err(|error| Error::io(&path, &error))?;
-        (self.file_name, self.output.place.file) = (Some(name), Some(Arc::new(file)));
+        let place = &mut self.output.place;
+        (self.file_name, place.file, place.format) = (Some(name), Some(Arc::new(file)), format);
         Ok(())
     }
 
@@ -459,7 +389,7 @@ fn is_copy(text: &str) -> bool {
     text.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("copy"))
 }
 
-fn wrong_words(command: &Command) -> Error {
+pub(super) fn wrong_words(command: &Command) -> Error {
     let message = format!(
         "`.{}` takes {}",
         command.name,

@@ -54,7 +54,7 @@ impl Worker {
         interrupts.begin(token.clone());
         let of_worker = Arc::clone(&interrupts);
         let work = move || {
-            let mut state = match State::new(flags, interactive, of_worker, token) {
+            let mut state = match State::new(flags, interactive, of_worker, token.clone()) {
                 Ok(state) => state,
                 Err(error) => {
                     let code = told(Err(error.into()));
@@ -63,7 +63,8 @@ impl Worker {
                     return;
                 }
             };
-            let _ = tell.send(Done { code: None, quit: false, names: state.names() });
+            let code = token.is_cancelled().then_some(INTERRUPTED);
+            let _ = tell.send(Done { code, quit: false, names: state.names() });
             for (entries, token) in to_do {
                 let outcome = state.perform(&entries, &token);
                 let code = told(outcome);

@@ -9,8 +9,8 @@ use std::fs::File;
 use std::io::{ErrorKind as IoKind, Read, Seek};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Bytes read at a time; a pipe usually gives 64 KiB.
@@ -57,11 +57,29 @@ impl Pull for OpenStream {
     }
 }
 
+/// Why standard input is no table, where it is something else.
+static REFUSED: OnceLock<Error> = OnceLock::new();
+
+/// From now on whoever reads standard input as a table gets this error.
+pub(crate) fn refuse_stdin(error: Error) {
+    // The first reason holds.
+    let _ = REFUSED.set(error);
+}
+
+/// Whether a path is another name of standard input that is no table.
+pub(super) fn is_refused_stdin(path: &Path) -> bool {
+    const NAMES: [&str; 3] = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+    REFUSED.get().is_some() && NAMES.iter().any(|name| path == Path::new(name))
+}
+
 /// The standard input of the process, once; and, if it is a file from its beginning, where that can be opened again.
 ///
 /// # Errors
-/// `Io` when it cannot be used, `Unsupported` when it has been taken before.
+/// `Io` when it cannot be used, `Unsupported` when it has been taken before, and that of [`refuse_stdin`].
 pub(super) fn take_stdin() -> Result<(File, Option<&'static Path>)> {
+    if let Some(refused) = REFUSED.get() {
+        return Err(refused.clone());
+    }
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::Relaxed) {
         return Err(Error::new(ErrorKind::Unsupported, "standard input has been read already, and comes only once")
