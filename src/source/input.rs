@@ -39,6 +39,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
+#[cfg(feature = "cli")]
 pub(crate) use stream::refuse_stdin;
 use stream::{OpenStream, is_refused_stdin, take_stdin};
 

@@ -61,6 +61,7 @@ impl Pull for OpenStream {
 static REFUSED: OnceLock<Error> = OnceLock::new();
 
 /// From now on whoever reads standard input as a table gets this error.
+#[cfg(feature = "cli")]
 pub(crate) fn refuse_stdin(error: Error) {
     // The first reason holds.
     let _ = REFUSED.set(error);
