@@ -106,7 +106,7 @@ impl Session {
     /// let mut session = Session::new();
     /// session.register("air", scan_csv("testdata/airline/1987.csv.bz2")?);
     /// session.run("create temp view late as select * from air where ArrDelay > 60")?;
-    /// assert_eq!(session.ask("late", "count(*) by UniqueCarrier")?.collect()?.rows(), 14);
+    /// assert_eq!(session.ask("late", "count(*) by UniqueCarrier")?.collect()?.rows(), 13);
     /// # Ok::<(), outcrop::Error>(())
     /// ```
     ///
