@@ -11,6 +11,22 @@ const ERA_DAYS: i64 = 146_097;
 /// Microseconds in a day.
 pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 
+/// The months in English.
+pub(crate) const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
 /// Year, month and day of a day number.
 pub(crate) fn from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;

@@ -2,7 +2,7 @@
 
 use super::bound::{BoundExpr, Node};
 use super::call::texts;
-use super::civil::{self, DAY_MICROS};
+use super::civil::{self, DAY_MICROS, MONTHS};
 use super::coerce::widen;
 use super::function::Function;
 use super::tree::Expr;
@@ -70,20 +70,6 @@ pub(super) fn split_part(text: &Value, separator: &Value, number: &Value) -> Res
     })
 }
 
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// A piece of a format.

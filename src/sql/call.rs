@@ -51,14 +51,14 @@ impl Converter<'_> {
             && !["n_unique", "min", "max"].iter().any(|own| name.eq_ignore_ascii_case(own));
         let has_own =
             Regression::find(name).is_some() || OWN_ARGUMENTS.iter().any(|own| name.eq_ignore_ascii_case(own));
-        if only.is_some() && has_own {
-            return Err(self.unsupported(&format!("`filter` behind `{name}`"), ident.span));
-        }
-        if is_distinct && (has_own || Function::find(name).is_some()) {
-            return Err(self.unsupported(&format!("`distinct` in `{name}`"), ident.span));
-        }
-        if !order.is_empty() && (has_own || Function::find(name).is_some()) {
-            return Err(self.unsupported(&format!("`order by` in `{name}`"), ident.span));
+        let is_no_aggregate = has_own || Function::find(name).is_some();
+        let refused = [
+            (only.is_some() && has_own, "`filter` behind"),
+            (is_distinct && is_no_aggregate, "`distinct` in"),
+            (!order.is_empty() && is_no_aggregate, "`order by` in"),
+        ];
+        if let Some((_, what)) = refused.iter().find(|(given, _)| *given) {
+            return Err(self.unsupported(&format!("{what} `{name}`"), ident.span));
         }
         if let Some(own) = self.own_form(name, &list.args, ident, depth)? {
             return Ok(own);

@@ -4,6 +4,7 @@
 //! optionally `:SS` and a fraction, optionally `AM` or `PM`, optionally a time zone.
 
 use super::datetime::{MICROS_PER_DAY, day_number, time_from_hour, zone_micros};
+use crate::expr::civil::MONTHS;
 
 /// In which order the parts of a date stand, and what stands between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,22 +99,6 @@ pub(super) fn take_name<'a>(text: &'a [u8], names: &[&str]) -> Option<(i32, &'a 
     let length = if starts(name) { name.len() } else { 3 };
     Some((number as i32, text.get(length..)?))
 }
-
-/// The months in English.
-pub(super) const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 
 #[cfg(test)]
 mod tests {

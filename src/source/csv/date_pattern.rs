@@ -1,9 +1,10 @@
 //! Dates and timestamps in a format that the user gives: `%` codes with the meaning they have in `strftime` and chrono,
 //! compiled once to a list of steps.
 
-use super::date_common::{MONTHS, take_half, take_name, take_number};
+use super::date_common::{take_half, take_name, take_number};
 use super::datetime::{MICROS_PER_DAY, day_number, micros_of_day, take_fraction, zone_micros};
 use crate::error::{Error, ErrorKind, Result};
+use crate::expr::civil::MONTHS;
 
 /// One step of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,6 +45,12 @@ impl BlockNames<'_> {
         Some(known.1.clone())
     }
 
+    /// The value of a query in an expression, whose table is joined later.
+    fn noted(&self, (inner, value): (Inner, Expr)) -> Expr {
+        self.inner.borrow_mut().push(inner);
+        value
+    }
+
     /// The number of another query, whose columns are called as no column of a table is.
     fn next_number(&self) -> usize {
         loop {
@@ -62,15 +68,11 @@ impl Names for BlockNames<'_> {
     }
 
     fn value_of(&self, query: &ast::Query) -> Result<Expr> {
-        let (inner, value) = self.lowering.value_of(query, self.next_number(), self.scope)?;
-        self.inner.borrow_mut().push(inner);
-        Ok(value)
+        Ok(self.noted(self.lowering.value_of(query, self.next_number(), self.scope)?))
     }
 
     fn exists(&self, query: &ast::Query) -> Result<Expr> {
-        let (inner, value) = self.lowering.existence_of(query, self.next_number(), self.scope)?;
-        self.inner.borrow_mut().push(inner);
-        Ok(value)
+        Ok(self.noted(self.lowering.existence_of(query, self.next_number(), self.scope)?))
     }
 
     fn named_windows(&self) -> &[ast::NamedWindowDefinition] {
@@ -82,9 +84,7 @@ impl Names for BlockNames<'_> {
     }
 
     fn member_of(&self, value: &Expr, query: &ast::Query) -> Result<Expr> {
-        let (inner, value) = self.lowering.membership_of(value, query, self.next_number(), self.scope)?;
-        self.inner.borrow_mut().push(inner);
-        Ok(value)
+        Ok(self.noted(self.lowering.membership_of(value, query, self.next_number(), self.scope)?))
     }
 
     fn grouping(&self, keys: Vec<Expr>, span: Span) -> Result<Expr> {
