@@ -4,6 +4,7 @@
 //! input was cut into partitions or who read it, so ties, `first` and `last` come out the same on any machine.
 
 pub(crate) mod coded;
+pub(crate) mod gather;
 pub(crate) mod hash;
 
 use crate::error::Result;

@@ -4,7 +4,7 @@
 //! each); the tile on the diagonal is then factored on one thread, and those below it are divided by its factor. Within a tile
 //! the same is done with blocks of columns.
 
-use super::gemm::{View, add_product};
+use super::gemm::{Part, View, add_product};
 use super::{Matrix, blocks, tiles};
 use crate::error::{Error, ErrorKind, Result};
 use crate::parallel::Tasks;
@@ -49,8 +49,9 @@ impl Matrix {
                 let rows = &ranges[row];
                 let of_column = |column| &self.column(column)[rows.clone()];
                 let mut tile: Vec<f64> = columns.clone().flat_map(of_column).copied().collect();
+                let part = if row == at { Part::Lower } else { Part::All };
                 for left in 0..at {
-                    add_product(&mut tile, rows.len(), view(row, left), view(at, left).transposed(), -1.0);
+                    add_product(&mut tile, rows.len(), view(row, left), view(at, left).transposed(), -1.0, part);
                 }
                 Ok(tile)
             });
@@ -139,7 +140,7 @@ fn reduce(
     let start = rows.start;
     let left = View::new(left, height, block.start, height).of_rows(rows);
     let factors = View::new(factors, order, block.start, order).of_rows(block.clone());
-    add_product(&mut own[start..], height, left, factors.transposed(), -1.0);
+    add_product(&mut own[start..], height, left, factors.transposed(), -1.0, Part::All);
 }
 
 impl Cholesky {

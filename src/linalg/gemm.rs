@@ -55,21 +55,29 @@ impl<'a> View<'a> {
 
 /// Packs `view`, in strips of `width` rows, column after column within a strip; the last strip is filled up with zeros.
 fn pack(view: View<'_>, width: usize, packed: &mut Vec<f64>) {
-    packed.clear();
+    /// Columns whose values of a row stand side by side are taken so many at a time: a line of the cache of each row of a strip.
+    const LINE: usize = 8;
+    // What is left from before is written over, but for the filling.
     packed.resize(view.rows.div_ceil(width) * width * view.columns, 0.0);
     if view.columns == 0 {
         return;
     }
     for (strip, start) in packed.chunks_exact_mut(width * view.columns).zip((0..view.rows).step_by(width)) {
         let height = width.min(view.rows - start);
+        if height < width {
+            strip.fill(0.0);
+        }
         if view.row_step == 1 {
             for (column, part) in strip.chunks_exact_mut(width).enumerate() {
                 part[..height].copy_from_slice(&view.values[start + column * view.column_step..][..height]);
             }
-        } else {
+            continue;
+        }
+        for (line, parts) in strip.chunks_mut(width * LINE).enumerate() {
             for row in 0..height {
-                let values = view.values[(start + row) * view.row_step..].iter().step_by(view.column_step);
-                for (part, value) in strip.chunks_exact_mut(width).zip(values) {
+                let first = (start + row) * view.row_step + line * LINE * view.column_step;
+                let values = view.values[first..].iter().step_by(view.column_step);
+                for (part, value) in parts.chunks_exact_mut(width).zip(values) {
                     part[row] = *value;
                 }
             }
@@ -122,6 +130,15 @@ impl Engine {
         }
     }
 
+    /// Has the cache fetch what will be added to.
+    #[inline(always)]
+    fn fetch(self, entries: &[f64]) {
+        #[cfg(target_arch = "x86_64")]
+        x86::fetch(entries);
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = entries;
+    }
+
     /// The product of two strips.
     #[inline(always)]
     fn multiply(self, left: &[f64], right: &[f64], out: &mut Rectangle) {
@@ -153,9 +170,17 @@ fn portable(left: &[f64], right: &[f64], out: &mut Rectangle) {
 mod x86 {
     use super::Rectangle;
     use std::arch::x86_64::{
-        _mm256_fmadd_pd, _mm256_loadu_pd, _mm256_set1_pd, _mm256_setzero_pd, _mm256_storeu_pd, _mm512_fmadd_pd,
-        _mm512_loadu_pd, _mm512_set1_pd, _mm512_setzero_pd, _mm512_storeu_pd,
+        _MM_HINT_T0, _mm_prefetch, _mm256_fmadd_pd, _mm256_loadu_pd, _mm256_set1_pd, _mm256_setzero_pd,
+        _mm256_storeu_pd, _mm512_fmadd_pd, _mm512_loadu_pd, _mm512_set1_pd, _mm512_setzero_pd, _mm512_storeu_pd,
     };
+
+    /// Has the cache fetch these entries while something else is done.
+    pub(super) fn fetch(entries: &[f64]) {
+        for line in entries.chunks(8) {
+            // SAFETY: every x86-64 machine has the instruction, and it reads nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+    }
 
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn avx2(left: &[f64], right: &[f64], out: &mut Rectangle) {
@@ -177,10 +202,17 @@ mod x86 {
         }
     }
 
+    /// Steps of the product whose strip of the left factor is fetched ahead of time.
+    const AHEAD: usize = 8;
+
     #[target_feature(enable = "avx512f")]
     pub(super) fn avx512(left: &[f64], right: &[f64], out: &mut Rectangle) {
         let mut sums = [[_mm512_setzero_pd(); 3]; 8];
         for (a, b) in left.as_chunks::<24>().0.iter().zip(right.as_chunks::<8>().0) {
+            for line in 0..3 {
+                // Past the end of a strip stands the next one; a line that is nowhere is not fetched.
+                _mm_prefetch::<_MM_HINT_T0>(a.as_ptr().wrapping_add(AHEAD * 24 + line * 8).cast());
+            }
             let a = a.as_chunks::<8>().0;
             // SAFETY: each chunk has the eight values that are read.
             let a: [_; 3] = std::array::from_fn(|part| unsafe { _mm512_loadu_pd(a[part].as_ptr()) });
@@ -198,9 +230,18 @@ mod x86 {
     }
 }
 
+/// Which entries of a product are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All of them.
+    All,
+    /// Those on the diagonal and below it; what stands above it afterwards is anything.
+    Lower,
+}
+
 /// Adds `sign` (1 or −1) times `left` times `right` to `whole`, whose columns begin `step` values apart.
-pub(super) fn add_product(whole: &mut [f64], step: usize, left: View<'_>, right: View<'_>, sign: f64) {
-    add_product_by(Engine::best(), whole, step, left, right, sign);
+pub(super) fn add_product(whole: &mut [f64], step: usize, left: View<'_>, right: View<'_>, sign: f64, part: Part) {
+    add_product_by(Engine::best(), whole, step, left, right, sign, part);
 }
 
 pub(super) fn add_product_by(
@@ -210,6 +251,7 @@ pub(super) fn add_product_by(
     left: View<'_>,
     right: View<'_>,
     sign: f64,
+    part: Part,
 ) {
     let (height, width) = engine.shape();
     let (mut packed_left, mut packed_right) = (Vec::new(), Vec::new());
@@ -220,12 +262,16 @@ pub(super) fn add_product_by(
         pack(left.of_columns(block.clone()), height, &mut packed_left);
         pack(right.of_rows(block).transposed(), width, &mut packed_right);
         for (right_strip, first_column) in packed_right.chunks_exact(width * depth).zip((0..).step_by(width)) {
-            for (left_strip, first_row) in packed_left.chunks_exact(height * depth).zip((0..).step_by(height)) {
-                engine.multiply(left_strip, right_strip, &mut out);
+            let columns = width.min(right.columns - first_column);
+            let above = if part == Part::Lower { first_column / height } else { 0 };
+            let left_strips = packed_left.chunks_exact(height * depth).zip((0..).step_by(height));
+            for (left_strip, first_row) in left_strips.skip(above) {
                 let rows = height.min(left.rows - first_row);
-                let columns = width.min(right.columns - first_column);
+                let place = |column: usize| (first_column + column) * step + first_row;
+                (0..columns).for_each(|column| engine.fetch(&whole[place(column)..][..rows]));
+                engine.multiply(left_strip, right_strip, &mut out);
                 for (column, sums) in out.chunks_exact(height).take(columns).enumerate() {
-                    let entries = &mut whole[(first_column + column) * step + first_row..][..rows];
+                    let entries = &mut whole[place(column)..][..rows];
                     entries.iter_mut().zip(sums).for_each(|(entry, sum)| *entry += sign * sum);
                 }
             }

@@ -1,32 +1,42 @@
 //! Products of matrices, tile by tile.
 
-use super::gemm::{View, add_product};
+use super::gemm::{Part, View, add_product};
 use super::{Matrix, tiles};
 use crate::error::{Error, ErrorKind, Result};
+use crate::panics::lock;
 use crate::parallel::Tasks;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 fn wrong_shapes(verb: &str, left: &Matrix, right: &Matrix) -> Error {
     let (a, b, c, d) = (left.rows(), left.columns(), right.rows(), right.columns());
     Error::new(ErrorKind::Type, format!("a matrix of {a} × {b} is not {verb} one of {c} × {d}"))
 }
 
-/// The tiles of the product of two matrices in these rows and columns.
-fn product(left: View<'_>, right: View<'_>, places: &[(Range<usize>, Range<usize>)], tasks: &Tasks) -> Result<Matrix> {
-    let mut whole = Matrix::zeros(left.rows(), right.columns());
-    let tile = |(rows, columns): &(Range<usize>, Range<usize>)| {
-        let mut tile = vec![0.0; rows.len() * columns.len()];
-        add_product(&mut tile, rows.len(), left.of_rows(rows.clone()), right.of_columns(columns.clone()), 1.0);
-        Ok(tile)
+/// Rows and columns of a tile.
+type Place = (Range<usize>, Range<usize>);
+
+/// The product of two matrices.
+fn product(left: View<'_>, right: View<'_>, tasks: &Tasks) -> Result<Matrix> {
+    let whole = Mutex::new(Matrix::zeros(left.rows(), right.columns()));
+    let tile = |(rows, columns): &Place| {
+        let tile = tile(left, right, (rows, columns), Part::All);
+        lock(&whole).put(rows, columns, &tile);
+        Ok(())
     };
-    for ((rows, columns), tile) in places.iter().zip(tasks.map(places, tile)) {
-        whole.put(rows, columns, &tile?);
-    }
-    Ok(whole)
+    tasks.map(&all_tiles(left.rows(), right.columns()), tile).into_iter().collect::<Result<()>>()?;
+    Ok(whole.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// A tile of the product of two matrices.
+fn tile(left: View<'_>, right: View<'_>, (rows, columns): (&Range<usize>, &Range<usize>), part: Part) -> Vec<f64> {
+    let mut tile = vec![0.0; rows.len() * columns.len()];
+    add_product(&mut tile, rows.len(), left.of_rows(rows.clone()), right.of_columns(columns.clone()), 1.0, part);
+    tile
 }
 
 /// All tiles of a matrix of this shape.
-fn all_tiles(rows: usize, columns: usize) -> Vec<(Range<usize>, Range<usize>)> {
+fn all_tiles(rows: usize, columns: usize) -> Vec<Place> {
     let rows = tiles(rows);
     tiles(columns).into_iter().flat_map(|own| rows.iter().map(move |rows| (rows.clone(), own.clone()))).collect()
 }
@@ -40,7 +50,7 @@ impl Matrix {
         if self.columns() != other.rows() {
             return Err(wrong_shapes("multiplied by", self, other));
         }
-        product(self.view(), other.view(), &all_tiles(self.rows(), other.columns()), &Tasks::new())
+        product(self.view(), other.view(), &Tasks::new())
     }
 
     /// XᵀY of this X and `other` Y, on all cores.
@@ -51,8 +61,7 @@ impl Matrix {
         if self.rows() != other.rows() {
             return Err(wrong_shapes("crossed with", self, other));
         }
-        let places = all_tiles(self.columns(), other.columns());
-        product(self.view().transposed(), other.view(), &places, &Tasks::new())
+        product(self.view().transposed(), other.view(), &Tasks::new())
     }
 
     /// XᵀX of this X, on all cores.
@@ -70,26 +79,55 @@ impl Matrix {
     pub fn crossprod_on(&self, tasks: &Tasks) -> Result<Matrix> {
         let mut places = all_tiles(self.columns(), self.columns());
         places.retain(|(rows, columns)| rows.start >= columns.start);
-        let mut whole = product(self.view().transposed(), self.view(), &places, tasks)?;
-        whole.mirror();
-        Ok(whole)
+        let whole = Mutex::new(Matrix::zeros(self.columns(), self.columns()));
+        let (left, right) = (self.view().transposed(), self.view());
+        let tile = |(rows, columns): &Place| {
+            let part = if rows == columns { Part::Lower } else { Part::All };
+            let mut tile = tile(left, right, (rows, columns), part);
+            if rows == columns {
+                mirror(&mut tile, rows.len());
+                lock(&whole).put(rows, columns, &tile);
+            } else {
+                let across = transposed(&tile, rows.len(), columns.len());
+                let mut whole = lock(&whole);
+                whole.put(rows, columns, &tile);
+                whole.put(columns, rows, &across);
+            }
+            Ok(())
+        };
+        tasks.map(&places, tile).into_iter().collect::<Result<()>>()?;
+        Ok(whole.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
+}
 
-    /// Puts the entries below the diagonal above it, too.
-    fn mirror(&mut self) {
-        /// A square of so many rows and columns fits the cache, so no column is fetched again for each of its rows.
-        const SQUARE: usize = 64;
-        let order = self.rows();
-        let squares = super::blocks(0..order, SQUARE);
-        let values = self.values_mut();
-        for columns in &squares {
-            for rows in squares.iter().filter(|rows| rows.start >= columns.start) {
-                for column in columns.clone() {
-                    for row in rows.start.max(column + 1)..rows.end {
-                        values[row * order + column] = values[column * order + row];
-                    }
+/// So many rows and columns fit the cache, so no line is fetched again for each of its entries.
+const SQUARE: usize = 64;
+
+/// Puts the entries below the diagonal above it, too.
+fn mirror(values: &mut [f64], order: usize) {
+    let squares = super::blocks(0..order, SQUARE);
+    for columns in &squares {
+        for rows in squares.iter().filter(|rows| rows.start >= columns.start) {
+            for column in columns.clone() {
+                for row in rows.start.max(column + 1)..rows.end {
+                    values[row * order + column] = values[column * order + row];
                 }
             }
         }
     }
+}
+
+/// Rows as columns.
+fn transposed(values: &[f64], rows: usize, columns: usize) -> Vec<f64> {
+    let mut across = vec![0.0; values.len()];
+    for own in super::blocks(0..columns, SQUARE) {
+        for below in super::blocks(0..rows, SQUARE) {
+            for column in own.clone() {
+                for row in below.clone() {
+                    across[row * columns + column] = values[column * rows + row];
+                }
+            }
+        }
+    }
+    across
 }

@@ -1,6 +1,6 @@
 //! Against plain loops, against each other on any number of threads, and each instruction set against the others.
 
-use super::gemm::{Engine, add_product_by};
+use super::gemm::{Engine, Part, add_product_by};
 use super::*;
 use crate::error::ErrorKind;
 use crate::parallel::Tasks;
@@ -42,7 +42,7 @@ fn every_instruction_set_gives_the_same_bits() {
     let (x, y) = (draws(95, 61, 3), draws(95, 29, 4));
     let by = |engine| {
         let mut whole = vec![1.0; 61 * 29];
-        add_product_by(engine, &mut whole, 61, x.view().transposed(), y.view(), -1.0);
+        add_product_by(engine, &mut whole, 61, x.view().transposed(), y.view(), -1.0, Part::All);
         whole.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
     };
     let expected = by(Engine::Portable);

@@ -12,6 +12,7 @@ mod budget;
 mod disk;
 mod held;
 mod machine;
+mod packed;
 mod part;
 mod rows;
 mod segment;

@@ -1,28 +1,23 @@
 //! Batches on disk.
 //!
-//! A [`SpillFile`] is appended to in blocks: one batch each, a compressed Arrow IPC stream of its own, with a checksum.
+//! A [`SpillFile`] is appended to in blocks: one batch each, [packed](super::packed), with a checksum.
 //! The file has no name, so nothing is left of it however the run ends.
 
 use super::disk::{read_all, write_all};
 use super::held::used_bytes;
+use super::packed::{decode, encode};
 use super::size::ByteSize;
 use super::spill::Spill;
 use super::temporary::{DIRECTORY_VARIABLE, Unlinked};
 use crate::error::{Error, ErrorKind, Result};
 use crate::panics::lock;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::DataType;
-use arrow::ipc::CompressionType;
-use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow::datatypes::{DataType, SchemaRef};
 use std::fs::File;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use twox_hash::XxHash3_64;
-
-/// How hard what is spilled is compressed: numbers of keys take half the disk that LZ4 has them take.
-const LEVEL: i32 = 1;
 
 /// Where a batch stands in its file.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +26,8 @@ pub(crate) struct Block {
     pub(super) bytes: usize,
     checksum: u64,
     rows: usize,
+    /// Which of the schemas of its file it has.
+    schema: usize,
     /// What its rows take in memory.
     pub(super) loaded_bytes: usize,
 }
@@ -48,6 +45,8 @@ pub(crate) struct SpillFile {
     block_bytes: usize,
     /// The file, once there is one.
     opened: Mutex<Option<Opened>>,
+    /// Those of all blocks, each once.
+    schemas: Mutex<Vec<SchemaRef>>,
 }
 
 #[derive(Debug)]
@@ -60,7 +59,7 @@ struct Opened {
 
 impl SpillFile {
     pub(super) fn new(spill: Spill, block_bytes: usize) -> Self {
-        SpillFile { spill, block_bytes, opened: Mutex::default() }
+        SpillFile { spill, block_bytes, opened: Mutex::default(), schemas: Mutex::default() }
     }
 
     /// Of how many rows like these a block is.
@@ -75,20 +74,24 @@ impl SpillFile {
     /// `Limit` beyond the cap, `Io` when the disk refuses.
     pub(crate) fn append(&self, batch: &RecordBatch) -> Result<Block> {
         self.spill.check()?;
-        let batch = compact(batch)?;
-        let options = IpcWriteOptions::default()
-            .try_with_compression(Some(CompressionType::ZSTD))?
-            .try_with_compression_level(Some(LEVEL))?;
         // Of a slice, only its part of the whole goes to disk.
-        let loaded_bytes = used_bytes([&batch].into_iter(), true);
-        let mut bytes = Vec::with_capacity(loaded_bytes / 2 + 1024);
-        let mut writer = StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options)?;
-        writer.write(&batch)?;
-        writer.finish()?;
-        drop(writer);
+        let in_rows = used_bytes([batch].into_iter(), false);
+        let mut bytes = Vec::with_capacity(in_rows / 2 + 1024);
+        let loaded_bytes = in_rows + encode(batch, &mut bytes)?;
+        let schema = self.number_of(batch.schema_ref());
         let offset = self.append_bytes(&bytes)?;
         let checksum = XxHash3_64::oneshot(&bytes);
-        Ok(Block { offset, bytes: bytes.len(), checksum, rows: batch.num_rows(), loaded_bytes })
+        Ok(Block { offset, bytes: bytes.len(), checksum, rows: batch.num_rows(), schema, loaded_bytes })
+    }
+
+    /// The number of a schema.
+    fn number_of(&self, schema: &SchemaRef) -> usize {
+        let mut known = lock(&self.schemas);
+        let found = known.iter().position(|known| Arc::ptr_eq(known, schema) || known == schema);
+        found.unwrap_or_else(|| {
+            known.push(Arc::clone(schema));
+            known.len() - 1
+        })
     }
 
     /// Appends bytes, and tells where they begin.
@@ -133,8 +136,8 @@ impl SpillFile {
         if XxHash3_64::oneshot(&bytes) != block.checksum {
             return Err(self.changed(block.offset));
         }
-        let mut reader = StreamReader::try_new(bytes.as_slice(), None)?;
-        reader.next().ok_or_else(|| Error::internal("a spilled block without a batch"))?.map_err(Error::from)
+        let schema = lock(&self.schemas).get(block.schema).cloned();
+        decode(&bytes, &schema.ok_or_else(|| Error::internal("a block of another file"))?, block.rows)
     }
 
     /// Fills `into` with the bytes from `offset` on.

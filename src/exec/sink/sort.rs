@@ -8,6 +8,7 @@
 
 use super::buckets::{Buckets, Headed};
 use super::{Handed, Materialised, Room, Sink};
+use crate::batch::gather::Gather;
 use crate::batch::{Batch, RowId};
 use crate::error::{Error, Result};
 use crate::exec::parallel::Hands;
@@ -15,7 +16,7 @@ use crate::exec::runs::{BLOCK_ROWS, Bound, Headroom, Identities, Keys, Merge, Or
 use crate::memory::{HeldBuffers, Part, Reservation, SpillFile, compact, without_unused_text};
 use crate::plan::SortColumn;
 use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::{concat_batches, interleave_record_batch, take_record_batch};
+use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::any::Any;
 use std::cmp::Ordering;
@@ -101,18 +102,20 @@ struct HeldOrder<'a> {
     by_place: bool,
     /// How many bytes the encoded keys have in common.
     skip: usize,
+    gather: Gather<'a>,
 }
 
 impl<'a> HeldOrder<'a> {
-    /// Puts batches in input order.
-    fn of(held: &'a mut [Held]) -> Self {
+    /// Puts batches, of this schema, in input order.
+    fn of(held: &'a mut [Held], schema: &'a SchemaRef) -> Self {
         held.sort_by_key(|held| held.span);
         let apart = |pair: &[Held]| matches!((pair[0].span, pair[1].span), (Some(one), Some(next)) if one.1 < next.0);
         let by_place = held.first().is_some_and(|held| held.span.is_some()) && held.windows(2).all(apart);
         let mut prefix = None;
         let long = held.iter().all(|held| held.keys.shorten_prefix(&mut prefix));
         let skip = prefix.filter(|_| long).map_or(0, |prefix| prefix.len());
-        HeldOrder { held, by_place, skip }
+        let records: Vec<&RecordBatch> = held.iter().map(|held| &held.records).collect();
+        HeldOrder { held, by_place, skip, gather: Gather::of(schema, &records) }
     }
 
     fn rows(&self) -> Vec<usize> {
@@ -141,10 +144,7 @@ impl<'a> HeldOrder<'a> {
 
     /// Rows by their places.
     fn pick(&self, entries: &[Entry]) -> Result<RecordBatch> {
-        let batches: Vec<&RecordBatch> = self.held.iter().map(|held| &held.records).collect();
-        let places: Vec<(usize, usize)> = entries.iter().map(Entry::place).collect();
-        // Every batch has texts in it that are wanted, so the texts themselves are copied, not references to all.
-        compact(&interleave_record_batch(&batches, &places)?)
+        self.gather.pick(entries.iter().map(Entry::place))
     }
 
     /// Hands the first `limit` rows in order to `work`, in parallel, a piece at a time, and what comes of them to `take`.
@@ -300,8 +300,8 @@ impl SortSink {
         if self.limit == 0 || self.rows <= self.limit {
             return Ok(());
         }
-        let mut held = self.take_held();
-        let order = HeldOrder::of(&mut held);
+        let (mut held, schema) = (self.take_held(), Arc::clone(&self.held_schema));
+        let order = HeldOrder::of(&mut held, &schema);
         let rows = order.rows();
         let of_batch = |(batch, rows): (usize, &usize)| (0..*rows).map(move |row| (batch, row));
         let places = rows.iter().enumerate().flat_map(of_batch);
@@ -323,8 +323,8 @@ impl SortSink {
             self.put_together()?;
         }
         let rows = self.rows_of_piece();
-        let mut held = self.take_held();
-        let order = HeldOrder::of(&mut held);
+        let (mut held, schema) = (self.take_held(), Arc::clone(&self.held_schema));
+        let order = HeldOrder::of(&mut held, &schema);
         let mut run = Run::default();
         let mut last = None;
         let written = |entries: &[Entry]| {
@@ -403,8 +403,8 @@ impl Sink for SortSink {
         let hands = self.room.hands.clone();
         if self.runs.is_empty() {
             let rows = self.rows_of_piece();
-            let mut held = self.take_held();
-            let (order, results, mut parts) = (HeldOrder::of(&mut held), self.room.results(), Vec::new());
+            let (mut held, schema) = (self.take_held(), Arc::clone(&self.held_schema));
+            let (order, results, mut parts) = (HeldOrder::of(&mut held, &schema), self.room.results(), Vec::new());
             let keep = |entries: &[Entry]| results.keep(self.shown(&order.pick(entries)?)?);
             let kept = |entries: &[Entry]| entries.chunks(rows).map(keep).collect::<Result<Vec<Part>>>();
             order.sorted(self.limit, &hands, kept, |mut kept| {
