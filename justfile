@@ -52,6 +52,14 @@ tasks *args:
     benches/peers/setup
     benches/peers/venv/bin/python benches/peers/tasks {{args}}
 
+# A regression for each carrier, beside Dask with NumPy, and beside our own minimum and maximum over bz2.
+regression *args: data
+    cargo build --release --locked --bin outcrop
+    mkdir -p data/parquet
+    for year in 2001 2002 2003 2004 2005 2006 2007 2008; do target/release/outcrop convert data/csv/$year.csv --to data/parquet/$year.parquet --quiet; done
+    benches/peers/setup
+    benches/peers/regression {{args}}
+
 # Dynamic allocation beside splits made beforehand: four slow groups and twelve fast ones on two workers.
 allocation *args:
     cargo build --release --locked --bin outcrop
