@@ -69,6 +69,27 @@ fn is_operand(token: &Token) -> bool {
         || is_keyword(token, &[Keyword::NoKeyword, Keyword::NULL, Keyword::TRUE, Keyword::FALSE])
 }
 
+/// The words `exclude no others` behind frames, which say what holds without them; other ones are refused. The parser knows none.
+pub(super) fn exclusions(words: &Words, range: Range<usize>) -> Result<Vec<usize>> {
+    let mut found = Vec::new();
+    for at in range.clone().skip(1).filter(|&at| words.is_word(at, "exclude")) {
+        let is = |at: usize, any: &[&str]| any.iter().any(|word| words.is_word(at, word));
+        if !is(at - 1, &["row", "preceding", "following"]) {
+            continue;
+        }
+        if is(at + 1, &["no"]) && is(at + 2, &["others"]) {
+            found.extend(at..at + 3);
+        } else if is(at + 1, &["current", "group", "ties", "no"]) {
+            let end = if is(at + 1, &["current"]) { at + 3 } else { at + 2 };
+            let place = at..end.min(range.end);
+            let message = format!("`{}` in a frame is not supported", words.typed(place.clone()).to_lowercase());
+            let error = words.error(ErrorKind::Unsupported, message, place);
+            return Err(error.hint("of a sum or a count, what the row itself adds can be taken away behind it"));
+        }
+    }
+    Ok(found)
+}
+
 pub(super) fn too_deep(words: &Words, range: Range<usize>) -> Error {
     words
         .error(ErrorKind::Limit, "the expression is nested too deeply", range)
