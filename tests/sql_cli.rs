@@ -111,3 +111,55 @@ fn options_of_files_are_for_the_files_that_they_name() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "v,w\n2,3\n", "{}", said(&output));
     assert!(output.stderr.is_empty(), "{}", said(&output));
 }
+
+#[test]
+fn now_is_one_time_in_all_statements_of_a_call() {
+    let output = outcrop(&[
+        "sql",
+        "select now() as t",
+        "select count(*) as n from 'testdata/airline/1987.csv.bz2'; select current_timestamp as t",
+    ]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let times: Vec<&str> = text.lines().filter(|line| line.contains(':')).collect();
+    assert!(times.len() == 2 && times[0] == times[1], "{text} {}", said(&output));
+}
+
+#[test]
+fn a_hundred_unions_are_one_statement() {
+    let parts: Vec<String> = (1..=100).map(|part| format!("select {part} as n")).collect();
+    let query = |between: &str| format!("select count(*) as rows, sum(n) as sum from ({})", parts.join(between));
+    let output = outcrop(&["sql", &query(" union all "), &query(" union ")]);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "rows,sum\n100,5050\n\nrows,sum\n100,5050\n",
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn what_is_not_supported_is_underlined_where_it_stands() {
+    let from = "from (select 1 as id, 'a' as k) t";
+    for (query, place, words) in [
+        (
+            format!("select sum(id) over (order by id rows 1 preceding exclude ties) {from}"),
+            "^^^^^^^^^^^^",
+            "`exclude ties` in a frame",
+        ),
+        (format!("select id {from} where k > all (select 1)"), "^^^", "(select …)"),
+        (
+            format!("select id {from} where exists (select 1 from (select 2 as w) u where u.w > t.id)"),
+            "^",
+            "a join takes any condition",
+        ),
+        (format!("select frobnicate(id) {from}"), "^^^^^^^^^^", "`outcrop help ask` lists"),
+    ] {
+        let output = outcrop(&["sql", &query]);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{query}: {said}");
+        assert!(said.contains(place) && said.contains(words), "{query}: {said}");
+        for internal in ["value of query", "left 0", "ParserError", "Expected:"] {
+            assert!(!said.contains(internal), "{query}: {said}");
+        }
+    }
+}

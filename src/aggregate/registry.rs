@@ -7,7 +7,7 @@ use super::{
     DistinctCount, Edge, Entropy, Extreme, Frequent, Histogram, InterquartileRange, List, Mean, MedianDeviation, Mode,
     Product, Quantile, Range, Ranked, ScaledMean, Shape, Spread, StringAgg, Sum, Truth, Weighted, WeightedQuantile,
 };
-use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest_of};
 use std::sync::Arc;
 
 /// Names that users write, and the name each stands for.
@@ -241,7 +241,7 @@ fn unknown(name: &str, lower: &str) -> Error {
     let error = Error::new(ErrorKind::Name, format!("no aggregate `{name}`"));
     match did_you_mean(lower, known.clone().chain(SYNONYMS.map(|(synonym, _)| synonym))) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
-        None => error.hint(format!("aggregates are {}", known.collect::<Vec<_>>().join(", "))),
+        None => error.hint(nearest_of(lower, known)),
     }
 }
 

@@ -3,6 +3,11 @@
 use crate::expr::{BinaryOp, Expr, Function, Literal, coalesce, lit, when};
 use crate::types::ColumnType;
 
+/// `left || right`.
+fn joined(left: Expr, right: Expr) -> Expr {
+    Expr::Binary { left: Box::new(left), op: BinaryOp::Concat, right: Box::new(right) }
+}
+
 /// What a call of such a function stands for; `None` for others, and for a wrong number of arguments.
 pub(super) fn rewritten(name: &str, args: &[Expr]) -> Option<Expr> {
     let call = |function, args: Vec<Expr>| Expr::Function { function, args };
@@ -13,12 +18,17 @@ pub(super) fn rewritten(name: &str, args: &[Expr]) -> Option<Expr> {
                 Expr::Literal(Literal::Utf8(_)) => arg.clone(),
                 other => coalesce([other.clone().cast(ColumnType::Utf8), lit("")]),
             };
-            let joined = |left: Expr, right: &Expr| Expr::Binary {
-                left: Box::new(left),
-                op: BinaryOp::Concat,
-                right: Box::new(text(right)),
+            Some(others.iter().fold(text(first), |left, arg| joined(left, text(arg))))
+        }
+        ("concat_ws", [separator, first, others @ ..]) => {
+            // What is missing is left out, and its separator with it.
+            let part = |arg: &Expr| {
+                let text = arg.clone().cast(ColumnType::Utf8);
+                coalesce([joined(separator.clone(), text), lit("")])
             };
-            Some(others.iter().fold(text(first), joined))
+            let all = others.iter().fold(part(first), |left, arg| joined(left, part(arg)));
+            let start = call(Function::Length, vec![separator.clone()]) + lit(1);
+            Some(call(Function::Substring, vec![all, start]))
         }
         ("if" | "iif" | "ifelse" | "if_else", [condition, yes, no]) => {
             Some(Expr::Case { branches: vec![(condition.clone(), yes.clone())], otherwise: Some(Box::new(no.clone())) })
