@@ -319,6 +319,8 @@ pub(crate) fn suggest<'a>(name: &str, others: impl IntoIterator<Item = &'a str>)
     match name.to_lowercase().as_str() {
         "if" | "iif" | "ifelse" | "if_else" => return "`if` takes a condition and two values".to_string(),
         "left" | "right" => return "`left` and `right` take a text and a constant number of characters".to_string(),
+        "concat" => return "`concat` takes one text or more".to_string(),
+        "concat_ws" => return "`concat_ws` takes a separator and one text or more".to_string(),
         _ => {}
     }
     if let Some(hint) = written_here(name) {

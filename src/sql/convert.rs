@@ -199,8 +199,7 @@ impl Converter<'_> {
                 if let Some(rounded) = self.decimal(data_type, expr, kind, depth)? {
                     return Ok(rounded);
                 }
-                let to = ColumnType::parse(&data_type.to_string())
-                    .map_err(|error| super::underline(error, &self.words.text, self.words.bytes(self.range.clone())))?;
+                let to = self.placed(ColumnType::parse(&data_type.to_string()), tree.span())?;
                 let try_ = is_try(kind);
                 Ok(Expr::Cast { expr: self.boxed(expr, depth)?, to, try_ })
             }
@@ -243,8 +242,10 @@ impl Converter<'_> {
         };
         let is_known = (1..=38).contains(&precision) && u64::try_from(scale).is_ok_and(|scale| scale <= precision);
         if !is_known {
-            let message = format!("`{to}` has from 1 to 38 digits, and no more of them behind the point");
-            return Err(self.error(ErrorKind::Type, message, expr.span()));
+            let name = to.to_string().to_lowercase();
+            let name = name.split('(').next().unwrap_or_default();
+            let message = format!("`{name}` has from 1 to 38 digits, and no more of them behind the point");
+            return self.placed(Err(Error::new(ErrorKind::Type, message)), expr.span());
         }
         let cast = Expr::Cast { expr: self.boxed(expr, depth)?, to: ColumnType::Float64, try_: is_try(kind) };
         Ok(Some(Expr::Function { function: Function::Round, args: vec![cast, lit(scale)] }))

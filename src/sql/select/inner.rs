@@ -245,11 +245,19 @@ impl Lowering<'_> {
     fn within(&self, query: &ast::Query, outer: &Scope) -> Result<Arc<LogicalPlan>> {
         self.query(query).map_err(|error| {
             let name = error.message().split('`').nth(1).unwrap_or_default();
+            let is_unknown = ["no column `", "no table `"].iter().any(|start| error.message().starts_with(start));
             let is_around = outer.has_table(name) || outer.column(&[ast::Ident::new(name)]).is_ok();
-            if error.kind() != ErrorKind::Name || !is_around {
+            if error.kind() != ErrorKind::Name || !is_unknown || !is_around {
                 return error;
             }
-            let message = format!("`{name}` of the query around: a query that uses columns of the query around it in this way is not supported");
+            let written = error.underlined().map_or(name, |place| {
+                let rest = &place.text[place.range.start..];
+                let ends = |sign: char| !(sign.is_alphanumeric() || matches!(sign, '_' | '.' | '"'));
+                &rest[..rest.find(ends).unwrap_or(rest.len())]
+            });
+            let message = format!(
+                "`{written}`: a query that uses columns of the query around it in this way is not supported"
+            );
             let told = Error::new(ErrorKind::Unsupported, message).hint(
                 "in its `where` they may stand in equations, beside other conditions with `and`; a join takes any condition: \
                  select distinct t.* from t join u on u.x > t.x",

@@ -7,7 +7,7 @@ use crate::frame::{CsvScan, LazyFrame};
 use crate::plan::LogicalPlan;
 use crate::source::detect::InputFormat;
 use crate::sql::own_names::in_words;
-use crate::sql::syntax::{MAX_NESTING, exclusions, parser_error, refuse_long_chains};
+use crate::sql::syntax::{MAX_NESTING, exclusions, parser_error, refuse_long_chains, refused_sample};
 use crate::sql::tables::Tables;
 use crate::sql::why_text::with_reasons;
 use crate::sql::words::{SqlDialect, Words, micros_now};
@@ -245,10 +245,15 @@ impl Session {
                 let what = "a view whose name has a dot";
                 return Err(Lowering::new(words, self, range).unsupported(what, name.span()));
             };
-            match self.table(&ident.value, &[]) {
-                Ok(_) => dropped.push(ident.value.clone()),
-                Err(_) if lenient => {}
-                Err(error) => return Lowering::new(words, self, range).placed(Err(error), ident.span),
+            if self.tables.named(&ident.value).is_ok() {
+                dropped.push(ident.value.clone());
+            } else if !lenient {
+                let error = Error::new(ErrorKind::Name, format!("no view `{}`", ident.value));
+                let error = match did_you_mean(&ident.value, self.tables().map(|(name, _)| name)) {
+                    Some(near) => error.hint(format!("did you mean `{near}`?")),
+                    None => error.hint("`drop view if exists` takes one away only if it is there"),
+                };
+                return Lowering::new(words, self, range).placed(Err(error), ident.span);
             }
         }
         dropped.iter().for_each(|name| self.forget(name));
@@ -275,7 +280,9 @@ impl Session {
             first.token = Token::make_keyword("DESCRIBE");
         }
         let mut parser = Parser::new(&SqlDialect).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
-        let parsed = parser.parse_statement().map_err(|error| parser_error(words, &range, &error))?;
+        let parsed = parser.parse_statement().map_err(|error| {
+            refused_sample(words, range.clone()).unwrap_or_else(|| parser_error(words, &range, &error))
+        })?;
         let next = parser.peek_token();
         if next.token == Token::EOF {
             return Ok(parsed);
