@@ -163,3 +163,18 @@ fn what_is_not_supported_is_underlined_where_it_stands() {
         }
     }
 }
+
+#[test]
+fn a_view_that_was_dropped_stays_away_when_files_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.csv").display().to_string();
+    std::fs::write(&file, "x\n1\n").unwrap();
+    let script = format!(
+        "create temp view v as select x from '{file}';\ncreate temp view w as select x + 1 as y from '{file}';\n\
+         drop view v;\ncopy (select 5 as x union all select 6) to '{file}';\nselect sum(y) as s from w;\nselect x from v;\n"
+    );
+    let mut shell = Command::cargo_bin("outcrop").unwrap();
+    let output = shell.arg("shell").env("OUTCROP_CONFIG", "").write_stdin(script).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "s\n13\n", "{}", said(&output));
+    assert!(said(&output).contains("no table `v`"), "{}", said(&output));
+}

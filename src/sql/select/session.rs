@@ -223,11 +223,9 @@ impl Session {
                 self.drop_views(words, range, &names, if_exists)
             }
             ast::Statement::Drop { object_type: ast::ObjectType::Table, .. } => {
-                Err(unsupported("`drop table`").hint("`drop view` takes a name from a query or a table; files stay"))
+                Err(unsupported("`drop table`").hint(STATEMENTS))
             }
-            _ => Err(unsupported("this statement").hint(
-                "there are select, with, values, copy (…) to 'file', create temp view, drop view, explain, describe and summarize",
-            )),
+            _ => Err(unsupported("this statement").hint(STATEMENTS)),
         }
     }
 
@@ -329,6 +327,10 @@ impl Session {
         })
     }
 }
+
+/// The statements that there are.
+const STATEMENTS: &str =
+    "there are select, with, values, copy (…) to 'file', create temp view, drop view, explain, describe and summarize";
 
 /// The statement for [`Asks::Summarize`].
 const SUMMARIZE: &str = "summarize";
