@@ -178,3 +178,19 @@ fn a_view_that_was_dropped_stays_away_when_files_change() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "s\n13\n", "{}", said(&output));
     assert!(said(&output).contains("no table `v`"), "{}", said(&output));
 }
+
+#[test]
+fn many_arguments_and_long_rows_are_no_deep_expressions() {
+    let many = |item: &str| vec![item; 5000].join(", ");
+    let script = format!(
+        "select length(concat({0})) as a, length(concat_ws('-', {0})) as b, ({1}) = ({1}) as c, 1 <= all ([{1}]) as d, (1, 1) in ({2}) as e",
+        many("'x'"),
+        many("1"),
+        many("(1, 2)")
+    );
+    let piped = Command::cargo_bin("outcrop").unwrap().args(["sql", "-"]).write_stdin(script).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&piped.stdout), "a,b,c,d,e\n5000,9999,true,true,false\n", "{}", said(&piped));
+    let long = format!("select ({0}) < ({0})", many("1"));
+    let piped = Command::cargo_bin("outcrop").unwrap().args(["sql", "-"]).write_stdin(long).output().unwrap();
+    assert!(piped.status.code() == Some(2) && said(&piped).contains("they may have 32 values"), "{}", said(&piped));
+}

@@ -6,6 +6,9 @@ use crate::expr::{BinaryOp, Expr, lit};
 use sqlparser::ast::{self, BinaryOperator, Spanned};
 use sqlparser::tokenizer::Span;
 
+/// Values of a row that is less or greater than another, at most: the comparison is as deep.
+const MOST_ORDERED: usize = 32;
+
 /// How a value is compared with several.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quantified {
@@ -49,8 +52,8 @@ pub(super) fn values_of(expr: &ast::Expr) -> Option<&[ast::Expr]> {
     }
 }
 
-/// `or` or `and` of all, as a tree whose depth hardly grows with their number.
-fn folded(exprs: Vec<Expr>, op: BinaryOp) -> Option<Expr> {
+/// What an operator that may be asked in any grouping makes of all, as a tree whose depth hardly grows with their number.
+pub(super) fn folded(exprs: Vec<Expr>, op: BinaryOp) -> Option<Expr> {
     let mut level = exprs;
     while level.len() > 1 {
         let mut next = Vec::with_capacity(level.len().div_ceil(2));
@@ -87,6 +90,11 @@ impl Converter<'_> {
             BinaryOp::Gt | BinaryOp::GtEq => BinaryOp::Gt,
             _ => return Err(self.unsupported("this operator between rows", tree.span())),
         };
+        if pairs.len() > MOST_ORDERED {
+            let message = format!("rows of {} values are compared by their order", pairs.len());
+            let error = self.error(ErrorKind::Limit, message, tree.span());
+            return Err(error.hint(format!("they may have {MOST_ORDERED} values")));
+        }
         // By the first values that differ.
         let told = pairs.iter().rev().fold(None, |rest: Option<Expr>, (ours, theirs)| {
             Some(match rest {
