@@ -199,7 +199,7 @@ impl Converter<'_> {
                 if let Some(rounded) = self.decimal(data_type, expr, kind, depth)? {
                     return Ok(rounded);
                 }
-                let to = self.placed(ColumnType::parse(&data_type.to_string()), tree.span())?;
+                let to = self.of_type(ColumnType::parse(&data_type.to_string()))?;
                 let try_ = is_try(kind);
                 Ok(Expr::Cast { expr: self.boxed(expr, depth)?, to, try_ })
             }
@@ -229,6 +229,15 @@ impl Converter<'_> {
         }
     }
 
+    /// An error about a type, which the parser gives no place, where its name stands.
+    fn of_type<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| {
+            let within = self.words.bytes(self.range.clone());
+            let place = self.mentioned(&error, &within).unwrap_or(within);
+            error.underline(&self.words.text, place)
+        })
+    }
+
     /// A cast to `decimal(p, s)`: there are no decimal numbers, so it is a Float64 that is rounded to `s` digits behind the point.
     /// `None` for other types.
     fn decimal(&self, to: &DataType, expr: &ast::Expr, kind: &CastKind, depth: usize) -> Result<Option<Expr>> {
@@ -245,7 +254,7 @@ impl Converter<'_> {
             let name = to.to_string().to_lowercase();
             let name = name.split('(').next().unwrap_or_default();
             let message = format!("`{name}` has from 1 to 38 digits, and no more of them behind the point");
-            return self.placed(Err(Error::new(ErrorKind::Type, message)), expr.span());
+            return self.of_type(Err(Error::new(ErrorKind::Type, message)));
         }
         let cast = Expr::Cast { expr: self.boxed(expr, depth)?, to: ColumnType::Float64, try_: is_try(kind) };
         Ok(Some(Expr::Function { function: Function::Round, args: vec![cast, lit(scale)] }))
