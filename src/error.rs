@@ -108,6 +108,13 @@ impl Error {
         self
     }
 
+    /// Says the message and the hint in other words.
+    pub(crate) fn with_texts(mut self, change: &dyn Fn(&str) -> String) -> Self {
+        self.0.message = change(&self.0.message);
+        self.0.hint = self.0.hint.take().map(|hint| change(&hint));
+        self
+    }
+
     /// Names the input file.
     #[must_use]
     pub fn in_file(mut self, file: &str) -> Self {
@@ -239,6 +246,24 @@ pub fn did_you_mean<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) 
         })
         .min()
         .map(|(_, name)| name)
+}
+
+/// A hint for a name that nothing is near enough to: the nearest ones that have at least half of its letters, three at most, and where
+/// all of them are listed.
+pub(crate) fn nearest_of<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let wanted = wanted.to_lowercase();
+    let mut near: Vec<(usize, &str)> = known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&wanted, &name.to_lowercase()), name))
+        .filter(|(distance, name)| 2 * distance <= name.chars().count().max(wanted.chars().count()))
+        .collect();
+    near.sort_unstable();
+    near.dedup();
+    let names: Vec<String> = near.iter().take(3).map(|(_, name)| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [] => "`outcrop help ask` lists functions and aggregates".to_owned(),
+        near => format!("the nearest: {}; `outcrop help ask` lists all", near.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -158,3 +158,75 @@ fn parts_of_a_query_that_share_a_pass_answer_as_if_the_type_had_been_known() {
         }
     }
 }
+
+/// The answer of a query, or its error in words, over tables of these scans.
+fn answer(tables: &[(&str, CsvScan)], query: &str) -> Result<String, outcrop::Error> {
+    let mut session = outcrop::sql::Session::new();
+    for (name, scan) in tables {
+        session.register(*name, scan.clone().has_header(true).open()?);
+    }
+    let run: Run<DataFrame> = Runner::new().run(session.sql(query)?)?;
+    Ok(shown(&run.value))
+}
+
+#[test]
+fn right_sides_that_were_read_before_go_by_the_types_of_their_question() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("w.csv"), "w\n1\n3\n39999\n40000\n").unwrap();
+    for (narrow, late, wide) in SURPRISES.into_iter().step_by(2) {
+        let path = file(folder.path(), narrow, late);
+        for query in [
+            "select v from t where v in (select v from t where w < 5) or w = 40000",
+            "select v, w from t where v in (select v from t where w < 5) and w < 3000 or w > 39990",
+            "select max(v) as v, count(*) from t where v >= (select min(v) from t where w < 500)",
+            "select t.v, s.w from t join (select v, w from t where w < 50) s on t.v = s.v where t.w > 39900 or t.w < 70",
+            "select v from t where v not in (select v from t where w between 3 and 500) and w > 39000",
+            "select v, rank() over (order by v) as r from t where w > 39900 and v >= (select min(v) from t where w < 9)",
+            // Right sides of right sides, and one that several have.
+            "select v from t where v in (select v from t where w < 40 and v in (select v from t where w < 20)) and w > 9",
+            "select v from t where v in (select v from t where w < 9 and w in (select w from u)) or w >= 39999",
+            "with s as (select v, w from t where w < 9) select t.v from t join s on t.v = s.v join s z on z.w = t.w",
+        ] {
+            let tables = |scan: CsvScan| [("t", scan), ("u", CsvScan::new(folder.path().join("w.csv")))];
+            let known = answer(&tables(CsvScan::new(&path).with_type("v", wide)), query);
+            let known = known.unwrap_or_else(|error| panic!("{narrow} {late} {query}: {error}"));
+            let guessed = answer(&tables(CsvScan::new(&path)), query);
+            let guessed = guessed.unwrap_or_else(|error| panic!("{narrow} {late} {query}: {error}"));
+            assert_eq!(guessed, known, "{narrow} {late} {query}");
+        }
+    }
+}
+
+#[test]
+fn a_union_of_other_files_widens_with_them_or_says_where_it_cannot() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other.csv");
+    for (narrow, late, wide) in SURPRISES {
+        let path = file(folder.path(), narrow, late);
+        std::fs::write(&other, format!("x\n{}\n{}\n", usual(narrow, 1), usual(narrow, 2))).unwrap();
+        for query in [
+            "select x from u union all select v from t where w > 39990",
+            "select v from t where w > 39990 union all select x from u",
+            "select max(x) as x from u group by x union select v from t where w > 39990",
+            "select x from u where x in (select v from t where w > 39990)",
+            "select x from u union all (select x from u union all select v from t where w > 39990)",
+        ] {
+            let tables = |scan: CsvScan| [("t", scan), ("u", CsvScan::new(&other))];
+            match answer(&tables(CsvScan::new(&path).with_type("v", wide)), query) {
+                Ok(known) => {
+                    let guessed = answer(&tables(CsvScan::new(&path)), query);
+                    let guessed = guessed.unwrap_or_else(|error| panic!("{narrow} {late} {query}: {error}"));
+                    assert_eq!(guessed, known, "{narrow} {late} {query}");
+                }
+                Err(_) => {
+                    let error = answer(&tables(CsvScan::new(&path)), query).unwrap_err();
+                    let place = error.place();
+                    assert_eq!(place.line, Some(RECORDS as u64 + 2), "{narrow} {late} {query}: {error}");
+                    assert_eq!(place.value.as_deref(), Some(late), "{query}");
+                    assert!(error.message().starts_with("this value makes the column"), "{query}: {error}");
+                    assert!(!error.message().contains("left 0"), "{query}: {error}");
+                }
+            }
+        }
+    }
+}

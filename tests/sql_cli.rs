@@ -111,3 +111,88 @@ fn options_of_files_are_for_the_files_that_they_name() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "v,w\n2,3\n", "{}", said(&output));
     assert!(output.stderr.is_empty(), "{}", said(&output));
 }
+
+#[test]
+fn now_is_one_time_in_all_statements_of_a_call() {
+    let output = outcrop(&[
+        "sql",
+        "select now() as t",
+        "select count(*) as n from 'testdata/airline/1987.csv.bz2'; select current_timestamp as t",
+    ]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let times: Vec<&str> = text.lines().filter(|line| line.contains(':')).collect();
+    assert!(times.len() == 2 && times[0] == times[1], "{text} {}", said(&output));
+}
+
+#[test]
+fn a_hundred_unions_are_one_statement() {
+    let parts: Vec<String> = (1..=100).map(|part| format!("select {part} as n")).collect();
+    let query = |between: &str| format!("select count(*) as rows, sum(n) as sum from ({})", parts.join(between));
+    let output = outcrop(&["sql", &query(" union all "), &query(" union ")]);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "rows,sum\n100,5050\n\nrows,sum\n100,5050\n",
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn what_is_not_supported_is_underlined_where_it_stands() {
+    let from = "from (select 1 as id, 'a' as k) t";
+    for (query, place, words) in [
+        (
+            format!("select sum(id) over (order by id rows 1 preceding exclude ties) {from}"),
+            "^^^^^^^^^^^^",
+            "`exclude ties` in a frame",
+        ),
+        (format!("select id {from} where k > all (select 1)"), "^^^^^^^^^^^^^^^^^", "(select …)"),
+        (
+            format!("select id {from} where exists (select 1 from (select 2 as w) u where u.w > t.id)"),
+            "^",
+            "a join takes any condition",
+        ),
+        (format!("select cast(id as hugeint) {from}"), "^^^^^^^", "no type"),
+        (format!("select id {from} tablesample 10%"), "^^^^^^^^^^^", "`outcrop ask`"),
+        (format!("select frobnicate(id) {from}"), "^^^^^^^^^^", "`outcrop help ask` lists"),
+    ] {
+        let output = outcrop(&["sql", &query]);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{query}: {said}");
+        assert!(said.lines().any(|line| line.trim() == place) && said.contains(words), "{query}: {said}");
+        for internal in ["value of query", "left 0", "ParserError", "Expected:"] {
+            assert!(!said.contains(internal), "{query}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_view_that_was_dropped_stays_away_when_files_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.csv").display().to_string();
+    std::fs::write(&file, "x\n1\n").unwrap();
+    let script = format!(
+        "create temp view v as select x from '{file}';\ncreate temp view w as select x + 1 as y from '{file}';\n\
+         drop view v;\ncopy (select 5 as x union all select 6) to '{file}';\nselect sum(y) as s from w;\nselect x from v;\n"
+    );
+    let mut shell = Command::cargo_bin("outcrop").unwrap();
+    let output = shell.arg("shell").env("OUTCROP_CONFIG", "").write_stdin(script).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "s\n13\n", "{}", said(&output));
+    assert!(said(&output).contains("no table `v`"), "{}", said(&output));
+}
+
+#[test]
+fn many_arguments_and_long_rows_are_no_deep_expressions() {
+    let many = |item: &str| vec![item; 5000].join(", ");
+    let script = format!(
+        "select length(concat({0})) as a, length(concat_ws('-', {0})) as b, ({1}) = ({1}) as c, 1 <= all ([{1}]) as d, (1, 1) in ({2}) as e",
+        many("'x'"),
+        many("1"),
+        many("(1, 2)")
+    );
+    let piped = Command::cargo_bin("outcrop").unwrap().args(["sql", "-"]).write_stdin(script).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&piped.stdout), "a,b,c,d,e\n5000,9999,true,true,false\n", "{}", said(&piped));
+    let long = format!("select ({0}) < ({0})", many("1"));
+    let piped = Command::cargo_bin("outcrop").unwrap().args(["sql", "-"]).write_stdin(long).output().unwrap();
+    assert!(piped.status.code() == Some(2) && said(&piped).contains("they may have 32 values"), "{}", said(&piped));
+}

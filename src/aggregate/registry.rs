@@ -7,7 +7,7 @@ use super::{
     DistinctCount, Edge, Entropy, Extreme, Frequent, Histogram, InterquartileRange, List, Mean, MedianDeviation, Mode,
     Product, Quantile, Range, Ranked, ScaledMean, Shape, Spread, StringAgg, Sum, Truth, Weighted, WeightedQuantile,
 };
-use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::error::{Error, ErrorKind, Result, did_you_mean, nearest_of};
 use std::sync::Arc;
 
 /// Names that users write, and the name each stands for.
@@ -241,7 +241,7 @@ fn unknown(name: &str, lower: &str) -> Error {
     let error = Error::new(ErrorKind::Name, format!("no aggregate `{name}`"));
     match did_you_mean(lower, known.clone().chain(SYNONYMS.map(|(synonym, _)| synonym))) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
-        None => error.hint(format!("aggregates are {}", known.collect::<Vec<_>>().join(", "))),
+        None => error.hint(nearest_of(lower, known)),
     }
 }
 
@@ -271,7 +271,7 @@ mod tests {
     fn slips_are_suggested_and_numbers_of_arguments_checked() {
         let error = find("meen", 1).unwrap_err();
         assert_eq!((error.kind(), error.hint_text()), (ErrorKind::Name, Some("did you mean `mean`?")));
-        assert!(find("percentile", 1).unwrap_err().hint_text().unwrap().contains("std_pop"));
+        assert!(find("percentile", 1).unwrap_err().hint_text().unwrap().contains("`outcrop help ask` lists"));
         assert_eq!(find("count", 0).unwrap().name(), "count");
         assert_eq!(find("sum", 0).unwrap_err().message(), "`sum` takes one argument, not 0");
         assert_eq!(find("corr", 1).unwrap_err().message(), "`corr` takes two arguments, not 1");

@@ -43,6 +43,7 @@ pub(super) fn sql(command: Box<Sql>, cancel: &CancelToken) -> Result<(), Stop> {
         open_with(word, &flags.reading, &flags.run, rules)
     })?;
     let mut session = Session::with_tables(tables);
+    session.fix_time();
     let mut asked = Asked::default();
     for text in texts(&command)? {
         asked.statements(&mut session, &text, &command.run)?;
@@ -66,7 +67,7 @@ pub(super) fn tables(
 }
 
 impl Asked {
-    /// Adds what the statements of a text ask for; the names that they give to queries, and the statements that do.
+    /// Adds what the statements of a text ask for; the names that they give to queries or take away, and the statements that do.
     pub(super) fn statements(
         &mut self,
         session: &mut Session,
@@ -92,6 +93,10 @@ impl Asked {
                     self.copies.push(FileWrite::new(&frame, target, how));
                 }
                 Asks::View(name) => views.push((name, text)),
+                Asks::Dropped(names) => {
+                    let drops = |name: &String| format!("drop view if exists \"{}\"", name.replace('"', "\"\""));
+                    views.extend(names.iter().map(|name| (name.clone(), drops(name))));
+                }
             }
         }
         Ok(views)

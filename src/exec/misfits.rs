@@ -39,10 +39,11 @@ impl Misfits {
         let columns: Vec<(usize, ColumnType)> = self.first.keys().copied().collect();
         let broken = || (self.row(), Error::internal("a misfit in a source without inference"));
         let wider = self.source.widened(&columns).ok_or_else(broken)?;
-        // Tables that are joined and not read yet may have the same source.
+        // Tables that are joined may have the same source; those that have been read may be read again.
         let narrow = self.source.key();
         let plan = plan.replaced(&mut |verb| match verb {
             LogicalPlan::Scan(source) if source.key() == narrow => Ok(Some(LogicalPlan::Scan(Arc::clone(&wider)))),
+            LogicalPlan::Join(join) => Ok(Some(LogicalPlan::Join(join.with_built(None)))),
             _ => Ok(None),
         });
         let plan = plan.map_err(|error| (self.row(), error))?;

@@ -1,9 +1,10 @@
 //! The passes that answer a list of questions.
 
+mod question;
 mod wider;
 
 use super::floor::{self, Asked, Floor, Planned};
-use super::join::{RightSide, TableRoom, decide};
+use super::join::TableRoom;
 use super::ledger::Ledger;
 use super::misfits::Misfits;
 use super::options::{RunOptions, Warning};
@@ -12,16 +13,17 @@ use super::pass::{PassEnd, Reading, StageEnd, StageToRun, run_pass};
 use super::rejects::PassRejects;
 use super::sink::Materialised;
 use super::statistics::RunStatistics;
-use super::stream::flow;
 use crate::batch::RowId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Part, StoredRows};
-use crate::plan::{BuildUse, Builds, LogicalPlan, MOST_COPIES, SinkSpec, Stage, StageInput, lower, next_together};
+use crate::plan::{Builds, LogicalPlan, SinkSpec, Stage, StageInput, lower, next_together};
 use crate::source::Source;
 use crate::source::memory::MemorySource;
 use arrow::datatypes::SchemaRef;
 use std::collections::HashSet;
 use std::sync::Arc;
+
+use question::{Question, Rights};
 
 /// The answer to one question.
 #[derive(Clone, Debug)]
@@ -30,42 +32,6 @@ pub struct Answer {
     pub schema: SchemaRef,
     /// The rows, in order.
     pub rows: StoredRows,
-}
-
-/// A question on its way: one that was asked, or the right side of a join.
-struct Question<'a> {
-    plan: LogicalPlan,
-    /// The right sides of its joins that must be read before.
-    uses: Vec<BuildUse>,
-    /// It is a right side.
-    is_build: bool,
-    /// Its answer has been handed on.
-    kept_as_right: bool,
-    /// All that its first stage needs has been read, and that stage is known.
-    ready: bool,
-    /// So many of its stages, as the plan has them, have been decided; those behind wait for right sides.
-    decided: usize,
-    /// No stage is still to be decided.
-    whole: bool,
-    /// The right sides that the first stage needs.
-    first_uses: usize,
-    /// The key of its source before any types were widened.
-    input: String,
-    /// Where its rows go instead of into an answer.
-    output: Option<&'a dyn RowOutput>,
-    /// They have gone there.
-    poured: bool,
-    /// The stages still to run, first to last.
-    stages: Vec<Stage>,
-    repeated: bool,
-    /// What its pass takes, and how many rows may be made of one there.
-    pass_bytes: usize,
-    most_copies: usize,
-    /// It shares no pass any more.
-    alone: bool,
-    recodings_told: bool,
-    result: Option<Materialised>,
-    kept: u64,
 }
 
 /// An answer, and the rows that reached the first sink of its question.
@@ -131,117 +97,6 @@ pub(super) fn run_once(
         Ok(Answered { answer: Answer { schema: result.schema, rows: result.rows }, kept: question.kept })
     };
     questions.into_iter().map(answer).collect()
-}
-
-impl<'a> Question<'a> {
-    fn new(
-        plan: LogicalPlan,
-        uses: &[BuildUse],
-        is_build: bool,
-        output: Option<&'a dyn RowOutput>,
-        ledger: &Ledger<'_>,
-    ) -> Result<Self> {
-        let first_uses = if uses.is_empty() { 0 } else { lower(&plan)?.first().map_or(0, Stage::joins) };
-        Ok(Question {
-            input: ledger.input_of(plan.source()),
-            plan,
-            uses: uses.to_vec(),
-            is_build,
-            kept_as_right: false,
-            ready: false,
-            decided: 0,
-            whole: false,
-            first_uses,
-            output,
-            poured: false,
-            stages: Vec::new(),
-            repeated: false,
-            pass_bytes: 0,
-            most_copies: MOST_COPIES,
-            alone: false,
-            recodings_told: false,
-            result: None,
-            kept: 0,
-        })
-    }
-
-    /// The right sides that must have been read before it is.
-    fn needs(&self) -> &[BuildUse] {
-        &self.uses[..self.first_uses]
-    }
-
-    /// Its stages from the first, as far as what they need has been read.
-    fn lower(&mut self, rights: &mut Rights, options: &RunOptions) -> Result<()> {
-        (self.stages, self.decided) = (Vec::new(), 0);
-        self.decide(None, rights, options)
-    }
-
-    /// The stages that waited for right sides, once all of these have been read.
-    fn decide_rest(&mut self, rights: &mut Rights, options: &RunOptions) -> Result<()> {
-        let waits = self.ready && !self.whole && self.uses.iter().all(|used| rights.has(used.build));
-        let before = self.stages.last().map(|stage| Arc::clone(&stage.schema));
-        let before = before.or_else(|| self.result.as_ref().map(|result| Arc::clone(&result.schema)));
-        match before.filter(|_| waits) {
-            None => Ok(()),
-            before => self.decide(before, rights, options),
-        }
-    }
-
-    /// Decides further stages; `before` are the columns that come to them.
-    fn decide(&mut self, before: Option<SchemaRef>, rights: &mut Rights, options: &RunOptions) -> Result<()> {
-        self.plan = self.plan.with_builds(&rights.builds, &self.uses, &|at| rights.schema(at))?;
-        let stages = lower(&self.plan)?;
-        let all = stages.len();
-        let mut joins = 0;
-        let known = |stage: &&Stage| {
-            joins += stage.joins();
-            self.uses[..joins].iter().all(|used| rights.has(used.build))
-        };
-        let until = stages.iter().take_while(known).count();
-        let (from, until) = (std::mem::replace(&mut self.decided, until), until);
-        self.whole = until == all;
-        let next = stages.into_iter().take(until).skip(from).collect();
-        let numbers: Vec<usize> = self.uses.iter().map(|used| used.build).collect();
-        rights.room.least_free_bytes = self.pass_bytes;
-        rights.room.most_copies = self.most_copies;
-        let spill = options.spill.until(&options.cancel);
-        let (sides, room) = (&mut rights.sides, &mut rights.room);
-        self.stages.extend(decide(next, before, sides, &numbers, room, &spill, &options.cancel)?);
-        Ok(())
-    }
-
-    /// Whether its rows leave in input order as they come.
-    fn flows(&self) -> bool {
-        self.whole && flow(&self.stages)
-    }
-}
-
-/// The right sides of joins.
-struct Rights {
-    builds: Builds,
-    /// By number; those that have been read.
-    sides: Vec<Option<RightSide>>,
-    room: TableRoom,
-}
-
-impl Rights {
-    /// Keeps the answer of a right side.
-    fn keep(&mut self, number: usize, question: &mut Question<'_>) -> Result<()> {
-        let result = question.result.take().ok_or_else(|| Error::internal("a right side without rows"))?;
-        question.kept_as_right = true;
-        self.sides.resize_with(self.builds.builds.len(), || None);
-        self.sides[number] = Some(RightSide::new(result));
-        Ok(())
-    }
-
-    fn has(&self, number: usize) -> bool {
-        self.sides.get(number).is_some_and(Option::is_some)
-    }
-
-    /// The columns of one that has been read.
-    fn schema(&self, number: usize) -> Option<SchemaRef> {
-        self.sides.get(number)?.as_ref().map(|side| Arc::clone(side.schema()))
-    }
 }
 
 /// What the passes of a run take, at least: in turn, as they will run.
@@ -361,6 +216,9 @@ fn scan_pass(
         floor.check(&options.budget)?;
     }
     make_room(questions, Some(rights), questions[members[0]].pass_bytes, options)?;
+    for &at in members {
+        questions[at].read = Some(wider::columns_read(&questions[at]));
+    }
     let first_stage = |&at: &usize| StageToRun {
         stage: questions[at].stages[0].clone(),
         recodings_told: questions[at].recodings_told,
@@ -376,7 +234,6 @@ fn scan_pass(
         statistics.passes_repeated += 1;
         statistics.bytes_reread = reread_before + (statistics.bytes_read - read_before);
     }
-    let columns: Vec<Vec<usize>> = members.iter().map(|&at| wider::columns_read(&questions[at])).collect();
     let mut misfits = Vec::new();
     let mut first_error: Option<(RowId, Error)> = None;
     for (&at, end) in members.iter().zip(ends) {
@@ -415,7 +272,7 @@ fn scan_pass(
             first_error = Some((row, error));
         }
     }
-    let of_misfits = wider::widen(questions, (members, &columns), misfits, &source, rights, options, warnings);
+    let of_misfits = wider::widen(questions, members, misfits, &source, rights, options, warnings);
     let first_error = [first_error, of_misfits].into_iter().flatten().min_by_key(|(row, _)| *row);
     first_error.map_or(Ok(PassRejects { input, source, rejects, wants }), |(_, error)| Err(error))
 }

@@ -41,7 +41,7 @@ const TABLE: [(&[&str], &str); 36] = [
     (&["nsmallest", "slice_min", "bottom_n"], "use `smallest(x, 3)`"),
     (&["idxmax", "which.max", "which_max"], "use `arg_max(x, y)`"),
     (&["idxmin", "which.min", "which_min"], "use `arg_min(x, y)`"),
-    (&["concat_ws", "paste", "paste0", "str_c"], "join texts with `||`"),
+    (&["paste", "paste0", "str_c"], "join texts with `||`, or `concat_ws('-', a, b)`"),
     (&["where", "case_when", "decode"], "use `case when … then … else … end`"),
     (&["is_na", "isna", "is.na", "is_null", "isnull", "is_missing"], "write `x is null`"),
     (&["notna", "not_null", "is_not_null"], "write `x is not null`"),

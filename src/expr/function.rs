@@ -1,7 +1,7 @@
 //! The functions of one row: names and how many arguments they take.
 
 use super::elsewhere::written_here;
-use crate::error::did_you_mean;
+use crate::error::{did_you_mean, nearest_of};
 use std::fmt;
 
 /// A function of values of one row.
@@ -319,22 +319,17 @@ pub(crate) fn suggest<'a>(name: &str, others: impl IntoIterator<Item = &'a str>)
     match name.to_lowercase().as_str() {
         "if" | "iif" | "ifelse" | "if_else" => return "`if` takes a condition and two values".to_string(),
         "left" | "right" => return "`left` and `right` take a text and a constant number of characters".to_string(),
+        "concat" => return "`concat` takes one text or more".to_string(),
+        "concat_ws" => return "`concat_ws` takes a separator and one text or more".to_string(),
         _ => {}
     }
     if let Some(hint) = written_here(name) {
         return hint.to_string();
     }
-    let own = Function::names().map(|name| -> &'a str { name });
-    let others: Vec<&str> = others.into_iter().collect();
-    match did_you_mean(name, own.chain(others.iter().copied())) {
+    let all: Vec<&str> = Function::names().map(|name| -> &str { name }).chain(others).collect();
+    match did_you_mean(name, all.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => {
-            let names: Vec<&str> = TABLE.iter().map(|entry| entry.0.name()).collect();
-            match others.as_slice() {
-                [] => format!("functions are {}", names.join(", ")),
-                others => format!("functions are {}; aggregates are {}", names.join(", "), others.join(", ")),
-            }
-        }
+        None => nearest_of(name, all),
     }
 }
 

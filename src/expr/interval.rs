@@ -75,6 +75,16 @@ impl Interval {
         Some(sum)
     }
 
+    /// Months, days and microseconds.
+    pub(crate) fn parts(self) -> (i64, i64, i64) {
+        (self.months, self.days, self.micros)
+    }
+
+    /// The interval of these parts.
+    pub(crate) fn of_parts(months: i64, days: i64, micros: i64) -> Interval {
+        Interval { months, days, micros }
+    }
+
     fn plus(self, other: Interval) -> Option<Interval> {
         Some(Interval {
             months: self.months.checked_add(other.months)?,
@@ -130,7 +140,8 @@ impl Interval {
         self.later_day(i64::from(days)).and_then(|days| i32::try_from(days).ok())
     }
 
-    fn later_timestamp(self, micros: i64) -> Option<i64> {
+    /// A time, in microseconds, later by this; `None` beyond all times.
+    pub(crate) fn later_timestamp(self, micros: i64) -> Option<i64> {
         let days = self.later_day(micros.div_euclid(DAY_MICROS))?;
         days.checked_mul(DAY_MICROS)?.checked_add(micros.rem_euclid(DAY_MICROS))?.checked_add(self.micros)
     }

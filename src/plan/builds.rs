@@ -201,10 +201,7 @@ impl LogicalPlan {
         match self {
             LogicalPlan::Join(join) => {
                 let built = built.next().ok_or_else(|| Error::internal("fewer right sides than joins"))?;
-                Ok(match built {
-                    Some(built) => LogicalPlan::Join(join.with_built(input, built)),
-                    None => self.with_input(input),
-                })
+                Ok(LogicalPlan::Join(join.with_built(built).with_left(input)))
             }
             _ => Ok(self.with_input(input)),
         }

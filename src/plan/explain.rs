@@ -295,6 +295,7 @@ fn write_plan(text: &mut String, plan: &LogicalPlan, depth: usize) {
         LogicalPlan::Limit { input, skip: 0, rows } => (format!("limit {rows}"), Some(input)),
         LogicalPlan::Limit { input, skip, rows: usize::MAX } => (format!("offset {skip}"), Some(input)),
         LogicalPlan::Limit { input, skip, rows } => (format!("limit {rows} offset {skip}"), Some(input)),
+        LogicalPlan::Join(join) if join.stacks() => ("rows of both, one behind the other".to_owned(), Some(&join.left)),
         LogicalPlan::Join(join) => {
             let on = join.on.iter().map(|(ours, theirs)| format!("{ours} = {theirs}")).collect::<Vec<_>>();
             let on = if on.is_empty() { String::new() } else { format!(" on {}", on.join(" and ")) };

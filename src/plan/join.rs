@@ -7,14 +7,14 @@ use super::LogicalPlan;
 use crate::batch::Batch;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::expr::display::is_plain_name;
-use crate::expr::{BoundExpr, Expr};
+use crate::expr::{BoundExpr, Expr, Literal};
 use crate::source::constants::visible_schema;
 use crate::types::ColumnType;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What a column of the right table is called behind its name, where the left one has a column of that name.
 pub const SUFFIX: &str = "_right";
@@ -119,8 +119,12 @@ pub struct Join {
     pub kind: JoinKind,
     /// Its left rows are kept until all have come, so that the pass that they come from may be the right table's, too.
     pub(super) waits: bool,
+    /// Its tables stand one behind the other: the columns of one are those of the other, by their places.
+    stacks: bool,
     /// What the right table came to, once it has been read.
     built: Option<Arc<Built>>,
+    /// The columns of the result, once somebody has asked: it is asked for at every level of a plan.
+    known: OnceLock<SchemaRef>,
 }
 
 /// The columns of a right table that has been read: those that are used, with their final types, and its keys.
@@ -173,7 +177,15 @@ pub(super) fn key_domain(left: ColumnType, right: ColumnType) -> Option<ColumnTy
 impl Join {
     /// A join whose right table has not been read.
     pub fn new(left: Arc<LogicalPlan>, right: Arc<LogicalPlan>, on: Vec<(Expr, Expr)>, kind: JoinKind) -> Self {
-        Join { left, right, on, kind, waits: false, built: None }
+        Join { left, right, on, kind, waits: false, stacks: false, built: None, known: OnceLock::new() }
+    }
+
+    /// The rows of `left`, and behind them those of `right`, in columns of their own: there is no match. Both tables have as many
+    /// columns, and each one's is to become one with that of the same place.
+    pub(crate) fn stacked(left: Arc<LogicalPlan>, right: Arc<LogicalPlan>) -> Self {
+        let never = || Expr::Literal(Literal::Null).cast(ColumnType::Boolean);
+        let joined = Join::new(left, right, vec![(never(), never())], JoinKind::Full);
+        Join { stacks: true, ..joined }.in_one_pass()
     }
 
     /// The same join, but left rows are kept until all have come where both tables read the same files: so these are read once,
@@ -185,8 +197,22 @@ impl Join {
         Join { waits, ..self }
     }
 
-    pub(super) fn with_built(&self, left: Arc<LogicalPlan>, built: Arc<Built>) -> Self {
-        Join { left, built: Some(built), ..self.clone() }
+    /// Whether its tables stand one behind the other.
+    pub(super) fn stacks(&self) -> bool {
+        self.stacks
+    }
+
+    /// The same join with what its right table came to, or before that was read.
+    pub(crate) fn with_built(&self, built: Option<Arc<Built>>) -> Self {
+        Join { built, known: OnceLock::new(), ..self.clone() }
+    }
+
+    pub(super) fn with_left(&self, left: Arc<LogicalPlan>) -> Self {
+        Join { left, known: OnceLock::new(), ..self.clone() }
+    }
+
+    pub(super) fn with_right(&self, right: Arc<LogicalPlan>) -> Self {
+        Join { right, known: OnceLock::new(), ..self.clone() }
     }
 
     pub(super) fn built(&self) -> Option<&Built> {
@@ -307,6 +333,14 @@ impl Join {
     /// `Name` and `Type` errors of both tables and of the keys; `Syntax` for keys where there are none, or none where
     /// there must be some.
     pub(super) fn schema(&self) -> Result<SchemaRef> {
+        if let Some(known) = self.known.get() {
+            return Ok(Arc::clone(known));
+        }
+        let schema = self.checked_schema()?;
+        Ok(Arc::clone(self.known.get_or_init(|| schema)))
+    }
+
+    fn checked_schema(&self) -> Result<SchemaRef> {
         let left = self.left.schema()?;
         if self.on.is_empty() != (self.kind == JoinKind::Cross) {
             let message = format!("a {} join takes {} keys", self.kind, if self.on.is_empty() { "some" } else { "no" });
@@ -324,6 +358,9 @@ impl Join {
             Some(right) => visible_schema(right),
             None => self.right_schema()?,
         };
+        if self.stacks && self.built.is_none() {
+            check_stacked(&left, &right)?;
+        }
         let fields: Vec<Field> = self.columns_with(&left, &right)?.into_iter().map(|(field, _)| field).collect();
         // A right column that cannot be read is told of under its own name.
         let mut metadata = right.metadata().clone();
@@ -335,6 +372,32 @@ impl Join {
 /// The type of a column that holds a key of either side.
 fn either_type(left: &DataType, right: &DataType) -> Result<DataType> {
     Ok(ColumnType::from_arrow(left)?.unify(ColumnType::from_arrow(right)?).arrow())
+}
+
+/// Whether columns of two tables, by their places, can become one.
+///
+/// # Errors
+/// `Type` for the first ones that cannot.
+fn check_stacked(left: &Schema, right: &Schema) -> Result<()> {
+    for (at, (one, other)) in left.fields().iter().zip(right.fields()).enumerate() {
+        stacked_type(at, ColumnType::from_arrow(one.data_type())?, ColumnType::from_arrow(other.data_type())?)?;
+    }
+    Ok(())
+}
+
+/// The type of the column at a place, of tables that stand one behind the other.
+///
+/// # Errors
+/// `Type` when one has text where the other has something else.
+pub(crate) fn stacked_type(at: usize, one: ColumnType, other: ColumnType) -> Result<ColumnType> {
+    let of_both = one.unify(other);
+    if of_both == ColumnType::Utf8
+        && ![one, other].iter().all(|known| matches!(known, ColumnType::Utf8 | ColumnType::Null))
+    {
+        let message = format!("column {} of the queries is {one} here and {other} there", at + 1);
+        return Err(Error::new(ErrorKind::Type, message).hint("`cast(x as varchar)` makes text of either"));
+    }
+    Ok(of_both)
 }
 
 /// Says in which table a name of a key is missing.

@@ -217,7 +217,7 @@ impl LogicalPlan {
             | LogicalPlan::Window { input, .. }
             | LogicalPlan::Limit { input, .. }
             | LogicalPlan::Sample { input, .. } => *input = new,
-            LogicalPlan::Join(join) => join.left = new,
+            LogicalPlan::Join(join) => *join = join.with_left(new),
         }
         plan
     }
@@ -266,7 +266,7 @@ impl LogicalPlan {
             Some(input) => self.with_input(Arc::new(input.replaced(new)?)),
         };
         if let LogicalPlan::Join(join) = &mut plan {
-            join.right = Arc::new(join.right.replaced(new)?);
+            *join = join.with_right(Arc::new(join.right.replaced(new)?));
         }
         Ok(new(&plan)?.unwrap_or(plan))
     }

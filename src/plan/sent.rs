@@ -250,10 +250,17 @@ mod tests {
         let unit = FrameUnit::Range;
         let near =
             Frame { unit, start: Bound::Preceding(Distance::Real(2.5)), end: Bound::Following(Distance::Whole(3)) };
+        let months = Distance::Interval { months: 1, days: 2, micros: 3 };
+        let far = Frame { unit, start: Bound::Preceding(months), end: Bound::CurrentRow };
+        let groups = Frame { unit: FrameUnit::Groups, ..near };
         let call = |function, args| WindowCall { function, args, frame: near, ignore_nulls: true };
         let mut calls = vec![call(Is::Aggregate(aggregate), args), call(Is::Ntile(7), Vec::new())];
         calls
             .extend([Is::Shift(-2), Is::Shift(3), Is::Nth(4), Is::Last].map(|is| call(is, vec![crate::col("Origin")])));
+        for frame in [far, groups] {
+            let args = vec![crate::col("Origin")];
+            calls.push(WindowCall { function: Is::Last, args, frame, ignore_nulls: false });
+        }
         for plain in [Is::RowNumber, Is::Rank, Is::DenseRank, Is::PercentRank, Is::CumeDist] {
             calls.push(WindowCall { function: plain, args: Vec::new(), frame: Frame::WHOLE, ignore_nulls: false });
         }

@@ -157,7 +157,11 @@ impl WindowCall {
                     return Err(Error::new(ErrorKind::Type, message));
                 }
                 if aggregate.over() != Over::Rows || aggregate.in_steps().is_some() {
-                    let message = format!("`{self}` needs all rows at once: over a moving frame it is not supported");
+                    let over = match self.frame == Frame::by_default(true) {
+                        true => "with `order by` behind `over` it would be that of the rows so far, which",
+                        false => "over a frame that moves it",
+                    };
+                    let message = format!("`{self}` needs all rows at once: {over} is not supported");
                     let hint = "without `order by` behind `over` it is the value of the whole partition";
                     return Err(Error::new(ErrorKind::Unsupported, message).hint(hint));
                 }

@@ -55,6 +55,10 @@ impl Source for MemorySource {
         vec![Arc::from("memory")]
     }
 
+    fn known_rows(&self) -> Option<usize> {
+        Some(self.rows.rows())
+    }
+
     fn partitions(&self, _piece_bytes: usize) -> Vec<PartitionInfo> {
         let info =
             |part: &Part| PartitionInfo { file: Arc::from("memory"), stored_bytes: 0..part.loaded_bytes() as u64 };

@@ -88,6 +88,11 @@ pub trait Source: fmt::Debug + Send + Sync {
         false
     }
 
+    /// How many rows there are, where nothing has to be read to tell; `None` unless said otherwise.
+    fn known_rows(&self) -> Option<usize> {
+        None
+    }
+
     /// The pieces that a scan will hand out, as far as they are known before reading.
     fn partitions(&self, piece_bytes: usize) -> Vec<PartitionInfo>;
 

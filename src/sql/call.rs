@@ -4,6 +4,7 @@ use super::convert::Converter;
 use super::fits::Regression;
 use super::names::aggregate_names;
 use super::over;
+use super::patterns::Ends;
 use super::synonyms::rewritten;
 use crate::aggregate::{self, Constant};
 use crate::error::{Error, ErrorKind, Result};
@@ -27,6 +28,9 @@ impl Converter<'_> {
                 None => error,
             });
         };
+        if let Some(now) = self.now(call, ident)? {
+            return Ok(now);
+        }
         let FunctionArguments::List(list) = &call.args else {
             return Err(self.unsupported("a function without parentheses", tree.span()));
         };
@@ -70,6 +74,9 @@ impl Converter<'_> {
         if ["date_part", "datepart"].iter().any(|own| name.eq_ignore_ascii_case(own)) {
             let (function, args) = (self.part_named(&args, tree)?, args.split_off(1));
             return Ok(Expr::Function { function, args });
+        }
+        if let (Some(ends), [text, characters]) = (Ends::of_function(name).filter(|_| only.is_none()), &args[..]) {
+            return self.trimmed(text.clone(), ends, characters, list.args[1].span());
         }
         if let Some(function) = Function::find(name) {
             return match function.wrong_count(args.len()) {

@@ -2,15 +2,16 @@
 
 use super::over::Windowed;
 use super::patterns::Match;
+use super::rows::{Quantified, values_of};
 use super::syntax::{MAX_DEPTH, MAX_NESTING, left_over, parser_error, refuse_long_chains, too_deep};
 use super::words::{OutcropDialect, Words};
 use crate::aggregate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::civil;
 use crate::expr::display::RESERVED;
-use crate::expr::{BinaryOp, Expr, Function, Literal, UnaryOp};
+use crate::expr::{BinaryOp, Expr, Function, Literal, UnaryOp, lit};
 use crate::types::ColumnType;
-use sqlparser::ast::{self, BinaryOperator, CastKind, DataType};
+use sqlparser::ast::{self, BinaryOperator, CastKind, DataType, ExactNumberInfo};
 use sqlparser::ast::{Spanned, TypedString, UnaryOperator, Value};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Span, Token};
@@ -61,6 +62,11 @@ pub(super) trait Names {
 
     /// Whether a value is among those of a query; refused where queries are.
     fn member_of(&self, _value: &Expr, query: &ast::Query) -> Result<Expr> {
+        self.value_of(query)
+    }
+
+    /// Whether a value compares so with those of a query; refused where queries are.
+    fn compared(&self, _value: &Expr, _how: Quantified, query: &ast::Query) -> Result<Expr> {
         self.value_of(query)
     }
 
@@ -171,6 +177,9 @@ impl Converter<'_> {
                 Ok(negate(*negated, value.between(low, high)))
             }
             ast::Expr::InList { expr, list, negated } => {
+                if let Some(row) = values_of(expr) {
+                    return Ok(negate(*negated, self.row_in_list(row, list, tree.span(), depth)?));
+                }
                 let expr = self.boxed(expr, depth)?;
                 let list = list.iter().map(|item| self.convert(item, depth)).collect::<Result<_>>()?;
                 Ok(negate(*negated, Expr::InList { expr, list }))
@@ -187,9 +196,11 @@ impl Converter<'_> {
                 self.found(how, text, self.convert(pattern, depth)?, pattern.span())
             }
             ast::Expr::Cast { kind, expr, data_type, format: None } => {
-                let to = ColumnType::parse(&data_type.to_string())
-                    .map_err(|error| super::underline(error, &self.words.text, self.words.bytes(self.range.clone())))?;
-                let try_ = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
+                if let Some(rounded) = self.decimal(data_type, expr, kind, depth)? {
+                    return Ok(rounded);
+                }
+                let to = self.of_type(ColumnType::parse(&data_type.to_string()))?;
+                let try_ = is_try(kind);
                 Ok(Expr::Cast { expr: self.boxed(expr, depth)?, to, try_ })
             }
             ast::Expr::Extract { field, expr, .. } => {
@@ -211,9 +222,42 @@ impl Converter<'_> {
                 Ok(Expr::Case { branches, otherwise })
             }
             ast::Expr::Function(call) => self.call(call, tree, depth),
-            ast::Expr::Tuple(_) => Err(self.unsupported("a list outside `in`", tree.span())),
+            ast::Expr::Tuple(_) => Err(self
+                .unsupported("a list or a row in this place", tree.span())
+                .hint("lists stand behind `in`; rows are compared: (a, b) = (1, 2), (a, b) in ((1, 2), (3, 4))")),
             other => self.form(other, depth),
         }
+    }
+
+    /// An error about a type, which the parser gives no place, where its name stands.
+    fn of_type<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| {
+            let within = self.words.bytes(self.range.clone());
+            let place = self.mentioned(&error, &within).unwrap_or(within);
+            error.underline(&self.words.text, place)
+        })
+    }
+
+    /// A cast to `decimal(p, s)`: there are no decimal numbers, so it is a Float64 that is rounded to `s` digits behind the point.
+    /// `None` for other types.
+    fn decimal(&self, to: &DataType, expr: &ast::Expr, kind: &CastKind, depth: usize) -> Result<Option<Expr>> {
+        let (DataType::Decimal(digits) | DataType::Numeric(digits) | DataType::Dec(digits)) = to else {
+            return Ok(None);
+        };
+        let (precision, scale) = match *digits {
+            ExactNumberInfo::None => return Ok(None),
+            ExactNumberInfo::Precision(precision) => (precision, 0),
+            ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
+        };
+        let is_known = (1..=38).contains(&precision) && u64::try_from(scale).is_ok_and(|scale| scale <= precision);
+        if !is_known {
+            let name = to.to_string().to_lowercase();
+            let name = name.split('(').next().unwrap_or_default();
+            let message = format!("`{name}` has from 1 to 38 digits, and no more of them behind the point");
+            return self.of_type(Err(Error::new(ErrorKind::Type, message)));
+        }
+        let cast = Expr::Cast { expr: self.boxed(expr, depth)?, to: ColumnType::Float64, try_: is_try(kind) };
+        Ok(Some(Expr::Function { function: Function::Round, args: vec![cast, lit(scale)] }))
     }
 
     /// Operators in a row, `a + b + c`, which lean to the left: their spine is walked in a loop, for the frames of
@@ -230,14 +274,18 @@ impl Converter<'_> {
             if compares(op) && is_quantified(right) {
                 return Err(self.unsupported("a comparison with `any` or `all`", right.span()));
             }
+            if compares(op) && (values_of(left).is_some() || values_of(right).is_some()) {
+                break;
+            }
             spine.push((op, right.as_ref(), first));
             first = left;
         }
         let inner = depth + spine.len();
+        let rows = self.compared_rows(first, inner)?;
         // An interval may stand before what it is added to.
         let length = self.interval_of(first, inner)?;
         let mut whole = match (length, spine.last()) {
-            (None, _) => self.convert(first, inner)?,
+            (None, _) => rows.map_or_else(|| self.convert(first, inner), Ok)?,
             (Some(length), Some((op, right, node))) if **op == BinaryOperator::Plus => {
                 let value = self.convert(right, inner)?;
                 let later = self.later(value, op, length, node)?;
@@ -317,7 +365,7 @@ impl Converter<'_> {
         })
     }
 
-    fn operator(&self, op: &BinaryOperator, node: &ast::Expr) -> Result<BinaryOp> {
+    pub(super) fn operator(&self, op: &BinaryOperator, node: &ast::Expr) -> Result<BinaryOp> {
         Ok(match op {
             BinaryOperator::Plus => BinaryOp::Add,
             BinaryOperator::Minus => BinaryOp::Sub,
@@ -337,6 +385,10 @@ impl Converter<'_> {
             other => return Err(self.unsupported(&format!("the operator `{other}`"), node.span())),
         })
     }
+}
+
+fn is_try(kind: &CastKind) -> bool {
+    matches!(kind, CastKind::TryCast | CastKind::SafeCast)
 }
 
 fn negate(negated: bool, expr: Expr) -> Expr {

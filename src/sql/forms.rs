@@ -1,8 +1,10 @@
 //! Expressions that SQL writes in words of their own: `x is distinct from y`, `substring(t from 2)`, `exists (select …)`.
 
 use super::convert::Converter;
-use crate::error::{Error, Result};
-use crate::expr::{Expr, Function, coalesce, lit, when};
+use super::patterns::Ends;
+use super::rows::values_of;
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::{Expr, Function, Literal, coalesce, lit, when};
 use sqlparser::ast::{self, CeilFloorKind, DateTimeField, Spanned, TrimWhereField};
 
 impl Converter<'_> {
@@ -39,7 +41,21 @@ impl Converter<'_> {
                 };
                 call(function, vec![convert(expr)?])
             }
-            ast::Expr::Trim { .. } => Err(self.unsupported("`trim` of other characters than blanks", tree.span())),
+            ast::Expr::Trim { expr, trim_where, trim_what, trim_characters } => {
+                let ends = match trim_where {
+                    None | Some(TrimWhereField::Both) => Ends::BOTH,
+                    Some(TrimWhereField::Leading) => Ends::START,
+                    Some(TrimWhereField::Trailing) => Ends::END,
+                };
+                let behind = trim_characters.as_ref().and_then(|characters| match &characters[..] {
+                    [one] => Some(one),
+                    _ => None,
+                });
+                match trim_what.as_deref().or(behind) {
+                    Some(characters) => self.trimmed(convert(expr)?, ends, &convert(characters)?, characters.span()),
+                    None => Err(self.unsupported("`trim` of several lists of characters", tree.span())),
+                }
+            }
             ast::Expr::Position { expr, r#in } => call(Function::Position, vec![convert(r#in)?, convert(expr)?]),
             ast::Expr::Subquery(query) => match self.names {
                 Some(names) => self.placed(names.value_of(query), tree.span()),
@@ -52,6 +68,11 @@ impl Converter<'_> {
                 }
                 None => Err(self.in_question(tree)),
             },
+            ast::Expr::AnyOp { left, compare_op, right, .. } => self.quantified(left, compare_op, right, false, depth),
+            ast::Expr::AllOp { left, compare_op, right } => self.quantified(left, compare_op, right, true, depth),
+            ast::Expr::InSubquery { expr, .. } if values_of(expr).is_some() => Err(self
+                .unsupported("a row before `in (select …)` in this place", tree.span())
+                .hint("behind `where` it may stand, beside other conditions with `and`")),
             ast::Expr::InSubquery { expr, subquery, negated } => match self.names {
                 Some(names) => {
                     let found = self.placed(names.member_of(&convert(expr)?, subquery), tree.span())?;
@@ -62,9 +83,27 @@ impl Converter<'_> {
             ast::Expr::Interval(_) => Err(self
                 .unsupported("an interval in this place", tree.span())
                 .hint("it may stand behind `+` or `-`: d + interval '1 month'")),
+            ast::Expr::SimilarTo { negated, expr, pattern, escape_char: None } => {
+                let (text, written) = (convert(expr)?, convert(pattern)?);
+                if !matches!(written, Expr::Literal(Literal::Utf8(_) | Literal::Null)) {
+                    return Err(self.error(
+                        ErrorKind::Type,
+                        "the pattern of `similar to` is a constant text",
+                        pattern.span(),
+                    ));
+                }
+                if matches!(&written, Expr::Literal(Literal::Utf8(pattern)) if pattern.contains('%')) {
+                    let message = "`similar to` takes a regular expression, in which `%` is no wildcard";
+                    let error = self.error(ErrorKind::Syntax, message, pattern.span());
+                    return Err(error.hint("`.*` stands for any text there; `like` has `%`"));
+                }
+                self.check_regexp(&written, pattern.span())?;
+                let found = call(Function::RegexpFullMatch, vec![text, written])?;
+                Ok(if *negated { found.not() } else { found })
+            }
             ast::Expr::SimilarTo { .. } => Err(self
-                .unsupported("`similar to`", tree.span())
-                .hint("regexp_full_match(s, '[a-z]+') and s ~ '^[a-z]+$' ask the same")),
+                .unsupported("`escape` behind `similar to`", tree.span())
+                .hint("its pattern is a regular expression, in which `\\` takes the next sign as it is")),
             _ => Err(self.unsupported("this", tree.span())),
         }
     }

@@ -1,6 +1,7 @@
 //! Window functions: `rank() over (partition by a order by b)`.
 
 use super::convert::{Converter, Names};
+use super::words::Words;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, Literal};
 use crate::plan::{Bound, Distance, Frame, FrameUnit, WindowCall, WindowFunction, WindowKey};
@@ -47,6 +48,13 @@ impl PartialEq for Windowed {
 }
 
 impl Windowed {
+    /// The number of each row in its partition, asked for at these bytes of the text.
+    pub(super) fn row_number(partition: Vec<Expr>, order: Vec<WindowKey>, words: &Words, bytes: Range<usize>) -> Self {
+        let (function, frame) = (WindowFunction::RowNumber, Frame::WHOLE);
+        let call = WindowCall { function, args: Vec::new(), frame, ignore_nulls: false };
+        Windowed { partition, order, call, text: Arc::clone(&words.text), bytes }
+    }
+
     /// All expressions of it.
     pub(super) fn exprs(&self) -> impl Iterator<Item = &Expr> {
         self.partition.iter().chain(self.order.iter().map(|key| &key.expr)).chain(&self.call.args)
@@ -140,9 +148,7 @@ impl Converter<'_> {
         let unit = match frame.units {
             WindowFrameUnits::Rows => FrameUnit::Rows,
             WindowFrameUnits::Range => FrameUnit::Range,
-            WindowFrameUnits::Groups => {
-                return Err(self.unsupported("a frame of `groups`", span).hint("there are `rows` and `range`"));
-            }
+            WindowFrameUnits::Groups => FrameUnit::Groups,
         };
         let bound = |bound: &WindowFrameBound| -> Result<Bound> {
             Ok(match bound {
@@ -160,6 +166,11 @@ impl Converter<'_> {
 
     fn distance(&self, expr: &ast::Expr, span: Span) -> Result<Distance> {
         let span = if expr.span() == Span::empty() { span } else { expr.span() };
+        if let Some(length) = self.interval_of(expr, 0)? {
+            let distance = length.constant().and_then(Distance::of_interval);
+            let message = "the distance of a frame is a constant interval that is not negative";
+            return distance.ok_or_else(|| self.error(ErrorKind::Type, message, span));
+        }
         match self.convert(expr, 0)? {
             Expr::Literal(Literal::Int64(number)) if number >= 0 => Ok(Distance::Whole(number.unsigned_abs())),
             Expr::Literal(Literal::Float64(number)) if number >= 0.0 => Ok(Distance::Real(number)),

@@ -34,7 +34,47 @@ impl Match {
     }
 }
 
+/// Where characters are taken from a text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    start: bool,
+    end: bool,
+}
+
+impl Ends {
+    pub(super) const BOTH: Ends = Ends { start: true, end: true };
+    pub(super) const START: Ends = Ends { start: true, end: false };
+    pub(super) const END: Ends = Ends { start: false, end: true };
+
+    /// Those of the function of this name, in any case.
+    pub(super) fn of_function(name: &str) -> Option<Ends> {
+        match Function::find(name)? {
+            Function::Trim => Some(Ends::BOTH),
+            Function::Ltrim => Some(Ends::START),
+            Function::Rtrim => Some(Ends::END),
+            _ => None,
+        }
+    }
+}
+
 impl Converter<'_> {
+    /// A text without any of some characters at its ends.
+    pub(super) fn trimmed(&self, text: Expr, ends: Ends, characters: &Expr, span: Span) -> Result<Expr> {
+        let Expr::Literal(Literal::Utf8(characters)) = characters else {
+            return Err(self.error(ErrorKind::Type, "the characters that `trim` takes away are a constant text", span));
+        };
+        if characters.is_empty() {
+            return Ok(text);
+        }
+        let class: String = characters.chars().map(|sign| format!("\\x{{{:X}}}", u32::from(sign))).collect();
+        let patterns = [(ends.start, format!("^[{class}]+")), (ends.end, format!("[{class}]+$"))];
+        let wanted = patterns.into_iter().filter_map(|(wanted, pattern)| wanted.then_some(pattern));
+        Ok(wanted.fold(text, |text, pattern| Expr::Function {
+            function: Function::RegexpReplace,
+            args: vec![text, lit(pattern), lit("")],
+        }))
+    }
+
     /// `text ~ 'pattern'`: whether a match is somewhere in the text.
     pub(super) fn found(&self, how: Match, text: Expr, pattern: Expr, span: Span) -> Result<Expr> {
         if !matches!(pattern, Expr::Literal(Literal::Utf8(_) | Literal::Null)) {

@@ -1,24 +1,46 @@
 //! Functions that say in one word what others say: `concat`, `if`, `left`, `last_day`.
 
+use super::rows::folded;
 use crate::expr::{BinaryOp, Expr, Function, Literal, coalesce, lit, when};
 use crate::types::ColumnType;
+
+/// `left || right`.
+fn joined(left: Expr, right: Expr) -> Expr {
+    Expr::Binary { left: Box::new(left), op: BinaryOp::Concat, right: Box::new(right) }
+}
+
+/// Texts that are joined in a row, so that it reads as it is written; more are joined as a tree, which is not as deep.
+const IN_A_ROW: usize = 16;
+
+/// All texts, one behind the other; `None` for none.
+fn all_joined(texts: Vec<Expr>) -> Option<Expr> {
+    match texts.len() {
+        ..=IN_A_ROW => texts.into_iter().reduce(joined),
+        _ => folded(texts, BinaryOp::Concat),
+    }
+}
 
 /// What a call of such a function stands for; `None` for others, and for a wrong number of arguments.
 pub(super) fn rewritten(name: &str, args: &[Expr]) -> Option<Expr> {
     let call = |function, args: Vec<Expr>| Expr::Function { function, args };
     match (name.to_lowercase().as_str(), args) {
-        ("concat", [first, others @ ..]) => {
+        ("concat", args @ [_, ..]) => {
             // Missing texts are empty here, and only here.
             let text = |arg: &Expr| match arg {
                 Expr::Literal(Literal::Utf8(_)) => arg.clone(),
                 other => coalesce([other.clone().cast(ColumnType::Utf8), lit("")]),
             };
-            let joined = |left: Expr, right: &Expr| Expr::Binary {
-                left: Box::new(left),
-                op: BinaryOp::Concat,
-                right: Box::new(text(right)),
+            all_joined(args.iter().map(text).collect())
+        }
+        ("concat_ws", [separator, args @ ..]) => {
+            // What is missing is left out, and its separator with it.
+            let part = |arg: &Expr| {
+                let text = arg.clone().cast(ColumnType::Utf8);
+                coalesce([joined(separator.clone(), text), lit("")])
             };
-            Some(others.iter().fold(text(first), joined))
+            let all = all_joined(args.iter().map(part).collect())?;
+            let start = call(Function::Length, vec![separator.clone()]) + lit(1);
+            Some(call(Function::Substring, vec![all, start]))
         }
         ("if" | "iif" | "ifelse" | "if_else", [condition, yes, no]) => {
             Some(Expr::Case { branches: vec![(condition.clone(), yes.clone())], otherwise: Some(Box::new(no.clone())) })

@@ -69,6 +69,34 @@ fn is_operand(token: &Token) -> bool {
         || is_keyword(token, &[Keyword::NoKeyword, Keyword::NULL, Keyword::TRUE, Keyword::FALSE])
 }
 
+/// The error for a statement that could not be parsed and samples a table.
+pub(super) fn refused_sample(words: &Words, range: Range<usize>) -> Option<Error> {
+    let at = range.into_iter().find(|&at| words.is_word(at, "tablesample"))?;
+    let error = words.error(ErrorKind::Unsupported, "`tablesample` is not supported", at..at + 1);
+    Some(error.hint("questions of `outcrop ask` have `sample 1000` and `sample 1%`"))
+}
+
+/// The words `exclude no others` behind frames, which say what holds without them; other ones are refused. The parser knows none.
+pub(super) fn exclusions(words: &Words, range: Range<usize>) -> Result<Vec<usize>> {
+    let mut found = Vec::new();
+    for at in range.clone().skip(1).filter(|&at| words.is_word(at, "exclude")) {
+        let is = |at: usize, any: &[&str]| any.iter().any(|word| words.is_word(at, word));
+        if !is(at - 1, &["row", "preceding", "following"]) {
+            continue;
+        }
+        if is(at + 1, &["no"]) && is(at + 2, &["others"]) {
+            found.extend(at..at + 3);
+        } else if is(at + 1, &["current", "group", "ties", "no"]) {
+            let end = if is(at + 1, &["current"]) { at + 3 } else { at + 2 };
+            let place = at..end.min(range.end);
+            let message = format!("`{}` in a frame is not supported", words.typed(place.clone()).to_lowercase());
+            let error = words.error(ErrorKind::Unsupported, message, place);
+            return Err(error.hint("of a sum or a count, what the row itself adds can be taken away behind it"));
+        }
+    }
+    Ok(found)
+}
+
 pub(super) fn too_deep(words: &Words, range: Range<usize>) -> Error {
     words
         .error(ErrorKind::Limit, "the expression is nested too deeply", range)
@@ -116,7 +144,14 @@ pub(super) fn parser_error(words: &Words, range: &Range<usize>, error: &ParserEr
             format!("expected `null` or `not null` after `is`, found {found}")
         }
         Some((wanted, _)) => {
-            let shown = if wanted.contains(' ') { wanted.to_string() } else { format!("`{}`", wanted.to_lowercase()) };
+            // Keywords are in capitals there.
+            let are_keywords =
+                wanted.split_whitespace().all(|word| word == "or" || !word.chars().any(char::is_lowercase));
+            let shown = match (are_keywords, wanted.contains(' ')) {
+                (true, true) => wanted.to_lowercase(),
+                (false, true) => wanted.to_string(),
+                (_, false) => format!("`{}`", wanted.to_lowercase()),
+            };
             format!("expected {shown}, found {found}")
         }
         None => format!("{}, found {found}", message.trim_end_matches('.')),

@@ -2,6 +2,7 @@
 
 use super::convert::Converter;
 use crate::error::{Error, ErrorKind, Result};
+use crate::expr::civil::DAY_MICROS;
 use crate::expr::{Expr, Function, Interval, Literal, lit};
 use sqlparser::ast::{self, BinaryOperator, Spanned, Value};
 
@@ -9,6 +10,13 @@ use sqlparser::ast::{self, BinaryOperator, Spanned, Value};
 pub(super) struct Length {
     interval: Interval,
     times: Option<Expr>,
+}
+
+impl Length {
+    /// The interval, if it is always the same.
+    pub(super) fn constant(&self) -> Option<Interval> {
+        self.times.is_none().then_some(self.interval)
+    }
 }
 
 impl Converter<'_> {
@@ -69,6 +77,32 @@ impl Converter<'_> {
             return Err(error.hint("such as date_part('month', d)"));
         };
         self.part(unit, tree)
+    }
+
+    /// The time at which a text was read, and its date, in UTC: the same wherever it is asked for. `None` for other functions.
+    pub(super) fn now(&self, call: &ast::Function, ident: &ast::Ident) -> Result<Option<Expr>> {
+        let micros = self.words.read_at;
+        let value = match ident.value.to_lowercase().as_str() {
+            "now" | "current_timestamp" | "localtimestamp" | "transaction_timestamp" => Literal::Timestamp(micros),
+            "current_date" | "today" => {
+                let days = i32::try_from(micros.div_euclid(DAY_MICROS));
+                Literal::Date(days.map_err(|_| Error::internal("a clock beyond all dates"))?)
+            }
+            "current_time" | "localtime" => {
+                let error = self.unsupported("a time without a date", ident.span);
+                return Err(error.hint("`now()` is a timestamp, `hour(now())` and `minute(now())` are parts of it"));
+            }
+            _ => return Ok(None),
+        };
+        let is_bare = match &call.args {
+            ast::FunctionArguments::None => true,
+            ast::FunctionArguments::List(list) => list.args.is_empty() && list.clauses.is_empty(),
+            ast::FunctionArguments::Subquery(_) => false,
+        };
+        if is_bare && call.over.is_none() && call.filter.is_none() {
+            return Ok(Some(Expr::Literal(value)));
+        }
+        Err(self.error(ErrorKind::Type, format!("`{}` takes nothing", ident.value.to_lowercase()), ident.span))
     }
 
     /// The interval that the argument of a function is, as the text that functions take.

@@ -8,6 +8,7 @@ use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whit
 use std::any::TypeId;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Longest text accepted, in bytes.
 const MAX_BYTES: usize = 1 << 18;
@@ -128,6 +129,10 @@ impl Dialect for SqlDialect {
     fn supports_from_first_select(&self) -> bool {
         true
     }
+
+    fn supports_comma_separated_trim(&self) -> bool {
+        true
+    }
 }
 
 /// So many words may say of how many units an interval is.
@@ -147,6 +152,8 @@ pub(super) struct Words {
     tokens: Vec<TokenWithSpan>,
     /// The byte range of each token.
     ranges: Vec<Range<usize>>,
+    /// When it was read, in microseconds since 1970, UTC.
+    pub(super) read_at: i64,
 }
 
 impl Words {
@@ -176,7 +183,7 @@ impl Words {
             let end = if message.starts_with("Unterminated") { text.len() } else { start + 1 };
             Error::new(ErrorKind::Syntax, lower + chars.as_str()).underline(text, start..end)
         })?;
-        let mut words = Words { text: Arc::from(text), tokens: Vec::new(), ranges: Vec::new() };
+        let mut words = Words { text: Arc::from(text), tokens: Vec::new(), ranges: Vec::new(), read_at: micros_now() };
         let mut cursor = Cursor::new(text);
         for token in all {
             let range = cursor.byte_at(token.span.start)..cursor.byte_at(token.span.end);
@@ -337,6 +344,12 @@ impl Words {
     pub(super) fn error(&self, kind: ErrorKind, message: impl Into<String>, range: Range<usize>) -> Error {
         Error::new(kind, message).underline(&self.text, self.bytes(range))
     }
+}
+
+/// The present time in microseconds since 1970, UTC.
+pub(super) fn micros_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Walks a text forward to turn lines and columns, both counted from one and in characters, into bytes.

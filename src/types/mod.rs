@@ -76,7 +76,7 @@ const NAMES: [(ColumnType, &[&str]); 7] = [
     (ColumnType::Null, &["null"]),
     (ColumnType::Boolean, &["boolean", "bool"]),
     (ColumnType::Int64, &["int64", "int", "integer", "bigint", "i64", "long"]),
-    (ColumnType::Float64, &["float64", "float", "double", "real", "f64", "numeric"]),
+    (ColumnType::Float64, &["float64", "float", "double", "real", "f64", "numeric", "decimal"]),
     (ColumnType::Date, &["date", "date32"]),
     (ColumnType::Timestamp, &["timestamp", "datetime"]),
     (ColumnType::Utf8, &["utf8", "text", "string", "str", "varchar", "char"]),

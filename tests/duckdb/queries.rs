@@ -165,7 +165,8 @@ fn aggregate(random: &mut Random, t: &str) -> String {
 
 /// A query, and whether the order of its rows is part of the answer.
 pub(crate) fn query(random: &mut Random) -> (String, bool) {
-    match random.below(8) {
+    match random.below(9) {
+        8 => (windowed(random), false),
         0 => selection(random),
         1 | 2 => (grouped(random, "t"), false),
         3 => (sets(random), false),
@@ -225,10 +226,37 @@ fn operation(random: &mut Random) -> String {
         let table = random.pick(&["t", "t", "u"]);
         format!("select {columns} from {table} where {}", condition(random, table))
     };
-    let operator = |random: &mut Random| random.pick(&["union", "union all", "intersect", "except"]);
+    let operator = |random: &mut Random| {
+        random.pick(&["union", "union all", "union all by name", "intersect", "intersect all", "except", "except all"])
+    };
     let (first, second) = (side(random), side(random));
     let two = format!("{first} {} {second}", operator(random));
     if random.chance(40) { format!("({two}) {} {}", operator(random), side(random)) } else { two }
+}
+
+/// Aggregates over frames of rows, of groups of peers and of lengths of time.
+fn windowed(random: &mut Random) -> String {
+    let call = random.pick(&["count(*)", "count(t.x)", "sum(t.b)", "min(t.s)", "max(t.a)", "max(t.id)"]);
+    let partition = random.pick(&["", "partition by t.a ", "partition by t.s "]);
+    let (unit, order, [near, far]) = match random.below(4) {
+        0 => ("rows", "t.a, t.id desc", ["1", "3"]),
+        1 => ("range", random.pick(&["t.b", "t.b desc"]), ["2", "30"]),
+        2 => ("range", random.pick(&["t.d", "t.d desc nulls first"]), ["interval 20 day", "interval '3 months'"]),
+        _ => ("groups", random.pick(&["t.a", "t.s desc", "t.d nulls first"]), ["1", "3"]),
+    };
+    let bounds = [
+        "unbounded preceding".to_owned(),
+        format!("{far} preceding"),
+        format!("{near} preceding"),
+        "current row".to_owned(),
+        format!("{near} following"),
+        format!("{far} following"),
+        "unbounded following".to_owned(),
+    ];
+    let start = random.below(bounds.len() - 1);
+    let end = start.max(1) + random.below(bounds.len() - start.max(1));
+    let frame = format!("{unit} between {} and {}", bounds[start], bounds[end]);
+    format!("select t.id, {call} over ({partition}order by {order} {frame}) from t where {}", condition(random, "t"))
 }
 
 fn joined(random: &mut Random) -> String {
@@ -243,7 +271,22 @@ fn joined(random: &mut Random) -> String {
 /// Queries in expressions.
 fn nested(random: &mut Random) -> String {
     let asked = condition(random, "t");
-    match random.below(10) {
+    match random.below(13) {
+        10 => format!(
+            "select t.id, t.{0} {1} {2} (select u.{0} from u where {3}) from t",
+            random.pick(&["a", "b", "s", "d"]),
+            random.pick(&["=", "<>", "<", "<=", ">", ">="]),
+            random.pick(&["any", "all"]),
+            condition(random, "u")
+        ),
+        11 => format!(
+            "select t.id from t where (t.a, t.s) in (select u.a, u.s from u where {}) and {asked}",
+            condition(random, "u")
+        ),
+        12 => format!(
+            "select distinct on ({0}) {0}, t.id from t where {asked} order by {0}, t.id desc",
+            random.pick(KEYS)
+        ),
         4 => format!("select t.id, t.a in (select u.a from u where {}) from t", condition(random, "u")),
         5 => format!("select t.id from t where {asked} or t.s not in (select u.s from u where u.s <> 'a')"),
         6 => format!(

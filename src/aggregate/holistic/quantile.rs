@@ -11,9 +11,11 @@ use crate::aggregate::values::{FixedValues, Values};
 use crate::aggregate::{Aggregate, Constant, Exactness, Over};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::ColumnType;
-use arrow::array::{ArrayRef, Float64Array};
+use arrow::array::{ArrayRef, Float64Array, TimestampMicrosecondArray};
 use arrow::datatypes::DataType;
 use std::sync::Arc;
+
+const DAY_MICROS: i64 = 86_400_000_000;
 
 /// A quantile: the value below which a share of the values lies. Nulls are left out, NaN is above all numbers; null over
 /// no value.
@@ -22,7 +24,7 @@ pub enum Quantile {
     /// Half of the values lie below it; interpolated.
     Median,
     /// Interpolated linearly between the two nearest values (type 7 of Hyndman and Fan 1996, the default of R and NumPy),
-    /// rounded once. Of numbers, Booleans as 0 and 1.
+    /// rounded once. Of numbers, Booleans as 0 and 1; of dates and timestamps it is a timestamp, cut to microseconds.
     Interpolated(Share),
     /// The smallest value with at least that share of the values at or below it. Of any type.
     Discrete(Share),
@@ -48,11 +50,12 @@ impl Aggregate for Quantile {
         if let Quantile::Discrete(_) = self {
             return any_argument(self, arguments).map(ColumnType::arrow);
         }
+        if let Ok(ColumnType::Date | ColumnType::Timestamp) = any_argument(self, arguments) {
+            return Ok(ColumnType::Timestamp.arrow());
+        }
         numeric_argument(self, arguments).map(|_| DataType::Float64).map_err(|error| match arguments {
-            [DataType::Date32 | DataType::Timestamp(..) | DataType::Utf8View] => {
-                Error::new(ErrorKind::Type, error.message())
-                    .hint("`quantile_disc` gives one of the values, of any type: quantile_disc(x, 0.5)")
-            }
+            [DataType::Utf8View] => Error::new(ErrorKind::Type, error.message())
+                .hint("`quantile_disc` gives one of the values, of any type: quantile_disc(x, 0.5)"),
             _ => error,
         })
     }
@@ -71,9 +74,12 @@ impl Aggregate for Quantile {
     fn fold(&self, arguments: &[DataType]) -> Result<Box<dyn Fold>> {
         let argument = any_argument(self, arguments)?;
         let interpolated = |share| -> Box<dyn Fold> {
-            match Fixed::new(argument) {
-                Some(argument) => Box::new(Interpolated::new(share, argument)),
-                None => Box::new(Nulls::new(DataType::Float64)),
+            match (argument, Fixed::new(argument)) {
+                // A date is the timestamp at which it begins.
+                (ColumnType::Date, Some(argument)) => Box::new(Times(Interpolated::new(share, argument), DAY_MICROS)),
+                (ColumnType::Timestamp, Some(argument)) => Box::new(Times(Interpolated::new(share, argument), 1)),
+                (_, Some(argument)) => Box::new(Interpolated::new(share, argument)),
+                (_, None) => Box::new(Nulls::new(DataType::Float64)),
             }
         };
         Ok(match self {
@@ -121,7 +127,8 @@ impl Search {
     }
 }
 
-struct Interpolated {
+/// Of numbers, `Value` is a double; of times, the microseconds of a timestamp.
+struct Interpolated<Value = f64> {
     share: Share,
     argument: Fixed,
     search: Search,
@@ -129,23 +136,21 @@ struct Interpolated {
     rest: u64,
     nearest: [i64; 2],
     values: u64,
-    results: Vec<Option<f64>>,
+    results: Vec<Option<Value>>,
 }
 
-impl Interpolated {
+impl<Value> Interpolated<Value> {
     fn new(share: Share, argument: Fixed) -> Self {
         let (search, results) = (Search::default(), Vec::new());
         Interpolated { share, argument, search, rest: 0, nearest: [0; 2], values: 0, results }
     }
 
-    fn result(&self) -> Option<f64> {
-        let [low, high] = self.nearest;
-        (self.values > 0).then(|| self.share.between(self.argument, low, high, self.rest))
-    }
-}
-
-impl Fold for Interpolated {
-    fn absorb(&mut self, chunk: &Chunk<'_>, stretches: &[Stretch]) -> Result<()> {
+    fn take(
+        &mut self,
+        chunk: &Chunk<'_>,
+        stretches: &[Stretch],
+        between: impl Fn(&Self, i64, i64) -> Value,
+    ) -> Result<()> {
         let (values, counts) = (self.argument.encode(chunk.values)?, chunk.counts.unwrap_or_default());
         for stretch in stretches {
             if let Some(all) = stretch.begins {
@@ -158,10 +163,18 @@ impl Fold for Interpolated {
                 *nearest = row.map_or(*nearest, |row| values[row]);
             }
             if stretch.ends {
-                self.results.push(self.result());
+                let [low, high] = self.nearest;
+                let result = (self.values > 0).then(|| between(self, low, high));
+                self.results.push(result);
             }
         }
         Ok(())
+    }
+}
+
+impl Fold for Interpolated {
+    fn absorb(&mut self, chunk: &Chunk<'_>, stretches: &[Stretch]) -> Result<()> {
+        self.take(chunk, stretches, |all, low, high| all.share.between(all.argument, low, high, all.rest))
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
@@ -170,6 +183,28 @@ impl Fold for Interpolated {
 
     fn bytes_held(&self) -> usize {
         self.results.capacity() * size_of::<Option<f64>>()
+    }
+}
+
+/// Quantiles of times, of which one has so many microseconds.
+struct Times(Interpolated<i64>, i64);
+
+impl Fold for Times {
+    fn absorb(&mut self, chunk: &Chunk<'_>, stretches: &[Stretch]) -> Result<()> {
+        let micros = |value: i64| i128::from(value) * i128::from(self.1);
+        let (first, last) = (i128::from(i64::MIN), i128::from(i64::MAX));
+        self.0.take(chunk, stretches, |all, low, high| {
+            // Dates beyond all timestamps are the first and the last of these.
+            all.share.between_whole(micros(low), micros(high), all.rest).clamp(first, last) as i64
+        })
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef> {
+        Ok(Arc::new(TimestampMicrosecondArray::from(std::mem::take(&mut self.0.results))))
+    }
+
+    fn bytes_held(&self) -> usize {
+        self.0.results.capacity() * size_of::<Option<i64>>()
     }
 }
 

@@ -65,6 +65,12 @@ impl Share {
             None => between_integers(low, high, rest, self.denominator),
         }
     }
+
+    /// The same between two whole numbers, of less than 70 bits: the largest one that is not above.
+    pub(in crate::aggregate) fn between_whole(self, low: i128, high: i128, rest: u64) -> i128 {
+        let (way, rest, denominator) = (high - low, i128::from(rest), i128::from(self.denominator));
+        low + way / denominator * rest + way % denominator * rest / denominator
+    }
 }
 
 #[cfg(test)]

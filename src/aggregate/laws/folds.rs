@@ -9,12 +9,12 @@ use crate::aggregate::rounding::NAN;
 use crate::aggregate::{Aggregate, Constant, Edge, Fold, Ordered, Over, Quantile, StringAgg, all};
 use crate::batch::Mask;
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringViewArray, StructArray, UInt32Array,
-    make_comparator, new_null_array,
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringViewArray, StructArray,
+    TimestampMicrosecondArray, UInt32Array, make_comparator, new_null_array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::{SortOptions, cast, concat, take};
-use arrow::datatypes::{DataType, Field, Fields, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Date32Type, Field, Fields, Float64Type, Int64Type, TimestampMicrosecondType};
 use num_bigint::BigInt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -141,7 +141,11 @@ fn naive(aggregate: &dyn Aggregate, values: &ArrayRef, over: &Sorted, group: usi
     };
     let interpolated = || -> ArrayRef {
         let (numerator, denominator) = share();
-        let rows = all.iter().map(|row| *row as usize).collect();
+        let rows: Vec<usize> = all.iter().map(|row| *row as usize).collect();
+        if let DataType::Date32 | DataType::Timestamp(..) = values.data_type() {
+            let times = TimestampMicrosecondArray::from(vec![time_between(values, rows, numerator, denominator)]);
+            return Arc::new(times);
+        }
         Arc::new(Float64Array::from(vec![quantile(values, rows, numerator, denominator)]))
     };
     match aggregate.name() {
@@ -254,6 +258,21 @@ pub(super) fn quantile(values: &ArrayRef, mut rows: Vec<usize>, numerator: usize
     let last = rows.len().checked_sub(1)?;
     let (place, rest) = (last * numerator / denominator, last * numerator % denominator);
     Some(between(&normal, rows[place], rows[(place + 1).min(last)], rest, denominator))
+}
+
+/// The quantile of some dates or timestamps, in rational arithmetic, cut to microseconds.
+fn time_between(values: &ArrayRef, rows: Vec<usize>, numerator: usize, denominator: usize) -> Option<i64> {
+    let micros = |row: usize| match values.as_primitive_opt::<Date32Type>() {
+        Some(dates) => BigInt::from(dates.value(row)) * 86_400_000_000_i64,
+        None => BigInt::from(values.as_primitive::<TimestampMicrosecondType>().value(row)),
+    };
+    let mut times: Vec<BigInt> = rows.into_iter().map(micros).collect();
+    times.sort();
+    let last = times.len().checked_sub(1)?;
+    let (place, rest) = (last * numerator / denominator, last * numerator % denominator);
+    let (low, high) = (&times[place], &times[(place + 1).min(last)]);
+    let cut: BigInt = low + (high - low) * rest / denominator;
+    Some(cut.clamp(i64::MIN.into(), i64::MAX.into()).try_into().unwrap())
 }
 
 /// The number `numerator / denominator` of the way from one row to another, in rational arithmetic.

@@ -9,8 +9,8 @@ pub(super) const SQL_HELP: &str = "\
 Tables are files, patterns or directories in single quotes, names given by --table, and queries in parentheses. Double quotes \
 are names. All statements of a call that read the same files share one pass over them.
 
-Statements: select, with … select, values, union, intersect, except, copy (…) to 'FILE', create temp view NAME as …, explain, \
-describe, summarize. Functions and aggregates are those of questions (outcrop help ask). Window functions stand before over (…), \
+Statements: select, with … select, values, union, intersect, except, copy (…) to 'FILE', create temp view NAME as …, drop view, \
+explain, describe, summarize. Functions and aggregates are those of questions (outcrop help ask). Window functions stand before over (…), \
 and qualify asks what they say. Several groupings: grouping sets, rollup, cube.
 
 Examples:

@@ -45,14 +45,15 @@ impl Meanings {
         self.all.push(Meaning { name: opened.name.clone(), frame, of: Of::Files(opened) });
     }
 
-    /// A statement has given a name to a query, or left it as it was because it had one.
+    /// A statement has given a name to a query, or left it as it was because it had one; or has taken it away, as it is to be whenever
+    /// names are given again.
     pub(super) fn viewed(&mut self, session: &Session, name: String, text: String) -> Result<()> {
-        let Some(frame) = named(session, &name) else { return Ok(()) };
-        if let Some(last) = self.last(&name)
-            && Arc::ptr_eq(last.frame.plan()?, frame.plan()?)
-        {
-            return Ok(());
-        }
+        let frame = match (named(session, &name), self.last(&name)) {
+            (Some(frame), Some(last)) if Arc::ptr_eq(last.frame.plan()?, frame.plan()?) => return Ok(()),
+            (Some(frame), _) => frame,
+            (None, Some(last)) => last.frame.clone(),
+            (None, None) => return Ok(()),
+        };
         let is_gone = |meaning: &Meaning| matches!(meaning.of, Of::View { is_gone: true, .. });
         self.all.retain(|meaning| !(is_gone(meaning) && meaning.name.eq_ignore_ascii_case(&name)));
         let of = Of::View { text, stamp: stamp(files_of(&frame)?), is_gone: false };

@@ -1,8 +1,9 @@
-//! Types that turn out to be wider in the middle of a pass.
+//! Types that turn out to be wider in the middle of a run.
 //!
 //! A question that met a value which its types do not hold is read again over wider ones. Questions that belong together, one the
-//! right side of another, go by the same types: what such a question has found in this pass, of a column that another one has to
-//! read again, it finds again, too.
+//! right side of another, go by the same types: what such a question has found, of a column that another one reads, it finds
+//! again, too. That holds for right sides that were read in an earlier pass: they are read again, and whoever looked rows up in
+//! them waits. Questions that only have the other's files in a right side go by its types as well, and say so where they cannot.
 
 use super::{Misfits, Question, Rights, can_begin_again};
 use crate::batch::RowId;
@@ -12,17 +13,17 @@ use crate::exec::outcome::FirstMisfit;
 use crate::plan::StageInput;
 use crate::source::Source;
 use crate::types::ColumnType;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// By column of the source and type needed, the first value that needs it.
 pub(super) type First = BTreeMap<(usize, ColumnType), FirstMisfit>;
 
-/// Widens the questions that met such values in a pass over `source`, whose `members` had read these `columns`, and those that
-/// belong to them; the first error of one that cannot be widened.
+/// Widens the questions that met such values in a pass over `source`, which had these `members`, and those that belong to them;
+/// the first error of one that cannot be widened.
 pub(super) fn widen(
     questions: &mut [Question<'_>],
-    (members, columns): (&[usize], &[Vec<usize>]),
+    members: &[usize],
     found: Vec<(usize, First)>,
     source: &Arc<dyn Source>,
     rights: &mut Rights,
@@ -47,41 +48,46 @@ pub(super) fn widen(
             }
         }
         let misfits = Misfits { source: Arc::clone(source), first };
-        for question in linked {
-            let place = members.iter().position(|member| *member == question);
-            let has_read = |column: &usize| place.is_none_or(|place| columns[place].contains(column));
-            let is_concerned = met.contains(&question) || misfits.first.keys().any(|(column, _)| has_read(column));
-            if !is_concerned || questions[question].plan.source().key() != source.key() {
+        let narrow = source.key();
+        let mut again = BTreeSet::new();
+        for &one in &linked {
+            let question = &mut questions[one];
+            let reads = question.plan.source().key() == narrow
+                && (met.contains(&one) || misfits.first.keys().any(|(column, _)| question.may_read(*column)));
+            let names = || question.plan.sources().iter().skip(1).any(|source| source.key() == narrow);
+            if !reads && !names() {
                 continue;
             }
-            let failed = widen_one(&mut questions[question], &misfits, rights, options).err();
-            if let Some((row, error)) = failed
-                && first_error.as_ref().is_none_or(|(known, _)| row < *known)
-            {
-                first_error = Some((row, error));
+            match widen_one(question, reads, &misfits) {
+                Ok(()) => again.extend(reads.then_some(one)),
+                Err((row, error)) if first_error.as_ref().is_none_or(|(known, _)| row < *known) => {
+                    first_error = Some((row, error));
+                }
+                Err(_) => {}
             }
         }
         if first_error.is_none() {
+            begin_again(questions, &linked, again, rights);
             misfits.warn(options, warnings);
         }
     }
     first_error
 }
 
-/// The questions that belong to one: its right sides, and whose right side it is, and so on, as far as they have not been answered
-/// before this pass.
+/// The questions that belong to one: its right sides, also those that were read before, and the questions not answered yet whose
+/// right side it is, and so on.
 fn linked(questions: &[Question<'_>], members: &[usize], at: usize) -> Vec<usize> {
     let is_open = |at: usize| {
         let question = &questions[at];
-        members.contains(&at) || question.result.is_none() && !question.kept_as_right
+        members.contains(&at) || !question.kept_as_right && (question.result.is_none() || !question.whole)
     };
     let mut found = vec![at];
     let mut next = 0;
     while let Some(&one) = found.get(next) {
         next += 1;
-        for other in (0..questions.len()).filter(|&other| is_open(other)) {
+        for other in 0..questions.len() {
             let uses = |a: usize, b: usize| questions[a].uses.iter().any(|used| used.build == b);
-            if !found.contains(&other) && (uses(one, other) || uses(other, one)) {
+            if !found.contains(&other) && (uses(one, other) || uses(other, one) && is_open(other)) {
                 found.push(other);
             }
         }
@@ -90,23 +96,42 @@ fn linked(questions: &[Question<'_>], members: &[usize], at: usize) -> Vec<usize
     found
 }
 
-/// Lowers a question again over wider types.
-fn widen_one(
-    question: &mut Question<'_>,
-    misfits: &Misfits,
-    rights: &mut Rights,
-    options: &RunOptions,
-) -> Result<(), (RowId, Error)> {
-    if !can_begin_again(question) {
+/// Puts wider types into the plan of a question, which is to be read again if it `reads` such a column.
+fn widen_one(question: &mut Question<'_>, reads: bool, misfits: &Misfits) -> Result<(), (RowId, Error)> {
+    if reads && !can_begin_again(question) {
         return Err((misfits.row(), misfits.too_late()));
     }
     question.plan = misfits.widen(&question.plan)?;
-    if question.ready {
-        question.result = None;
-        question.lower(rights, options).map_err(|error| (misfits.row(), error))?;
-        question.repeated = true;
-    }
     Ok(())
+}
+
+/// Has questions read again, and after them those that had looked rows up in what they gave.
+fn begin_again(questions: &mut [Question<'_>], linked: &[usize], mut again: BTreeSet<usize>, rights: &mut Rights) {
+    let uses =
+        |uses: &[crate::plan::BuildUse], again: &BTreeSet<usize>| uses.iter().any(|used| again.contains(&used.build));
+    loop {
+        let known = again.len();
+        for &at in linked {
+            let question = &questions[at];
+            let seen = if question.kept_as_right { &question.uses[..] } else { question.needs() };
+            if (question.kept_as_right || question.ready) && uses(seen, &again) {
+                again.insert(at);
+            }
+        }
+        if again.len() == known {
+            break;
+        }
+    }
+    for &at in linked {
+        let question = &mut questions[at];
+        if again.contains(&at) {
+            question.repeated |= question.ready;
+            question.begin_again();
+            rights.forget(at);
+        } else if question.ready && uses(&question.uses, &again) {
+            question.wait_again();
+        }
+    }
 }
 
 /// The columns of its source that a question reads.

@@ -2,6 +2,7 @@
 
 use super::{WindowFunction, WindowKey};
 use crate::error::{Error, ErrorKind, Result};
+use crate::expr::Interval;
 use crate::types::ColumnType;
 use arrow::datatypes::Schema;
 use std::fmt;
@@ -24,6 +25,19 @@ pub enum FrameUnit {
     Rows,
     /// Differences of the only key of the order; peers are in a frame together.
     Range,
+    /// Groups of peers.
+    Groups,
+}
+
+impl FrameUnit {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            FrameUnit::Rows => "rows",
+            FrameUnit::Range => "range",
+            FrameUnit::Groups => "groups",
+        }
+    }
 }
 
 /// Where a frame begins or ends.
@@ -44,10 +58,35 @@ pub enum Bound {
 /// A distance, not negative.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Distance {
-    /// Of rows, integers or days.
+    /// Of rows, groups, integers or days.
     Whole(u64),
     /// Of doubles.
     Real(f64),
+    /// Of dates and timestamps: none of the parts is negative.
+    Interval {
+        /// Calendar months.
+        months: i64,
+        /// Days.
+        days: i64,
+        /// Microseconds.
+        micros: i64,
+    },
+}
+
+impl Distance {
+    /// An interval of which no part is negative.
+    pub(crate) fn of_interval(interval: Interval) -> Option<Self> {
+        let (months, days, micros) = interval.parts();
+        (months >= 0 && days >= 0 && micros >= 0).then_some(Distance::Interval { months, days, micros })
+    }
+
+    /// The interval that it is, if it is one.
+    pub(crate) fn interval(self) -> Option<Interval> {
+        match self {
+            Distance::Interval { months, days, micros } => Some(Interval::of_parts(months, days, micros)),
+            Distance::Whole(_) | Distance::Real(_) => None,
+        }
+    }
 }
 
 impl Frame {
@@ -64,7 +103,7 @@ impl Frame {
 
     /// Whether it is all rows of the partition in any case, if rows have that order.
     pub fn is_whole(&self, order: &[WindowKey]) -> bool {
-        let by_peers = self.unit == FrameUnit::Range && order.is_empty();
+        let by_peers = self.unit != FrameUnit::Rows && order.is_empty();
         let all = |bound: Bound, unbounded: Bound| bound == unbounded || by_peers && bound == Bound::CurrentRow;
         all(self.start, Bound::PartitionStart) && all(self.end, Bound::PartitionEnd)
     }
@@ -92,20 +131,42 @@ impl Frame {
         }
         let by_distance = [self.start, self.end].into_iter().find_map(Bound::distance);
         match (self.unit, by_distance, order) {
-            (_, None, _) | (FrameUnit::Rows, Some(Distance::Whole(_)), _) => Ok(()),
-            (FrameUnit::Rows, ..) => Err(Error::new(ErrorKind::Type, "a distance of rows is a whole number")),
-            (FrameUnit::Range, Some(_), [key]) => match key.expr.bind(input)?.column_type() {
-                ColumnType::Int64 | ColumnType::Float64 | ColumnType::Date => Ok(()),
-                other => {
-                    let message =
-                        format!("`range` with a distance needs a key that is a number or a date, not {other}");
-                    Err(Error::new(ErrorKind::Type, message).hint("`rows` counts rows"))
-                }
-            },
+            (_, None, _) | (FrameUnit::Rows | FrameUnit::Groups, Some(Distance::Whole(_)), _) => Ok(()),
+            (unit @ (FrameUnit::Rows | FrameUnit::Groups), ..) => {
+                Err(Error::new(ErrorKind::Type, format!("a distance of {} is a whole number", unit.name())))
+            }
+            (FrameUnit::Range, Some(_), [key]) => {
+                let key = key.expr.bind(input)?.column_type();
+                [self.start, self.end].into_iter().filter_map(Bound::distance).try_for_each(|by| by.check(key))
+            }
             (FrameUnit::Range, Some(_), keys) => {
                 let message = format!("`range` with a distance needs one key behind `order by`, not {}", keys.len());
                 Err(Error::new(ErrorKind::Type, message).hint("`rows` counts rows"))
             }
+        }
+    }
+}
+
+impl Distance {
+    /// Whether values of a type can be so far apart.
+    fn check(self, key: ColumnType) -> Result<()> {
+        use ColumnType::{Date, Float64, Int64, Timestamp};
+        let error = |message: String, hint: &str| Err(Error::new(ErrorKind::Type, message).hint(hint));
+        match (self, key) {
+            (Distance::Interval { .. }, Date | Timestamp) => Ok(()),
+            (Distance::Interval { .. }, Int64 | Float64) => error(
+                format!("`range` with an interval needs a key that is a date or a timestamp, not {key}"),
+                "write a number",
+            ),
+            (_, Int64 | Float64 | Date) => Ok(()),
+            (_, Timestamp) => error(
+                "the distance of a `range` over timestamps is an interval".to_owned(),
+                "such as `range between interval '1 hour' preceding and current row`",
+            ),
+            _ => error(
+                format!("`range` with a distance needs a key that is a number, a date or a timestamp, not {key}"),
+                "`rows` counts rows",
+            ),
         }
     }
 }
@@ -125,6 +186,9 @@ impl fmt::Display for Distance {
         match self {
             Distance::Whole(number) => write!(f, "{number}"),
             Distance::Real(number) => write!(f, "{number}"),
+            Distance::Interval { months, days, micros } => {
+                write!(f, "interval '{}'", Interval::of_parts(*months, *days, *micros))
+            }
         }
     }
 }
@@ -143,7 +207,6 @@ impl fmt::Display for Bound {
 
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = if self.unit == FrameUnit::Rows { "rows" } else { "range" };
-        write!(f, "{unit} between {} and {}", self.start, self.end)
+        write!(f, "{} between {} and {}", self.unit.name(), self.start, self.end)
     }
 }

@@ -46,7 +46,7 @@ pub(in crate::plan) fn send(windows: &[Window], read: ReadExpr, bytes: &mut Vec<
 
 fn send_call(call: &WindowCall, read: ReadExpr, bytes: &mut Vec<u8>) -> Result<(), String> {
     let Frame { unit, start, end } = call.frame;
-    put(&(unit == FrameUnit::Rows, call.ignore_nulls), bytes)?;
+    put(&(unit_number(unit), call.ignore_nulls), bytes)?;
     put(&(bound_parts(start), bound_parts(end)), bytes)?;
     match &call.function {
         WindowFunction::Ntile(buckets) => put(&(NTILE, *buckets), bytes)?,
@@ -65,8 +65,19 @@ fn send_call(call: &WindowCall, read: ReadExpr, bytes: &mut Vec<u8>) -> Result<(
     send_all(&call.args, read, bytes)
 }
 
-/// A bound by its number, whether its distance is a double, and the distance.
-fn bound_parts(bound: Bound) -> (u8, bool, u64) {
+fn unit_number(unit: FrameUnit) -> u8 {
+    match unit {
+        FrameUnit::Rows => 0,
+        FrameUnit::Range => 1,
+        FrameUnit::Groups => 2,
+    }
+}
+
+/// A bound and its distance by their numbers.
+type BoundParts = ((u8, u8), (u64, u64, u64));
+
+/// A bound by its number, the kind of its distance, and the distance.
+fn bound_parts(bound: Bound) -> BoundParts {
     let number = match bound {
         Bound::PartitionStart => 0,
         Bound::Preceding(_) => 1,
@@ -75,14 +86,23 @@ fn bound_parts(bound: Bound) -> (u8, bool, u64) {
         Bound::PartitionEnd => 4,
     };
     match bound.distance() {
-        Some(Distance::Real(real)) => (number, true, real.to_bits()),
-        Some(Distance::Whole(whole)) => (number, false, whole),
-        None => (number, false, 0),
+        None => ((number, 0), (0, 0, 0)),
+        Some(Distance::Whole(whole)) => ((number, 0), (whole, 0, 0)),
+        Some(Distance::Real(real)) => ((number, 1), (real.to_bits(), 0, 0)),
+        Some(Distance::Interval { months, days, micros }) => {
+            ((number, 2), (months.cast_unsigned(), days.cast_unsigned(), micros.cast_unsigned()))
+        }
     }
 }
 
-fn bound_of((number, is_real, bits): (u8, bool, u64)) -> Bound {
-    let distance = if is_real { Distance::Real(f64::from_bits(bits)) } else { Distance::Whole(bits) };
+fn bound_of(((number, kind), (first, second, third)): BoundParts) -> Bound {
+    let distance = match kind {
+        0 => Distance::Whole(first),
+        1 => Distance::Real(f64::from_bits(first)),
+        _ => {
+            Distance::Interval { months: first.cast_signed(), days: second.cast_signed(), micros: third.cast_signed() }
+        }
+    };
     match number {
         0 => Bound::PartitionStart,
         1 => Bound::Preceding(distance),
@@ -116,9 +136,13 @@ pub(in crate::plan) fn receive(bytes: &mut &[u8], read: ReadExpr) -> Result<Vec<
 }
 
 fn receive_windowed(bytes: &mut &[u8], read: ReadExpr) -> Result<(WindowCall, String)> {
-    let (by_rows, ignore_nulls) = Message::receive(bytes)?;
+    let (unit, ignore_nulls): (u8, bool) = Message::receive(bytes)?;
     let (start, end) = Message::receive(bytes)?;
-    let unit = if by_rows { FrameUnit::Rows } else { FrameUnit::Range };
+    let unit = match unit {
+        0 => FrameUnit::Rows,
+        1 => FrameUnit::Range,
+        _ => FrameUnit::Groups,
+    };
     let frame = Frame { unit, start: bound_of(start), end: bound_of(end) };
     let (function, number): (u8, u64) = Message::receive(bytes)?;
     let function = match function {

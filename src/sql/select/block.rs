@@ -9,11 +9,12 @@ use super::windows::Windows;
 use crate::aggregate::Makes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, col};
-use crate::plan::{AggregateSelect, LogicalPlan, SUFFIX};
+use crate::plan::{AggregateSelect, LogicalPlan, SUFFIX, SortKey, WindowKey};
 use crate::source::constants::visible_schema;
 use crate::sql::convert::{Names, WINDOW_PLACES};
 use crate::sql::fits::expand_columns;
 use crate::sql::over::Windowed;
+use crate::sql::rows::{Quantified, values_of};
 use sqlparser::ast::{self, SelectItem, Spanned};
 use sqlparser::tokenizer::Span;
 use std::cell::{Cell, RefCell};
@@ -87,6 +88,10 @@ impl Names for BlockNames<'_> {
         Ok(self.noted(self.lowering.membership_of(value, query, self.next_number(), self.scope)?))
     }
 
+    fn compared(&self, value: &Expr, how: Quantified, query: &ast::Query) -> Result<Expr> {
+        Ok(self.noted(self.lowering.comparison_of(value, how, query, self.next_number(), self.scope)?))
+    }
+
     fn grouping(&self, keys: Vec<Expr>, span: Span) -> Result<Expr> {
         let mut known = self.groupings.borrow_mut();
         known.push((keys, span));
@@ -122,6 +127,10 @@ impl Names for ResultsFirst<'_> {
         self.0.member_of(value, query)
     }
 
+    fn compared(&self, value: &Expr, how: Quantified, query: &ast::Query) -> Result<Expr> {
+        self.0.compared(value, how, query)
+    }
+
     fn grouping(&self, keys: Vec<Expr>, span: Span) -> Result<Expr> {
         self.0.grouping(keys, span)
     }
@@ -148,7 +157,9 @@ impl Lowering<'_> {
         for condition in conditions {
             match condition {
                 ast::Expr::InSubquery { expr, subquery, negated } => {
-                    members.push((self.convert(expr, &names)?, subquery, *negated, names.next_number()));
+                    let row = values_of(expr).unwrap_or(std::slice::from_ref(&**expr));
+                    let values = row.iter().map(|value| self.convert(value, &names)).collect::<Result<Vec<_>>>()?;
+                    members.push((values, subquery, *negated, names.next_number()));
                 }
                 other => asked.push((self.convert(other, &names)?, other.span())),
             }
@@ -162,18 +173,22 @@ impl Lowering<'_> {
         for expr in columns.iter_mut().chain(&mut having) {
             *expr = expand_columns(expr, &shown, &of_keys)?;
         }
-        let is_distinct = match &select.distinct {
-            None | Some(ast::Distinct::All) => false,
-            Some(ast::Distinct::Distinct) => true,
-            Some(ast::Distinct::On(_)) => return Err(self.unsupported("`distinct on`", select.span())),
+        let (is_distinct, first_of) = match &select.distinct {
+            None | Some(ast::Distinct::All) => (false, None),
+            Some(ast::Distinct::Distinct) => (true, None),
+            Some(ast::Distinct::On(keys)) => (false, Some(keys)),
         };
         let sort = match is_distinct {
             true => Vec::new(),
             false => self.sort_keys(ending.order, &columns, &names, &ResultsFirst(&names))?,
         };
-        let qualify = select.qualify.as_ref().map(|qualify| self.convert(qualify, &names)).transpose()?;
+        let mut qualify = select.qualify.as_ref().map(|qualify| self.convert(qualify, &names)).transpose()?;
+        if let Some(keys) = first_of {
+            qualify = Some(self.first_of_each(select, keys, &columns, &sort, &names)?);
+        }
         let windows = names.windows.take();
-        let of_members = members.iter().map(|(value, query, ..)| (value, query.span()));
+        let of_members =
+            members.iter().flat_map(|(values, query, ..)| values.iter().map(move |value| (value, query.span())));
         let of_rows = asked.iter().map(|(condition, span)| (condition, *span)).chain(of_members);
         self.check_windows(select, &windows, of_rows, &by.keys, having.as_ref())?;
         let beside = || {
@@ -188,7 +203,7 @@ impl Lowering<'_> {
             groupings.push(self.placed(by.numbers(&args), span)?);
         }
         // Values of queries that only stand beside aggregates are joined to the groups.
-        let below = asked.iter().map(|(condition, _)| condition).chain(members.iter().map(|(value, ..)| value));
+        let below = asked.iter().map(|(condition, _)| condition).chain(members.iter().flat_map(|(values, ..)| values));
         let mut used: BTreeSet<Arc<str>> = below.chain(&by.keys).flat_map(Expr::columns).collect();
         let mut named = BTreeSet::new();
         beside().for_each(|expr| add_columns_of_groups(expr, &by.keys, &mut named));
@@ -214,9 +229,9 @@ impl Lowering<'_> {
         if let Some(all) = Expr::conjunction(conditions) {
             plan = filtered(plan, all);
         }
-        for (value, query, negated, number) in members {
+        for (values, query, negated, number) in members {
             let span = query.span();
-            plan = self.among(plan, value, query, negated, number, &scope)?;
+            plan = self.among(plan, values, query, negated, number, &scope)?;
             self.placed(plan.schema(), span)?;
         }
         let cut = |plan| if is_distinct { plan } else { ending.cut.of(plan) };
@@ -249,6 +264,29 @@ impl Lowering<'_> {
             return Ok(plan);
         }
         self.ended(Arc::new(distinct(plan)?), ending)
+    }
+
+    /// What holds for the first row of each of these keys, in the order of the result: `distinct on`.
+    fn first_of_each(
+        &self,
+        select: &ast::Select,
+        keys: &[ast::Expr],
+        columns: &[Expr],
+        sort: &[SortKey],
+        names: &BlockNames<'_>,
+    ) -> Result<Expr> {
+        if let Some(qualify) = &select.qualify {
+            let error = self.unsupported("`qualify` beside `distinct on`", qualify.span());
+            return Err(error.hint("a query in `from` may have the one, and the query around it the other"));
+        }
+        let results = ResultsFirst(names);
+        let key = |key: &ast::Expr| self.by_position_or_name(key, columns, &results);
+        let partition = keys.iter().map(key).collect::<Result<Vec<_>>>()?;
+        let of_sort =
+            |key: &SortKey| WindowKey { expr: key.expr.clone(), descending: key.descending, nulls_first: false };
+        let span = keys.first().map_or_else(|| select.span(), Spanned::span);
+        let number = Windowed::row_number(partition, sort.iter().map(of_sort).collect(), self.words, self.bytes(span));
+        Ok(self.placed(names.window(number), span)?.eq(1))
     }
 
     fn refuse_clauses(&self, select: &ast::Select) -> Result<()> {

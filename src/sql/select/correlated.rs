@@ -89,7 +89,7 @@ impl Lowering<'_> {
         number: usize,
     ) -> Result<(Inner, Expr)> {
         let Correlated { select, plan, scope, keys } = correlated;
-        let expr = self.only_expression(select, query, &scope)?;
+        let expr = self.only_expressions(select, query, &scope, 1)?.swap_remove(0);
         let calls: Vec<_> = expr.aggregates().into_iter().cloned().collect();
         if calls.is_empty() {
             return Err(self
@@ -134,7 +134,7 @@ impl Lowering<'_> {
     pub(super) fn among_by_key(
         &self,
         plan: Arc<LogicalPlan>,
-        value: Expr,
+        values: Vec<Expr>,
         correlated: Correlated<'_>,
         query: &ast::Query,
         negated: bool,
@@ -144,14 +144,14 @@ impl Lowering<'_> {
                 self.unsupported("`not in` with a query that uses columns of the query around it", query.span());
             return Err(error.hint("`not exists (select … where … = …)` asks for rows without a match"));
         }
-        let member = self.only_expression(correlated.select, query, &correlated.scope)?;
-        if member.contains_aggregate() {
+        let members = self.only_expressions(correlated.select, query, &correlated.scope, values.len())?;
+        if members.iter().any(Expr::contains_aggregate) {
             return Err(
                 self.unsupported("an aggregate in a query that uses columns of the query around it", query.span())
             );
         }
         let mut keys = correlated.keys;
-        keys.push((value, member));
+        keys.extend(values.into_iter().zip(members));
         Ok(Arc::new(LogicalPlan::Join(Join::new(plan, correlated.plan, keys, JoinKind::Semi))))
     }
 
@@ -166,16 +166,30 @@ impl Lowering<'_> {
         correlated.select.projection.iter().filter_map(expr).any(|expr| expr.contains_aggregate())
     }
 
-    /// The only expression of a select list.
-    fn only_expression(&self, select: &ast::Select, query: &ast::Query, scope: &Scope) -> Result<Expr> {
-        match select.projection.as_slice() {
-            [ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. }] => {
-                self.convert(expr, &Plain(scope))
+    /// The expressions of a select list, which are `wanted`.
+    fn only_expressions(
+        &self,
+        select: &ast::Select,
+        query: &ast::Query,
+        scope: &Scope,
+        wanted: usize,
+    ) -> Result<Vec<Expr>> {
+        let expr = |item: &ast::SelectItem| match item {
+            ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } => {
+                self.convert(expr, &Plain(scope)).map(Some)
             }
-            _ => {
-                let error = Error::new(ErrorKind::Type, "the query has several columns, and one is needed here");
-                self.placed(Err(error), query.span())
-            }
-        }
+            _ => Ok(None),
+        };
+        let exprs = select.projection.iter().map(expr).collect::<Result<Option<Vec<_>>>>()?;
+        exprs.filter(|exprs| exprs.len() == wanted).map_or_else(
+            || {
+                let message = match wanted {
+                    1 => "the query has several columns, and one is needed here".to_owned(),
+                    wanted => format!("the query has not the {wanted} columns that are needed here"),
+                };
+                self.placed(Err(Error::new(ErrorKind::Type, message)), query.span())
+            },
+            Ok,
+        )
     }
 }

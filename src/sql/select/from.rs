@@ -116,6 +116,10 @@ impl Lowering<'_> {
                 (self.query(subquery)?, UNNAMED.to_owned(), alias)
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => return self.joined(table_with_joins),
+            TableFactor::Derived { lateral: true, .. } => {
+                let error = self.unsupported("`lateral`", factor.span());
+                return Err(error.hint("queries in expressions may use columns of the query around them, in equations"));
+            }
             other => return Err(self.unsupported("this kind of table", other.span())),
         };
         let Some(alias) = alias else {

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, Literal, col, count_rows, lit, when};
 use crate::frame::visible_names;
 use crate::plan::{Join, JoinKind, LogicalPlan};
+use crate::sql::rows::Quantified;
 use crate::types::ColumnType;
 use sqlparser::ast::{self, Spanned};
 use std::collections::BTreeSet;
@@ -90,7 +91,7 @@ impl Lowering<'_> {
         if let Some(correlated) = self.correlated(query, outer)? {
             return self.value_by_key(correlated, query, number);
         }
-        let plan = self.only_column(query, &name(number), outer)?;
+        let plan = self.only_columns(query, &[name(number)], outer)?;
         let rows = row_count(&plan);
         if rows == RowCount::Unknown {
             return Err(self
@@ -129,7 +130,7 @@ impl Lowering<'_> {
     ) -> Result<(Inner, Expr)> {
         let member = name(number);
         let (found, all, known) = (format!("{member}: found"), format!("{member}: all"), format!("{member}: known"));
-        let members = self.only_column(query, &member, outer)?;
+        let members = self.only_columns(query, std::slice::from_ref(&member), outer)?;
         let counts = [(count_rows(), all.clone()), (col(member.as_str()).count(), known.clone())];
         let counts = Arc::new(counted(Arc::clone(&members), &counts)?);
         let input = Arc::new(distinct(members)?);
@@ -144,65 +145,123 @@ impl Lowering<'_> {
         Ok((Inner { names: vec![found, all, known], joins }, membership.otherwise(false)))
     }
 
-    /// The rows of `plan` whose value is one of those of a query, or is none of them.
+    /// Whether a value compares so with one of those of a query, or with all of them: unknown where it is missing, or where one of
+    /// those is and no other tells.
+    pub(super) fn comparison_of(
+        &self,
+        value: &Expr,
+        how: Quantified,
+        query: &ast::Query,
+        number: usize,
+        outer: &Scope,
+    ) -> Result<(Inner, Expr)> {
+        if let Some(is_member) = how.is_membership() {
+            let (inner, found) = self.membership_of(value, query, number, outer)?;
+            return Ok((inner, if is_member { found } else { found.not() }));
+        }
+        let member = name(number);
+        let named = |what: &str| format!("{member}: {what}");
+        let (least, greatest, all, known) = (named("least"), named("greatest"), named("all"), named("known"));
+        let members = self.only_columns(query, std::slice::from_ref(&member), outer)?;
+        let of_members = || col(member.as_str());
+        let facts = [
+            (of_members().min(), least.clone()),
+            (of_members().max(), greatest.clone()),
+            (count_rows(), all.clone()),
+            (of_members().count(), known.clone()),
+        ];
+        let table = Arc::new(counted(members, &facts)?);
+        let told = how.of_extremes(value, &col(least.as_str()), &col(greatest.as_str()));
+        let is_open = value.clone().is_null().or(col(all.as_str()).not_eq(col(known.as_str())));
+        // Of no values, all compare so, and none does.
+        let of_none = when(col(all.as_str()).eq(0)).then(how.all);
+        let told = if how.all { of_none.when(told.not()).then(false) } else { of_none.when(told).then(true) };
+        let comparison = told.when(is_open).then(Expr::Literal(Literal::Null)).otherwise(how.all);
+        Ok((Inner { names: vec![least, greatest, all, known], joins: vec![Beside::one_row(table)] }, comparison))
+    }
+
+    /// The rows of `plan` whose values are those of a row of a query, or are those of none.
     pub(super) fn among(
         &self,
         plan: Arc<LogicalPlan>,
-        value: Expr,
+        values: Vec<Expr>,
         query: &ast::Query,
         negated: bool,
         number: usize,
         outer: &Scope,
     ) -> Result<Arc<LogicalPlan>> {
-        let member = name(number);
         if let Some(correlated) = self.correlated(query, outer)? {
-            return self.among_by_key(plan, value, correlated, query, negated);
+            return self.among_by_key(plan, values, correlated, query, negated);
         }
-        let members = self.only_column(query, &member, outer)?;
-        let types = [
-            value.bind(&*plan.schema()?)?.column_type(),
-            col(member.as_str()).bind(&*members.schema()?)?.column_type(),
-        ];
-        if types[0].unify(types[1]) == ColumnType::Utf8 && types.iter().any(|known| known.is_numeric()) {
-            let message = format!("`in` compares {} with the {} of the query", types[0], types[1]);
-            return self.placed(Err(Error::new(ErrorKind::Type, message).hint("`cast` one of them")), query.span());
+        let member = name(number);
+        let names: Vec<String> = match values.len() {
+            1 => vec![member.clone()],
+            several => (1..=several).map(|at| format!("{member}: {at}")).collect(),
+        };
+        let members = self.only_columns(query, &names, outer)?;
+        for (value, name) in values.iter().zip(&names) {
+            let types = [
+                value.bind(&*plan.schema()?)?.column_type(),
+                col(name.as_str()).bind(&*members.schema()?)?.column_type(),
+            ];
+            if types[0].unify(types[1]) == ColumnType::Utf8 && types.iter().any(|known| known.is_numeric()) {
+                let message = format!("`in` compares {} with the {} of the query", types[0], types[1]);
+                return self.placed(Err(Error::new(ErrorKind::Type, message).hint("`cast` one of them")), query.span());
+            }
         }
-        let keys = vec![(value.clone(), col(member.as_str()))];
+        let keys: Vec<_> = values.iter().cloned().zip(names.iter().map(|name| col(name.as_str()))).collect();
         if !negated {
             return Ok(Arc::new(LogicalPlan::Join(Join::new(plan, members, keys, JoinKind::Semi))));
         }
+        let [value] = &values[..] else {
+            let error = self.unsupported("`not in` with a row and a query", query.span());
+            return Err(error.hint("`not exists (select … where x = a and y = b)` asks for rows without a match"));
+        };
         // A missing value may be any, and where one of those of the query is missing, any may be among them.
         let (all, known) = (format!("{member}: all"), format!("{member}: known"));
         let counts = [(count_rows(), all.clone()), (col(member.as_str()).count(), known.clone())];
         let counts = Arc::new(counted(Arc::clone(&members), &counts)?);
         let plan = Arc::new(LogicalPlan::Join(Join::new(plan, counts, Vec::new(), JoinKind::Cross)));
         let (all, known) = (col(all), col(known));
-        let is_told = all.clone().eq(0).or(all.eq(known).and(value.is_not_null()));
+        let is_told = all.clone().eq(0).or(all.eq(known).and(value.clone().is_not_null()));
         Ok(Arc::new(LogicalPlan::Join(Join::new(filtered(plan, is_told), members, keys, JoinKind::Anti))))
     }
 
-    /// The only column of a query, under another name.
-    fn only_column(&self, query: &ast::Query, name: &str, outer: &Scope) -> Result<Arc<LogicalPlan>> {
+    /// All columns of a query, under other names.
+    fn only_columns(&self, query: &ast::Query, names: &[String], outer: &Scope) -> Result<Arc<LogicalPlan>> {
         let plan = self.within(query, outer)?;
-        let mut columns = visible_names(&plan.schema()?);
-        let Some(column) = columns.pop().filter(|_| columns.is_empty()) else {
-            let message = format!("the query has {} columns, and one is needed here", columns.len() + 1);
+        let columns = visible_names(&plan.schema()?);
+        if columns.len() != names.len() {
+            let needed = if names.len() == 1 { "one is".to_owned() } else { format!("{} are", names.len()) };
+            let has = if columns.len() == 1 { "one column".to_owned() } else { format!("{} columns", columns.len()) };
+            let message = format!("the query has {has}, and {needed} needed here");
             return self.placed(Err(Error::new(ErrorKind::Type, message)), query.span());
-        };
-        Ok(Arc::new(LogicalPlan::Project { input: plan, columns: vec![column.alias(name)] }))
+        }
+        let columns = columns.into_iter().zip(names).map(|(column, name)| column.alias(name.as_str())).collect();
+        Ok(Arc::new(LogicalPlan::Project { input: plan, columns }))
     }
 
     /// A query inside of another one, whose columns it cannot use.
     fn within(&self, query: &ast::Query, outer: &Scope) -> Result<Arc<LogicalPlan>> {
         self.query(query).map_err(|error| {
             let name = error.message().split('`').nth(1).unwrap_or_default();
+            let is_unknown = ["no column `", "no table `"].iter().any(|start| error.message().starts_with(start));
             let is_around = outer.has_table(name) || outer.column(&[ast::Ident::new(name)]).is_ok();
-            if error.kind() != ErrorKind::Name || !is_around {
+            if error.kind() != ErrorKind::Name || !is_unknown || !is_around {
                 return error;
             }
-            let message = "a query that uses columns of the query around it in this way is not supported";
-            let told = Error::new(ErrorKind::Unsupported, message)
-                .hint("in its `where` they may stand in equations, beside others with `and`");
+            let written = error.underlined().map_or(name, |place| {
+                let rest = &place.text[place.range.start..];
+                let ends = |sign: char| !(sign.is_alphanumeric() || matches!(sign, '_' | '.' | '"'));
+                &rest[..rest.find(ends).unwrap_or(rest.len())]
+            });
+            let message = format!(
+                "`{written}`: a query that uses columns of the query around it in this way is not supported"
+            );
+            let told = Error::new(ErrorKind::Unsupported, message).hint(
+                "in its `where` they may stand in equations, beside other conditions with `and`; a join takes any condition: \
+                 select distinct t.* from t join u on u.x > t.x",
+            );
             match error.underlined() {
                 Some(place) => told.underline(&place.text, place.range.clone()),
                 None => told,
@@ -230,15 +289,27 @@ enum RowCount {
 }
 
 fn row_count(plan: &LogicalPlan) -> RowCount {
-    let below = plan.input().map_or(RowCount::Unknown, |input| row_count(input));
+    use RowCount::{AtMostOne, One, Unknown};
+    let below = plan.input().map_or(Unknown, |input| row_count(input));
     match (plan, below) {
-        (LogicalPlan::Aggregate { keys, .. }, _) if keys.is_empty() => RowCount::One,
-        (LogicalPlan::Limit { skip: 0, rows: 1.., .. }, RowCount::One) => RowCount::One,
-        (LogicalPlan::Limit { rows: 0 | 1, .. }, _) => RowCount::AtMostOne,
+        (LogicalPlan::Scan(source), _) => match source.known_rows() {
+            Some(1) => One,
+            Some(0) => AtMostOne,
+            _ => Unknown,
+        },
+        (LogicalPlan::Aggregate { keys, .. }, _) if keys.is_empty() => One,
+        (LogicalPlan::Aggregate { .. }, below) => below,
+        (LogicalPlan::Limit { skip: 0, rows: 1.., .. }, One) => One,
+        (LogicalPlan::Limit { rows: 0 | 1, .. }, _) => AtMostOne,
         (LogicalPlan::Project { .. } | LogicalPlan::Sort { .. } | LogicalPlan::Window { .. }, below) => below,
-        (LogicalPlan::Filter { .. } | LogicalPlan::Limit { .. }, RowCount::One | RowCount::AtMostOne) => {
-            RowCount::AtMostOne
-        }
-        _ => RowCount::Unknown,
+        (LogicalPlan::Filter { .. } | LogicalPlan::Limit { .. }, One | AtMostOne) => AtMostOne,
+        (LogicalPlan::Join(join), left) => match (join.kind, left, row_count(&join.right)) {
+            (JoinKind::Cross, One, One) => One,
+            (JoinKind::Left, left, One | AtMostOne) => left,
+            (JoinKind::Semi | JoinKind::Anti, One | AtMostOne, _) => AtMostOne,
+            (JoinKind::Cross | JoinKind::Inner, One | AtMostOne, One | AtMostOne) => AtMostOne,
+            _ => Unknown,
+        },
+        _ => Unknown,
     }
 }

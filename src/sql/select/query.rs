@@ -1,6 +1,6 @@
 //! Queries: `with`, set operations, `order by`, `limit`.
 
-use super::combine::combine;
+use super::combine::Combined;
 use super::scope::{Scope, Table};
 use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
@@ -88,16 +88,28 @@ impl<'a> Lowering<'a> {
         let plan = match body {
             SetExpr::Select(select) => return self.block(select, ending),
             SetExpr::Query(query) => self.query(query)?,
-            SetExpr::SetOperation { left, op, set_quantifier, right } => {
-                let nothing = Ending { order: None, cut: Cut::default() };
-                let (left, right) = (self.body(left, nothing)?, self.body(right, nothing)?);
-                let combined = combine(&left, &right, *op, *set_quantifier);
-                self.placed(combined, body.span())?
-            }
+            SetExpr::SetOperation { .. } => self.operations(body)?,
             SetExpr::Values(values) => self.values(values, body.span())?,
             _ => return Err(self.unsupported("this statement", body.span())),
         };
         self.ended(plan, ending)
+    }
+
+    /// Set operations, which lean to the left: `a union b union c` is walked in a loop.
+    fn operations(&self, body: &SetExpr) -> Result<Arc<LogicalPlan>> {
+        let nothing = Ending { order: None, cut: Cut::default() };
+        let (mut first, mut spine) = (body, Vec::new());
+        while let SetExpr::SetOperation { left, op, set_quantifier, right } = first {
+            spine.push((*op, *set_quantifier, &**right));
+            first = left;
+        }
+        let mut combined = Combined::of(self.body(first, nothing)?)?;
+        for (op, quantifier, right) in spine.into_iter().rev() {
+            let plan = self.body(right, nothing)?;
+            // Where it is, is not asked before something is wrong: that takes a walk through all of it.
+            combined = combined.with(op, quantifier, plan).or_else(|error| self.placed(Err(error), right.span()))?;
+        }
+        combined.plan().or_else(|error| self.placed(Err(error), body.span()))
     }
 
     /// A result in its order and cut; keys are about its columns.
@@ -237,6 +249,11 @@ impl<'a> Lowering<'a> {
     /// The error with its place, if it has none yet.
     pub(super) fn placed<T>(&self, result: Result<T>, span: Span) -> Result<T> {
         self.converter().placed(result, span)
+    }
+
+    /// Where a span of the parser stands in the text.
+    pub(super) fn bytes(&self, span: Span) -> Range<usize> {
+        self.converter().bytes(span)
     }
 
     pub(super) fn unsupported(&self, what: &str, span: Span) -> Error {

@@ -6,10 +6,11 @@ use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::frame::{CsvScan, LazyFrame};
 use crate::plan::LogicalPlan;
 use crate::source::detect::InputFormat;
-use crate::sql::syntax::{MAX_NESTING, parser_error, refuse_long_chains};
+use crate::sql::own_names::in_words;
+use crate::sql::syntax::{MAX_NESTING, exclusions, parser_error, refuse_long_chains, refused_sample};
 use crate::sql::tables::Tables;
 use crate::sql::why_text::with_reasons;
-use crate::sql::words::{SqlDialect, Words};
+use crate::sql::words::{SqlDialect, Words, micros_now};
 use sqlparser::ast::{self, Spanned};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
@@ -32,6 +33,8 @@ use std::sync::Arc;
 pub struct Session {
     /// Those that were given, and the queries that have names.
     tables: Tables,
+    /// The time of `now()`, in microseconds since 1970; else each text has its own.
+    now: Option<i64>,
 }
 
 /// A statement that has been read.
@@ -58,6 +61,8 @@ pub enum Asks {
     Summarize(LazyFrame),
     /// Nothing: a query has been given this name.
     View(String),
+    /// Nothing: these names have been taken from their queries.
+    Dropped(Vec<String>),
 }
 
 impl Session {
@@ -68,7 +73,19 @@ impl Session {
 
     /// A session with these tables.
     pub fn with_tables(tables: Tables) -> Self {
-        Session { tables }
+        Session { tables, now: None }
+    }
+
+    /// Has `now()` and its like mean the present time in all texts from here on. Default: the time at which each text is read.
+    pub fn fix_time(&mut self) {
+        self.now = Some(micros_now());
+    }
+
+    /// The words of a text.
+    fn words(&self, text: &str) -> Result<Words> {
+        let mut words = Words::of_sql(text)?;
+        words.read_at = self.now.unwrap_or(words.read_at);
+        Ok(words)
     }
 
     /// Gives a frame a name; a frame that had it before loses it.
@@ -122,7 +139,7 @@ impl Session {
     /// # Errors
     /// `Syntax`, `Name` and `Type` errors, the place in the text underlined, and those of opening files; no data are read.
     pub fn sql(&self, query: &str) -> Result<LazyFrame> {
-        let words = Words::of_sql(query)?;
+        let words = self.words(query)?;
         let mut ranges = statements(&words).into_iter();
         let (Some(range), None) = (ranges.next(), ranges.next()) else {
             return Err(Error::new(ErrorKind::Syntax, "one query is needed").hint("`run` takes several statements"));
@@ -140,7 +157,7 @@ impl Session {
     /// # Errors
     /// As [`Session::sql`].
     pub fn run(&mut self, text: &str) -> Result<Vec<Statement>> {
-        let words = Words::of_sql(text)?;
+        let words = self.words(text)?;
         let statement = |range: Range<usize>| {
             let text = words.typed(range.clone()).to_owned();
             Ok(Statement { text, asks: self.asks(&words, range)? })
@@ -202,10 +219,43 @@ impl Session {
                 self.register(name.value.clone(), frame);
                 Ok(Asks::View(name.value.clone()))
             }
-            _ => Err(unsupported("this statement").hint(
-                "there are select, with, values, copy (…) to 'file', create temp view, explain, describe and summarize",
-            )),
+            ast::Statement::Drop { object_type: ast::ObjectType::View, if_exists, names, .. } => {
+                self.drop_views(words, range, &names, if_exists)
+            }
+            ast::Statement::Drop { object_type: ast::ObjectType::Table, .. } => {
+                Err(unsupported("`drop table`").hint(STATEMENTS))
+            }
+            _ => Err(unsupported("this statement").hint(STATEMENTS)),
         }
+    }
+
+    /// Takes names from their queries; those that are none are wrong, or do not matter.
+    fn drop_views(
+        &mut self,
+        words: &Words,
+        range: Range<usize>,
+        names: &[ast::ObjectName],
+        lenient: bool,
+    ) -> Result<Asks> {
+        let mut dropped = Vec::with_capacity(names.len());
+        for name in names {
+            let [ast::ObjectNamePart::Identifier(ident)] = name.0.as_slice() else {
+                let what = "a view whose name has a dot";
+                return Err(Lowering::new(words, self, range).unsupported(what, name.span()));
+            };
+            if self.tables.named(&ident.value).is_ok() {
+                dropped.push(ident.value.clone());
+            } else if !lenient {
+                let error = Error::new(ErrorKind::Name, format!("no view `{}`", ident.value));
+                let error = match did_you_mean(&ident.value, self.tables().map(|(name, _)| name)) {
+                    Some(near) => error.hint(format!("did you mean `{near}`?")),
+                    None => error.hint("`drop view if exists` takes one away only if it is there"),
+                };
+                return Lowering::new(words, self, range).placed(Err(error), ident.span);
+            }
+        }
+        dropped.iter().for_each(|name| self.forget(name));
+        Ok(Asks::Dropped(dropped))
     }
 
     fn parse(&self, words: &Words, range: Range<usize>) -> Result<ast::Statement> {
@@ -217,12 +267,20 @@ impl Session {
         }
         let mut tokens = words.tokens(range.clone());
         name_arguments(&mut tokens);
+        let dropped = exclusions(words, range.clone())?;
+        let mut at = range.start;
+        tokens.retain(|_| {
+            at += 1;
+            !dropped.contains(&(at - 1))
+        });
         if let Some(first) = tokens.first_mut().filter(|_| words.is_word(range.start, SUMMARIZE)) {
             // The parser knows no `summarize`; what may stand behind it is what may stand behind `describe`.
             first.token = Token::make_keyword("DESCRIBE");
         }
         let mut parser = Parser::new(&SqlDialect).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
-        let parsed = parser.parse_statement().map_err(|error| parser_error(words, &range, &error))?;
+        let parsed = parser.parse_statement().map_err(|error| {
+            refused_sample(words, range.clone()).unwrap_or_else(|| parser_error(words, &range, &error))
+        })?;
         let next = parser.peek_token();
         if next.token == Token::EOF {
             return Ok(parsed);
@@ -237,7 +295,7 @@ impl Session {
             let source = |frame: LazyFrame| frame.plan().ok().map(|plan| Arc::clone(plan.source()));
             let sources: Vec<_> = self.tables.known().into_iter().filter_map(source).collect();
             let error = with_reasons(error, &sources, &|name| range.clone().any(|at| words.reads(at, name)));
-            underlined(error, words, range.clone())
+            in_words(underlined(error, words, range.clone()))
         })?;
         Ok(LazyFrame::from_plan(LogicalPlan::clone(&plan)))
     }
@@ -269,6 +327,10 @@ impl Session {
         })
     }
 }
+
+/// The statements that there are.
+const STATEMENTS: &str =
+    "there are select, with, values, copy (…) to 'file', create temp view, drop view, explain, describe and summarize";
 
 /// The statement for [`Asks::Summarize`].
 const SUMMARIZE: &str = "summarize";

@@ -3,7 +3,7 @@
 //! Each set of keys is a grouping of its own, and the results stand one behind the other, in the order in which the sets are
 //! written. All of them read the same rows, so they are found in one pass.
 
-use super::combine::one_after_the_other;
+use super::combine::behind_each_other;
 use super::query::Lowering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggregateCall, Expr, Literal, col, lit};
@@ -178,16 +178,4 @@ pub(super) fn groups_of_sets(
         Arc::new(LogicalPlan::Project { input: Arc::new(groups), columns })
     };
     behind_each_other(&sets.iter().map(groups).collect::<Vec<_>>())
-}
-
-/// As a tree whose depth hardly grows with their number.
-fn behind_each_other(plans: &[Arc<LogicalPlan>]) -> Result<Arc<LogicalPlan>> {
-    match plans {
-        [] => Err(Error::internal("groups of no set")),
-        [one] => Ok(Arc::clone(one)),
-        more => {
-            let (first, second) = more.split_at(more.len().div_ceil(2));
-            one_after_the_other(&behind_each_other(first)?, &behind_each_other(second)?)
-        }
-    }
 }

@@ -111,7 +111,7 @@ impl<'a> Sliding<'a> {
         let budget = &evaluation.room.budget;
         Ok(Sliding {
             states,
-            frames: Frames::new(call.frame, evaluation.shape.range_key, rows),
+            frames: Frames::new(call.frame, evaluation, rows),
             rows: 0..0,
             back: states.empty(1)?,
             added: Cursor::new(rows),

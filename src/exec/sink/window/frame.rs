@@ -3,12 +3,15 @@
 //! Frames of later rows begin and end no earlier than those of the rows before them, whatever their bounds; so edges by
 //! distance only go forward.
 
+use super::Evaluation;
+use super::bounds::Ends;
 use super::piece::Place;
 use super::rows::{Cursor, SortedRows};
 use crate::error::{Error, Result};
+use crate::expr::civil::DAY_MICROS;
 use crate::plan::{Bound, Distance, Frame, FrameUnit, RangeKey};
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -25,6 +28,15 @@ pub(super) struct Frames<'a> {
 struct Edge<'a> {
     keys: Cursor<'a>,
     row: usize,
+    groups: Groups<'a>,
+}
+
+/// Groups of peers, one after the other.
+struct Groups<'a> {
+    ends: Ends<'a>,
+    /// The first row of the partition, and how many of its groups have been passed.
+    partition: Option<usize>,
+    passed: usize,
 }
 
 /// A key that distances are counted of.
@@ -35,8 +47,8 @@ enum Number {
 }
 
 impl Number {
-    /// `None` is null.
-    fn at(keys: &mut Cursor<'_>, column: usize, row: usize) -> Result<Option<Self>> {
+    /// Dates are as fine as the distance is; `None` is null.
+    fn at(keys: &mut Cursor<'_>, column: usize, row: usize, distance: Distance) -> Result<Option<Self>> {
         let (batch, row) = keys.at(row)?;
         let column = batch.column(column);
         if column.is_null(row) {
@@ -44,7 +56,14 @@ impl Number {
         }
         Ok(Some(match column.data_type() {
             DataType::Int64 => Number::Whole(column.as_primitive::<Int64Type>().value(row).into()),
-            DataType::Date32 => Number::Whole(column.as_primitive::<Date32Type>().value(row).into()),
+            DataType::Date32 => {
+                let days = i128::from(column.as_primitive::<Date32Type>().value(row));
+                let is_interval = matches!(distance, Distance::Interval { .. });
+                Number::Whole(if is_interval { days * i128::from(DAY_MICROS) } else { days })
+            }
+            DataType::Timestamp(..) => {
+                Number::Whole(column.as_primitive::<TimestampMicrosecondType>().value(row).into())
+            }
             DataType::Float64 => Number::Real(column.as_primitive::<Float64Type>().value(row)),
             other => return Err(Error::internal(format!("distances of {other}"))),
         }))
@@ -61,6 +80,13 @@ impl Number {
             }
             (Number::Real(number), Distance::Whole(by)) => Number::Real(number + by as f64 * f64::from(sign)),
             (Number::Real(number), Distance::Real(by)) => Number::Real(number + by * f64::from(sign)),
+            (Number::Whole(micros), by @ Distance::Interval { .. }) => {
+                let by = by.interval().and_then(|by| if sign < 0 { by.negated() } else { Some(by) });
+                let later = by.zip(i64::try_from(micros).ok()).and_then(|(by, micros)| by.later_timestamp(micros));
+                // What is beyond all times is beyond all rows.
+                Number::Whole(later.map_or(i128::MAX * i128::from(sign), i128::from))
+            }
+            (Number::Real(number), Distance::Interval { .. }) => Number::Real(number),
         }
     }
 
@@ -78,9 +104,10 @@ impl Number {
 }
 
 impl<'a> Frames<'a> {
-    pub(super) fn new(frame: Frame, key: Option<RangeKey>, rows: &'a SortedRows<'a>) -> Self {
-        let edge = || Edge { keys: Cursor::new(rows), row: 0 };
-        Frames { frame, key, keys: Cursor::new(rows), edges: [edge(), edge()] }
+    pub(super) fn new(frame: Frame, evaluation: &'a Evaluation<'_>, rows: &'a SortedRows<'a>) -> Self {
+        let groups = || Groups { ends: Ends::new(rows, &evaluation.peers, rows.len()), partition: None, passed: 0 };
+        let edge = || Edge { keys: Cursor::new(rows), row: 0, groups: groups() };
+        Frames { frame, key: evaluation.shape.range_key, keys: Cursor::new(rows), edges: [edge(), edge()] }
     }
 
     /// The frame of the next row, empty where it has no rows.
@@ -91,7 +118,7 @@ impl<'a> Frames<'a> {
         let Place { partition, peers, .. } = place;
         let rows = |distance: Distance| match distance {
             Distance::Whole(rows) => usize::try_from(rows).unwrap_or(usize::MAX),
-            Distance::Real(_) => 0,
+            Distance::Real(_) | Distance::Interval { .. } => 0,
         };
         let by_rows = self.frame.unit == FrameUnit::Rows;
         let start = match self.frame.start {
@@ -114,15 +141,42 @@ impl<'a> Frames<'a> {
         Ok(start..end.clamp(start, partition.end))
     }
 
+    /// The first row of the group that the bound is in, or the first behind that group.
+    fn edge_of_groups(&mut self, which: usize, bound: Bound, place: &Place) -> Result<usize> {
+        let own = place.groups.saturating_sub(1);
+        let wanted = match bound {
+            Bound::Preceding(Distance::Whole(by)) => {
+                usize::try_from(by).ok().and_then(|by| (own + which).checked_sub(by))
+            }
+            Bound::Following(Distance::Whole(by)) => {
+                Some((own + which).saturating_add(usize::try_from(by).unwrap_or(usize::MAX)))
+            }
+            _ => return Err(Error::internal("a bound without a number of groups")),
+        };
+        let Some(wanted) = wanted else { return Ok(place.partition.start) };
+        let Edge { row, groups, .. } = &mut self.edges[which];
+        if groups.partition != Some(place.partition.start) {
+            (groups.partition, groups.passed, *row) = (Some(place.partition.start), 0, place.partition.start);
+        }
+        while groups.passed < wanted && *row < place.partition.end {
+            *row = groups.ends.end_of(*row)?;
+            groups.passed += 1;
+        }
+        Ok(*row)
+    }
+
     /// The first row that is not before the bound, or the first that is behind it.
     fn edge(&mut self, which: usize, bound: Bound, row: usize, place: &Place) -> Result<usize> {
+        if self.frame.unit == FrameUnit::Groups {
+            return self.edge_of_groups(which, bound, place);
+        }
         let Some(key) = self.key else { return Err(Error::internal("a distance without a key")) };
         let (distance, ahead) = match bound {
             Bound::Preceding(distance) => (distance, false),
             Bound::Following(distance) => (distance, true),
             _ => return Err(Error::internal("a bound without a distance")),
         };
-        let Some(own) = Number::at(&mut self.keys, key.column, row)? else {
+        let Some(own) = Number::at(&mut self.keys, key.column, row, distance)? else {
             // Of nulls, only nulls are at any distance.
             return Ok(if which == 0 { place.peers.start } else { place.peers.end });
         };
@@ -130,7 +184,7 @@ impl<'a> Frames<'a> {
         let edge = &mut self.edges[which];
         edge.row = edge.row.max(place.partition.start);
         while edge.row < place.partition.end {
-            let is_passed = match Number::at(&mut edge.keys, key.column, edge.row)? {
+            let is_passed = match Number::at(&mut edge.keys, key.column, edge.row, distance)? {
                 None => key.nulls_first,
                 Some(number) => {
                     let order = number.compare(target);

@@ -73,7 +73,7 @@ fn goes_by_peers(call: &WindowColumn) -> bool {
     match call.function {
         Rank | DenseRank | PercentRank | CumeDist => true,
         RowNumber | Ntile(_) | Shift(_) => false,
-        _ => call.frame.unit == FrameUnit::Range,
+        _ => call.frame.unit != FrameUnit::Rows,
     }
 }
 

@@ -28,6 +28,11 @@ impl<'a> SortedRows<'a> {
         SortedRows { parts, firsts, spill: &room.spill, recent: RefCell::default() }
     }
 
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.firsts.last().copied().unwrap_or(0)
+    }
+
     /// The part that has a row.
     pub(super) fn part_of(&self, row: usize) -> usize {
         self.firsts.partition_point(|first| *first <= row) - 1

@@ -65,7 +65,7 @@ impl<'a> Values<'a> {
         rows: &'a SortedRows<'a>,
     ) -> Result<Self> {
         let Some(&column) = call.arguments.first() else { return Err(Error::internal("no argument")) };
-        let frames = || Among::Frame(Box::new(Frames::new(call.frame, evaluation.shape.range_key, rows)));
+        let frames = || Among::Frame(Box::new(Frames::new(call.frame, evaluation, rows)));
         let (among, from_end, number) = match call.function {
             WindowFunction::Shift(0) => (Among::Itself, false, 1),
             WindowFunction::Shift(by) if by < 0 => (Among::Before, true, by.unsigned_abs()),
