@@ -1,7 +1,8 @@
 //! What is wrong with a text before it is an expression: where its parser stops, and what is too deep.
 
 use super::words::Words;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::expr::elsewhere::written_here;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Location, Token};
@@ -116,12 +117,44 @@ pub(super) fn parser_error(words: &Words, range: &Range<usize>, error: &ParserEr
             format!("expected `null` or `not null` after `is`, found {found}")
         }
         Some((wanted, _)) => {
-            let shown = if wanted.contains(' ') { wanted.to_string() } else { format!("`{}`", wanted.to_lowercase()) };
+            let plain = PLAIN.iter().find(|(theirs, _)| wanted.eq_ignore_ascii_case(theirs));
+            let shown = match plain {
+                Some((_, ours)) => (*ours).to_owned(),
+                None if wanted.contains(' ') => wanted.to_owned(),
+                None => format!("`{}`", wanted.to_lowercase()),
+            };
             format!("expected {shown}, found {found}")
         }
         None => format!("{}, found {found}", message.trim_end_matches('.')),
     };
-    words.error(ErrorKind::Syntax, message, bytes)
+    let error = words.error(ErrorKind::Syntax, message, bytes);
+    match (expected.is_some_and(|rest| rest.starts_with("an SQL statement")), at) {
+        (true, Some(at)) => error.hint(statement_like(words.typed(at..at + 1))),
+        _ => error,
+    }
+}
+
+/// What the parser calls what it expected, and what it is called here.
+const PLAIN: [(&str, &str); 7] = [
+    ("identifier", "a name"),
+    ("literal string", "a text in single quotes"),
+    ("literal int", "a whole number"),
+    ("literal number", "a number"),
+    ("joined table", "a table"),
+    ("end of statement", "the end of the statement"),
+    ("a list of columns in parentheses", "names of columns in parentheses"),
+];
+
+/// Words that statements begin with.
+const STATEMENTS: [&str; 8] = ["select", "with", "values", "copy", "create", "explain", "describe", "summarize"];
+
+/// What to begin with in place of a word.
+fn statement_like(word: &str) -> String {
+    match (did_you_mean(word, STATEMENTS), written_here(word)) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, Some(hint)) => hint.to_owned(),
+        (None, None) => format!("statements begin with {}", STATEMENTS.join(", ")),
+    }
 }
 
 fn parse_place(text: &str) -> Option<Location> {
