@@ -35,6 +35,7 @@ use piece::Windowed;
 use reach::Reach;
 use rows::SortedRows;
 use std::any::Any;
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -109,7 +110,7 @@ impl Sink for WindowSink {
         let ranges = evaluation.ranges(hands.workers)?;
         let (ranges, before) = match reach::before(&evaluation, &ranges, &hands)? {
             Some(before) => (ranges, before),
-            None => (vec![0..evaluation.rows()], shape.calls.iter().map(|_| None).collect()),
+            None => (iter::once(0..evaluation.rows()).collect(), shape.calls.iter().map(|_| None).collect()),
         };
         let (store, mut made) = (room.results(), Vec::with_capacity(parts.len()));
         let windowed = Windowed::new(&parts, &shape.shown, &schema, &store);

@@ -111,3 +111,55 @@ pub(super) fn before(evaluation: &Evaluation<'_>, ranges: &[Range<usize>], hands
     }
     Ok(Some(all))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reach(function: WindowFunction, frame: (FrameUnit, Bound, Bound), order: &[usize]) -> Option<(bool, usize)> {
+        let (unit, start, end) = frame;
+        let frame = Frame { unit, start, end };
+        let call = WindowColumn { function, arguments: vec![0], frame, ignore_nulls: false };
+        let shape = WindowShape {
+            sort: Vec::new(),
+            partition: Vec::new(),
+            order: order.to_vec(),
+            range_key: None,
+            shown: Vec::new(),
+            calls: vec![call],
+            first: None,
+        };
+        Reach::of(&shape).map(|reach| (reach.peers, reach.rows))
+    }
+
+    #[test]
+    fn values_reach_as_far_as_their_frames() {
+        use Bound::{CurrentRow, Following, PartitionEnd, PartitionStart, Preceding};
+        use FrameUnit::{Range, Rows};
+        use WindowFunction::{Aggregate, DenseRank, Last, Nth, Rank, RowNumber, Shift};
+        let sum = || Aggregate(Arc::new(crate::aggregate::Sum));
+        let by = Distance::Whole;
+        let whole = (Range, PartitionStart, PartitionEnd);
+        for (function, frame, expected) in [
+            (RowNumber, whole, Some((false, 0))),
+            (Shift(-900), whole, Some((false, 0))),
+            (Rank, whole, Some((true, 0))),
+            (DenseRank, whole, None),
+            (Nth(3), (Rows, PartitionStart, Following(by(7))), Some((false, 0))),
+            (Last, (Range, PartitionStart, CurrentRow), Some((true, 0))),
+            (Last, (Range, Preceding(by(2)), CurrentRow), None),
+            (sum(), (Rows, Preceding(by(100)), Following(by(3))), Some((false, 100))),
+            (sum(), (Rows, PartitionStart, CurrentRow), Some((false, 0))),
+            (sum(), (Range, PartitionStart, CurrentRow), Some((true, 0))),
+            (sum(), (Rows, PartitionStart, Preceding(by(1))), None),
+            (sum(), (Rows, CurrentRow, PartitionEnd), None),
+            (sum(), (Range, Preceding(by(1)), CurrentRow), None),
+            (sum(), whole, None),
+        ] {
+            assert_eq!(reach(function.clone(), frame, &[1]), expected, "{function:?} {frame:?}");
+            // Without an order all rows are peers.
+            let without = expected.filter(|(peers, _)| !peers);
+            assert_eq!(reach(function.clone(), frame, &[]), without, "{function:?} {frame:?}");
+        }
+    }
+}
