@@ -230,8 +230,12 @@ impl SortSink {
                 let before = entries.len();
                 entries.sort_unstable_by(|a, b| order.compare(a, b));
                 let last = order.drop_behind(&mut entries);
+                if !best.pays(before, entries.len()) {
+                    drop(order);
+                    held.into_iter().for_each(|held| self.hold(held));
+                    return Ok(());
+                }
                 best.remember(&order, &last)?;
-                best.looked(before, entries.len());
             }
         }
         // As they came: then ties go on being settled by place.

@@ -40,9 +40,11 @@ impl Best {
         self.look_at
     }
 
-    /// Looks later if it has been of little use.
-    pub(super) fn looked(&mut self, before: usize, after: usize) {
-        self.look_at = if after > before / 2 { before.saturating_mul(4) } else { LOOK_ROWS.max(2 * after) };
+    /// Whether it has paid to look; if not, it is looked much later again.
+    pub(super) fn pays(&mut self, before: usize, after: usize) -> bool {
+        let pays = after <= before / 2;
+        self.look_at = if pays { LOOK_ROWS.max(2 * after) } else { before.saturating_mul(8) };
+        pays
     }
 
     pub(super) fn bytes_held(&self) -> usize {
