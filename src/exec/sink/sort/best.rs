@@ -43,7 +43,7 @@ impl Best {
     /// Whether it has paid to look; if not, it is looked much later again.
     pub(super) fn pays(&mut self, before: usize, after: usize) -> bool {
         let pays = after <= before / 2;
-        self.look_at = if pays { LOOK_ROWS.max(2 * after) } else { before.saturating_mul(8) };
+        self.look_at = if pays { LOOK_ROWS.max(2 * after) } else { before.saturating_mul(16) };
         pays
     }
 
