@@ -35,10 +35,11 @@ const QUESTIONS: [&str; 5] = [
 ];
 
 /// Values of rows far away, frames of each kind, several orders.
-const WINDOWS: [&str; 3] = [
+const WINDOWS: [&str; 4] = [
     "select k, t, lag(t, 2) over w, ntile(3) over w, sum(x) over (partition by k) from t window w as (partition by k order by x)",
     "select i, max(x) over (order by i rows between 40 preceding and 9 preceding), sum(i) over (order by x range 30 preceding) from t",
     "select t, rank() over (order by t), last_value(t) over (partition by k order by i) from t qualify row_number() over () > 9",
+    "select k, t, x, rank() over (partition by k order by x) as r from t qualify r <= 40",
 ];
 
 fn table(folder: &Path, ending: &str, records: usize) -> PathBuf {

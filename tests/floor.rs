@@ -44,6 +44,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "parquet",
         "sql --table t={} --output {T}.parquet 'select t, sum(i) as s, rank() over (order by sum(i) desc) from t group by t'",
     ),
+    ("csv", "sql --table t={} 'select * from t qualify rank() over (partition by k order by x, i) <= 3000'"),
     ("csv", "ask {} -q 'i, x, i_right, x_right, t join {R} on t = t'"),
     ("csv", "ask {} -q 'i, t, n_right left join {R} on i = n_right'"),
     ("parquet", "ask {} -q 'count(*) as n, sum(x_right) full join {R} on i = i'"),

@@ -13,9 +13,14 @@ fn outcrop(arguments: &[&str]) -> Output {
 
 /// What the marks of a picture say, and all of its other text.
 fn drawn(words: &[&str], kind: &str, ending: &str) -> (Vec<String>, Vec<String>) {
+    drawn_by(&[words, &["--plot", kind]].concat(), ending)
+}
+
+/// The same, of words behind which the file stands.
+fn drawn_by(words: &[&str], ending: &str) -> (Vec<String>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(format!("picture.{ending}"));
-    let output = outcrop(&[words, &["--plot", kind, path.to_str().unwrap()]].concat());
+    let output = outcrop(&[words, &[path.to_str().unwrap()]].concat());
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     assert!(!output.stdout.is_empty(), "the answer is written too");
     let text = fs::read_to_string(&path).unwrap();
@@ -54,6 +59,26 @@ fn lines_points_and_heatmaps_show_each_value() {
     assert_eq!(drawn(&["sql", &cells], "heatmap", "svg").0.len(), 84);
     let none = drawn(&["ask", AIR, "-q", "Distance, ArrDelay where Month = 13"], "scatter", "svg");
     assert_eq!(none.0.len(), 0);
+}
+
+#[test]
+fn counts_of_values_and_ranges_are_bars() {
+    let (marks, texts) = drawn_by(&["freq", "DayOfWeek", AIR, "--plot"], "svg");
+    assert!(marks.len() == 7 && marks.iter().any(|mark| mark.starts_with("1: count = ")), "{marks:?}");
+    assert!(texts.iter().any(|text| text == "value") && !texts.iter().any(|text| text == "percent"), "{texts:?}");
+    let range = ["--from", "0", "--to", "60", "--bins", "6", "--plot"];
+    let (marks, _) = drawn_by(&[&["hist", "ArrDelay", AIR][..], &range].concat(), "html");
+    assert!(marks.len() == 6 && marks[0].starts_with("0.0: count = "), "{marks:?}");
+    for (words, told) in [
+        (&["freq", "Origin,Dest", AIR, "--plot", "a.svg"][..], "one column"),
+        (&["freq", "Origin", AIR, "--plot", "bar"], "names end in .svg"),
+        (&["hist", "ArrDelay", AIR, "--plot", "a.pdf"], "rsvg-convert"),
+        (&["hist", "ArrDelay", "plot.svg", "--plot", "plot.svg"], "plot.svg"),
+    ] {
+        let output = outcrop(words);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty() && said.contains(told), "{words:?}: {said}");
+    }
 }
 
 #[test]

@@ -264,10 +264,30 @@ fn ctrl_c_stops_what_runs_and_keeps_the_session() {
     assert_eq!(shell.end().0, 0);
 }
 
-/// What comes of text in a pipe.
+#[test]
+fn a_picture_is_told_of_where_somebody_looks() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("p.svg");
+    let mut shell = Terminal::open(&["shell", "--quiet", YEAR], home.path(), &[]);
+    shell.ready();
+    shell.line(&format!(".plot bar {}", path.display()));
+    let told = shell.line("count(*) as n by Month");
+    assert!(told.contains(&format!("drawn into {}", path.display())) && path.exists(), "{told}");
+    let told = shell.line("count(*) as n by Month");
+    assert!(!told.contains("drawn"), "{told}");
+    shell.press("\u{4}");
+    assert_eq!(shell.end().0, 0);
+}
+
+/// What comes of text in a pipe to the shell.
 fn piped(arguments: &[&str], text: &str) -> (Option<i32>, String, String) {
+    piped_to(&[&["shell"], arguments].concat(), text)
+}
+
+/// What comes of text in a pipe to the program.
+fn piped_to(arguments: &[&str], text: &str) -> (Option<i32>, String, String) {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("outcrop"));
-    command.arg("shell").args(arguments).env("OUTCROP_CONFIG", "");
+    command.args(arguments).env("OUTCROP_CONFIG", "");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A shell that has ended reads no more.
@@ -300,6 +320,34 @@ fn a_script_in_a_pipe_is_run_and_its_first_error_ends_it() {
     assert!(code == Some(1) && said.contains("nosuch.csv"), "{said}");
     let (code, _, said) = piped(&[], ".nonsense\n");
     assert!(code == Some(2) && said.contains("there is no command `.nonsense`"), "{said}");
+}
+
+#[test]
+fn statements_in_a_pipe_need_no_command() {
+    let (code, answers, said) = piped_to(&[], "select 1 as a;\nselect 2 as b");
+    assert_eq!((code, answers.as_str(), said.as_str()), (Some(0), "a\n1\nb\n2\n", ""));
+    assert_eq!(piped_to(&[], ""), (Some(0), String::new(), String::new()));
+    let (code, answers, said) = piped_to(&[], "select nonsense;\nselect 1;");
+    assert!(code == Some(2) && answers.is_empty() && said.contains("no column `nonsense`"), "{said}");
+}
+
+#[test]
+fn remedies_are_worded_for_where_the_user_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.csv").display().to_string();
+    fs::write(&path, "x,y\n1,2\nmany,3\n").unwrap();
+    let sql = format!("select sum(x) from read_csv('{path}', types => {{'x': 'bigint'}})");
+    let (code, _, said) = piped(&[], &format!("{sql};"));
+    assert!(code == Some(1) && said.contains("types => {'x': 'utf8'}") && !said.contains("--"), "{said}");
+    let (code, _, said) = piped_to(&["sql", &sql], "");
+    assert!(code == Some(1) && said.contains("--types x=utf8"), "{said}");
+    assert!(said.contains("of read_csv('FILE', …) the option is null => 'many' or types => {'x': 'utf8'}"), "{said}");
+    let (code, _, said) = piped_to(&["ask", &path, "--types", "x=int64", "-q", "sum(x)"], "");
+    assert!(code == Some(1) && said.contains("--types x=utf8") && !said.contains("read_csv"), "{said}");
+    let (_, _, said) = piped(&[], ".memory 1KiB\nselect 1;");
+    assert!(said.contains("(.memory, OUTCROP_MEMORY)"), "{said}");
+    let (_, _, said) = piped(&[], ".plot pie a.svg");
+    assert!(said.contains("kinds are bar, line, scatter and heatmap: .plot bar picture.svg"), "{said}");
 }
 
 #[test]

@@ -101,6 +101,21 @@ fn plans_and_columns_are_shown_and_errors_underlined() {
 }
 
 #[test]
+fn a_file_that_is_not_there_is_underlined() {
+    for sql in [
+        "select 1 from 'nosuch.csv' where 2 = 1",
+        "select 'nosuch.csv' from read_csv('nosuch.csv')",
+        "select * from 'testdata/airline/carriers.csv' join 'nosuch.csv' using (Code)",
+        "select * from read_csv(['testdata/airline/carriers.csv', 'nosuch.csv'])",
+    ] {
+        let wrong = outcrop(&["sql", sql]);
+        let marked = " ".repeat(2 + sql.rfind("'nosuch").unwrap()) + &"^".repeat("'nosuch.csv'".len());
+        assert_eq!(wrong.status.code(), Some(2));
+        assert!(said(&wrong).contains(&format!("  {sql}\n{marked}\n")), "{}", said(&wrong));
+    }
+}
+
+#[test]
 fn options_of_files_are_for_the_files_that_they_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();

@@ -466,7 +466,7 @@ fn windows_are_what_their_definition_says() {
 }
 
 /// Windows of each kind, in every combination of what they need of other rows.
-const WINDOWS: [&str; 12] = [
+const WINDOWS: [&str; 15] = [
     "*, row_number() over (partition by k order by x desc, i) from t",
     "k, i, rank() over w, dense_rank() over w, percent_rank() over w, cume_dist() over w, ntile(7) over w from t window w as (order by i)",
     "t, lag(t, 3, 'none') over w, lead(t) over w, lag(x, 2 ignore nulls) over w, lead(d, 40) over w from t window w as (partition by b order by i, d)",
@@ -479,6 +479,9 @@ const WINDOWS: [&str; 12] = [
     "rank() over (order by t), rank() over (partition by k order by d), lag(i) over (order by x desc), sum(i) over () from t",
     "k, sum(i) as s, rank() over (order by sum(i) desc) as r, sum(count(*)) over (order by k) from t group by k",
     "k, i, t, row_number() over (partition by t, b order by i) as n from t where i > -50 qualify n <= 3",
+    "k, x, rank() over w as r, dense_rank() over w as d, lag(x) over w from t window w as (partition by k order by x) qualify r <= 4",
+    "x, t, row_number() over (order by x desc nulls first, t) as n from t qualify n in (1, 7, 40)",
+    "k, n, m from (select k, row_number() over (partition by b order by x) as m, row_number() over (partition by k order by t) as n from t) where n < 6.5 and m > 2",
 ];
 
 #[test]
@@ -611,6 +614,111 @@ fn ranges_of_partitions_side_by_side_are_what_one_thread_finds() {
         assert_eq!(several.statistics.bytes_spilled, 0);
         assert!(shown(&one.value) == shown(&several.value), "{threads} threads");
     }
+}
+
+/// Functions over one partition: those that need rows nearby, the rows before, peers, or all.
+const OF_ONE_PARTITION: [&str; 6] = [
+    "row_number() over w as a, ntile(7) over w, lag(t, 3) over w, lead(x) over w from t window w as (order by n, x)",
+    "rank() over w as a, percent_rank() over w, cume_dist() over w, lag(t) over w from t window w as (order by n)",
+    "sum(x) over w as a, count(t) over w, min(t) over w, var(x) over w, last_value(t) over w, approx_n_unique(k) over w \
+     from t window w as (order by n)",
+    "sum(x) over w as a, max(t) over w, first(t) over w, nth_value(t, 3) over w \
+     from t window w as (order by x rows between unbounded preceding and 5 following)",
+    "sum(x) over w as a, mean(n) over w, min(t) over w, first_value(x) over w \
+     from t window w as (order by n desc rows between 100 preceding and 3 preceding)",
+    "n, sum(x) over (order by n rows between 30 preceding and current row) as a, dense_rank() over (order by n), \
+     row_number() over () as r from t qualify r % 3 = 0 and a > 0",
+];
+
+#[test]
+fn ranges_of_one_partition_side_by_side_are_what_one_thread_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    rows_of_partitions(&path, 40_000);
+    let session = session(&scan_csv([&path]).unwrap());
+    for sql in OF_ONE_PARTITION {
+        let frame = session.sql(&format!("select {sql}")).unwrap();
+        let one = Runner::new().threads(1).run::<_, DataFrame>(frame.clone()).unwrap();
+        let expected = shown(&one.value);
+        for threads in [2, 5] {
+            let several = Runner::new().threads(threads).piece_bytes(9000).run::<_, DataFrame>(frame.clone()).unwrap();
+            assert!(expected == shown(&several.value), "{threads} threads\n{sql}");
+        }
+    }
+}
+
+/// Rows of few and of many partitions, some of them long, in no order.
+fn rows_of_partitions(path: &Path, rows: usize) {
+    let mut random = Random::new(11);
+    let mut text = String::from("k,few,n,x,t\n");
+    for row in 0..rows {
+        let k = if random.one_in(3) { 7 } else { random.below(9000) };
+        let few = ["a", "", "a text that is longer than a head", "b"][random.below(4)];
+        let (n, x) = (random.below(60), random.below(1 << 20) as f64 / 8.0);
+        writeln!(text, "{k},{few},{n},{x},a text of some length number {row}").unwrap();
+    }
+    std::fs::write(path, text).unwrap();
+}
+
+/// Conditions on numbers of rows, and the same in words that tell a planner nothing.
+const FIRST_ROWS: [(&str, &str, &str); 9] = [
+    ("row_number() over (partition by few order by n)", "r <= 3", "r + 0 <= 3"),
+    ("row_number() over (partition by k order by x desc)", "r = 1", "r + 0 = 1"),
+    ("row_number() over (partition by few, k order by n, x)", "r < 3", "r + 0 < 3"),
+    ("row_number() over (partition by few order by n desc nulls first)", "r <= 2000", "r + 0 <= 2000"),
+    ("row_number() over (order by n)", "r between 3 and 5", "r + 0 between 3 and 5"),
+    ("rank() over (partition by few order by n)", "r <= 900", "r + 0 <= 900"),
+    ("rank() over (partition by k order by n)", "r in (1, 2)", "r + 0 in (1, 2)"),
+    ("rank() over (order by n desc)", "2 > r", "2 > r + 0"),
+    ("row_number() over (partition by few order by n)", "r < 1", "r + 0 < 1"),
+];
+
+#[test]
+fn first_rows_of_partitions_are_those_of_a_sort_of_all() {
+    const ROWS: usize = 40_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    rows_of_partitions(&path, ROWS);
+    let session = session(&scan_csv([&path]).unwrap());
+    for (number, first, plain) in FIRST_ROWS {
+        let ask = |condition: &str| {
+            let (_, over) = number.split_once(" over ").unwrap();
+            session.sql(&format!("select *, {number} as r, lag(t) over {over} from t qualify {condition}")).unwrap()
+        };
+        let (first, plain) = (ask(first), ask(plain));
+        let (explained, unexplained) = (first.explain().unwrap(), plain.explain().unwrap());
+        assert!(explained.contains(", first ") && !unexplained.contains(", first "), "{explained}");
+        let all = Runner::new().threads(1).run::<_, DataFrame>(plain).unwrap();
+        let expected = shown(&all.value);
+        for (threads, piece) in [(1, 1 << 20), (3, 9000)] {
+            let runner = Runner::new().threads(threads).piece_bytes(piece);
+            let run = runner.run::<_, DataFrame>(first.clone()).unwrap();
+            assert!(expected == shown(&run.value), "{number}, {threads} threads");
+            let (again, _) = scarce(&first, runner, run.statistics.least_memory_bytes);
+            assert!(expected == shown(&again), "{number}, in little memory");
+        }
+    }
+}
+
+#[test]
+fn of_long_partitions_only_the_first_rows_are_held() {
+    const ROWS: usize = 60_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    rows_of_partitions(&path, ROWS);
+    let session = session(&scan_csv([&path]).unwrap());
+    let held = |sql: &str| {
+        let budget = Budget::new(6 << 20);
+        let runner = Runner::new().threads(2).piece_bytes(20_000).budget(budget.clone());
+        let run = runner.run::<_, DataFrame>(session.sql(sql).unwrap()).unwrap();
+        assert!(budget.peak_bytes() <= budget.limit_bytes());
+        (run.value.rows(), run.statistics.bytes_spilled)
+    };
+    let number = "row_number() over (partition by few order by n) as r from t qualify r";
+    let ((first, few), (all, most)) =
+        (held(&format!("select *, {number} <= 5")), held(&format!("select *, {number} + 0 <= 5")));
+    assert_eq!((first, all), (20, 20));
+    assert!(20 * few < most, "{few} and {most} bytes went to disk");
 }
 
 #[test]

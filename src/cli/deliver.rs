@@ -149,7 +149,7 @@ pub(super) fn deliver_plotted(
 }
 
 /// A picture does not take the place of what is read.
-fn refuse_reading(frame: &LazyFrame, wanted: &Wanted) -> Result<(), Error> {
+pub(super) fn refuse_reading(frame: &LazyFrame, wanted: &Wanted) -> Result<(), Error> {
     let files = frame.plan()?.sources().into_iter().flat_map(|source| source.files());
     refuse_inputs(wanted.path(), files.map(|file| PathBuf::from(&*file)))
 }

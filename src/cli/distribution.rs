@@ -1,10 +1,11 @@
 //! `freq` and `hist`: how often values, or values of a range, occur.
 
-use super::deliver::{answer_drawn, checked_form, deliver_drawn, drawn, report};
+use super::deliver::{answer_drawn, checked_form, deliver_drawn, drawn, refuse_reading, report};
 use super::flags::{Freq, Hist};
 use super::look::{filtered, list};
 use super::meant::{Others, column_first, meant};
 use super::messages::Stop;
+use super::plot::{Plot, Wanted};
 use super::render::{Bar, Format, Layout, write_result};
 use super::run::{open, options, progress_of};
 use crate::error::{Error, ErrorKind};
@@ -32,6 +33,12 @@ pub(super) fn freq(command: &Freq, cancel: &CancelToken) -> Result<(), Stop> {
     all.select(columns.clone()).plan().map_err(|error| in_words(error, text))?;
     let rows = filtered(&all, &command.rows)?;
     let several = columns.len() > 1;
+    let picture = picture_of(command.plot.as_deref(), &all)?;
+    if picture.is_some() && several {
+        let error =
+            Error::new(ErrorKind::Syntax, "--plot draws the values of one column").underline(text, 0..text.len());
+        return Err(error.into());
+    }
     let limit = command.limit.or(several.then_some(OF_SEVERAL));
     let counts = columns.iter().map(|column| counts(&rows, column, limit));
     let frames: Vec<LazyFrame> = counts.chain([rows.agg(count_rows().alias("count"))]).collect();
@@ -59,10 +66,25 @@ pub(super) fn freq(command: &Freq, cancel: &CancelToken) -> Result<(), Stop> {
     let percent = (col("count") * lit(100.0) / lit(total as f64)).alias("percent");
     let frame = frame.with_columns(percent);
     let column = usize::from(several) + 1;
+    let picture = picture.map(|wanted| draw(&wanted, text, frame.select([col("value"), col("count")]), &options));
     let draw = |frame: &DataFrame, layout: Layout| with_bars(frame, column, layout);
     deliver_drawn(&frame, &form, &command.output, &command.run, options, &progress, &draw)?;
     report(&done.statistics, None, &command.run);
-    Ok(())
+    // That it could not be drawn is told last.
+    Ok(picture.unwrap_or(Ok(()))?)
+}
+
+/// The picture that is wanted, of values that are not in the file which it takes the place of.
+fn picture_of(name: Option<&str>, all: &LazyFrame) -> Result<Option<Wanted>, Error> {
+    let picture = name.map_or_else(Plot::default, |name| Plot::of("bar", name)).wanted(1)?;
+    picture.iter().try_for_each(|wanted| refuse_reading(all, wanted))?;
+    Ok(picture)
+}
+
+/// Draws counts that have been made.
+fn draw(wanted: &Wanted, title: &str, counts: LazyFrame, options: &RunOptions) -> Result<(), Error> {
+    let counts = Runner::with_options(options.clone()).run::<_, DataFrame>(counts)?.value;
+    wanted.draw(title, &counts)
 }
 
 /// The values of a column and how often each occurs, the most frequent first.
@@ -119,8 +141,25 @@ pub(super) fn hist(command: &Hist, cancel: &CancelToken) -> Result<(), Stop> {
         ErrorKind::Type => in_words(error, text).hint(format!("outcrop freq '{text}' counts values of any type")),
         _ => in_words(error, text),
     })?;
-    let draw = |frame: &DataFrame, layout: Layout| with_bars(frame, 2, layout);
-    answer_drawn(&command.input.files, &frame, &command.output, &command.run, cancel, &draw)
+    let with_bars = |frame: &DataFrame, layout: Layout| with_bars(frame, 2, layout);
+    let Some(wanted) = picture_of(command.plot.as_deref(), &all)? else {
+        return answer_drawn(&command.input.files, &frame, &command.output, &command.run, cancel, &with_bars);
+    };
+    let form = checked_form(&command.input.files, std::slice::from_ref(&frame), &command.output, &command.run)?;
+    let progress = progress_of(&command.run);
+    let options = options(&command.run, cancel, &progress)?;
+    let timeline = options.timeline.clone();
+    let done = Runner::with_options(options.clone()).run::<_, DataFrame>(frame);
+    progress.finish(done.is_ok());
+    let done = drawn(done, timeline.as_ref(), &command.run)?;
+    let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
+    let frame = stored(&done.value);
+    // What lies outside of all ranges has no place on the axis.
+    let ranges = frame.filter(col("lower").is_not_null().and(col("upper").is_not_null()));
+    let picture = draw(&wanted, text, ranges.select([col("lower"), col("count")]), &options);
+    deliver_drawn(&frame, &form, &command.output, &command.run, options, &progress, &with_bars)?;
+    report(&done.statistics, None, &command.run);
+    Ok(picture?)
 }
 
 /// A table with bars for the counts in a column.

@@ -1,5 +1,6 @@
 //! What the program says on stderr, and the exit code it leaves.
 
+use super::remedies::in_words;
 use crate::error::{Error, ErrorKind};
 use std::io::{self, Write};
 
@@ -70,7 +71,7 @@ fn exit_code(error: &Error) -> u8 {
 }
 
 fn print(stderr: &mut dyn Write, label: &str, text: &str) {
-    write_escaped(stderr, &format!("{label}: {text}\n"));
+    write_escaped(stderr, &format!("{label}: {}\n", in_words(text)));
 }
 
 /// One write a message, so that messages of several threads do not mix. Control characters of the data are escaped.

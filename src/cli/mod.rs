@@ -20,6 +20,7 @@ mod open;
 mod place;
 pub(crate) mod plot;
 pub(crate) mod progress;
+mod remedies;
 pub(crate) mod render;
 mod report;
 mod run;

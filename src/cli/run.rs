@@ -12,6 +12,7 @@ use super::meant::{Others, meant, tell_wrong_line};
 use super::messages::{Stop, USAGE, conclude, warn};
 use super::open::{open_any, tables};
 use super::progress::{Mode, Progress};
+use super::remedies::{Place, are_for};
 use super::shell::shell;
 use super::signals::on_signals;
 use super::sql::sql;
@@ -48,7 +49,8 @@ pub fn main() -> ExitCode {
     crate::init();
     begin_clock();
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    if arguments.len() == 1 && io::stdin().is_terminal() && io::stdout().is_terminal() {
+    // Statements may come through a pipe; a person at a terminal whose output goes elsewhere is told what there is.
+    if arguments.len() == 1 && (io::stdout().is_terminal() || !io::stdin().is_terminal()) {
         arguments.push("shell".into());
     }
     let arguments = match with_settings(arguments) {
@@ -66,6 +68,11 @@ pub fn main() -> ExitCode {
     if !matches!(cli.command, Command::Shell(_)) {
         stop_on_interrupt(&cancel);
     }
+    are_for(match cli.command {
+        Command::Shell(_) => Place::Shell,
+        Command::Sql(_) => Place::Statements,
+        _ => Place::Flags,
+    });
     let outcome = match cli.command {
         Command::Shell(command) => return ExitCode::from(shell(*command)),
         Command::Ask(command) => ask(&command, &cancel),

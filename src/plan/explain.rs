@@ -2,8 +2,8 @@
 
 use super::join::{MOST_COPIES, TABLE_SHARE};
 use super::{
-    BuildPlan, BuildUse, Builds, JoinKind, JoinShape, LogicalPlan, SinkSpec, Stage, StageInput, Step, WindowShape,
-    next_together,
+    BuildPlan, BuildUse, Builds, FirstRows, JoinKind, JoinShape, LogicalPlan, SinkSpec, Stage, StageInput, Step,
+    WindowShape, next_together,
 };
 use crate::error::Result;
 use crate::expr::Expr;
@@ -257,10 +257,15 @@ fn words(stage: &Stage, uses: &[BuildUse]) -> String {
 fn window_words(shape: &WindowShape) -> String {
     let several = |count: usize, of: &str| if count == 1 { format!("1 {of}") } else { format!("{count} {of}s") };
     let functions = several(shape.calls.len(), "window function");
-    match shape.sort.len() {
-        0 => format!("in input order, {functions}"),
-        keys => format!("sort by {}, {functions}", several(keys, "key")),
-    }
+    let sorted = match shape.sort.len() {
+        0 => "in input order".to_owned(),
+        keys => format!("sort by {}", several(keys, "key")),
+    };
+    let first = shape.first.map_or_else(String::new, |FirstRows { rows, ties }| {
+        let of = if shape.partition.is_empty() { "" } else { " of each partition" };
+        format!(", first {}{of}{}", several(rows, "row"), if ties { " and their peers" } else { "" })
+    });
+    format!("{sorted}{first}, {functions}")
 }
 
 fn write_plan(text: &mut String, plan: &LogicalPlan, depth: usize) {

@@ -5,7 +5,9 @@ use super::need::Need;
 use super::push_down::pushed;
 use super::unnest::unnested;
 use super::window::Columns;
-use super::{AggregateColumn, Join, JoinColumn, JoinShape, LogicalPlan, SampleSize, SinkSpec, SortColumn, SortKey};
+use super::{
+    AggregateColumn, FirstRows, Join, JoinColumn, JoinShape, LogicalPlan, SampleSize, SinkSpec, SortColumn, SortKey,
+};
 use super::{Stage, StageInput, Step, Window, WindowShape};
 use crate::error::{Error, Result};
 use crate::expr::{BoundExpr, Expr, RowValue};
@@ -50,6 +52,13 @@ pub fn lower(plan: &LogicalPlan) -> Result<Vec<Stage>> {
                 }
                 builder.sort(keys, limit)?;
                 builder.skip(skip.unwrap_or(0));
+            }
+            LogicalPlan::Window { windows, .. } => {
+                let first = match verbs.peek() {
+                    Some(LogicalPlan::Filter { predicate, .. }) => FirstRows::asked_for(windows, predicate),
+                    _ => None,
+                };
+                builder.windows(windows, first)?;
             }
             LogicalPlan::Join(_) => {
                 let (join, need) = joins.pop().ok_or_else(|| Error::internal("a join that nobody counted"))?;
@@ -138,7 +147,6 @@ impl Builder {
                 self.project(bound, names);
                 self.cut(SinkSpec::Aggregate { keys: keys.len(), aggregates: specs }, Arc::new(Schema::new(fields)));
             }
-            LogicalPlan::Window { windows, .. } => self.windows(windows)?,
             LogicalPlan::Sample { size: SampleSize::Share(share), seed, .. } => {
                 self.number_rows(true);
                 self.steps.push(Step::Filter(BoundExpr::is_sampled(*share, *seed)));
@@ -149,7 +157,7 @@ impl Builder {
                 self.cut(SinkSpec::Collect { limit: wanted(*skip, *rows) }, schema);
                 self.skip(*skip);
             }
-            LogicalPlan::Scan(_) | LogicalPlan::Sort { .. } | LogicalPlan::Join(_) => {}
+            LogicalPlan::Scan(_) | LogicalPlan::Sort { .. } | LogicalPlan::Window { .. } | LogicalPlan::Join(_) => {}
         }
         Ok(())
     }
@@ -221,8 +229,9 @@ impl Builder {
     }
 
     /// A stage for each window. What it needs is computed behind the columns there are, and dropped again by its sink. Where there
-    /// are several, rows take their places along, so that ties are in input order in all of them.
-    fn windows(&mut self, windows: &[Window]) -> Result<()> {
+    /// are several, rows take their places along, so that ties are in input order in all of them. Of the last, only the `first` rows
+    /// of each partition stay, if that is all.
+    fn windows(&mut self, windows: &[Window], first: Option<FirstRows>) -> Result<()> {
         let input = self.schema.fields().len();
         self.number_rows(windows.len() > 1);
         for (number, window) in windows.iter().enumerate() {
@@ -240,7 +249,8 @@ impl Builder {
             let shown = (0..columns.names.len()).filter(|at| !(is_last && places.contains(at))).collect();
             // In the first stage, identities are the places.
             let ties = if number == 0 { &[] } else { &places[..] };
-            let shape = WindowShape::of(window, &mut columns, ties, shown)?;
+            let mut shape = WindowShape::of(window, &mut columns, ties, shown)?;
+            shape.first = first.filter(|_| is_last);
             let Columns { bound, names, .. } = columns;
             self.number_rows(bound.iter().any(BoundExpr::reads_identity));
             self.project(bound, names);

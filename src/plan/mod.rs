@@ -34,6 +34,6 @@ pub use lower::lower;
 pub use over_groups::over_groups;
 pub use stage::{AggregateColumn, JoinSide, SinkSpec, SortColumn, Stage, StageInput, Step};
 pub use window::{
-    Bound, Distance, Frame, FrameUnit, RangeKey, Window, WindowCall, WindowColumn, WindowFunction, WindowKey,
-    WindowShape,
+    Bound, Distance, FirstRows, Frame, FrameUnit, RangeKey, Window, WindowCall, WindowColumn, WindowFunction,
+    WindowKey, WindowShape,
 };

@@ -3,10 +3,12 @@
 //! A [`Window`] says which rows belong together and how they are ordered; its calls say what is computed. Calls of one window
 //! share a sort.
 
+mod first;
 mod frame;
 mod lower;
 pub(super) mod sent;
 
+pub use first::FirstRows;
 pub use frame::{Bound, Distance, Frame, FrameUnit};
 pub(super) use lower::Columns;
 pub use lower::{RangeKey, WindowColumn, WindowShape};

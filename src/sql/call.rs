@@ -23,8 +23,12 @@ impl Converter<'_> {
     pub(super) fn call(&self, call: &ast::Function, tree: &ast::Expr, depth: usize) -> Result<Expr> {
         let [ast::ObjectNamePart::Identifier(ident)] = call.name.0.as_slice() else {
             let error = self.unsupported("a function name with a dot", tree.span());
-            return Err(match written_here(&call.name.to_string()) {
+            let whole = call.name.to_string();
+            let (of, last) = whole.rsplit_once('.').unwrap_or(("", &whole));
+            let is_known = aggregate::find(last, 1).is_ok() || Function::find(last).is_some();
+            return Err(match written_here(&whole).or_else(|| written_here(last)) {
                 Some(hint) => error.hint(hint),
+                None if is_known => error.hint(format!("what it is of stands in its parentheses: `{last}({of})`")),
                 None => error,
             });
         };

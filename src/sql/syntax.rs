@@ -1,7 +1,8 @@
 //! What is wrong with a text before it is an expression: where its parser stops, and what is too deep.
 
 use super::words::Words;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::expr::elsewhere::written_here;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Location, Token};
@@ -147,16 +148,45 @@ pub(super) fn parser_error(words: &Words, range: &Range<usize>, error: &ParserEr
             // Keywords are in capitals there.
             let are_keywords =
                 wanted.split_whitespace().all(|word| word == "or" || !word.chars().any(char::is_lowercase));
-            let shown = match (are_keywords, wanted.contains(' ')) {
-                (true, true) => wanted.to_lowercase(),
-                (false, true) => wanted.to_string(),
-                (_, false) => format!("`{}`", wanted.to_lowercase()),
+            let plain = PLAIN.iter().find(|(theirs, _)| wanted.eq_ignore_ascii_case(theirs));
+            let shown = match (plain, are_keywords, wanted.contains(' ')) {
+                (Some((_, ours)), _, _) => (*ours).to_owned(),
+                (None, true, true) => wanted.to_lowercase(),
+                (None, false, true) => wanted.to_string(),
+                (None, _, false) => format!("`{}`", wanted.to_lowercase()),
             };
             format!("expected {shown}, found {found}")
         }
         None => format!("{}, found {found}", message.trim_end_matches('.')),
     };
-    words.error(ErrorKind::Syntax, message, bytes)
+    let error = words.error(ErrorKind::Syntax, message, bytes);
+    match (expected.is_some_and(|rest| rest.starts_with("an SQL statement")), at) {
+        (true, Some(at)) => error.hint(statement_like(words.typed(at..at + 1))),
+        _ => error,
+    }
+}
+
+/// What the parser calls what it expected, and what it is called here.
+const PLAIN: [(&str, &str); 7] = [
+    ("identifier", "a name"),
+    ("literal string", "a text in single quotes"),
+    ("literal int", "a whole number"),
+    ("literal number", "a number"),
+    ("joined table", "a table"),
+    ("end of statement", "the end of the statement"),
+    ("a list of columns in parentheses", "names of columns in parentheses"),
+];
+
+/// Words that statements begin with.
+const STATEMENTS: [&str; 8] = ["select", "with", "values", "copy", "create", "explain", "describe", "summarize"];
+
+/// What to begin with in place of a word.
+fn statement_like(word: &str) -> String {
+    match (did_you_mean(word, STATEMENTS), written_here(word)) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, Some(hint)) => hint.to_owned(),
+        (None, None) => format!("statements begin with {}", STATEMENTS.join(", ")),
+    }
 }
 
 fn parse_place(text: &str) -> Option<Location> {

@@ -25,7 +25,8 @@ too. COLUMN may be an expression, or several, separated by commas.
 Examples:
   outcrop freq UniqueCarrier 'data/*.csv.bz2'
   outcrop freq Origin,Dest 2001.csv.bz2 --limit 5
-  outcrop freq 'ArrDelay > 15' 'data/*.csv.bz2' --format csv";
+  outcrop freq 'ArrDelay > 15' 'data/*.csv.bz2' --format csv
+  outcrop freq DayOfWeek 'data/*.csv.bz2' --plot days.svg";
 
 pub(super) const HIST_HELP: &str = "\
 A row a range: its bounds and how many values lie in it. Bounds are round numbers, unless --from and --to say otherwise; a \
@@ -33,7 +34,7 @@ value belongs to the range whose lower bound it has. COLUMN may be an expression
 
 Examples:
   outcrop hist ArrDelay 'data/*.csv.bz2'
-  outcrop hist ArrDelay 2001.csv.bz2 --from -60 --to 180 --bins 24
+  outcrop hist ArrDelay 2001.csv.bz2 --from -60 --to 180 --bins 24 --plot delays.html
   outcrop hist 'ArrDelay - DepDelay' 2001.csv.bz2 --where 'Distance > 1000' --format csv";
 
 /// Flags of `describe`.
@@ -68,6 +69,9 @@ pub(crate) struct Freq {
     pub(crate) limit: Option<usize>,
     #[command(flatten)]
     pub(crate) rows: Condition,
+    /// Draw the counts too, as bars, into FILE.svg, FILE.html or FILE.png
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) plot: Option<String>,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
@@ -93,6 +97,9 @@ pub(crate) struct Hist {
     pub(crate) to: Option<f64>,
     #[command(flatten)]
     pub(crate) rows: Condition,
+    /// Draw the counts too, as bars, into FILE.svg, FILE.html or FILE.png
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) plot: Option<String>,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]

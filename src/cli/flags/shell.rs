@@ -9,7 +9,7 @@ question (outcrop help ask) about the table that was opened last, and ends with 
 the shell: `.help` lists them, `.open FILES` opens a table, `.quit` or Ctrl-D leaves. What stands on one line shares a pass.
 
 In a terminal Ctrl-C stops what is running, Tab completes, Ctrl-R looks for what was typed before (kept in \
-~/.local/state/outcrop/history), and `outcrop` alone begins a shell. From a pipe or a file, statements are run as their lines come, and \
+~/.local/state/outcrop/history), and `outcrop` alone begins a shell. From a pipe or a file, statements are run as their lines come (`outcrop < report.sql`), and \
 the first error ends the run with its exit code.
 
 Examples:

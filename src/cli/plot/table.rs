@@ -89,11 +89,11 @@ fn firsts(kind: Kind) -> usize {
 }
 
 fn wrong(kind: Kind, told_as: ErrorKind) -> Error {
-    let needed = match kind {
-        Kind::Heatmap => "a heatmap needs three columns: x, y and a number".to_owned(),
-        _ => format!("a picture needs a column for the x axis and one to {MOST_SERIES} of numbers"),
+    let (needed, example) = match kind {
+        Kind::Heatmap => ("a heatmap needs three columns: x, y and a number".to_owned(), "Month, DayOfWeek"),
+        _ => (format!("a picture needs a column for the x axis and one to {MOST_SERIES} of numbers"), "Month"),
     };
-    Error::new(told_as, needed).hint("such as 'mean(ArrDelay) as delay by Month'")
+    Error::new(told_as, needed).hint(format!("such as 'mean(ArrDelay) as delay by {example}'"))
 }
 
 /// The error of a scatter whose first column is not of numbers.

@@ -204,8 +204,12 @@ impl State {
         }
         let progress = progress_of(&self.run);
         self.interrupts.shows(&progress);
+        let picture = plot.wanted(1)?.map(|wanted| wanted.path().display().to_string());
         let done = asked.answer(&output, &plot, &self.run, &progress, &self.token);
         let tells = self.interactive && !self.token.is_cancelled();
+        if let (Ok(()), Some(name), true) = (&done, &picture, tells) {
+            say(&format!("drawn into {name}"));
+        }
         if let (Ok(()), Some(name), true) = (&done, &output.output, tells) {
             say(&format!("written to {name}"));
         }

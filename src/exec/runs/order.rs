@@ -214,3 +214,16 @@ pub(in crate::exec) struct Bound {
     rest: Option<OwnedRow>,
     identity: Option<RowId>,
 }
+
+impl Bound {
+    /// A key behind those of all rows that only their identities tell from its row.
+    pub(in crate::exec) fn behind_its_peers(mut self) -> Self {
+        self.identity = self.identity.map(|_| RowId { file: u32::MAX, position: u64::MAX, copy: u32::MAX });
+        self
+    }
+
+    /// Bytes held on the heap.
+    pub(in crate::exec) fn bytes_held(&self) -> usize {
+        self.rest.as_ref().map_or(0, |rest| rest.as_ref().len())
+    }
+}

@@ -1,15 +1,16 @@
-//! All rows in order, or the first `limit` of them.
+//! All rows in order, or the first `limit` of them, or the first of each partition.
 //!
 //! Keys are encoded so that comparing bytes compares keys; ties are settled by row identity, which stands in two more
 //! columns behind the others (three, where a join made several rows of one), so the order is total and does not depend on
-//! how rows arrived. With a limit, rows behind the worst of the best are dropped on arrival. Rows that do not fit in memory
-//! are sorted and written as a run, of a block at least, for what the sink has from the beginning it keeps; runs are merged in
-//! the end. Batches of few rows are put together.
+//! how rows arrived. With a limit, rows behind the worst of the best are dropped on arrival, as are those of a partition of which
+//! only the [first](best) are wanted. Rows that do not fit in memory are sorted and written as a run, of a block at least, for what
+//! the sink has from the beginning it keeps; runs are merged in the end. Batches of few rows are put together.
 
-use super::buckets::{Buckets, Headed};
+mod best;
+mod held;
+
 use super::{Handed, Materialised, Room, Sink};
-use crate::batch::gather::Gather;
-use crate::batch::{Batch, RowId};
+use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::exec::parallel::Hands;
 use crate::exec::runs::{BLOCK_ROWS, Bound, Headroom, Identities, Keys, Merge, Order, Run, in_ranges, reduce};
@@ -18,11 +19,15 @@ use crate::plan::SortColumn;
 use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+pub(super) use best::Best;
+use held::{Entry, Held, HeldOrder};
 use std::any::Any;
-use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+
+/// So many short batches are put together.
+const SHORT_BATCHES: usize = 64;
 
 pub(super) struct SortSink {
     /// Of the result.
@@ -42,6 +47,8 @@ pub(super) struct SortSink {
     bytes_beside: usize,
     /// Rows at or behind this one cannot be among the first.
     worst: Option<Bound>,
+    /// Only so many rows of each partition.
+    best: Option<Best>,
     runs: Vec<Run>,
     file: Arc<SpillFile>,
     room: Room,
@@ -50,122 +57,6 @@ pub(super) struct SortSink {
     copies: bool,
     /// For what other workers held.
     joined: Vec<Reservation>,
-}
-
-struct Held {
-    records: RecordBatch,
-    keys: Keys,
-    /// The first and the last identity, where they ascend.
-    span: Option<(RowId, RowId)>,
-}
-
-/// Batches of fewer rows are short, and so many of them are put together.
-const SHORT_ROWS: usize = 64;
-const SHORT_BATCHES: usize = 64;
-
-impl Held {
-    fn is_short(&self) -> bool {
-        self.records.num_rows() < SHORT_ROWS
-    }
-
-    /// Beside the records: the keys, and the entry of each row that sorting needs, in buckets that may be a little larger.
-    fn bytes_beside(&self) -> usize {
-        self.keys.bytes_held() + self.records.num_rows() * size_of::<Entry>() * 4 / 3
-    }
-}
-
-/// A row that is held.
-#[derive(Clone, Copy)]
-struct Entry {
-    head: (u64, u64),
-    batch: u32,
-    row: u32,
-}
-
-impl Entry {
-    fn place(&self) -> (usize, usize) {
-        (self.batch as usize, self.row as usize)
-    }
-}
-
-impl Headed for Entry {
-    #[inline(always)]
-    fn head(&self) -> u128 {
-        u128::from(self.head.0) << 64 | u128::from(self.head.1)
-    }
-}
-
-/// The order of the rows that are held.
-struct HeldOrder<'a> {
-    held: &'a [Held],
-    /// Whether rows that stand behind others have greater identities: then ties are settled without looking at these.
-    by_place: bool,
-    /// How many bytes the encoded keys have in common.
-    skip: usize,
-    gather: Gather<'a>,
-}
-
-impl<'a> HeldOrder<'a> {
-    /// Puts batches, of this schema, in input order.
-    fn of(held: &'a mut [Held], schema: &'a SchemaRef) -> Self {
-        held.sort_by_key(|held| held.span);
-        let apart = |pair: &[Held]| matches!((pair[0].span, pair[1].span), (Some(one), Some(next)) if one.1 < next.0);
-        let by_place = held.first().is_some_and(|held| held.span.is_some()) && held.windows(2).all(apart);
-        let mut prefix = None;
-        let long = held.iter().all(|held| held.keys.shorten_prefix(&mut prefix));
-        let skip = prefix.filter(|_| long).map_or(0, |prefix| prefix.len());
-        let records: Vec<&RecordBatch> = held.iter().map(|held| &held.records).collect();
-        HeldOrder { held, by_place, skip, gather: Gather::of(schema, &records) }
-    }
-
-    fn rows(&self) -> Vec<usize> {
-        self.held.iter().map(|held| held.records.num_rows()).collect()
-    }
-
-    #[inline(always)]
-    fn entry(&self, batch: usize, row: usize) -> Entry {
-        let head = self.held[batch].keys.head_behind(row, self.skip);
-        Entry { head: ((head >> 64) as u64, head as u64), batch: batch as u32, row: row as u32 }
-    }
-
-    #[inline(always)]
-    fn compare(&self, a: &Entry, b: &Entry) -> Ordering {
-        a.head.cmp(&b.head).then_with(|| self.compare_rest(a, b))
-    }
-
-    fn compare_rest(&self, a: &Entry, b: &Entry) -> Ordering {
-        let (ours, theirs) = (&self.held[a.batch as usize].keys, &self.held[b.batch as usize].keys);
-        let (row, other) = (a.row as usize, b.row as usize);
-        match self.by_place {
-            true => ours.compare_rest(row, theirs, other).then_with(|| a.place().cmp(&b.place())),
-            false => ours.compare_tails(row, theirs, other),
-        }
-    }
-
-    /// Rows by their places.
-    fn pick(&self, entries: &[Entry]) -> Result<RecordBatch> {
-        self.gather.pick(entries.iter().map(Entry::place))
-    }
-
-    /// Hands the first `limit` rows in order to `work`, in parallel, a piece at a time, and what comes of them to `take`.
-    fn sorted<T: Send>(
-        &self,
-        limit: usize,
-        hands: &Hands,
-        work: impl Fn(&[Entry]) -> Result<T> + Sync,
-        take: impl FnMut(T) -> Result<()> + Send,
-    ) -> Result<()> {
-        let compare = |a: &Entry, b: &Entry| self.compare(a, b);
-        let buckets = Buckets::fill(hands, &self.rows(), 0, |batch, row| self.entry(batch, row), compare)?;
-        let firsts = buckets.firsts();
-        let wanted = firsts.partition_point(|first| *first < limit);
-        let sorted = |bucket: usize| {
-            let mut entries = buckets.sorted(bucket, compare);
-            entries.truncate(limit - firsts[bucket]);
-            work(&entries)
-        };
-        hands.in_order(wanted, sorted, take)
-    }
 }
 
 /// Which rows a sort gives, and what they are.
@@ -205,6 +96,7 @@ impl SortSink {
             short_batches: 0,
             bytes_beside: 0,
             worst: None,
+            best: None,
             runs: Vec::new(),
             file: Arc::new(room.file()),
             room: room.clone(),
@@ -214,6 +106,12 @@ impl SortSink {
         })
     }
 
+    /// Only the first rows of each partition are wanted, or a few more.
+    pub(super) fn keeping(mut self, best: Best) -> Self {
+        self.best = Some(best);
+        self
+    }
+
     /// Takes over a reservation, which is for what comes.
     pub(super) fn take_reservation(&mut self, reservation: Reservation) {
         self.reservation.absorb(reservation);
@@ -221,9 +119,7 @@ impl SortSink {
 
     fn push(&mut self, mut records: RecordBatch) -> Result<()> {
         let mut keys = self.order.keys(&records)?;
-        if let Some(worst) = &self.worst {
-            let better = |row: &u32| keys.compare_to(*row as usize, worst).is_lt();
-            let rows: Vec<u32> = (0..records.num_rows() as u32).filter(better).collect();
+        if let Some(rows) = self.candidates(&records, &keys)? {
             if rows.is_empty() {
                 return Ok(());
             }
@@ -237,9 +133,10 @@ impl SortSink {
         if self.short_batches >= SHORT_BATCHES {
             self.put_together()?;
         }
-        if self.rows >= self.limit.saturating_mul(2).max(1024) {
-            // Those that stay are copied, and their texts once more, by places of so many bytes.
-            let copied = self.buffers.bytes() + self.limit * size_of::<(usize, usize)>();
+        if self.rows >= self.compact_at() {
+            // Those that stay are copied, and their texts once more, by places of so many bytes. Keys of partitions come beside.
+            let partitions = self.best.as_ref().map_or(0, |_| self.buffers.bytes());
+            let copied = self.buffers.bytes() + partitions + self.limit.min(self.rows) * size_of::<(usize, usize)>();
             let has_room = self.reservation.keeps(self.row_bytes() + copied);
             if !has_room && self.reservation.resize(self.bytes() + copied).is_err() {
                 return self.spill(&self.room.hands.alone());
@@ -253,8 +150,25 @@ impl SortSink {
         }
     }
 
+    /// Those of the rows that may be wanted; `None` for all.
+    fn candidates(&self, records: &RecordBatch, keys: &Keys) -> Result<Option<Vec<u32>>> {
+        match (&self.worst, &self.best) {
+            (Some(worst), _) => {
+                let better = |row: &u32| keys.compare_to(*row as usize, worst).is_lt();
+                Ok(Some((0..records.num_rows() as u32).filter(better).collect()))
+            }
+            (None, Some(best)) => best.candidates(records, keys),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// How many rows are held when it pays to keep only those that are wanted.
+    fn compact_at(&self) -> usize {
+        self.best.as_ref().map_or_else(|| self.limit.saturating_mul(2).max(1024), Best::look_at)
+    }
+
     fn row_bytes(&self) -> usize {
-        self.buffers.bytes() + self.bytes_beside
+        self.buffers.bytes() + self.bytes_beside + self.best.as_ref().map_or(0, Best::bytes_held)
     }
 
     /// Bytes that the rows take, and what it takes to let a piece of them go.
@@ -295,20 +209,35 @@ impl SortSink {
         std::mem::take(&mut self.held)
     }
 
-    /// Keeps only the first `limit` rows.
+    /// Keeps only the rows that are wanted.
     fn compact(&mut self) -> Result<()> {
-        if self.limit == 0 || self.rows <= self.limit {
+        if self.rows == 0 || self.limit == 0 || (self.best.is_none() && self.rows <= self.limit) {
             return Ok(());
         }
         let (mut held, schema) = (self.take_held(), Arc::clone(&self.held_schema));
-        let order = HeldOrder::of(&mut held, &schema);
+        let order = HeldOrder::of(&mut held, &schema, self.best.as_ref())?;
         let rows = order.rows();
         let of_batch = |(batch, rows): (usize, &usize)| (0..*rows).map(move |row| (batch, row));
         let places = rows.iter().enumerate().flat_map(of_batch);
         let mut entries: Vec<Entry> = places.map(|(batch, row)| order.entry(batch, row)).collect();
-        entries.select_nth_unstable_by(self.limit - 1, |a, b| order.compare(a, b));
-        entries.truncate(self.limit);
-        self.worst = entries.last().map(|last| order.held[last.batch as usize].keys.bound(last.row as usize));
+        match &mut self.best {
+            None => {
+                entries.select_nth_unstable_by(self.limit - 1, |a, b| order.compare(a, b));
+                entries.truncate(self.limit);
+                self.worst = entries.last().map(|last| order.held[last.batch as usize].keys.bound(last.row as usize));
+            }
+            Some(best) => {
+                let before = entries.len();
+                entries.sort_unstable_by(|a, b| order.compare(a, b));
+                let last = order.drop_behind(&mut entries);
+                if !best.pays(before, entries.len()) {
+                    drop(order);
+                    held.into_iter().for_each(|held| self.hold(held));
+                    return Ok(());
+                }
+                best.remember(&order, &last)?;
+            }
+        }
         // As they came: then ties go on being settled by place.
         entries.sort_unstable_by_key(Entry::place);
         let records = order.pick(&entries)?;
@@ -324,7 +253,7 @@ impl SortSink {
         }
         let rows = self.rows_of_piece();
         let (mut held, schema) = (self.take_held(), Arc::clone(&self.held_schema));
-        let order = HeldOrder::of(&mut held, &schema);
+        let order = HeldOrder::of(&mut held, &schema, self.best.as_ref())?;
         let mut run = Run::default();
         let mut last = None;
         let written = |entries: &[Entry]| {
@@ -348,7 +277,13 @@ impl SortSink {
         }
         drop(held);
         std::mem::take(&mut self.joined).into_iter().for_each(|joined| self.reservation.absorb(joined));
-        self.reservation.resize(0)
+        // What is remembered stays if there is room for it.
+        let remembered = self.best.as_ref().map_or(0, Best::bytes_held);
+        if self.reservation.resize(remembered).is_err() {
+            self.best.iter_mut().for_each(Best::forget);
+            return self.reservation.resize(0);
+        }
+        Ok(())
     }
 
     /// The rows as the question wants to see them.
@@ -380,6 +315,7 @@ impl Sink for SortSink {
     }
 
     fn relieve(&mut self) -> Result<()> {
+        self.best.iter_mut().for_each(Best::forget);
         if self.joined.is_empty() {
             let keeps = self.reservation.keeps(self.row_bytes());
             return if keeps { self.reservation.resize(0) } else { self.spill(&self.room.hands.alone()) };
@@ -404,7 +340,8 @@ impl Sink for SortSink {
         if self.runs.is_empty() {
             let rows = self.rows_of_piece();
             let (mut held, schema) = (self.take_held(), Arc::clone(&self.held_schema));
-            let (order, results, mut parts) = (HeldOrder::of(&mut held, &schema), self.room.results(), Vec::new());
+            let order = HeldOrder::of(&mut held, &schema, self.best.as_ref())?;
+            let (results, mut parts) = (self.room.results(), Vec::new());
             let keep = |entries: &[Entry]| results.keep(self.shown(&order.pick(entries)?)?);
             let kept = |entries: &[Entry]| entries.chunks(rows).map(keep).collect::<Result<Vec<Part>>>();
             order.sorted(self.limit, &hands, kept, |mut kept| {

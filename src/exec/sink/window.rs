@@ -6,18 +6,21 @@
 //! any row can be [read again](rows): whoever needs one far away has a cursor of its own, which goes forward through the same
 //! sorted rows. So where [partitions end](bounds), where [frames](frame) begin and end, which rows
 //! [values are taken of](values) and what is [aggregated](aggregate) is found with a few batches in memory, whatever the size of
-//! partitions and frames. The columns of windows are stored beside the sorted rows, which are not written once more.
+//! partitions and frames. The columns of windows are stored beside the sorted rows, which are not written once more. Where only
+//! the first rows of each partition are asked for, the others are dropped while rows are sorted.
 //! **Invariants.** A value depends on the sorted rows alone, and their order is total. Ranges of whole partitions are done side by
-//! side. What an aggregate keeps of a frame is some hundred states, and one for each block of rows that the frame spans.
+//! side, and so are those of a table that is one partition, where values need [little else](reach). What an aggregate keeps of a
+//! frame is some hundred states, and one for each block of rows that the frame spans.
 
 mod aggregate;
 mod bounds;
 mod frame;
 mod piece;
+mod reach;
 mod rows;
 mod values;
 
-use super::sort::{SortSink, Wanted};
+use super::sort::{Best, SortSink, Wanted};
 use super::{Handed, Materialised, Room, Sink};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
@@ -29,8 +32,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bounds::Ends;
 use piece::Windowed;
+use reach::Reach;
 use rows::SortedRows;
 use std::any::Any;
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -61,8 +66,13 @@ impl WindowSink {
         let field = |(at, of_type): (usize, &DataType)| Field::new(at.to_string(), of_type.clone(), true);
         let held = Arc::new(Schema::new(types.iter().enumerate().map(field).collect::<Vec<_>>()));
         let room = room.divided(2);
-        let wanted = Wanted { limit: None, width: types.len(), copies };
-        let sort = SortSink::new(held, types, shape.sort.clone(), wanted, &room, room.reservation("sorting")?)?;
+        // Of one partition, the first rows are those of a sort.
+        let limit = shape.first.filter(|first| shape.partition.is_empty() && !first.ties).map(|first| first.rows);
+        let wanted = Wanted { limit, width: types.len(), copies };
+        let mut sort = SortSink::new(held, types, shape.sort.clone(), wanted, &room, room.reservation("sorting")?)?;
+        if let (Some(first), None) = (shape.first, limit) {
+            sort = sort.keeping(Best::new(first, order_of(&shape.partition, types)?));
+        }
         let reservation = room.reservation("windows")?;
         Ok(WindowSink { shape, schema, types: types.to_vec(), sort, reservation, room })
     }
@@ -98,11 +108,15 @@ impl Sink for WindowSink {
         let evaluation = Evaluation::new(&shape, &types, &parts, &room)?;
         let hands = evaluation.reserve(&mut reservation)?;
         let ranges = evaluation.ranges(hands.workers)?;
+        let (ranges, before) = match reach::before(&evaluation, &ranges, &hands)? {
+            Some(before) => (ranges, before),
+            None => (iter::once(0..evaluation.rows()).collect(), shape.calls.iter().map(|_| None).collect()),
+        };
         let (store, mut made) = (room.results(), Vec::with_capacity(parts.len()));
         let windowed = Windowed::new(&parts, &shape.shown, &schema, &store);
         hands.in_order(
             ranges.len(),
-            |at| piece::of_range(&evaluation, ranges[at].clone(), &windowed),
+            |at| piece::of_range(&evaluation, ranges[at].clone(), (&before, at), &windowed),
             |mut pieces| {
                 made.append(&mut pieces);
                 Ok(())
@@ -115,6 +129,11 @@ impl Sink for WindowSink {
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
     }
+}
+
+/// The ascending order of some columns.
+fn order_of<'a>(columns: impl IntoIterator<Item = &'a usize>, types: &[DataType]) -> Result<Order> {
+    Order::new(columns.into_iter().map(|&column| (column, types[column].clone(), false)))
 }
 
 /// What all ranges of sorted rows have in common.
@@ -136,11 +155,8 @@ impl<'a> Evaluation<'a> {
         for part in parts {
             firsts.push(firsts[firsts.len() - 1] + part.rows());
         }
-        let order = |columns: &mut dyn Iterator<Item = &usize>| {
-            Order::new(columns.map(|&column| (column, types[column].clone(), false)))
-        };
-        let partition = order(&mut shape.partition.iter())?;
-        let peers = order(&mut shape.partition.iter().chain(&shape.order))?;
+        let partition = order_of(&shape.partition, types)?;
+        let peers = order_of(shape.partition.iter().chain(&shape.order), types)?;
         Ok(Evaluation { shape, types, parts, firsts, partition, peers, room })
     }
 
@@ -164,17 +180,31 @@ impl<'a> Evaluation<'a> {
         Ok(hands.alone())
     }
 
-    /// Ranges of rows that begin with partitions, in order.
+    /// Ranges of rows that can be done side by side, in order: they begin with partitions; of the only partition, where they may.
     fn ranges(&self, workers: usize) -> Result<Vec<Range<usize>>> {
         let rows = self.rows();
-        let wanted = if workers > 1 && !self.shape.partition.is_empty() { workers * RANGES_PER_THREAD } else { 1 };
+        let (order, wanted) = match self.shape.partition.is_empty() {
+            _ if workers <= 1 => (None, 1),
+            false => (Some(&self.partition), workers * RANGES_PER_THREAD),
+            true => match Reach::of(self.shape) {
+                None => (None, 1),
+                // What is read twice is a small share.
+                Some(reach) => {
+                    let most = rows / reach.rows.saturating_mul(4).max(1);
+                    (reach.peers.then_some(&self.peers), (workers * RANGES_PER_THREAD).min(most.max(1)))
+                }
+            },
+        };
         let mut cuts = vec![0];
         for number in 1..wanted.min(self.parts.len()) {
             let row = self.firsts[number * self.parts.len() / wanted.min(self.parts.len())];
-            // The partition of the row before it ends where another one begins.
+            // The partition, or the peers, of the row before it end where others begin.
             if row > cuts[cuts.len() - 1] {
                 let sorted = SortedRows::of(self);
-                cuts.push(Ends::new(&sorted, &self.partition, rows).end_of(row - 1)?);
+                cuts.push(match order {
+                    Some(order) => Ends::new(&sorted, order, rows).end_of(row - 1)?,
+                    None => row,
+                });
             }
         }
         cuts.push(rows);

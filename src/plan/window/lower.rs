@@ -1,6 +1,6 @@
 //! From windows to what a stage does: a sort, and functions over columns of its batches.
 
-use super::{Frame, Window, WindowFunction};
+use super::{FirstRows, Frame, Window, WindowFunction};
 use crate::error::Result;
 use crate::expr::{BoundExpr, Expr};
 use crate::plan::SortColumn;
@@ -22,6 +22,8 @@ pub struct WindowShape {
     pub shown: Vec<usize>,
     /// What is computed.
     pub calls: Vec<WindowColumn>,
+    /// Rows behind these are not in the result; all are without.
+    pub first: Option<FirstRows>,
 }
 
 /// The first key of the order.
@@ -125,6 +127,6 @@ impl WindowShape {
             let function = call.function.clone();
             calls.push(WindowColumn { function, arguments, frame: call.frame, ignore_nulls: call.ignore_nulls });
         }
-        Ok(WindowShape { sort, partition, order, range_key, shown, calls })
+        Ok(WindowShape { sort, partition, order, range_key, shown, calls, first: None })
     }
 }

@@ -4,6 +4,7 @@
 //! What is said there is all that is said of the files: flags about reading are for files in quotes.
 
 use super::query::Lowering;
+use super::wishes::{Files, Wishes};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::frame::LazyFrame;
 use crate::source::detect::InputFormat;
@@ -47,11 +48,24 @@ const SYNONYMS: [(&str, &str); 14] = [
 /// What a truth means as the value of such an option: the option of these names, and its value.
 const TRUTHS: [(&str, &str); 3] = [("ignore_errors", "skip"), ("null_padding", "pad"), ("union_by_name", "union")];
 
+/// Options of DuckDB that say what is so here anyway, or cannot be.
+const NEEDLESS: [(&str, &str); 9] = [
+    ("sample_size", "types are told from samples of all files, and a later value that does not fit widens its column"),
+    ("parallel", "files are read on all cores"),
+    ("compression", "it is told by the content of the files"),
+    ("hive_partitioning", "folders named KEY=VALUE are columns"),
+    ("buffer_size", "the memory limit alone counts: --memory"),
+    ("max_line_size", "a record may have 64 MiB"),
+    ("maximum_line_size", "a record may have 64 MiB"),
+    ("store_rejects", "malformed => 'skip' sets records aside, and --rejects FILE keeps them"),
+    ("preserve_insertion_order", "rows keep the order of the files"),
+];
+
 /// An option as it is set, and where it was written.
-struct Setting {
-    key: String,
-    value: String,
-    span: sqlparser::tokenizer::Span,
+pub(super) struct Setting {
+    pub(super) key: String,
+    pub(super) value: String,
+    pub(super) span: sqlparser::tokenizer::Span,
 }
 
 fn reader(name: &str) -> Option<InputFormat> {
@@ -94,12 +108,15 @@ impl Lowering<'_> {
                 }
             }));
         };
-        let (mut files, mut settings) = (Vec::new(), Vec::new());
+        let (mut files, mut settings, mut wishes) = (Vec::new(), Vec::new(), Wishes::default());
         for (at, arg) in args.args.iter().enumerate() {
             match arg {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if at == 0 => files = self.texts(expr)?,
                 FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
-                    settings.extend(self.settings(name, value)?);
+                    self.refuse_needless(name)?;
+                    if !wishes.take(self, name, value)? {
+                        settings.extend(self.settings(name, value)?);
+                    }
                 }
                 other => {
                     let error =
@@ -119,19 +136,30 @@ impl Lowering<'_> {
                 Error::new(ErrorKind::Syntax, format!("`{}` is an option of CSV, and not of {format}", other.key));
             return self.placed(Err(error), other.span);
         }
+        if wishes.are_of_text() && format != InputFormat::Csv {
+            let error = Error::new(ErrorKind::Syntax, format!("columns of {format} have their names and types"));
+            return self.placed(Err(error.hint("names, columns and all_varchar are options of CSV")), name.span());
+        }
         // Rows that can be padded are, in whichever order it is asked that others be set aside.
         settings.sort_by_key(|setting| setting.key == "malformed" && setting.value == "pad");
-        let mut scan = crate::frame::CsvScan::new(files.clone());
-        for Setting { key, value, span } in settings {
-            scan = self.placed(scan.set(&key, &value), span)?;
-        }
-        let frame = self.session.read(scan, &files, format);
+        let frame = self.opened(&Files { words: &files, format, span: name.span() }, settings, &wishes)?;
         let stem = super::query::stem(files.first().map_or("", String::as_str)).to_owned();
-        Ok((self.placed(frame, name.span())?, stem))
+        Ok((frame, stem))
+    }
+
+    /// Options that nobody needs here are told of, and not taken as if they did something.
+    fn refuse_needless(&self, name: &ast::Ident) -> Result<()> {
+        match NEEDLESS.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name.value)) {
+            None => Ok(()),
+            Some((_, why)) => {
+                let error = Error::new(ErrorKind::Unsupported, format!("there is no option `{}`", name.value));
+                self.placed(Err(error.hint(format!("leave it out: {why}"))), name.span)
+            }
+        }
     }
 
     /// One text, or several in brackets.
-    fn texts(&self, expr: &ast::Expr) -> Result<Vec<String>> {
+    pub(super) fn texts(&self, expr: &ast::Expr) -> Result<Vec<String>> {
         match expr {
             ast::Expr::Array(array) => array.elem.iter().map(|item| self.scalar(item)).collect(),
             ast::Expr::Nested(inner) => self.texts(inner),
@@ -141,7 +169,7 @@ impl Lowering<'_> {
     }
 
     /// A constant as the text that an option takes.
-    fn scalar(&self, expr: &ast::Expr) -> Result<String> {
+    pub(super) fn scalar(&self, expr: &ast::Expr) -> Result<String> {
         if let ast::Expr::Value(value) = expr {
             match &value.value {
                 ast::Value::SingleQuotedString(text) => return Ok(text.clone()),
@@ -164,10 +192,10 @@ impl Lowering<'_> {
             Ok(Setting { key: "types".to_owned(), value: format!("{column}={}", self.scalar(of_type)?), span })
         };
         match value {
-            ast::Expr::Dictionary(fields) if matches!(key.as_str(), "types" | "columns") => {
+            ast::Expr::Dictionary(fields) if key == "types" => {
                 fields.iter().map(|field| of_column(&field.key.value, &field.value)).collect()
             }
-            ast::Expr::Map(map) if matches!(key.as_str(), "types" | "columns") => {
+            ast::Expr::Map(map) if key == "types" => {
                 map.entries.iter().map(|entry| of_column(&self.scalar(&entry.key)?, &entry.value)).collect()
             }
             value => {

@@ -24,5 +24,6 @@ mod session;
 mod sets;
 mod values;
 mod windows;
+mod wishes;
 
 pub use session::{Asks, Session, Statement};

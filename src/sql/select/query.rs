@@ -10,7 +10,7 @@ use crate::plan::{LogicalPlan, SortKey};
 use crate::sql::convert::{Converter, Names};
 use crate::sql::words::Words;
 use sqlparser::ast::{self, SetExpr, Spanned};
-use sqlparser::tokenizer::Span;
+use sqlparser::tokenizer::{Span, Token};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -226,7 +226,7 @@ impl<'a> Lowering<'a> {
                 .hint("a file stands in quotes, such as from 'carriers.csv'"));
         };
         if ident.quote_style == Some('\'') {
-            let frame = self.session.file(&ident.value)?;
+            let frame = self.session.file(&ident.value).map_err(|error| self.at_text(error, &ident.value))?;
             return Ok((Arc::clone(frame.plan()?), stem(&ident.value).to_owned()));
         }
         let known = self.named.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(&ident.value));
@@ -236,6 +236,20 @@ impl<'a> Lowering<'a> {
         let with: Vec<&str> = self.named.iter().map(|(name, _)| name.as_str()).collect();
         let frame = self.session.table(&ident.value, &with)?;
         Ok((Arc::clone(frame.plan()?), ident.value.clone()))
+    }
+
+    /// The error at a text in quotes, of which the parser does not tell where it stands.
+    pub(super) fn at_text(&self, error: Error, text: &str) -> Error {
+        let is_it = |at: &usize| matches!(self.words.token(*at), Some(Token::SingleQuotedString(it)) if it == text);
+        let is_file = |at: &usize| {
+            let before = at.checked_sub(1).and_then(|before| self.words.token(before));
+            let opens = matches!(before, Some(Token::LParen | Token::LBracket | Token::Comma));
+            is_it(at) && (opens || ["from", "join"].iter().any(|word| *at > 0 && self.words.is_word(at - 1, word)))
+        };
+        match self.range.clone().find(is_file).or_else(|| self.range.clone().find(is_it)) {
+            Some(at) if error.underlined().is_none() => error.underline(&self.words.text, self.words.bytes(at..at + 1)),
+            _ => error,
+        }
     }
 
     pub(super) fn convert(&self, expr: &ast::Expr, names: &dyn Names) -> Result<Expr> {

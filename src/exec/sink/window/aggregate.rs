@@ -6,8 +6,8 @@
 //! the merge of a suffix and the back. When the front is used up, the rows of the frame become the front. Suffixes of all of
 //! a long frame would be too many, so there is one at the end of each *block* of rows, and those within a block are made when
 //! the frame begins there. A frame that begins with its partition never has a front.
-//! **Invariant.** States merge exactly, so the answer does not depend on which rows are in the front. Each row is read three
-//! times at most.
+//! **Invariant.** States merge exactly, so the answer does not depend on which rows are in the front, nor on whether rows are added
+//! or their states merged. Each row is read four times at most.
 
 use super::Evaluation;
 use super::frame::Frames;
@@ -18,7 +18,7 @@ use crate::batch::RowOrigin;
 use crate::error::Result;
 use crate::memory::Reservation;
 use crate::plan::WindowColumn;
-use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat, take};
 use arrow::datatypes::DataType;
 use std::ops::Range;
@@ -30,6 +30,8 @@ const BLOCK_STATES_BYTES: usize = 256 << 10;
 const UNASKED_BYTES: usize = 1 << 20;
 /// It is looked at least so often what states take.
 const LOOK_EVERY: usize = 64;
+/// More rows are added at once.
+const FEW_ROWS: usize = 8;
 
 /// An aggregate of frames, one after the other.
 pub(super) struct Sliding<'a> {
@@ -39,6 +41,7 @@ pub(super) struct Sliding<'a> {
     rows: Range<usize>,
     back: Box<dyn GroupStates>,
     added: Cursor<'a>,
+    singles: Singles<'a>,
     front: Option<Front<'a>>,
     /// Of the back and the front.
     memory: Memory,
@@ -62,15 +65,24 @@ impl Memory {
 
 /// Makes states, and adds rows to them.
 #[derive(Clone, Copy)]
-struct StatesOf<'a> {
+pub(super) struct StatesOf<'a> {
     aggregate: &'a Arc<dyn Aggregate>,
     types: &'a [DataType],
     columns: &'a [usize],
 }
 
-impl StatesOf<'_> {
+impl<'a> StatesOf<'a> {
+    /// Of a call of this aggregate.
+    pub(super) fn new(
+        aggregate: &'a Arc<dyn Aggregate>,
+        call: &'a WindowColumn,
+        evaluation: &'a Evaluation<'_>,
+    ) -> Self {
+        StatesOf { aggregate, types: evaluation.types, columns: &call.arguments }
+    }
+
     /// Empty states.
-    fn empty(&self, groups: usize) -> Result<Box<dyn GroupStates>> {
+    pub(super) fn empty(&self, groups: usize) -> Result<Box<dyn GroupStates>> {
         let types: Vec<DataType> = self.columns.iter().map(|&column| self.types[column].clone()).collect();
         let mut states = self.aggregate.states(&types)?;
         states.grow(groups);
@@ -78,14 +90,55 @@ impl StatesOf<'_> {
     }
 
     /// Adds rows to the only state.
-    fn add(&self, state: &mut dyn GroupStates, cursor: &mut Cursor<'_>, rows: Range<usize>) -> Result<()> {
+    pub(super) fn add(&self, state: &mut dyn GroupStates, cursor: &mut Cursor<'_>, rows: Range<usize>) -> Result<()> {
         cursor.each(rows, |batch, within, first| {
-            let slice = |&column: &usize| batch.column(column).slice(within.start, within.len());
-            let arguments: Vec<ArrayRef> = self.columns.iter().map(slice).collect();
-            // Which row it is, is where it stands among the sorted ones.
-            let origin = RowOrigin::consecutive(first as u64);
-            state.update(&arguments, &Rows { groups: GroupIds::One(within.len()), mask: None, origin: &origin })
+            let groups = GroupIds::One(within.len());
+            self.update(state, batch, within, first, groups)
         })
+    }
+
+    /// A state for each row.
+    fn of_each(&self, cursor: &mut Cursor<'_>, rows: Range<usize>) -> Result<Box<dyn GroupStates>> {
+        let mut states = self.empty(rows.len())?;
+        cursor.each(rows.clone(), |batch, within, first| {
+            let group = first - rows.start;
+            let groups: Vec<u32> = (group..group + within.len()).map(|group| group as u32).collect();
+            self.update(&mut *states, batch, within, first, GroupIds::Each(&groups))
+        })?;
+        Ok(states)
+    }
+
+    fn update(
+        &self,
+        states: &mut dyn GroupStates,
+        batch: &RecordBatch,
+        within: Range<usize>,
+        first: usize,
+        groups: GroupIds<'_>,
+    ) -> Result<()> {
+        let slice = |&column: &usize| batch.column(column).slice(within.start, within.len());
+        let arguments: Vec<ArrayRef> = self.columns.iter().map(slice).collect();
+        // Which row it is, is where it stands among the sorted ones.
+        let origin = RowOrigin::consecutive(first as u64);
+        states.update(&arguments, &Rows { groups, mask: None, origin: &origin })
+    }
+}
+
+/// States of single rows, made of many at a time and merged one by one: adding rows one by one takes longer.
+struct Singles<'a> {
+    cursor: Cursor<'a>,
+    rows: Range<usize>,
+    states: Box<dyn GroupStates>,
+}
+
+impl Singles<'_> {
+    /// Adds a row to the only state; rows behind it, up to `end`, may be next.
+    fn add_to(&mut self, state: &mut dyn GroupStates, states: &StatesOf<'_>, row: usize, end: usize) -> Result<()> {
+        if !self.rows.contains(&row) {
+            self.states = states.of_each(&mut self.cursor, row..end)?;
+            self.rows = row..end;
+        }
+        state.merge_some(&*self.states, &[(row - self.rows.start) as u32], &[0])
     }
 }
 
@@ -101,20 +154,28 @@ struct Front<'a> {
 }
 
 impl<'a> Sliding<'a> {
+    /// For the rows of a range; `before` tells where it begins within the frames, and of which state: that of its group.
     pub(super) fn new(
         aggregate: &'a Arc<dyn Aggregate>,
         call: &'a WindowColumn,
         evaluation: &'a Evaluation<'_>,
         rows: &'a SortedRows<'a>,
+        before: Option<(usize, &dyn GroupStates, u32)>,
     ) -> Result<Self> {
-        let states = StatesOf { aggregate, types: evaluation.types, columns: &call.arguments };
+        let states = StatesOf::new(aggregate, call, evaluation);
+        let (mut back, mut begin) = (states.empty(1)?, 0);
+        if let Some((first, before, group)) = before {
+            back.merge_some(before, &[group], &[0])?;
+            begin = first;
+        }
         let budget = &evaluation.room.budget;
         Ok(Sliding {
             states,
             frames: Frames::new(call.frame, evaluation, rows),
-            rows: 0..0,
-            back: states.empty(1)?,
+            rows: 0..begin,
+            back,
             added: Cursor::new(rows),
+            singles: Singles { cursor: Cursor::new(rows), rows: 0..0, states: states.empty(0)? },
             front: None,
             all: rows,
             block_rows: (BLOCK_STATES_BYTES / aggregate.most_state_bytes().max(1)).clamp(16, 1024),
@@ -157,7 +218,7 @@ impl<'a> Sliding<'a> {
         }
         finished.push(finish(&mut *results, groups, &of_rows)?);
         let of_front = self.front.as_ref().map_or(0, Front::bytes_held);
-        self.memory.settle(self.back.bytes_held() + of_front)?;
+        self.memory.settle(self.back.bytes_held() + self.singles.states.bytes_held() + of_front)?;
         match &finished[..] {
             [only] => Ok(only.clone()),
             all => Ok(concat(&all.iter().map(AsRef::as_ref).collect::<Vec<_>>())?),
@@ -174,10 +235,16 @@ impl<'a> Sliding<'a> {
             let end = if begins { frame.start } else { frame.end };
             self.rows = end..end;
         }
-        if self.rows.end < frame.end {
-            self.states.add(&mut *self.back, &mut self.added, self.rows.end..frame.end)?;
-            self.rows.end = frame.end;
+        let next = self.rows.end..frame.end;
+        if next.len() > FEW_ROWS {
+            self.states.add(&mut *self.back, &mut self.added, next)?;
+        } else {
+            for row in next {
+                let end = place.partition.end.min(row + self.block_rows);
+                self.singles.add_to(&mut *self.back, &self.states, row, end)?;
+            }
         }
+        self.rows.end = self.rows.end.max(frame.end);
         Ok(())
     }
 
@@ -224,11 +291,13 @@ impl Front<'_> {
         suffix.merge_some(&*self.of_blocks, &[block as u32], &[0])?;
         self.suffixes = states.empty(end - start)?;
         self.within = start..end;
+        let singles = states.of_each(&mut self.cursor, start..end)?;
         for row in (start..end).rev() {
-            states.add(&mut *suffix, &mut self.cursor, row..row + 1)?;
-            self.suffixes.merge_some(&*suffix, &[0], &[(row - start) as u32])?;
+            let at = [(row - start) as u32];
+            suffix.merge_some(&*singles, &at, &[0])?;
+            self.suffixes.merge_some(&*suffix, &[0], &at)?;
             if (end - row).is_multiple_of(LOOK_EVERY) {
-                memory.settle(self.bytes_held())?;
+                memory.settle(self.bytes_held() + singles.bytes_held())?;
             }
         }
         Ok(())

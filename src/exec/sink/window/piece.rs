@@ -3,19 +3,22 @@
 use super::Evaluation;
 use super::aggregate::Sliding;
 use super::bounds::Ends;
+use super::reach::Before;
 use super::rows::SortedRows;
 use super::values::Values;
+use crate::aggregate::GroupStates;
 use crate::error::Result;
 use crate::memory::{MadeRows, Part, RowStore, ToDisk};
-use crate::plan::{FrameUnit, WindowColumn, WindowFunction};
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, RecordBatchOptions};
+use crate::plan::{FirstRows, FrameUnit, WindowColumn, WindowFunction};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, SchemaRef};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Batches that a call has in memory at a time, at most: of its frame's edges, of rows that are added, and of those that values
 /// are taken of.
-pub(super) const BATCHES_OF_CALL: usize = 4 + super::values::MOST_BATCHES;
+pub(super) const BATCHES_OF_CALL: usize = 5 + super::values::MOST_BATCHES;
 
 /// Where a row stands.
 #[derive(Clone, Debug)]
@@ -28,19 +31,30 @@ pub(super) struct Place {
     pub(super) groups: usize,
 }
 
-/// The pieces of a range of whole partitions, in order.
+/// The pieces of a range of whole partitions, or of rows of the only one, in order; `before` has the states that runs begin with, of
+/// the range of this number.
 ///
 /// # Errors
 /// Those of the disk, and `Arithmetic` of aggregates.
-pub(super) fn of_range(evaluation: &Evaluation<'_>, range: Range<usize>, windowed: &Windowed<'_>) -> Result<Vec<Part>> {
+pub(super) fn of_range(
+    evaluation: &Evaluation<'_>,
+    range: Range<usize>,
+    (before, number): (&Before, usize),
+    windowed: &Windowed<'_>,
+) -> Result<Vec<Part>> {
     let sorted = SortedRows::of(evaluation);
     let mut partitions = Ends::new(&sorted, &evaluation.partition, range.end);
     let mut peers = Ends::new(&sorted, &evaluation.peers, range.end);
     let calls = &evaluation.shape.calls;
-    let mut functions =
-        calls.iter().map(|call| Function::new(call, evaluation, &sorted)).collect::<Result<Vec<_>>>()?;
+    let mut functions = Vec::with_capacity(calls.len());
+    for (call, before) in calls.iter().zip(before) {
+        let before = before.as_ref().map(|before| (range.start, &**before, number as u32));
+        functions.push(Function::new(call, evaluation, &sorted, before)?);
+    }
     let goes_by_peers = calls.iter().any(goes_by_peers);
-    let mut place = Place { partition: range.start..range.start, peers: range.start..range.start, groups: 0 };
+    let is_one = evaluation.shape.partition.is_empty();
+    let partition = if is_one { 0..evaluation.rows() } else { range.start..range.start };
+    let mut place = Place { partition, peers: range.start..range.start, groups: 0 };
     let (mut pieces, mut row) = (Vec::new(), range.start);
     while row < range.end {
         let part = sorted.part_of(row);
@@ -53,7 +67,7 @@ pub(super) fn of_range(evaluation: &Evaluation<'_>, range: Range<usize>, windowe
             }
             if at == place.peers.end {
                 place.peers = at..match (evaluation.shape.order.is_empty(), goes_by_peers) {
-                    (true, _) => place.partition.end,
+                    (true, _) => place.partition.end.min(range.end),
                     (false, true) => peers.end_of(at)?,
                     (false, false) => at + 1,
                 };
@@ -62,10 +76,26 @@ pub(super) fn of_range(evaluation: &Evaluation<'_>, range: Range<usize>, windowe
             places.push(place.clone());
         }
         let columns = functions.iter_mut().map(|function| function.column(row, &places)).collect::<Result<_>>()?;
-        pieces.push(windowed.piece(part, row - of_part.start, places.len(), columns)?);
+        let first = row - of_part.start;
+        match evaluation.shape.first.map(|first| wanted(first, row, &places)) {
+            Some(wanted) if wanted.contains(&false) => {
+                let of_part = sorted.load(part)?.slice(first, places.len());
+                pieces.extend(windowed.some_of(&of_part, columns, &wanted.into())?);
+            }
+            _ => pieces.push(windowed.piece(part, first, places.len(), columns)?),
+        }
         row = end;
     }
     Ok(pieces)
+}
+
+/// Which rows are among the first of their partitions.
+fn wanted(first: FirstRows, row: usize, places: &[Place]) -> Vec<bool> {
+    let is_wanted = |(at, place): (usize, &Place)| {
+        let start = place.partition.start;
+        first.has(row + at - start, place.peers.start - start)
+    };
+    places.iter().enumerate().map(is_wanted).collect()
 }
 
 fn goes_by_peers(call: &WindowColumn) -> bool {
@@ -86,13 +116,18 @@ enum Function<'a> {
 }
 
 impl<'a> Function<'a> {
-    fn new(call: &'a WindowColumn, evaluation: &'a Evaluation<'_>, rows: &'a SortedRows<'a>) -> Result<Self> {
+    fn new(
+        call: &'a WindowColumn,
+        evaluation: &'a Evaluation<'_>,
+        rows: &'a SortedRows<'a>,
+        before: Option<(usize, &dyn GroupStates, u32)>,
+    ) -> Result<Self> {
         Ok(match &call.function {
             WindowFunction::Shift(_) | WindowFunction::Nth(_) | WindowFunction::Last => {
                 Function::Value(Box::new(Values::new(call, evaluation, rows)?))
             }
             WindowFunction::Aggregate(aggregate) => {
-                Function::Aggregate(Box::new(Sliding::new(aggregate, call, evaluation, rows)?))
+                Function::Aggregate(Box::new(Sliding::new(aggregate, call, evaluation, rows, before)?))
             }
             number => Function::Number(number.clone()),
         })
@@ -165,6 +200,15 @@ impl<'a> Windowed<'a> {
         let piece = Piece { sorted, first, rows, shown, added, schema };
         Ok(if in_memory { Part::Memory(piece.make()?) } else { Part::Made(Arc::new(piece)) })
     }
+
+    /// Those of some sorted rows that are wanted, which are few, and so are copied; `None` if there are none.
+    fn some_of(&self, sorted: &RecordBatch, columns: Vec<ArrayRef>, wanted: &BooleanArray) -> Result<Option<Part>> {
+        if wanted.true_count() == 0 {
+            return Ok(None);
+        }
+        let all = beside(sorted, &self.shown, &columns, &self.schemas[0])?;
+        self.store.keep(filter_record_batch(&all, wanted)?).map(Some)
+    }
 }
 
 /// Sorted rows and the columns beside them.
@@ -180,6 +224,14 @@ struct Piece {
     schema: SchemaRef,
 }
 
+/// Those columns of rows that are `shown`, and others beside them.
+fn beside(rows: &RecordBatch, shown: &[usize], added: &[ArrayRef], schema: &SchemaRef) -> Result<RecordBatch> {
+    let shown = shown.iter().map(|&column| rows.column(column).clone());
+    let columns = shown.chain(added.iter().cloned()).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}
+
 impl MadeRows for Piece {
     fn rows(&self) -> usize {
         self.rows
@@ -191,10 +243,7 @@ impl MadeRows for Piece {
 
     fn make(&self) -> Result<RecordBatch> {
         let (sorted, added) = (self.sorted.load()?, self.added.load()?);
-        let shown = self.shown.iter().map(|&column| sorted.column(column).slice(self.first, self.rows));
-        let columns = shown.chain(added.columns().iter().cloned()).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+        beside(&sorted.slice(self.first, self.rows), &self.shown, added.columns(), &self.schema)
     }
 
     fn on_disk(&self, disk: &mut ToDisk) -> Result<Part> {
