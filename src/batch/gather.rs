@@ -140,6 +140,8 @@ impl<'a> Column<'a> {
             }
         }
         if !texts.is_empty() {
+            // It counts as what it could hold.
+            texts.shrink_to_fit();
             buffers.push(Buffer::from_vec(texts));
         }
         // SAFETY: a view is that of a text in an array, with its length and the beginning of the text; where it names a buffer and

@@ -134,11 +134,7 @@ impl SortSink {
             self.put_together()?;
         }
         if self.rows >= self.compact_at() {
-            // Those that stay are copied, and their texts once more, by places of so many bytes. Keys of partitions come beside.
-            let partitions = self.best.as_ref().map_or(0, |_| self.buffers.bytes());
-            let copied = self.buffers.bytes() + partitions + self.limit.min(self.rows) * size_of::<(usize, usize)>();
-            let has_room = self.reservation.keeps(self.row_bytes() + copied);
-            if !has_room && self.reservation.resize(self.bytes() + copied).is_err() {
+            if !self.has_room_to_compact() {
                 return self.spill(&self.room.hands.alone());
             }
             self.compact()?;
@@ -148,6 +144,13 @@ impl SortSink {
             Err(_) => self.spill(&self.room.hands.alone()),
             settled => settled,
         }
+    }
+
+    /// Asks for the memory of a copy of the rows that stay.
+    fn has_room_to_compact(&mut self) -> bool {
+        // Those are copied, and their texts once more, by places of so many bytes.
+        let copied = self.buffers.bytes() + self.limit.min(self.rows) * size_of::<(usize, usize)>();
+        self.reservation.keeps(self.row_bytes() + copied) || self.reservation.resize(self.bytes() + copied).is_ok()
     }
 
     /// Those of the rows that may be wanted; `None` for all.
@@ -199,7 +202,9 @@ impl SortSink {
         self.rows += held.records.num_rows();
         self.short_batches += usize::from(held.is_short());
         self.buffers.add(&held.records);
-        self.bytes_beside += held.bytes_beside();
+        // Keys of partitions, which rows are sorted for, are no longer than those of the rows.
+        let partitions = self.best.as_ref().map_or(0, |_| held.keys.bytes_held());
+        self.bytes_beside += held.bytes_beside() + partitions;
         self.held.push(held);
     }
 
@@ -324,7 +329,10 @@ impl Sink for SortSink {
     }
 
     fn export(mut self: Box<Self>, out: Handed<'_>) -> Result<()> {
-        self.compact()?;
+        // Who takes them drops what is not wanted, too.
+        if self.has_room_to_compact() {
+            self.compact()?;
+        }
         for part in self.runs.iter().flat_map(Run::parts) {
             out(0, part.load()?)?;
         }

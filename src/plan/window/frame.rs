@@ -80,6 +80,11 @@ impl Distance {
         (months >= 0 && days >= 0 && micros >= 0).then_some(Distance::Interval { months, days, micros })
     }
 
+    /// Whether what is that far from a later time may be earlier: months end on different days.
+    pub(crate) fn is_uneven(self) -> bool {
+        matches!(self, Distance::Interval { months, .. } if months != 0)
+    }
+
     /// The interval that it is, if it is one.
     pub(crate) fn interval(self) -> Option<Interval> {
         match self {

@@ -14,6 +14,8 @@ use std::collections::HashMap;
 
 /// When so many rows are held, it is looked for the first time which can be dropped.
 const LOOK_ROWS: usize = 8192;
+/// If it does not pay to look at more rows than this, hardly any partition has more than are wanted.
+const MOST_LOOKED: usize = 16 * LOOK_ROWS;
 /// The last wanted rows of so many partitions are remembered.
 const MOST_BOUNDS: usize = 1 << 15;
 
@@ -40,10 +42,14 @@ impl Best {
         self.look_at
     }
 
-    /// Whether it has paid to look; if not, it is looked much later again.
+    /// Whether it has paid to look; if not, it is looked much later again, and then not any more.
     pub(super) fn pays(&mut self, before: usize, after: usize) -> bool {
         let pays = after <= before / 2;
-        self.look_at = if pays { LOOK_ROWS.max(2 * after) } else { before.saturating_mul(16) };
+        self.look_at = match pays {
+            true => LOOK_ROWS.max(2 * after),
+            false if before <= MOST_LOOKED => before.saturating_mul(16),
+            false => usize::MAX,
+        };
         pays
     }
 

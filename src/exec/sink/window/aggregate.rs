@@ -30,6 +30,8 @@ const BLOCK_STATES_BYTES: usize = 256 << 10;
 const UNASKED_BYTES: usize = 1 << 20;
 /// It is looked at least so often what states take.
 const LOOK_EVERY: usize = 64;
+/// And after so many rows that are added.
+pub(super) const LOOK_ROWS: usize = 1 << 16;
 /// More rows are added at once.
 const FEW_ROWS: usize = 8;
 
@@ -37,6 +39,8 @@ const FEW_ROWS: usize = 8;
 pub(super) struct Sliding<'a> {
     states: StatesOf<'a>,
     frames: Frames<'a>,
+    /// The frame before.
+    last: Range<usize>,
     /// The rows of the back, and what they come to.
     rows: Range<usize>,
     back: Box<dyn GroupStates>,
@@ -172,6 +176,7 @@ impl<'a> Sliding<'a> {
         Ok(Sliding {
             states,
             frames: Frames::new(call.frame, evaluation, rows),
+            last: 0..0,
             rows: 0..begin,
             back,
             added: Cursor::new(rows),
@@ -217,17 +222,23 @@ impl<'a> Sliding<'a> {
             of_rows.push(groups as u32 - 1);
         }
         finished.push(finish(&mut *results, groups, &of_rows)?);
-        let of_front = self.front.as_ref().map_or(0, Front::bytes_held);
-        self.memory.settle(self.back.bytes_held() + self.singles.states.bytes_held() + of_front)?;
+        self.settle()?;
         match &finished[..] {
             [only] => Ok(only.clone()),
             all => Ok(concat(&all.iter().map(AsRef::as_ref).collect::<Vec<_>>())?),
         }
     }
 
-    /// Goes on to a frame, which begins and ends no earlier than the last one.
+    fn settle(&mut self) -> Result<()> {
+        let of_front = self.front.as_ref().map_or(0, Front::bytes_held);
+        self.memory.settle(self.back.bytes_held() + self.singles.states.bytes_held() + of_front)
+    }
+
+    /// Goes on to a frame, which hardly ever begins or ends earlier than the last one.
     fn slide(&mut self, frame: &Range<usize>, place: &Place) -> Result<()> {
-        if frame.start > self.rows.start {
+        let goes_back = frame.start < self.last.start || frame.end < self.last.end;
+        self.last = frame.clone();
+        if frame.start > self.rows.start || goes_back {
             // No row of the back can be dropped: either nothing of the frame has been read yet, or all of it is read again.
             let begins = frame.start == place.partition.start;
             self.front = if begins { None } else { Some(self.new_front(frame.clone())?) };
@@ -237,7 +248,11 @@ impl<'a> Sliding<'a> {
         }
         let next = self.rows.end..frame.end;
         if next.len() > FEW_ROWS {
-            self.states.add(&mut *self.back, &mut self.added, next)?;
+            for start in next.clone().step_by(LOOK_ROWS) {
+                let rows = start..next.end.min(start + LOOK_ROWS);
+                self.states.add(&mut *self.back, &mut self.added, rows)?;
+                self.settle()?;
+            }
         } else {
             for row in next {
                 let end = place.partition.end.min(row + self.block_rows);

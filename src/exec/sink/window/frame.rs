@@ -1,7 +1,7 @@
 //! The rows of a frame.
 //!
-//! Frames of later rows begin and end no earlier than those of the rows before them, whatever their bounds; so edges by
-//! distance only go forward.
+//! Frames of later rows begin and end no earlier than those of the rows before them, so edges by distance go forward; but for
+//! distances of months: a month behind the 30th of January at noon is no later than one behind the 29th in the evening.
 
 use super::Evaluation;
 use super::bounds::Ends;
@@ -181,22 +181,24 @@ impl<'a> Frames<'a> {
             return Ok(if which == 0 { place.peers.start } else { place.peers.end });
         };
         let target = own.plus(distance, if ahead == key.descending { -1 } else { 1 });
-        let edge = &mut self.edges[which];
-        edge.row = edge.row.max(place.partition.start);
-        while edge.row < place.partition.end {
-            let is_passed = match Number::at(&mut edge.keys, key.column, edge.row, distance)? {
+        let Edge { keys, row: at, .. } = &mut self.edges[which];
+        let mut is_passed = |row: usize| -> Result<bool> {
+            Ok(match Number::at(keys, key.column, row, distance)? {
                 None => key.nulls_first,
                 Some(number) => {
                     let order = number.compare(target);
                     let order = if key.descending { order.reverse() } else { order };
                     if which == 0 { order == Ordering::Less } else { order != Ordering::Greater }
                 }
-            };
-            if !is_passed {
-                break;
-            }
-            edge.row += 1;
+            })
+        };
+        *at = (*at).max(place.partition.start);
+        while *at < place.partition.end && is_passed(*at)? {
+            *at += 1;
         }
-        Ok(edge.row)
+        while distance.is_uneven() && *at > place.partition.start && !is_passed(*at - 1)? {
+            *at -= 1;
+        }
+        Ok(*at)
     }
 }

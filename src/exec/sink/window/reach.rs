@@ -4,7 +4,7 @@
 //! from the first row on begins each range with the state of all rows before it, which is merged of those of the ranges.
 
 use super::Evaluation;
-use super::aggregate::StatesOf;
+use super::aggregate::{LOOK_ROWS, StatesOf};
 use super::rows::{Cursor, SortedRows};
 use crate::aggregate::{Aggregate, GroupStates};
 use crate::error::Result;
@@ -92,13 +92,24 @@ pub(super) fn before(evaluation: &Evaluation<'_>, ranges: &[Range<usize>], hands
             continue;
         };
         let states = StatesOf::new(aggregate, call, evaluation);
-        let totals = hands.each(ranges.len() - 1, |at| {
+        let most_bytes = MOST_STATE_BYTES / (2 * ranges.len());
+        let total_of = |range: &Range<usize>| -> Result<Option<Box<dyn GroupStates>>> {
             let sorted = SortedRows::of(evaluation);
-            let mut total = states.empty(1)?;
-            states.add(&mut *total, &mut Cursor::new(&sorted), ranges[at].clone())?;
-            Ok(total)
-        })?;
-        bytes += totals.iter().map(|total| total.bytes_held()).sum::<usize>() * ranges.len();
+            let (mut total, mut cursor) = (states.empty(1)?, Cursor::new(&sorted));
+            for start in range.clone().step_by(LOOK_ROWS) {
+                if total.bytes_held() > most_bytes {
+                    return Ok(None);
+                }
+                states.add(&mut *total, &mut cursor, start..range.end.min(start + LOOK_ROWS))?;
+            }
+            Ok(Some(total))
+        };
+        if aggregate.most_state_bytes() > most_bytes {
+            return Ok(None);
+        }
+        let totals = hands.each(ranges.len() - 1, |at| total_of(&ranges[at]))?;
+        let Some(totals) = totals.into_iter().collect::<Option<Vec<_>>>() else { return Ok(None) };
+        bytes += totals.iter().map(|total| total.bytes_held()).sum::<usize>() * 2;
         if bytes > MOST_STATE_BYTES {
             return Ok(None);
         }

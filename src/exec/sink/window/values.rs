@@ -45,6 +45,8 @@ struct Present<'a> {
     values: Cursor<'a>,
     next: usize,
     found: VecDeque<usize>,
+    /// What rows were among before.
+    last: Range<usize>,
 }
 
 impl Present<'_> {
@@ -73,7 +75,7 @@ impl<'a> Values<'a> {
             WindowFunction::Nth(number) => (frames(), false, number),
             _ => (frames(), true, 1),
         };
-        let present = Present { values: Cursor::new(rows), next: 0, found: VecDeque::new() };
+        let present = Present { values: Cursor::new(rows), next: 0, found: VecDeque::new(), last: 0..0 };
         Ok(Values {
             among,
             from_end,
@@ -121,7 +123,12 @@ impl<'a> Values<'a> {
             let row = if self.from_end { end.checked_sub(number) } else { start.checked_add(number - 1) };
             return Ok(row.filter(|row| (start..end).contains(row)));
         };
-        // What was found before stands before all that is found now; rows go forward, and so do the ends of what they are among.
+        // Rows go forward, and so do, hardly ever not, the ends of what they are among; what is found stands behind what was found.
+        if start < present.last.start || end < present.last.end {
+            present.found.clear();
+            present.next = start;
+        }
+        present.last = start..end;
         while present.found.front().is_some_and(|row| *row < start) {
             present.found.pop_front();
         }
