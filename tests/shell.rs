@@ -326,7 +326,9 @@ fn a_script_in_a_pipe_is_run_and_its_first_error_ends_it() {
 fn statements_in_a_pipe_need_no_command() {
     let (code, answers, said) = piped_to(&[], "select 1 as a;\nselect 2 as b");
     assert_eq!((code, answers.as_str(), said.as_str()), (Some(0), "a\n1\nb\n2\n", ""));
-    assert_eq!(piped_to(&[], ""), (Some(0), String::new(), String::new()));
+    let (code, answers, said) = piped_to(&[], "");
+    assert!(code == Some(2) && answers.is_empty() && said.contains("Usage: outcrop"), "{said}");
+    assert_eq!(piped_to(&[], "-- nothing"), (Some(0), String::new(), String::new()));
     let (code, answers, said) = piped_to(&[], "select nonsense;\nselect 1;");
     assert!(code == Some(2) && answers.is_empty() && said.contains("no column `nonsense`"), "{said}");
 }

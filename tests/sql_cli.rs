@@ -211,3 +211,59 @@ fn many_arguments_and_long_rows_are_no_deep_expressions() {
     let piped = Command::cargo_bin("outcrop").unwrap().args(["sql", "-"]).write_stdin(long).output().unwrap();
     assert!(piped.status.code() == Some(2) && said(&piped).contains("they may have 32 values"), "{}", said(&piped));
 }
+
+#[test]
+fn wishes_for_all_columns_need_one_reading_of_a_pipe() {
+    let rows: String = (1..=300_000).map(|row| format!("{row},{row}\n")).collect();
+    for (wish, column) in [("all_varchar=true", "column_2"), ("columns={'a': 'varchar', 'b': 'varchar'}", "b")] {
+        let statement = format!(
+            "select count(*) as n, min(cast({column} as bigint)) as least, max(length({column})) as longest \
+             from read_csv('/dev/stdin', header=false, {wish})"
+        );
+        let piped =
+            Command::cargo_bin("outcrop").unwrap().args(["sql", &statement]).write_stdin(&*rows).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&piped.stdout), "n,least,longest\n300000,1,6\n", "{}", said(&piped));
+    }
+    let twice = "select count(*) from read_csv('/dev/stdin', header=false); select count(*) from read_csv('/dev/stdin', quote='')";
+    let piped = Command::cargo_bin("outcrop").unwrap().args(["sql", twice]).write_stdin(&*rows).output().unwrap();
+    assert!(piped.stdout.is_empty() && said(&piped).contains("has been opened already"), "{}", said(&piped));
+}
+
+#[test]
+fn names_and_types_of_all_columns_are_of_those_in_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let year = folder.path().join("Year=2001");
+    std::fs::create_dir(&year).unwrap();
+    std::fs::write(year.join("x.csv"), "a,b\n1,2\n").unwrap();
+    let files = folder.path().display();
+    for (options, what, answer) in [
+        ("names=['p','q']", "*", "p,q,Year\n1,2,2001\n"),
+        ("all_varchar=true", "a || b as ab, Year + 1 as next", "ab,next\n12,2002\n"),
+        ("names=['p','q'], all_varchar=true", "q || 'x' as q, file_name like '%/x.csv' as here", "q,here\n2x,true\n"),
+        ("names=['p','q'], filename='f'", "p, q, Year, f like '%/x.csv' as here", "p,q,Year,here\n1,2,2001,true\n"),
+        ("columns={'b': 'varchar'}", "a + 1 as a, b || 'x' as b", "a,b\n2,2x\n"),
+        ("columns={'b': 'varchar', 'c': 'double'}", "b || 'x' as b, c", "b,c\n1x,2.0\n"),
+    ] {
+        let output = outcrop(&["sql", &format!("select {what} from read_csv('{files}', {options})")]);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), answer, "{options}: {}", said(&output));
+    }
+    for (options, told) in [
+        ("names=['p','q'], columns={'a': 'varchar', 'b': 'varchar'}", "the columns are named twice"),
+        ("names=['p','p']", "two columns are named `p`"),
+        ("names=['p']", "1 columns are named, and the files have 2"),
+    ] {
+        let output = outcrop(&["sql", &format!("select * from read_csv('{files}', {options})")]);
+        assert!(output.status.code() == Some(2) && said(&output).contains(told), "{options}: {}", said(&output));
+    }
+}
+
+#[test]
+fn malformed_records_of_ndjson_are_set_aside_as_an_option_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.ndjson").display().to_string();
+    std::fs::write(&file, "{\"a\": 1}\n{\"a\": \n{\"a\": 3}\n").unwrap();
+    let output = outcrop(&["sql", &format!("select sum(a) as s from read_ndjson('{file}', malformed='skip')")]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "s\n4\n", "{}", said(&output));
+    let output = outcrop(&["sql", &format!("select sum(a) as s from read_ndjson('{file}')")]);
+    assert!(said(&output).contains("read_ndjson('FILE', …) the option is malformed => 'skip'"), "{}", said(&output));
+}

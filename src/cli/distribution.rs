@@ -1,7 +1,7 @@
 //! `freq` and `hist`: how often values, or values of a range, occur.
 
 use super::deliver::{answer_drawn, checked_form, deliver_drawn, drawn, refuse_reading, report};
-use super::flags::{Freq, Hist};
+use super::flags::{Freq, Hist, Output, Run};
 use super::look::{filtered, list};
 use super::meant::{Others, column_first, meant};
 use super::messages::Stop;
@@ -45,33 +45,67 @@ pub(super) fn freq(command: &Freq, cancel: &CancelToken) -> Result<(), Stop> {
     for frame in &frames {
         frame.plan()?;
     }
-    let form = checked_form(&command.input.files, &frames[..1], &command.output, &command.run)?;
-    let progress = progress_of(&command.run);
-    let options = options(&command.run, cancel, &progress)?;
-    let timeline = options.timeline.clone();
-    let done = Runner::with_options(options.clone()).run::<_, Vec<DataFrame>>(&frames[..]);
-    progress.finish(done.is_ok());
-    let done = drawn(done, timeline.as_ref(), &command.run)?;
-    let Some((total, counted)) = done.value.split_last() else { return Ok(()) };
-    let total = match total.value(0, "count")? {
-        Value::Int64(total) => total,
-        _ => 0,
+    let told = Told {
+        files: &command.input.files,
+        output: &command.output,
+        run: &command.run,
+        title: text,
+        picture,
+        bars: usize::from(several) + 1,
     };
-    // What was set aside has been told of; the counts are in memory or on disk.
-    let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
-    let frame = match counted {
-        [one] => stored(one),
-        some => stacked(some, &columns, &options)?,
-    };
-    let percent = (col("count") * lit(100.0) / lit(total as f64)).alias("percent");
-    let frame = frame.with_columns(percent);
-    let column = usize::from(several) + 1;
-    let picture = picture.map(|wanted| draw(&wanted, text, frame.select([col("value"), col("count")]), &options));
-    let draw = |frame: &DataFrame, layout: Layout| with_bars(frame, column, layout);
-    deliver_drawn(&frame, &form, &command.output, &command.run, options, &progress, &draw)?;
-    report(&done.statistics, None, &command.run);
-    // That it could not be drawn is told last.
-    Ok(picture.unwrap_or(Ok(()))?)
+    told.tell(&frames, cancel, |done, options| {
+        let Some((total, counted)) = done.split_last() else { return Err(Error::internal("nothing was counted")) };
+        let total = match total.value(0, "count")? {
+            Value::Int64(total) => total,
+            _ => 0,
+        };
+        let frame = match counted {
+            [one] => stored(one),
+            some => stacked(some, &columns, options)?,
+        };
+        let percent = (col("count") * lit(100.0) / lit(total as f64)).alias("percent");
+        let frame = frame.with_columns(percent);
+        let drawn = frame.select([col("value"), col("count")]);
+        Ok((frame, drawn))
+    })
+}
+
+/// How counts are told.
+struct Told<'a> {
+    files: &'a [String],
+    output: &'a Output,
+    run: &'a Run,
+    title: &'a str,
+    picture: Option<Wanted>,
+    /// The column of the table for whose counts there are bars.
+    bars: usize,
+}
+
+impl Told<'_> {
+    /// Runs the frames in one pass, delivers the table that is made of what they gave, and draws the other one if a picture is wanted.
+    fn tell(
+        &self,
+        frames: &[LazyFrame],
+        cancel: &CancelToken,
+        made: impl FnOnce(&[DataFrame], &RunOptions) -> Result<(LazyFrame, LazyFrame), Error>,
+    ) -> Result<(), Stop> {
+        let form = checked_form(self.files, &frames[..1], self.output, self.run)?;
+        let progress = progress_of(self.run);
+        let options = options(self.run, cancel, &progress)?;
+        let timeline = options.timeline.clone();
+        let done = Runner::with_options(options.clone()).run::<_, Vec<DataFrame>>(frames);
+        progress.finish(done.is_ok());
+        let done = drawn(done, timeline.as_ref(), self.run)?;
+        // What was set aside has been told of; the counts are in memory or on disk.
+        let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
+        let (table, counts) = made(&done.value, &options)?;
+        let picture = self.picture.as_ref().map(|wanted| draw(wanted, self.title, counts, &options));
+        let bars = |frame: &DataFrame, layout: Layout| with_bars(frame, self.bars, layout);
+        deliver_drawn(&table, &form, self.output, self.run, options, &progress, &bars)?;
+        report(&done.statistics, None, self.run);
+        // That it could not be drawn is told last.
+        Ok(picture.unwrap_or(Ok(()))?)
+    }
 }
 
 /// The picture that is wanted, of values that are not in the file which it takes the place of.
@@ -145,21 +179,22 @@ pub(super) fn hist(command: &Hist, cancel: &CancelToken) -> Result<(), Stop> {
     let Some(wanted) = picture_of(command.plot.as_deref(), &all)? else {
         return answer_drawn(&command.input.files, &frame, &command.output, &command.run, cancel, &with_bars);
     };
-    let form = checked_form(&command.input.files, std::slice::from_ref(&frame), &command.output, &command.run)?;
-    let progress = progress_of(&command.run);
-    let options = options(&command.run, cancel, &progress)?;
-    let timeline = options.timeline.clone();
-    let done = Runner::with_options(options.clone()).run::<_, DataFrame>(frame);
-    progress.finish(done.is_ok());
-    let done = drawn(done, timeline.as_ref(), &command.run)?;
-    let options = RunOptions { rejects: None, on_progress: None, timeline: None, ..options };
-    let frame = stored(&done.value);
-    // What lies outside of all ranges has no place on the axis.
-    let ranges = frame.filter(col("lower").is_not_null().and(col("upper").is_not_null()));
-    let picture = draw(&wanted, text, ranges.select([col("lower"), col("count")]), &options);
-    deliver_drawn(&frame, &form, &command.output, &command.run, options, &progress, &with_bars)?;
-    report(&done.statistics, None, &command.run);
-    Ok(picture?)
+    let told = Told {
+        files: &command.input.files,
+        output: &command.output,
+        run: &command.run,
+        title: text,
+        picture: Some(wanted),
+        bars: 2,
+    };
+    told.tell(&[frame], cancel, |done, _| {
+        let [histogram] = done else { return Err(Error::internal("there is no histogram")) };
+        let frame = stored(histogram);
+        // What lies outside of all ranges has no place on the axis.
+        let ranges = frame.filter(col("lower").is_not_null().and(col("upper").is_not_null()));
+        let drawn = ranges.select([col("lower"), col("count")]);
+        Ok((frame, drawn))
+    })
 }
 
 /// A table with bars for the counts in a column.

@@ -24,14 +24,22 @@ pub(super) fn are_for(place: Place) {
     let _ = PLACE.set(place);
 }
 
-/// A message with its remedies, which stand on lines `hint: …`, for where the user is.
+/// A message with its remedies, which stand on lines `hint: …` or in parentheses of the first line, for where the user is.
 pub(super) fn in_words(text: &str) -> String {
     let place = *PLACE.get().unwrap_or(&Place::Flags);
-    let line = |line: &str| match line.strip_prefix("hint: ") {
-        Some(hint) => format!("hint: {}", worded(hint, place)),
-        None => line.to_owned(),
+    if place == Place::Flags { text.to_owned() } else { lines_worded(text, place) }
+}
+
+fn lines_worded(text: &str, place: Place) -> String {
+    let line = |(at, line): (usize, &str)| match (line.strip_prefix("hint: "), line.find("(--").filter(|_| at == 0)) {
+        (Some(hint), _) => format!("hint: {}", worded(hint, place)),
+        (None, Some(open)) => {
+            let close = line[open..].find(')').map_or(line.len(), |length| open + length);
+            format!("{}{}{}", &line[..=open], worded(&line[open + 1..close], place), &line[close..])
+        }
+        (None, None) => line.to_owned(),
     };
-    if place == Place::Flags { text.to_owned() } else { text.split('\n').map(line).collect::<Vec<_>>().join("\n") }
+    text.split('\n').enumerate().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Flags that are options of `read_csv`, too, and whether a value may follow.
@@ -78,11 +86,12 @@ fn worded(hint: &str, place: Place) -> String {
         match (known, place) {
             (Some(_), Place::Shell) => {
                 text.push_str(&option(name, value));
-                options.push(String::new());
+                options.push(option(name, value));
             }
             (Some(_), _) => {
                 text.push_str(&rest[at..whole]);
-                options.extend(value.is_some().then(|| option(name, value)));
+                let is_whole = known.is_some_and(|(_, takes)| !takes || value.is_some());
+                options.extend(is_whole.then(|| option(name, value)));
             }
             (None, Place::Shell) if begins && !name.is_empty() => {
                 let of =
@@ -97,10 +106,16 @@ fn worded(hint: &str, place: Place) -> String {
         rest = &rest[whole..];
     }
     text.push_str(rest);
+    // The options that NDJSON has, too.
+    let is_of_any = |option: &String| ["malformed", "types", "columns"].iter().any(|of_any| option.starts_with(of_any));
+    let readers = match options.iter().all(is_of_any) {
+        true => "read_csv('FILE', …) or read_ndjson('FILE', …)",
+        false => "read_csv('FILE', …)",
+    };
     match place {
-        Place::Shell if !options.is_empty() => text + "; options stand behind the file: from read_csv('FILE', …)",
+        Place::Shell if !options.is_empty() => format!("{text}; options stand behind the file: from {readers}"),
         Place::Statements if !options.is_empty() => {
-            format!("{text}; of read_csv('FILE', …) the option is {}", options.join(" or "))
+            format!("{text}; of {readers} the option is {}", options.join(" or "))
         }
         _ => text,
     }
@@ -164,12 +179,13 @@ mod tests {
             ),
             (
                 "--columns union reads them",
-                "; of read_csv('FILE', …) the option is columns => 'union'",
-                "columns => 'union' reads them; options stand behind the file: from read_csv('FILE', …)",
+                "; of read_csv('FILE', …) or read_ndjson('FILE', …) the option is columns => 'union'",
+                "columns => 'union' reads them; options stand behind the file: from read_csv('FILE', …) or \
+                 read_ndjson('FILE', …)",
             ),
             (
                 "--no-header --skip-rows 2 does",
-                "; of read_csv('FILE', …) the option is skip_rows => 2",
+                "; of read_csv('FILE', …) the option is header => false or skip_rows => 2",
                 "header => false skip_rows => 2 does; options stand behind the file: from read_csv('FILE', …)",
             ),
             (
@@ -186,6 +202,17 @@ mod tests {
             assert_eq!(worded(hint, Place::Shell), shell);
             assert_eq!(worded(hint, Place::Flags), hint);
         }
+    }
+
+    #[test]
+    fn remedies_in_parentheses_are_worded_in_the_first_line() {
+        let text = "3 records repeat the header (--keep-headers reads them as data); the first is …\nwhere x > (--y)";
+        assert_eq!(
+            lines_worded(text, Place::Shell),
+            "3 records repeat the header (keep_headers => true reads them as data; options stand behind the file: from \
+             read_csv('FILE', …)); the first is …\nwhere x > (--y)"
+        );
+        assert_eq!(lines_worded("(--encoding states another", Place::Statements), "(--encoding states another");
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::source::csv::{DateFormats, Encoding, FileRule};
 use crate::sql::{parse_question, read_questions};
 use clap::Parser;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub fn main() -> ExitCode {
     begin_clock();
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     // Statements may come through a pipe; a person at a terminal whose output goes elsewhere is told what there is.
-    if arguments.len() == 1 && (io::stdout().is_terminal() || !io::stdin().is_terminal()) {
+    if arguments.len() == 1 && has_statements() {
         arguments.push("shell".into());
     }
     let arguments = match with_settings(arguments) {
@@ -95,6 +95,17 @@ pub fn main() -> ExitCode {
     match outcome {
         Err(Stop::Error(error)) if error.kind() == ErrorKind::Cancelled => ExitCode::from(INTERRUPTED),
         outcome => ExitCode::from(conclude(outcome, &mut io::stderr())),
+    }
+}
+
+/// Whether somebody can type statements, or at least a byte of them comes through a pipe.
+fn has_statements() -> bool {
+    let stdin = io::stdin();
+    // What is looked at here is kept for who reads standard input next.
+    if stdin.is_terminal() {
+        io::stdout().is_terminal()
+    } else {
+        stdin.lock().fill_buf().is_ok_and(|first| !first.is_empty())
     }
 }
 

@@ -203,6 +203,32 @@ impl CsvScan {
         self
     }
 
+    /// Whether a column that is given no type is text. Default false.
+    #[must_use]
+    pub fn all_text(mut self, all_text: bool) -> Self {
+        self.options.wanted.all_text = all_text;
+        self
+    }
+
+    /// The columns in order, as they are to be called, and types of them; or, where each has a type and is called as a
+    /// column of the files, types of these alone. Default: as the files have it.
+    ///
+    /// ```
+    /// use outcrop::frame::CsvScan;
+    ///
+    /// let carriers = CsvScan::new("testdata/airline/carriers.csv").named_columns([("code", None), ("name", None)]).open()?;
+    /// assert!(carriers.schema()?.index_of("name").is_ok());
+    /// # Ok::<(), outcrop::Error>(())
+    /// ```
+    #[must_use]
+    pub fn named_columns<N: Into<String>>(
+        mut self,
+        columns: impl IntoIterator<Item = (N, Option<ColumnType>)>,
+    ) -> Self {
+        self.options.wanted.columns = columns.into_iter().map(|(name, given)| (name.into(), given)).collect();
+        self
+    }
+
     /// What becomes of a record that breaks the grammar or has too few or too many fields, and of a value that does not
     /// fit a type or encoding given here. Default: an error.
     ///

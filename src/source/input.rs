@@ -122,7 +122,7 @@ impl InputFile {
                 Storage::File(StoredFile::new(Arc::clone(&name), path, file, &metadata)?)
             }
             _ => {
-                let stream = OpenStream::new(Arc::clone(&name), file, Arc::clone(counters));
+                let stream = OpenStream::new(Arc::clone(&name), path, file, Arc::clone(counters))?;
                 Storage::Stream(Spool::new(Arc::clone(&name), counters.spool().clone(), Box::new(stream)))
             }
         };

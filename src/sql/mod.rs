@@ -42,6 +42,8 @@ pub use join::{JoinClause, JoinCondition};
 pub use names::function_names;
 pub use question::{Question, QuestionSpans, parse_question, parse_questions, read_questions};
 pub use select::{Asks, Session, Statement};
+#[cfg(feature = "cli")]
+pub(crate) use syntax::{STATEMENTS, statement_openers};
 pub use tables::{Tables, open_table};
 
 use crate::error::{Error, Result};

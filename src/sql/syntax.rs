@@ -177,12 +177,18 @@ const PLAIN: [(&str, &str); 7] = [
     ("a list of columns in parentheses", "names of columns in parentheses"),
 ];
 
-/// Words that statements begin with.
-const STATEMENTS: [&str; 8] = ["select", "with", "values", "copy", "create", "explain", "describe", "summarize"];
+/// The statements that there are, by the words they begin with.
+pub(crate) const STATEMENTS: [&str; 10] =
+    ["select", "with", "values", "from", "copy", "create temp view", "drop view", "explain", "describe", "summarize"];
+
+/// The first word of each of them.
+pub(crate) fn statement_openers() -> impl Iterator<Item = &'static str> {
+    STATEMENTS.iter().map(|statement| statement.split(' ').next().unwrap_or(statement))
+}
 
 /// What to begin with in place of a word.
 fn statement_like(word: &str) -> String {
-    match (did_you_mean(word, STATEMENTS), written_here(word)) {
+    match (did_you_mean(word, statement_openers()), written_here(word)) {
         (Some(near), _) => format!("did you mean `{near}`?"),
         (None, Some(hint)) => hint.to_owned(),
         (None, None) => format!("statements begin with {}", STATEMENTS.join(", ")),

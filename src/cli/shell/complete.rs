@@ -4,7 +4,7 @@ use super::commands::{COMMANDS, Takes, find};
 use super::entry::{Entry, Front, entries, front};
 use crate::cli::render::Format;
 use crate::expr::display::is_plain_name;
-use crate::sql::function_names;
+use crate::sql::{STATEMENTS, function_names};
 use clap::ValueEnum;
 
 /// What there is to be completed.
@@ -98,9 +98,6 @@ const QUESTION_WORDS: [&str; 22] = [
     "case",
 ];
 
-/// Words that a statement begins with.
-const OPENERS: [&str; 8] = ["select", "with", "values", "copy", "create temp view", "explain", "describe", "summarize"];
-
 /// What may follow `before`, the text up to the cursor, of which `after` stands behind it.
 pub(super) fn wanted(names: &Names, before: &str, after: &str) -> Wanted {
     let line = before.rfind('\n').map_or(0, |at| at + 1);
@@ -146,7 +143,7 @@ pub(super) fn wanted(names: &Names, before: &str, after: &str) -> Wanted {
         return Wanted::Words(word, columns);
     }
     let upper = typed.chars().all(char::is_uppercase);
-    let openers = if typed.len() == entry.len() { &OPENERS[..] } else { &[] };
+    let openers = if typed.len() == entry.len() { &STATEMENTS[..] } else { &[] };
     let words = openers.iter().chain(if sql { &SQL_WORDS[..] } else { &QUESTION_WORDS[..] });
     let words = words.map(|word| if upper { format!("{} ", word.to_uppercase()) } else { format!("{word} ") });
     let functions = function_names().into_iter().map(|name| format!("{name}("));

@@ -3,6 +3,7 @@
 //! A command ends with its line, a statement with `;`, a question with either; but a line does not end a question inside of quotes or
 //! parentheses, or behind a comma or a backslash.
 
+use crate::sql::statement_openers;
 use std::ops::Range;
 
 /// Something to do.
@@ -16,13 +17,10 @@ pub(super) enum Entry {
     Question(String),
 }
 
-/// Words that begin a statement, whatever follows.
-const OPENERS: [&str; 10] =
-    ["select", "with", "values", "copy", "create", "explain", "describe", "desc", "summarize", "from"];
 /// Words that begin a statement which there is not, where a name or a text follows; a column may be called so.
-const FOREIGN: [&str; 18] = [
-    "insert", "update", "delete", "drop", "alter", "set", "show", "use", "attach", "detach", "begin", "commit",
-    "pragma", "load", "install", "truncate", "grant", "call",
+const FOREIGN: [&str; 17] = [
+    "insert", "update", "delete", "alter", "set", "show", "use", "attach", "detach", "begin", "commit", "pragma",
+    "load", "install", "truncate", "grant", "call",
 ];
 /// What people type who want to leave, or to be told how.
 const PLAIN: [(&str, &str); 6] =
@@ -131,7 +129,7 @@ fn kind(text: &str) -> Kind {
         || behind.starts_with("as ")
         || behind.starts_with("by ");
     match stands_alone {
-        true if OPENERS.iter().any(&is) && !used => Kind::Sql,
+        true if (statement_openers().any(|opener| is(&opener)) || is(&"desc")) && !used => Kind::Sql,
         true if FOREIGN.iter().any(is) && !used && named() => Kind::Sql,
         _ => Kind::Question,
     }

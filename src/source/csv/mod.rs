@@ -73,6 +73,7 @@ mod source;
 pub mod split;
 mod strings;
 mod take;
+mod wanted;
 
 pub use super::column_policy::ColumnPolicy;
 pub use column::{ColumnSpec, Misfit, MisfitKind, Parsed, parse_column};
@@ -93,3 +94,4 @@ pub use simd::Engine;
 pub use sniff::{Sniffed, sniff};
 pub use source::CsvSource;
 pub use split::{Limits, MAX_TEXT, Split, count_lines, split, split_with};
+pub use wanted::WantedColumns;

@@ -203,7 +203,7 @@ fn note_renamed(header: &Header, file: &str, warnings: &mut Vec<String>) {
 
 fn settle(columns: Columns, options: &CsvOptions, warnings: &mut Vec<String>) -> Result<Vec<CsvColumn>> {
     let (names, guesses) = columns.into_parts();
-    let CsvOptions { types, dates, .. } = options;
+    let CsvOptions { types, dates, wanted, .. } = options;
     let known: HashSet<&str> = names.iter().map(String::as_str).collect();
     for (name, _) in types {
         if !known.contains(&**name) {
@@ -215,12 +215,13 @@ fn settle(columns: Columns, options: &CsvOptions, warnings: &mut Vec<String>) ->
             });
         }
     }
+    let wanted_columns = wanted.of(&names)?;
     // The last of several types for one column counts.
     let types: HashMap<&str, ColumnType> = types.iter().map(|(name, given)| (name.as_str(), *given)).collect();
     let mut lossy = Vec::new();
-    let column = |(name, guess): (String, FieldGuess)| {
+    let column = |((own, guess), (name, of_type)): ((String, FieldGuess), (String, Option<ColumnType>))| {
         let FieldGuess { guess, mut why_text } = guess;
-        let given = types.get(&*name).copied();
+        let given = of_type.or_else(|| types.get(&*own).copied()).or(wanted.all_text.then_some(ColumnType::Utf8));
         let column_type = given.unwrap_or(guess.column_type());
         if let [one, other, ..] = &*guess.ambiguous_dates() {
             let [one, other] = [one, other].map(|format| dates.describe(*format));
@@ -234,7 +235,7 @@ fn settle(columns: Columns, options: &CsvOptions, warnings: &mut Vec<String>) ->
         let why_text = why_text.filter(|_| given.is_none());
         CsvColumn { name, column_type, declared: given.is_some(), date_format: guess.date_format(dates), why_text }
     };
-    let columns = names.into_iter().zip(guesses).map(column).collect();
+    let columns = names.into_iter().zip(guesses).zip(wanted_columns).map(column).collect();
     let more = |count| format!("{count} more columns have integers too large to be exact, read as doubles");
     warnings.extend(the_first(lossy, more));
     Ok(columns)

@@ -5,6 +5,7 @@ use super::dialect::{Dialect, LineEnd};
 use super::encoding::{Encoding, InvalidBytes};
 use super::fields::{Format, NullTokens};
 use super::number_style::NumberStyle;
+use super::wanted::WantedColumns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::column_policy::ColumnPolicy;
 use crate::types::ColumnType;
@@ -45,6 +46,8 @@ pub struct CsvOptions {
     pub invalid_bytes: InvalidBytes,
     /// Types given by the user, by column name. A value that does not fit such a type is an error.
     pub types: Vec<(String, ColumnType)>,
+    /// Names and types of all columns. Default: as the files have it.
+    pub wanted: WantedColumns,
     /// What becomes of columns that not every file has. Default: an error.
     pub columns: ColumnPolicy,
     /// What becomes of a record that breaks the grammar or has too few or too many fields. Default: an error.
@@ -82,6 +85,7 @@ impl Default for CsvOptions {
             encoding: Encoding::default(),
             invalid_bytes: InvalidBytes::Error,
             types: Vec::new(),
+            wanted: WantedColumns::default(),
             columns: ColumnPolicy::Error,
             malformed: MalformedPolicy::Error,
             repeated_headers: true,

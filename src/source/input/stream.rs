@@ -4,13 +4,16 @@ use super::counters::InputCounters;
 use super::remedy::io_error;
 use super::spool::Pull;
 use crate::error::{Error, ErrorKind, Result};
+use crate::panics::lock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::fs::File;
+use std::collections::BTreeSet;
+use std::fs::{File, Metadata};
 use std::io::{ErrorKind as IoKind, Read, Seek};
 use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// Bytes read at a time; a pipe usually gives 64 KiB.
@@ -21,11 +24,19 @@ pub(super) struct OpenStream {
     name: Arc<str>,
     file: File,
     counters: Arc<InputCounters>,
+    /// Keeps others from opening it.
+    _pipe: Option<Pipe>,
 }
 
 impl OpenStream {
-    pub(super) fn new(name: Arc<str>, file: File, counters: Arc<InputCounters>) -> Self {
-        OpenStream { name, file, counters }
+    /// The stream of an open file at `path`.
+    ///
+    /// # Errors
+    /// `Unsupported` for a pipe that has been opened before.
+    pub(super) fn new(name: Arc<str>, path: &Path, file: File, counters: Arc<InputCounters>) -> Result<Self> {
+        let metadata = file.metadata().map_err(|error| io_error(&*name, &error))?;
+        let pipe = if metadata.file_type().is_fifo() { Some(Pipe::take(path, &metadata, &name)?) } else { None };
+        Ok(OpenStream { name, file, counters, _pipe: pipe })
     }
 }
 
@@ -54,6 +65,39 @@ impl Pull for OpenStream {
         let timeout = Timespec::try_from(patience).ok();
         // What poll cannot wait for is for the read to report.
         poll(&mut waited, timeout.as_ref()).map_or(true, |ready| ready > 0)
+    }
+}
+
+/// Device and inode of the pipes that have been opened.
+static PIPES: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+
+/// A pipe that nobody else may open: two readers would each get a part of the bytes.
+struct Pipe {
+    key: (u64, u64),
+    /// The process has it open beside us: what is read is gone for good. Another may write into a pipe with a name.
+    is_lent: bool,
+}
+
+impl Pipe {
+    fn take(path: &Path, metadata: &Metadata, name: &str) -> Result<Self> {
+        let is_lent = path.as_os_str() == super::STDIN_WORD
+            || ["/dev/fd", "/dev/stdin", "/proc"].iter().any(|lent| path.starts_with(lent));
+        let key = (metadata.dev(), metadata.ino());
+        if lock(&PIPES).insert(key) {
+            return Ok(Pipe { key, is_lent });
+        }
+        let message = "a pipe is read once, and this one has been opened already";
+        Err(Error::new(ErrorKind::Unsupported, message)
+            .in_file(name)
+            .hint("store it in a file to read it again, or in other ways"))
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        if !self.is_lent {
+            lock(&PIPES).remove(&self.key);
+        }
     }
 }
 

@@ -130,7 +130,11 @@ impl Lowering<'_> {
             let error = Error::new(ErrorKind::Syntax, format!("`{written}` takes a file"));
             return self.placed(Err(error), name.span());
         }
-        let only_csv = |key: &str| !matches!(key, "types" | "columns");
+        let only_csv = |key: &str| match key {
+            "types" | "columns" => false,
+            "malformed" => format != InputFormat::Ndjson,
+            _ => true,
+        };
         if let Some(other) = settings.iter().find(|setting| format != InputFormat::Csv && only_csv(&setting.key)) {
             let error =
                 Error::new(ErrorKind::Syntax, format!("`{}` is an option of CSV, and not of {format}", other.key));

@@ -7,7 +7,7 @@ use crate::frame::{CsvScan, LazyFrame};
 use crate::plan::LogicalPlan;
 use crate::source::detect::InputFormat;
 use crate::sql::own_names::in_words;
-use crate::sql::syntax::{MAX_NESTING, exclusions, parser_error, refuse_long_chains, refused_sample};
+use crate::sql::syntax::{MAX_NESTING, STATEMENTS, exclusions, parser_error, refuse_long_chains, refused_sample};
 use crate::sql::tables::Tables;
 use crate::sql::why_text::with_reasons;
 use crate::sql::words::{SqlDialect, Words, micros_now};
@@ -223,9 +223,9 @@ impl Session {
                 self.drop_views(words, range, &names, if_exists)
             }
             ast::Statement::Drop { object_type: ast::ObjectType::Table, .. } => {
-                Err(unsupported("`drop table`").hint(STATEMENTS))
+                Err(unsupported("`drop table`").hint(known_statements()))
             }
-            _ => Err(unsupported("this statement").hint(STATEMENTS)),
+            _ => Err(unsupported("this statement").hint(known_statements())),
         }
     }
 
@@ -328,9 +328,10 @@ impl Session {
     }
 }
 
-/// The statements that there are.
-const STATEMENTS: &str =
-    "there are select, with, values, copy (…) to 'file', create temp view, drop view, explain, describe and summarize";
+/// Which statements there are, as a hint.
+fn known_statements() -> String {
+    format!("there are {}", STATEMENTS.join(", "))
+}
 
 /// The statement for [`Asks::Summarize`].
 const SUMMARIZE: &str = "summarize";

@@ -3,7 +3,7 @@
 use super::functions::Setting;
 use super::query::Lowering;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Expr, col};
+use crate::expr::col;
 use crate::frame::{CsvScan, LazyFrame};
 use crate::source::constants::FILE_NAME;
 use crate::source::detect::InputFormat;
@@ -51,6 +51,15 @@ impl Wishes {
                 lowering.placed(Err(error), name.span)
             }
         };
+        let are_columns = match value {
+            ast::Expr::Dictionary(_) | ast::Expr::Map(_) => key == "columns",
+            _ => matches!(key.as_str(), "names" | "column_names"),
+        };
+        if are_columns && self.span.is_some() {
+            let error = Error::new(ErrorKind::Syntax, "the columns are named twice");
+            return lowering
+                .placed(Err(error.hint("`names` names them, and `columns` names them with types")), name.span);
+        }
         match (key.as_str(), value) {
             ("all_varchar", value) => self.all_text = truth(&lowering.scalar(value)?)?,
             ("filename", value) => {
@@ -86,51 +95,23 @@ impl Lowering<'_> {
     /// The table in some files, read as options and wishes say.
     pub(super) fn opened(&self, files: &Files<'_>, settings: Vec<Setting>, wishes: &Wishes) -> Result<LazyFrame> {
         let mut scan = CsvScan::new(files.words.to_vec());
-        let mut typed: Vec<String> = Vec::new();
         for Setting { key, value, span } in settings {
-            if let ("types", Some((column, _))) = (key.as_str(), value.rsplit_once('=')) {
-                typed.push(column.trim().to_owned());
-            }
             scan = self.placed(scan.set(&key, &value), span)?;
         }
-        if !wishes.are_of_text() {
-            let frame = self.read(files, scan)?;
-            let file = wishes.file.as_ref().map(|name| col(FILE_NAME).alias(name.as_str()));
-            return Ok(file.map_or(frame.clone(), |file| frame.with_columns(file)));
-        }
         let span = wishes.span.unwrap_or(files.span);
-        let schema = self.read(files, scan.clone())?.schema()?;
-        let own: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let by_name = wishes.columns.iter().all(|(name, of_type)| of_type.is_some() && own.contains(&name.as_str()));
-        if !by_name && wishes.columns.len() != own.len() {
-            let message = format!("{} columns are named, and the files have {}", wishes.columns.len(), own.len());
-            let error = Error::new(ErrorKind::Name, message).hint(format!(
-                "these are {}; types => {{'{}': 'varchar'}} gives a type to some of them",
-                own.join(", "),
-                own.first().unwrap_or(&"a")
-            ));
-            return self.placed(Err(error), span);
+        let mut columns = Vec::with_capacity(wishes.columns.len());
+        for (name, of_type) in &wishes.columns {
+            let of_type = of_type.as_deref().map(ColumnType::parse).transpose();
+            columns.push((name.clone(), self.placed(of_type, span)?));
         }
-        for (at, (name, of_type)) in wishes.columns.iter().enumerate() {
-            let column = if by_name { name.as_str() } else { own[at] };
-            if let Some(of_type) = of_type {
-                scan = self.placed(scan.set("types", &format!("{column}={of_type}")), span)?;
-                typed.push(column.to_owned());
-            }
-        }
-        if wishes.all_text {
-            let others = own.iter().filter(|column| !typed.iter().any(|known| known == *column));
-            scan = others.fold(scan, |scan, column| scan.with_type(*column, ColumnType::Utf8));
-        }
-        let frame = self.read(files, scan)?;
-        let renamed = own.iter().zip(&wishes.columns).map(|(own, (name, _))| col(*own).alias(name.as_str()));
-        let mut columns: Vec<Expr> =
-            if by_name { own.iter().map(|own| col(*own)).collect() } else { renamed.collect() };
-        columns.extend(wishes.file.as_ref().map(|name| col(FILE_NAME).alias(name.as_str())));
-        Ok(frame.select(columns))
+        let scan = scan.all_text(wishes.all_text).named_columns(columns);
+        let frame = self.read(files, scan, span)?;
+        let file = wishes.file.as_ref().map(|name| col(FILE_NAME).alias(name.as_str()));
+        Ok(file.map_or(frame.clone(), |file| frame.with_columns(file)))
     }
 
-    fn read(&self, files: &Files<'_>, scan: CsvScan) -> Result<LazyFrame> {
+    /// The table of a scan; `named` is where its columns are named.
+    fn read(&self, files: &Files<'_>, scan: CsvScan, named: Span) -> Result<LazyFrame> {
         let frame = self.session.read(scan, files.words, files.format).map_err(|error| {
             let file = error.place().file.clone();
             match files.words.iter().find(|word| file.as_deref() == Some(word.as_str())) {
@@ -138,6 +119,7 @@ impl Lowering<'_> {
                 None => error,
             }
         });
-        self.placed(frame, files.span)
+        let span = if frame.as_ref().is_err_and(|error| error.kind() == ErrorKind::Name) { named } else { files.span };
+        self.placed(frame, span)
     }
 }

@@ -1,0 +1,42 @@
+//! What is said of all columns of a set at once, beside types for some of them.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::ColumnType;
+use std::collections::HashSet;
+
+/// Names and types of all columns, rather than of some by their names.
+#[derive(Clone, Debug, Default)]
+pub struct WantedColumns {
+    /// Whether a column without a type of its own is text. Default false.
+    pub all_text: bool,
+    /// The columns in order, as they are to be called, and types of them; or, where each has a type and is called as a
+    /// column of the files, types of these alone. Default: as the files have it.
+    pub columns: Vec<(String, Option<ColumnType>)>,
+}
+
+impl WantedColumns {
+    /// For each column of the files: how it is to be called, and its type if that is wanted.
+    ///
+    /// # Errors
+    /// `Name` when other columns are named than the files have, or one twice.
+    pub(super) fn of(&self, own: &[String]) -> Result<Vec<(String, Option<ColumnType>)>> {
+        let known: HashSet<&str> = own.iter().map(String::as_str).collect();
+        if self.columns.iter().all(|(name, given)| given.is_some() && known.contains(name.as_str())) {
+            let given = |own: &String| self.columns.iter().rev().find(|(name, _)| name == own)?.1;
+            return Ok(own.iter().map(|own| (own.clone(), given(own))).collect());
+        }
+        if self.columns.len() != own.len() {
+            let message = format!("{} columns are named, and the files have {}", self.columns.len(), own.len());
+            return Err(Error::new(ErrorKind::Name, message).hint(format!(
+                "these are {}; types => {{'{}': 'varchar'}} gives a type to some of them",
+                own.join(", "),
+                own.first().map_or("a", String::as_str)
+            )));
+        }
+        let mut seen = HashSet::new();
+        match self.columns.iter().find(|(name, _)| !seen.insert(name)) {
+            Some((twice, _)) => Err(Error::new(ErrorKind::Name, format!("two columns are named `{twice}`"))),
+            None => Ok(self.columns.clone()),
+        }
+    }
+}
