@@ -95,8 +95,9 @@ impl Lowering<'_> {
         }
         if !wishes.are_of_text() {
             let frame = self.read(files, scan)?;
-            let file = wishes.file.as_ref().map(|name| col(FILE_NAME).alias(name.as_str()));
-            return Ok(file.map_or(frame.clone(), |file| frame.with_columns(file)));
+            let Some(name) = &wishes.file else { return Ok(frame) };
+            self.refuse_taken(name, frame.schema()?.fields().iter().map(|field| field.name().as_str()), files)?;
+            return Ok(frame.with_columns(col(FILE_NAME).alias(name.as_str())));
         }
         let span = wishes.span.unwrap_or(files.span);
         let schema = self.read(files, scan.clone())?.schema()?;
@@ -126,8 +127,27 @@ impl Lowering<'_> {
         let renamed = own.iter().zip(&wishes.columns).map(|(own, (name, _))| col(*own).alias(name.as_str()));
         let mut columns: Vec<Expr> =
             if by_name { own.iter().map(|own| col(*own)).collect() } else { renamed.collect() };
+        if let Some(name) = &wishes.file {
+            let given = wishes.columns.iter().map(|(name, _)| name.as_str());
+            self.refuse_taken(name, if by_name { own } else { given.collect() }.into_iter(), files)?;
+        }
         columns.extend(wishes.file.as_ref().map(|name| col(FILE_NAME).alias(name.as_str())));
         Ok(frame.select(columns))
+    }
+
+    /// A column for the file of each row takes the place of no other.
+    fn refuse_taken<'a>(
+        &self,
+        name: &str,
+        mut columns: impl Iterator<Item = &'a str>,
+        files: &Files<'_>,
+    ) -> Result<()> {
+        if !columns.any(|column| column == name) {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::Name, format!("the files have a column `{name}`"));
+        let error = error.hint("filename => 'source' gives that of the files another name");
+        self.placed(Err(error), files.span)
     }
 
     fn read(&self, files: &Files<'_>, scan: CsvScan) -> Result<LazyFrame> {
