@@ -120,6 +120,7 @@ impl Lowering<'_> {
                 let error = self.unsupported("`lateral`", factor.span());
                 return Err(error.hint("queries in expressions may use columns of the query around them, in equations"));
             }
+            TableFactor::UNNEST { .. } => return Err(self.unsupported("`unnest`", factor.span())),
             other => return Err(self.unsupported("this kind of table", other.span())),
         };
         let Some(alias) = alias else {
