@@ -106,7 +106,7 @@ impl Converter<'_> {
                 .hint("its pattern is a regular expression, in which `\\` takes the next sign as it is")),
             ast::Expr::Array(_) => Err(self
                 .unsupported("a list in this place", tree.span())
-                .hint("lists stand behind `any` and `all`, and in parentheses behind `in`")),
+                .hint("values in parentheses stand behind `in`: x in (1, 2)")),
             ast::Expr::Dictionary(_) | ast::Expr::Struct { .. } | ast::Expr::Map(_) => {
                 Err(self.unsupported("a value with fields", tree.span()))
             }

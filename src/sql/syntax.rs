@@ -70,6 +70,9 @@ fn is_operand(token: &Token) -> bool {
         || is_keyword(token, &[Keyword::NoKeyword, Keyword::NULL, Keyword::TRUE, Keyword::FALSE])
 }
 
+/// What samples tables.
+pub(super) const SAMPLES: &str = "questions of `outcrop ask` have `sample 1000` and `sample 1%`";
+
 /// The error for a statement that could not be parsed and samples a table.
 pub(super) fn refused_sample(words: &Words, range: Range<usize>) -> Option<Error> {
     let place = |at| match words.is_word(at, "using") && words.is_word(at + 1, "sample") {
@@ -79,7 +82,7 @@ pub(super) fn refused_sample(words: &Words, range: Range<usize>) -> Option<Error
     let place = range.into_iter().find_map(place)?;
     let message = format!("`{}` is not supported", words.typed(place.clone()).to_lowercase());
     let error = words.error(ErrorKind::Unsupported, message, place);
-    Some(error.hint("questions of `outcrop ask` have `sample 1000` and `sample 1%`"))
+    Some(error.hint(SAMPLES))
 }
 
 /// The words `exclude no others` behind frames, which say what holds without them; other ones are refused. The parser knows none.
