@@ -165,7 +165,7 @@ fn what_is_not_supported_is_underlined_where_it_stands() {
         (
             format!("select id {from} where exists (select 1 from (select 2 as w) u where u.w > t.id)"),
             "^",
-            "a join takes any condition",
+            "is true where",
         ),
         (format!("select cast(id as hugeint) {from}"), "^^^^^^^", "no type"),
         (format!("select id {from} tablesample 10%"), "^^^^^^^^^^^", "`outcrop ask`"),
@@ -194,6 +194,84 @@ fn a_view_that_was_dropped_stays_away_when_files_change() {
     let output = shell.arg("shell").env("OUTCROP_CONFIG", "").write_stdin(script).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "s\n13\n", "{}", said(&output));
     assert!(said(&output).contains("no table `v`"), "{}", said(&output));
+}
+
+#[test]
+fn a_dropped_view_whose_file_is_gone_is_not_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, other) = (folder.path().join("x.csv"), folder.path().join("y.csv").display().to_string());
+    std::fs::write(&file, "x\n1\n").unwrap();
+    std::fs::write(&other, "y\n1\n").unwrap();
+    let file = file.display();
+    let script = format!(
+        "create temp view v as select x from '{file}';\ncreate temp view w as select y from '{other}';\ndrop view v;\n\
+         copy (select 5 as z) to '{file}';\nselect sum(y) as s from w;\ndrop view v;\n"
+    );
+    let mut shell = Command::cargo_bin("outcrop").unwrap();
+    let output = shell.arg("shell").env("OUTCROP_CONFIG", "").write_stdin(script).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "s\n1\n", "{}", said(&output));
+    assert!(said(&output).contains("no view `v`") && !said(&output).contains("is gone"), "{}", said(&output));
+}
+
+#[test]
+fn tables_of_a_call_and_of_the_shell_are_no_views() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.csv");
+    std::fs::write(&file, "x\n1\n").unwrap();
+    let table = format!("air={}", file.display());
+    let output = outcrop(&["sql", "--table", &table, "drop view air; select * from air"]);
+    assert!(said(&output).contains("`air` is a table, not a view"), "{}", said(&output));
+    let output =
+        outcrop(&["sql", "--table", &table, "create or replace view air as select x + 1 as x from air; drop view air"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let mut shell = Command::cargo_bin("outcrop").unwrap();
+    let script = format!(".open {table}\ndrop view if exists AIR;\n");
+    let output = shell.arg("shell").env("OUTCROP_CONFIG", "").write_stdin(script).output().unwrap();
+    assert!(said(&output).contains("`AIR` is a table, not a view"), "{}", said(&output));
+}
+
+#[test]
+fn questions_have_the_forms_of_sql_and_one_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.csv");
+    std::fs::write(&file, "s,a,b,trim,similar,position,for\nxoxo,1.25,1,t,u,v,w\n,2,2,t,u,v,w\n").unwrap();
+    let file = file.display().to_string();
+    let ask = |question: &str| {
+        let output = outcrop(&["ask", &file, "-q", question]);
+        let lines = String::from_utf8_lossy(&output.stdout).lines().skip(1).collect::<Vec<_>>().join("|");
+        if output.status.success() { lines } else { said(&output) }
+    };
+    for (question, answer) in [
+        ("trim(both 'x' from s) as y limit 1", "oxo"),
+        ("trim('xo' from s) as y limit 1", ""),
+        ("trim(leading 'x' from s) || trim(s, 'x') as y limit 1", "oxooxo"),
+        ("s similar to '(xo)+' as y limit 1", "true"),
+        ("s not similar to 'xo' as y limit 1", "true"),
+        ("cast(a as decimal(5, 1)) as y limit 1", "1.3"),
+        ("substring(s from 2 for 2) || substring(s, 4) as y limit 1", "oxo"),
+        ("substring(s for 1) as y limit 1", "x"),
+        ("position('o' in s) as y limit 1", "2"),
+        ("position(s, 'o') as y limit 1", "2"),
+        ("count(*) as n where a is distinct from b", "1"),
+        ("count(*) as n where s is not distinct from null", "1"),
+        ("count(distinct `for`) as n", "1"),
+        ("trim || similar || position || for as y limit 1", "tuvw"),
+        ("trim(for) || substring(for, 1) || trim(trim(both 'w' from for) || for) as y limit 1", "www"),
+    ] {
+        assert_eq!(ask(question).trim_matches('"'), answer, "{question}");
+    }
+    let output = outcrop(&["ask", &file, "-q", "now() as a limit 1", "-q", "now() as a limit 1", "--format", "csv"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let times: Vec<&str> = text.lines().filter(|line| line.starts_with("20")).collect();
+    assert!(times.len() == 2 && times[0] == times[1], "{text}{}", said(&output));
+}
+
+#[test]
+fn a_row_before_a_list_is_asked_for_once() {
+    let query = "explain select ((select max(x) from (values (1), (2)) v(x)), 1) in ((1, 1), (2, 1), (3, 1)) as y from (select 1 as z) t";
+    let output = outcrop(&["sql", query]);
+    let plan = format!("{}{}", String::from_utf8_lossy(&output.stdout), said(&output));
+    assert_eq!(plan.matches("cross join\n").count(), 1, "{plan}");
 }
 
 #[test]

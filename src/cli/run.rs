@@ -232,6 +232,7 @@ fn frames(input: &Input, run: &Run, joined: &JoinedTables, texts: &[String]) -> 
     if texts.iter().any(|text| text.trim_start().starts_with('*')) {
         tell_left_out(&all, run)?;
     }
+    let tables = tables.at_one_time();
     texts.iter().map(|text| all.ask_with(text, &tables)).collect::<Result<_, _>>()
 }
 

@@ -69,6 +69,9 @@ pub(crate) fn call(text: &str, function: Function, args: &[Value]) -> Result<Val
         (Function::Round, [x, digits]) => {
             each_pair::<Float64Type, Int64Type, Float64Type>(text, x, digits, |x, digits| Ok(round(x, digits)))
         }
+        (Function::ToDecimal | Function::TryToDecimal, [x, precision, scale]) => {
+            super::decimal::rounded(text, function == Function::TryToDecimal, [x, precision, scale], round)
+        }
         (Function::MakeDate, [year, month, day]) => make_date(text, year, month, day),
         (Function::DateTrunc, [unit, x]) => {
             let unit = unit.scalar_text().and_then(TruncUnit::find);
@@ -100,7 +103,12 @@ pub(crate) fn call(text: &str, function: Function, args: &[Value]) -> Result<Val
 pub(crate) fn can_fail(function: Function, first: &DataType) -> bool {
     match function {
         Function::Abs => *first == DataType::Int64,
-        Function::MakeDate | Function::DateTrunc | Function::Predict | Function::Lpad | Function::Rpad => true,
+        Function::ToDecimal
+        | Function::MakeDate
+        | Function::DateTrunc
+        | Function::Predict
+        | Function::Lpad
+        | Function::Rpad => true,
         _ => false,
     }
 }

@@ -207,6 +207,7 @@ pub(super) fn function(whole: &Expr, function: Function, args: Vec<BoundExpr>) -
         Function::RegexpMatches | Function::RegexpFullMatch | Function::RegexpReplace | Function::RegexpExtract => {
             return super::regexp::bind(whole, function, args);
         }
+        Function::ToDecimal | Function::TryToDecimal => return super::decimal::bind(whole, function, args),
         Function::DateAdd => return super::interval::date_add(whole, args),
         Function::DateDiff => return super::interval::date_diff(whole, args),
         Function::Epoch if types[0] != Date => (vec![if types[0] == Timestamp { Timestamp } else { Float64 }], Float64),

@@ -175,6 +175,11 @@ pub enum Function {
     DateDiff,
     /// `epoch(d)`: seconds since 1970-01-01T00:00:00, Float64; a number of seconds is itself.
     Epoch,
+    /// `to_decimal(x, p, s)`, also `cast(x as decimal(p, s))`: rounded to s digits behind the point, Float64, or Int64 for a whole
+    /// number and an s of 0; more than p digits are an error.
+    ToDecimal,
+    /// `try_to_decimal(x, p, s)`: the same, null for what does not fit.
+    TryToDecimal,
     /// `predict(model, x…)`: what a fit, the text `ols(y, x…).model`, predicts from its regressors; Float64, null for a level
     /// of a factor that the fit does not know.
     Predict,
@@ -268,6 +273,8 @@ const TABLE: &[Entry] = &[
     (Function::DateAdd, &["date_add"], 2, 3),
     (Function::DateDiff, &["date_diff", "datediff"], 3, 3),
     (Function::Epoch, &["epoch"], 1, 1),
+    (Function::ToDecimal, &["to_decimal"], 3, 3),
+    (Function::TryToDecimal, &["try_to_decimal"], 3, 3),
     (Function::Predict, &["predict"], 1, ANY),
 ];
 

@@ -24,6 +24,7 @@ pub(crate) mod civil;
 mod coerce;
 mod compare;
 mod condition;
+pub(crate) mod decimal;
 pub(crate) mod display;
 pub(crate) mod elsewhere;
 mod entries;

@@ -336,4 +336,22 @@ impl Expr {
     pub fn conjunction(conjuncts: impl IntoIterator<Item = Expr>) -> Option<Expr> {
         conjuncts.into_iter().reduce(Expr::and)
     }
+
+    /// What an operator that may be asked in any grouping makes of all, as a tree whose depth hardly grows with their number; `None`
+    /// of none.
+    pub(crate) fn folded(exprs: Vec<Expr>, op: BinaryOp) -> Option<Expr> {
+        let mut level = exprs;
+        while level.len() > 1 {
+            let mut next = Vec::with_capacity(level.len().div_ceil(2));
+            let mut pairs = level.into_iter();
+            while let Some(left) = pairs.next() {
+                next.push(match pairs.next() {
+                    Some(right) => Expr::Binary { left: Box::new(left), op, right: Box::new(right) },
+                    None => left,
+                });
+            }
+            level = next;
+        }
+        level.pop()
+    }
 }

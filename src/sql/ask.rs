@@ -3,7 +3,7 @@
 use super::fits::expand_columns;
 use super::join::{JoinClause, JoinCondition};
 use super::qualified::Qualifiers;
-use super::question::{Question, parse_question};
+use super::question::{Question, parse_question_at};
 use super::sides::Sides;
 use super::tables::Tables;
 use super::why_text::with_reasons;
@@ -45,7 +45,7 @@ impl LazyFrame {
     /// # Errors
     /// As [`LazyFrame::ask`], and those of opening files that are joined.
     pub fn ask_with(&self, question: &str, tables: &Tables) -> Result<LazyFrame> {
-        let question = parse_question(question)?;
+        let question = parse_question_at(question, tables.now())?;
         self.answer_to(&question, tables).map_err(|error| {
             let error = self.explain_text(error, &question, tables);
             let blamed = if error.underlined().is_none() { self.blamed(&question, tables) } else { 0..0 };

@@ -35,6 +35,9 @@ impl Converter<'_> {
         if let Some(now) = self.now(call, ident)? {
             return Ok(now);
         }
+        if ident.value.eq_ignore_ascii_case("unnest") {
+            return Err(self.unsupported("`unnest`", ident.span));
+        }
         let FunctionArguments::List(list) = &call.args else {
             return Err(self.unsupported("a function without parentheses", tree.span()));
         };

@@ -2,12 +2,14 @@
 
 use super::over::Windowed;
 use super::patterns::Match;
-use super::rows::{Quantified, values_of};
+use super::quantified::Quantified;
+use super::rows::values_of;
 use super::syntax::{MAX_DEPTH, MAX_NESTING, left_over, parser_error, refuse_long_chains, too_deep};
 use super::words::{OutcropDialect, Words};
 use crate::aggregate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::civil;
+use crate::expr::decimal;
 use crate::expr::display::RESERVED;
 use crate::expr::{BinaryOp, Expr, Function, Literal, UnaryOp, lit};
 use crate::types::ColumnType;
@@ -238,8 +240,7 @@ impl Converter<'_> {
         })
     }
 
-    /// A cast to `decimal(p, s)`: there are no decimal numbers, so it is a Float64 that is rounded to `s` digits behind the point.
-    /// `None` for other types.
+    /// A cast to `decimal(p, s)`, which is a function of numbers; `None` for other types.
     fn decimal(&self, to: &DataType, expr: &ast::Expr, kind: &CastKind, depth: usize) -> Result<Option<Expr>> {
         let (DataType::Decimal(digits) | DataType::Numeric(digits) | DataType::Dec(digits)) = to else {
             return Ok(None);
@@ -249,15 +250,16 @@ impl Converter<'_> {
             ExactNumberInfo::Precision(precision) => (precision, 0),
             ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
         };
-        let is_known = (1..=38).contains(&precision) && u64::try_from(scale).is_ok_and(|scale| scale <= precision);
-        if !is_known {
+        let precision = i64::try_from(precision).unwrap_or(i64::MAX);
+        if !decimal::is_known(precision, scale) {
             let name = to.to_string().to_lowercase();
             let name = name.split('(').next().unwrap_or_default();
             let message = format!("`{name}` has from 1 to 38 digits, and no more of them behind the point");
             return self.of_type(Err(Error::new(ErrorKind::Type, message)));
         }
-        let cast = Expr::Cast { expr: self.boxed(expr, depth)?, to: ColumnType::Float64, try_: is_try(kind) };
-        Ok(Some(Expr::Function { function: Function::Round, args: vec![cast, lit(scale)] }))
+        let function = if is_try(kind) { Function::TryToDecimal } else { Function::ToDecimal };
+        let args = vec![self.convert(expr, depth)?, lit(precision), lit(scale)];
+        Ok(Some(Expr::Function { function, args }))
     }
 
     /// Operators in a row, `a + b + c`, which lean to the left: their spine is walked in a loop, for the frames of

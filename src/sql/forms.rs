@@ -104,7 +104,23 @@ impl Converter<'_> {
             ast::Expr::SimilarTo { .. } => Err(self
                 .unsupported("`escape` behind `similar to`", tree.span())
                 .hint("its pattern is a regular expression, in which `\\` takes the next sign as it is")),
-            _ => Err(self.unsupported("this", tree.span())),
+            ast::Expr::Array(_) => Err(self
+                .unsupported("a list in this place", tree.span())
+                .hint("values in parentheses stand behind `in`: x in (1, 2)")),
+            ast::Expr::Dictionary(_) | ast::Expr::Struct { .. } | ast::Expr::Map(_) => {
+                Err(self.unsupported("a value with fields", tree.span()))
+            }
+            ast::Expr::Lambda(_) => Err(self.unsupported("a function without a name", tree.span())),
+            ast::Expr::Collate { .. } => Err(self
+                .unsupported("`collate`", tree.span())
+                .hint("texts are compared by their bytes; `lower(x)` takes capitals for small letters")),
+            ast::Expr::Overlay { .. } => Err(self
+                .unsupported("`overlay`", tree.span())
+                .hint("`substring(x, 1, n) || y || substring(x, m)` puts a text in the place of a part")),
+            other => {
+                let written: String = other.to_string().chars().take(40).collect();
+                Err(self.unsupported(&format!("`{written}`"), tree.span()))
+            }
         }
     }
 

@@ -26,6 +26,7 @@ mod over;
 mod own_names;
 mod patterns;
 mod qualified;
+mod quantified;
 mod question;
 mod rows;
 mod select;

@@ -96,7 +96,13 @@ struct Part {
 /// # Errors
 /// `Syntax`, `Name` (unknown function) or `Unsupported`, with the place underlined.
 pub fn parse_question(text: &str) -> Result<Question> {
-    let words = Words::of(text)?;
+    parse_question_at(text, None)
+}
+
+/// The question of a text that is read at this time, in microseconds since 1970; `None` is the present.
+pub(super) fn parse_question_at(text: &str, time: Option<i64>) -> Result<Question> {
+    let mut words = Words::of(text)?;
+    words.read_at = time.unwrap_or(words.read_at);
     if words.is_word(0, "select") {
         return Err(words
             .error(ErrorKind::Syntax, "`select` is not needed", 0..1)

@@ -1,6 +1,5 @@
 //! Functions that say in one word what others say: `concat`, `if`, `left`, `last_day`.
 
-use super::rows::folded;
 use crate::expr::{BinaryOp, Expr, Function, Literal, coalesce, lit, when};
 use crate::types::ColumnType;
 
@@ -16,7 +15,7 @@ const IN_A_ROW: usize = 16;
 fn all_joined(texts: Vec<Expr>) -> Option<Expr> {
     match texts.len() {
         ..=IN_A_ROW => texts.into_iter().reduce(joined),
-        _ => folded(texts, BinaryOp::Concat),
+        _ => Expr::folded(texts, BinaryOp::Concat),
     }
 }
 

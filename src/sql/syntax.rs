@@ -70,11 +70,19 @@ fn is_operand(token: &Token) -> bool {
         || is_keyword(token, &[Keyword::NoKeyword, Keyword::NULL, Keyword::TRUE, Keyword::FALSE])
 }
 
+/// What samples tables.
+pub(super) const SAMPLES: &str = "questions of `outcrop ask` have `sample 1000` and `sample 1%`";
+
 /// The error for a statement that could not be parsed and samples a table.
 pub(super) fn refused_sample(words: &Words, range: Range<usize>) -> Option<Error> {
-    let at = range.into_iter().find(|&at| words.is_word(at, "tablesample"))?;
-    let error = words.error(ErrorKind::Unsupported, "`tablesample` is not supported", at..at + 1);
-    Some(error.hint("questions of `outcrop ask` have `sample 1000` and `sample 1%`"))
+    let place = |at| match words.is_word(at, "using") && words.is_word(at + 1, "sample") {
+        true => Some(at..at + 2),
+        false => words.is_word(at, "tablesample").then_some(at..at + 1),
+    };
+    let place = range.into_iter().find_map(place)?;
+    let message = format!("`{}` is not supported", words.typed(place.clone()).to_lowercase());
+    let error = words.error(ErrorKind::Unsupported, message, place);
+    Some(error.hint(SAMPLES))
 }
 
 /// The words `exclude no others` behind frames, which say what holds without them; other ones are refused. The parser knows none.
@@ -88,11 +96,15 @@ pub(super) fn exclusions(words: &Words, range: Range<usize>) -> Result<Vec<usize
         if is(at + 1, &["no"]) && is(at + 2, &["others"]) {
             found.extend(at..at + 3);
         } else if is(at + 1, &["current", "group", "ties", "no"]) {
-            let end = if is(at + 1, &["current"]) { at + 3 } else { at + 2 };
+            let is_row = is(at + 1, &["current"]);
+            let end = if is_row { at + 3 } else { at + 2 };
             let place = at..end.min(range.end);
             let message = format!("`{}` in a frame is not supported", words.typed(place.clone()).to_lowercase());
             let error = words.error(ErrorKind::Unsupported, message, place);
-            return Err(error.hint("of a sum or a count, what the row itself adds can be taken away behind it"));
+            return Err(error.hint(match is_row {
+                true => "of a sum or a count, what the row itself adds can be taken away behind it",
+                false => "all rows of a frame count, those that are equal in their order too",
+            }));
         }
     }
     Ok(found)

@@ -1,6 +1,7 @@
 //! The tables that questions can join: those with a name, and files.
 
 use super::join::JoinClause;
+use super::words::micros_now;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::frame::{CsvScan, FileScan, LazyFrame};
 use crate::source::csv::FileRule;
@@ -17,6 +18,8 @@ pub struct Tables {
     rules: Vec<FileRule>,
     opener: Option<Opener>,
     opened: Mutex<BTreeMap<String, LazyFrame>>,
+    /// The time of `now()`, in microseconds since 1970; else each text has its own.
+    now: Option<i64>,
 }
 
 /// Opens the files of a word.
@@ -56,6 +59,22 @@ impl Tables {
     pub fn opened_by(mut self, open: impl Fn(&str) -> Result<LazyFrame> + Send + Sync + 'static) -> Self {
         self.opener = Some(Opener(Arc::new(open)));
         self
+    }
+
+    /// Has `now()` and its like mean the present time in all questions with these tables. Default: the time at which each is read.
+    #[must_use]
+    pub fn at_one_time(mut self) -> Self {
+        self.fix_time();
+        self
+    }
+
+    pub(super) fn fix_time(&mut self) {
+        self.now = Some(micros_now());
+    }
+
+    /// The time of all texts, if it is one.
+    pub(super) fn now(&self) -> Option<i64> {
+        self.now
     }
 
     /// Gives a frame a name, or a name another frame.

@@ -1,11 +1,13 @@
 //! Text cut into words that know their place.
 
+use super::syntax::MAX_NESTING;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::display::{is_name_part, is_name_start};
+use crate::expr::display::{RESERVED, is_name_part, is_name_start};
 use sqlparser::dialect::{Dialect, DuckDbDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 use std::any::TypeId;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -207,6 +209,7 @@ impl Words {
     /// Leaves the meaning of a keyword only to those words that have one where they stand.
     fn settle_keywords(&mut self) {
         let mut open = 0_usize;
+        let in_forms: BTreeSet<usize> = (0..self.tokens.len()).flat_map(|at| self.form_at(at)).collect();
         for at in 0..self.tokens.len() {
             let Token::Word(word) = &self.tokens[at].token else {
                 match self.tokens[at].token {
@@ -227,7 +230,9 @@ impl Words {
             let is_argument = at > 0 && self.tokens[at - 1].token == Token::LParen;
             let is_behind_call = at > 0 && self.tokens[at - 1].token == Token::RParen;
             let in_filter = at > 1 && self.is_word(at - 2, "filter");
+            let is_comparison = behind("is") || behind("not") && at > 1 && self.is_word(at - 2, "is");
             let keep = match keyword {
+                _ if in_forms.contains(&at) => true,
                 Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::IS | Keyword::NULL | Keyword::IN => true,
                 Keyword::BETWEEN | Keyword::LIKE | Keyword::ILIKE | Keyword::ESCAPE | Keyword::AS => true,
                 Keyword::CASE | Keyword::WHEN | Keyword::THEN | Keyword::ELSE | Keyword::END => true,
@@ -236,8 +241,13 @@ impl Words {
                 Keyword::DATE | Keyword::TIMESTAMP => before_text,
                 Keyword::INTERVAL => before_text || before_parenthesis || matches!(next, Some(Token::Number(..))),
                 keyword if is_unit(keyword) => self.ends_length(at),
+                Keyword::DISTINCT if next_is("from") => is_comparison,
                 Keyword::DISTINCT => before_name || before_parenthesis && is_argument,
-                Keyword::FROM => in_extract,
+                Keyword::FROM => in_extract || behind("distinct") && self.compares_before(at),
+                Keyword::SIMILAR => next_is("to"),
+                Keyword::TO => behind("similar"),
+                Keyword::POSITION => before_parenthesis,
+                Keyword::DECIMAL | Keyword::NUMERIC | Keyword::DEC => behind("as") && before_parenthesis,
                 Keyword::FILTER => before_parenthesis && is_behind_call,
                 Keyword::WHERE => is_argument && in_filter,
                 Keyword::ORDER => is_inside && next_is("by"),
@@ -253,6 +263,56 @@ impl Words {
                 word.keyword = Keyword::NoKeyword;
             }
         }
+    }
+
+    /// The keywords of `trim(both 'x' from s)` or `substring(s from 2 for 3)`, if such a form begins at `at`; not those of plain calls.
+    fn form_at(&self, at: usize) -> Vec<usize> {
+        let opens = ["trim", "substring", "substr"].iter().any(|name| self.is_word(at, name));
+        if !opens || self.token(at + 1) != Some(&Token::LParen) {
+            return Vec::new();
+        }
+        let (mut found, mut depth) = (Vec::new(), 0_usize);
+        for inner in at + 1..self.len() {
+            match self.token(inner) {
+                Some(Token::LParen) => depth += 1,
+                Some(Token::RParen) => depth -= 1,
+                Some(Token::Word(_)) if depth == 1 && self.joins_values(inner) => found.push(inner),
+                _ => {}
+            }
+            // What is nested deeper is refused, and is not walked again for each level.
+            if depth == 0 || depth > MAX_NESTING {
+                break;
+            }
+        }
+        if !found.is_empty() {
+            found.push(at);
+            let ends = ["both", "leading", "trailing"];
+            found.extend(ends.iter().any(|end| self.is_word(at + 2, end)).then_some(at + 2));
+        }
+        found
+    }
+
+    /// Whether the word at `at` is a `from` or `for` behind a value, and no name.
+    fn joins_values(&self, at: usize) -> bool {
+        let is_value = match self.token(at - 1) {
+            Some(Token::Word(word)) => {
+                let ends = ["end", "null", "true", "false", "both", "leading", "trailing"];
+                let is_reserved = RESERVED.iter().any(|reserved| word.value.eq_ignore_ascii_case(reserved));
+                word.quote_style.is_some()
+                    || !is_reserved
+                    || ends.iter().any(|end| word.value.eq_ignore_ascii_case(end))
+            }
+            Some(Token::Number(..) | Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) | Token::RParen) => {
+                true
+            }
+            _ => false,
+        };
+        is_value && (self.is_word(at, "from") || self.is_word(at, "for"))
+    }
+
+    /// Whether the `distinct` before `at` is that of `is distinct from` or `is not distinct from`.
+    fn compares_before(&self, at: usize) -> bool {
+        at > 1 && self.is_word(at - 2, "is") || at > 2 && self.is_word(at - 2, "not") && self.is_word(at - 3, "is")
     }
 
     /// Whether what stands before `at` is the number of an interval: `interval 3 …`, `interval (n + 1) …`.

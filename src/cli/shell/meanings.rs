@@ -8,6 +8,7 @@ use crate::cli::sql::files_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::LazyFrame;
 use crate::sql::Session;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// All names that were given.
@@ -93,7 +94,8 @@ impl Meanings {
         open: impl Fn(&Opened) -> Result<LazyFrame>,
     ) -> Result<Vec<String>> {
         let (mut troubles, mut is_new) = (Vec::new(), false);
-        for meaning in &mut self.all {
+        let is_last = self.is_last();
+        for (meaning, is_last) in self.all.iter_mut().zip(is_last) {
             match &mut meaning.of {
                 Of::View { stamp: then, .. } => is_new |= *then != stamp(files_of(&meaning.frame)?),
                 Of::Files(opened) => {
@@ -107,7 +109,7 @@ impl Meanings {
                             let trouble = format!("the table {} cannot be opened again: {error}", opened.name);
                             if opened.is_news(&trouble) {
                                 is_new = true;
-                                troubles.push(trouble);
+                                troubles.extend(is_last.then_some(trouble));
                             }
                         }
                     }
@@ -120,9 +122,19 @@ impl Meanings {
         Ok(troubles)
     }
 
+    /// Of each, whether its name means nothing else later: nobody asks for one that does.
+    fn is_last(&self) -> Vec<bool> {
+        let mut later = HashSet::new();
+        let mut is_last: Vec<bool> =
+            self.all.iter().rev().map(|meaning| later.insert(meaning.name.to_ascii_lowercase())).collect();
+        is_last.reverse();
+        is_last
+    }
+
     fn give(&mut self, session: &mut Session, troubles: &mut Vec<String>) -> Result<()> {
         self.all.iter().for_each(|meaning| session.forget(&meaning.name));
-        for Meaning { name, frame, of } in &mut self.all {
+        let is_last = self.is_last();
+        for (Meaning { name, frame, of }, is_last) in self.all.iter_mut().zip(is_last) {
             let (text, known, is_gone) = match of {
                 Of::View { text, stamp, is_gone } => (text, stamp, is_gone),
                 Of::Files(opened) => {
@@ -142,10 +154,13 @@ impl Meanings {
             if let Err(error) = made {
                 // What the name meant before is not what is asked for.
                 session.forget(name);
-                troubles.push(format!(
-                    "the view {name} is gone, as a file has changed: {}\nhint: create it again, as `create or replace temp view {name} as select …`",
-                    error.message()
-                ));
+                let told = || {
+                    format!(
+                        "the view {name} is gone, as a file has changed: {}\nhint: create it again, as `create or replace temp view {name} as select …`",
+                        error.message()
+                    )
+                };
+                troubles.extend(is_last.then(told));
             }
         }
         Ok(())

@@ -14,7 +14,8 @@ use crate::source::constants::visible_schema;
 use crate::sql::convert::{Names, WINDOW_PLACES};
 use crate::sql::fits::expand_columns;
 use crate::sql::over::Windowed;
-use crate::sql::rows::{Quantified, values_of};
+use crate::sql::quantified::Quantified;
+use crate::sql::rows::values_of;
 use sqlparser::ast::{self, SelectItem, Spanned};
 use sqlparser::tokenizer::Span;
 use std::cell::{Cell, RefCell};
@@ -176,6 +177,12 @@ impl Lowering<'_> {
         let (is_distinct, first_of) = match &select.distinct {
             None | Some(ast::Distinct::All) => (false, None),
             Some(ast::Distinct::Distinct) => (true, None),
+            Some(ast::Distinct::On(keys)) if keys.is_empty() => {
+                let error = Error::new(ErrorKind::Syntax, "`distinct on ()` names no columns");
+                let error =
+                    error.hint("`distinct on (a, b)` keeps the first row of each a and b; `limit 1` the first of all");
+                return self.placed(Err(error), select.span());
+            }
             Some(ast::Distinct::On(keys)) => (false, Some(keys)),
         };
         let sort = match is_distinct {

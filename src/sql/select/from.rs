@@ -9,6 +9,7 @@ use crate::plan::{Join, JoinKind, LogicalPlan};
 use crate::source::constants::visible_schema;
 use crate::source::memory::MemorySource;
 use crate::sql::convert::Names;
+use crate::sql::syntax::SAMPLES;
 use arrow::array::{ArrayRef, NullArray, RecordBatch};
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, Spanned, TableFactor};
 use sqlparser::tokenizer::Span;
@@ -119,6 +120,13 @@ impl Lowering<'_> {
             TableFactor::Derived { lateral: true, .. } => {
                 let error = self.unsupported("`lateral`", factor.span());
                 return Err(error.hint("queries in expressions may use columns of the query around them, in equations"));
+            }
+            TableFactor::UNNEST { .. } => return Err(self.unsupported("`unnest`", factor.span())),
+            TableFactor::Pivot { .. } => return Err(self.unsupported("`pivot`", factor.span())),
+            TableFactor::Unpivot { .. } => return Err(self.unsupported("`unpivot`", factor.span())),
+            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
+                let error = self.unsupported("a sample of a table", factor.span());
+                return Err(error.hint(SAMPLES));
             }
             other => return Err(self.unsupported("this kind of table", other.span())),
         };

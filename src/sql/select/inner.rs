@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, Literal, col, count_rows, lit, when};
 use crate::frame::visible_names;
 use crate::plan::{Join, JoinKind, LogicalPlan};
-use crate::sql::rows::Quantified;
+use crate::sql::quantified::Quantified;
 use crate::types::ColumnType;
 use sqlparser::ast::{self, Spanned};
 use std::collections::BTreeSet;
@@ -113,7 +113,7 @@ impl Lowering<'_> {
             let (table, on) = correlated.keys_once(&found)?;
             return Ok((by_key(vec![found.clone()], table, on), col(found).is_not_null()));
         }
-        let input = self.within(query, outer)?;
+        let input = self.within(query, outer).map_err(|error| not_in_equations(error, EXTREME))?;
         let input = Arc::new(LogicalPlan::Limit { input, skip: 0, rows: 1 });
         let plan = Arc::new(counted(input, &[(count_rows(), name(number))])?);
         let inner = Inner { names: vec![name(number)], joins: vec![Beside::one_row(plan)] };
@@ -128,9 +128,14 @@ impl Lowering<'_> {
         number: usize,
         outer: &Scope,
     ) -> Result<(Inner, Expr)> {
+        if self.correlated(query, outer)?.is_some() {
+            let what = "`in` with a query that uses columns of the query around it, in this place,";
+            return Err(self.unsupported(what, query.span()).hint(BEHIND_WHERE));
+        }
         let member = name(number);
         let (found, all, known) = (format!("{member}: found"), format!("{member}: all"), format!("{member}: known"));
-        let members = self.only_columns(query, std::slice::from_ref(&member), outer)?;
+        let members = self.only_columns(query, std::slice::from_ref(&member), outer);
+        let members = members.map_err(|error| not_in_equations(error, BEHIND_WHERE))?;
         let counts = [(count_rows(), all.clone()), (col(member.as_str()).count(), known.clone())];
         let counts = Arc::new(counted(Arc::clone(&members), &counts)?);
         let input = Arc::new(distinct(members)?);
@@ -155,6 +160,10 @@ impl Lowering<'_> {
         number: usize,
         outer: &Scope,
     ) -> Result<(Inner, Expr)> {
+        if self.correlated(query, outer)?.is_some() {
+            let what = "`any` or `all` of a query that uses columns of the query around it";
+            return Err(self.unsupported(what, query.span()).hint(AGGREGATE));
+        }
         if let Some(is_member) = how.is_membership() {
             let (inner, found) = self.membership_of(value, query, number, outer)?;
             return Ok((inner, if is_member { found } else { found.not() }));
@@ -162,7 +171,8 @@ impl Lowering<'_> {
         let member = name(number);
         let named = |what: &str| format!("{member}: {what}");
         let (least, greatest, all, known) = (named("least"), named("greatest"), named("all"), named("known"));
-        let members = self.only_columns(query, std::slice::from_ref(&member), outer)?;
+        let members = self.only_columns(query, std::slice::from_ref(&member), outer);
+        let members = members.map_err(|error| not_in_equations(error, AGGREGATE))?;
         let of_members = || col(member.as_str());
         let facts = [
             (of_members().min(), least.clone()),
@@ -255,19 +265,27 @@ impl Lowering<'_> {
                 let ends = |sign: char| !(sign.is_alphanumeric() || matches!(sign, '_' | '.' | '"'));
                 &rest[..rest.find(ends).unwrap_or(rest.len())]
             });
-            let message = format!(
-                "`{written}`: a query that uses columns of the query around it in this way is not supported"
-            );
-            let told = Error::new(ErrorKind::Unsupported, message).hint(
-                "in its `where` they may stand in equations, beside other conditions with `and`; a join takes any condition: \
-                 select distinct t.* from t join u on u.x > t.x",
-            );
+            let message =
+                format!("`{written}`: a query that uses columns of the query around it in this way is not supported");
+            let told = Error::new(ErrorKind::Unsupported, message).hint(EQUATIONS);
             match error.underlined() {
                 Some(place) => told.underline(&place.text, place.range.clone()),
                 None => told,
             }
         })
     }
+}
+
+/// Where columns of the query around a query may stand.
+const EQUATIONS: &str = "in its `where` they may stand in equations, beside other conditions with `and`";
+const EXTREME: &str = "in its `where` they may stand in equations, beside other conditions with `and`; with one other comparison, \
+    `exists (select 1 from u where u.x > t.x)` is true where `t.x < (select max(u.x) from u)` is";
+const AGGREGATE: &str = "an aggregate may, in equations: x > (select max(n) from u where u.k = t.k)";
+const BEHIND_WHERE: &str = "behind `where` it may, in equations: `in` stands there beside other conditions with `and`";
+
+/// The error, with another hint where equations are not of use.
+fn not_in_equations(error: Error, hint: &str) -> Error {
+    if error.hint_text() == Some(EQUATIONS) { error.hint(hint) } else { error }
 }
 
 /// One row of aggregates over all rows.

@@ -10,10 +10,11 @@ use crate::sql::own_names::in_words;
 use crate::sql::syntax::{MAX_NESTING, STATEMENTS, exclusions, parser_error, refuse_long_chains, refused_sample};
 use crate::sql::tables::Tables;
 use crate::sql::why_text::with_reasons;
-use crate::sql::words::{SqlDialect, Words, micros_now};
+use crate::sql::words::{SqlDialect, Words};
 use sqlparser::ast::{self, Spanned};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -33,8 +34,8 @@ use std::sync::Arc;
 pub struct Session {
     /// Those that were given, and the queries that have names.
     tables: Tables,
-    /// The time of `now()`, in microseconds since 1970; else each text has its own.
-    now: Option<i64>,
+    /// Names of those that are such queries, in lower case.
+    views: BTreeSet<String>,
 }
 
 /// A statement that has been read.
@@ -73,28 +74,31 @@ impl Session {
 
     /// A session with these tables.
     pub fn with_tables(tables: Tables) -> Self {
-        Session { tables, now: None }
+        Session { tables, views: BTreeSet::new() }
     }
 
     /// Has `now()` and its like mean the present time in all texts from here on. Default: the time at which each text is read.
     pub fn fix_time(&mut self) {
-        self.now = Some(micros_now());
+        self.tables.fix_time();
     }
 
     /// The words of a text.
     fn words(&self, text: &str) -> Result<Words> {
         let mut words = Words::of_sql(text)?;
-        words.read_at = self.now.unwrap_or(words.read_at);
+        words.read_at = self.tables.now().unwrap_or(words.read_at);
         Ok(words)
     }
 
     /// Gives a frame a name; a frame that had it before loses it.
     pub fn register(&mut self, name: impl Into<String>, frame: LazyFrame) {
+        let name = name.into();
+        self.views.remove(&name.to_ascii_lowercase());
         self.tables.name(name, frame);
     }
 
     /// Takes the name, written in any case, from its frame.
     pub fn forget(&mut self, name: &str) {
+        self.views.remove(&name.to_ascii_lowercase());
         self.tables.forget(name);
     }
 
@@ -217,6 +221,7 @@ impl Session {
                 }
                 self.forget(&name.value);
                 self.register(name.value.clone(), frame);
+                self.views.insert(name.value.to_ascii_lowercase());
                 Ok(Asks::View(name.value.clone()))
             }
             ast::Statement::Drop { object_type: ast::ObjectType::View, if_exists, names, .. } => {
@@ -229,7 +234,7 @@ impl Session {
         }
     }
 
-    /// Takes names from their queries; those that are none are wrong, or do not matter.
+    /// Takes names from their queries; those of tables are wrong, and those that are none are, or do not matter.
     fn drop_views(
         &mut self,
         words: &Words,
@@ -243,11 +248,18 @@ impl Session {
                 let what = "a view whose name has a dot";
                 return Err(Lowering::new(words, self, range).unsupported(what, name.span()));
             };
-            if self.tables.named(&ident.value).is_ok() {
+            if self.views.contains(&ident.value.to_ascii_lowercase()) {
                 dropped.push(ident.value.clone());
+            } else if self.tables.named(&ident.value).is_ok() {
+                let message = format!("`{}` is a table, not a view", ident.value);
+                let error =
+                    Error::new(ErrorKind::Name, message).hint("`drop view` takes away what `create view` has made");
+                return Lowering::new(words, self, range).placed(Err(error), ident.span);
             } else if !lenient {
                 let error = Error::new(ErrorKind::Name, format!("no view `{}`", ident.value));
-                let error = match did_you_mean(&ident.value, self.tables().map(|(name, _)| name)) {
+                let named = self.tables().map(|(name, _)| name);
+                let views = named.filter(|name| self.views.contains(&name.to_ascii_lowercase()));
+                let error = match did_you_mean(&ident.value, views) {
                     Some(near) => error.hint(format!("did you mean `{near}`?")),
                     None => error.hint("`drop view if exists` takes one away only if it is there"),
                 };
@@ -286,6 +298,9 @@ impl Session {
             return Ok(parsed);
         }
         let at = words.starting_at(next.span.start).unwrap_or(range.end - 1);
+        if let Some(error) = refused_sample(words, range) {
+            return Err(error);
+        }
         Err(words.error(ErrorKind::Syntax, format!("unexpected `{}`", words.typed(at..at + 1)), at..at + 1))
     }
 

@@ -106,8 +106,19 @@ impl Lowering<'_> {
         }
         let scan = scan.all_text(wishes.all_text).named_columns(columns);
         let frame = self.read(files, scan, span)?;
-        let file = wishes.file.as_ref().map(|name| col(FILE_NAME).alias(name.as_str()));
-        Ok(file.map_or(frame.clone(), |file| frame.with_columns(file)))
+        let Some(name) = &wishes.file else { return Ok(frame) };
+        self.refuse_taken(name, &frame, files)?;
+        Ok(frame.with_columns(col(FILE_NAME).alias(name.as_str())))
+    }
+
+    /// A column for the file of each row takes the place of no other.
+    fn refuse_taken(&self, name: &str, frame: &LazyFrame, files: &Files<'_>) -> Result<()> {
+        if !frame.schema()?.fields().iter().any(|field| field.name().eq_ignore_ascii_case(name)) {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::Name, format!("the files have a column `{name}`"));
+        let error = error.hint("filename => 'source' gives that of the files another name");
+        self.placed(Err(error), files.span)
     }
 
     /// The table of a scan; `named` is where its columns are named.
