@@ -188,7 +188,7 @@ mod tests {
 
     /// Rows of all kinds of columns, of which some are null if `nulls`.
     fn batch(rows: usize, seed: usize, nulls: bool) -> RecordBatch {
-        let there = |row: usize| !nulls || (row + seed) % 3 != 0;
+        let there = |row: usize| !nulls || !(row + seed).is_multiple_of(3);
         let number = |row: usize| there(row).then_some((row * 7 + seed) as i64);
         let text =
             |row: usize| number(row).map(|number| "long enough ".repeat(number as usize % 4) + &number.to_string());
