@@ -8,7 +8,8 @@ pub(crate) mod gather;
 pub(crate) mod hash;
 
 use crate::error::Result;
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, downcast_primitive_array};
+use arrow::buffer::Buffer;
 use arrow::compute::{filter_record_batch, take_record_batch};
 use std::ops::Range;
 use std::sync::Arc;
@@ -200,12 +201,21 @@ impl Batch {
     }
 }
 
+/// Texts of so many bytes stand in their views, longer ones in buffers.
+pub(crate) const INLINE_BYTES: usize = 12;
+
 /// Lets go of text that no row refers to.
 pub(crate) fn compact(array: &ArrayRef) -> ArrayRef {
-    match array.as_string_view_opt() {
-        Some(texts) if !texts.data_buffers().is_empty() => Arc::new(texts.gc()),
+    match (array.as_string_view_opt(), array.as_binary_view_opt()) {
+        (Some(texts), _) if !texts.data_buffers().is_empty() => Arc::new(texts.gc()),
+        (_, Some(bytes)) if !bytes.data_buffers().is_empty() => Arc::new(bytes.gc()),
         _ => Arc::clone(array),
     }
+}
+
+/// The values of an array of a fixed width; `None` of other arrays.
+pub(crate) fn natives(array: &dyn Array) -> Option<&Buffer> {
+    downcast_primitive_array!(array => Some(array.values().inner()), _ => None)
 }
 
 /// Reading a mask where null is not true.

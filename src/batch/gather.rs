@@ -6,10 +6,11 @@
 //! **Idea.** All batches are looked at once; a pick then costs what its rows cost.
 //! **Invariant.** Texts are copied, so a pick holds nothing of the batches.
 
+use super::{INLINE_BYTES, compact, natives};
 use crate::error::Result;
 use arrow::array::{
-    Array, ArrayDataBuilder, ArrayRef, AsArray, ByteView, RecordBatch, RecordBatchOptions, StringViewArray,
-    downcast_primitive_array, make_array, new_empty_array,
+    Array, ArrayDataBuilder, ArrayRef, AsArray, ByteView, RecordBatch, RecordBatchOptions, StringViewArray, make_array,
+    new_empty_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use arrow::compute::interleave;
@@ -19,8 +20,6 @@ use std::sync::Arc;
 /// A batch and a row of it.
 pub(crate) type Place = (usize, usize);
 
-/// Longer texts stand outside of their views.
-const INLINE_BYTES: u32 = 12;
 /// A buffer of texts is full when it has so many bytes, as their offsets have 32 bits.
 const BUFFER_BYTES: usize = 1 << 28;
 
@@ -72,9 +71,9 @@ impl<'a> Column<'a> {
         let nulls: Vec<_> = arrays.iter().map(|array| array.nulls().filter(|nulls| nulls.null_count() > 0)).collect();
         let nulls = nulls.iter().any(Option::is_some).then_some(nulls);
         let values = match of_type.primitive_width() {
-            Some(4) => Values::Bytes4(natives(&arrays)),
-            Some(8) => Values::Bytes8(natives(&arrays)),
-            Some(16) => Values::Bytes16(natives(&arrays)),
+            Some(4) => Values::Bytes4(numbers(&arrays)),
+            Some(8) => Values::Bytes8(numbers(&arrays)),
+            Some(16) => Values::Bytes16(numbers(&arrays)),
             _ if *of_type == DataType::Utf8View => Values::Texts(arrays.iter().map(|array| texts(*array)).collect()),
             _ => Values::Other(arrays),
         };
@@ -126,7 +125,7 @@ impl<'a> Column<'a> {
             let view = of_batch[row];
             if nulls.as_ref().is_some_and(|nulls| nulls.is_null(at)) {
                 views.push(0);
-            } else if view as u32 <= INLINE_BYTES {
+            } else if view as u32 as usize <= INLINE_BYTES {
                 views.push(view);
             } else {
                 let view = ByteView::from(view);
@@ -151,12 +150,8 @@ impl<'a> Column<'a> {
 }
 
 /// The values of arrays of a fixed width, as numbers as wide.
-fn natives<'a, T: ArrowNativeType>(arrays: &[&'a dyn Array]) -> Vec<&'a [T]> {
-    let values = |array: &&'a dyn Array| -> &'a [T] {
-        let array: &'a dyn Array = *array;
-        downcast_primitive_array!(array => array.values().inner().typed_data(), _ => &[])
-    };
-    arrays.iter().map(values).collect()
+fn numbers<'a, T: ArrowNativeType>(arrays: &[&'a dyn Array]) -> Vec<&'a [T]> {
+    arrays.iter().map(|array| natives(*array).map_or(&[][..], Buffer::typed_data)).collect()
 }
 
 fn texts<'a>(array: &'a dyn Array) -> (&'a [u128], &'a [Buffer]) {
@@ -171,14 +166,12 @@ fn of_other(arrays: &[&dyn Array], places: impl ExactSizeIterator<Item = Place> 
     taken.dedup();
     let own: Vec<&dyn Array> = taken.iter().map(|batch| arrays[*batch]).collect();
     let places: Vec<Place> = places.map(|(batch, row)| (taken.partition_point(|taken| *taken < batch), row)).collect();
-    let picked = interleave(&own, &places)?;
-    Ok(picked.as_binary_view_opt().map_or_else(|| Arc::clone(&picked), |texts| Arc::new(texts.gc())))
+    Ok(compact(&interleave(&own, &places)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::compact;
     use arrow::array::{
         BinaryViewArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray, NullArray,
         TimestampMicrosecondArray, UInt8Array,
@@ -228,7 +221,7 @@ mod tests {
         let all: Vec<Place> = all.into_iter().map(|(batch, row)| (batch, row % batches[batch].num_rows())).collect();
         for places in [&all[..], &all[..1], &[], &[(1, 0), (3, 2), (1, 0)]] {
             let picked = gather.pick(places.iter().copied()).unwrap();
-            assert_eq!(picked, compact(&interleave_record_batch(&batches, places).unwrap()).unwrap());
+            assert_eq!(picked, crate::memory::compact(&interleave_record_batch(&batches, places).unwrap()).unwrap());
         }
     }
 

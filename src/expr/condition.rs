@@ -28,7 +28,7 @@ impl BoundExpr {
             Node::Compare(op, a, b) => {
                 let (column, op, constant) = match (tested_column(a), tested_column(b)) {
                     (Some(column), _) => (column, *op, b),
-                    (None, Some(column)) => (column, mirrored(*op), a),
+                    (None, Some(column)) => (column, op.mirrored(), a),
                     (None, None) => return None,
                 };
                 let literal = constant.literal_value()?;
@@ -81,16 +81,5 @@ fn tested_column(expr: &BoundExpr) -> Option<usize> {
             input.as_column()
         }
         _ => expr.as_column(),
-    }
-}
-
-/// The operator with its operands exchanged.
-fn mirrored(op: BinaryOp) -> BinaryOp {
-    match op {
-        BinaryOp::Lt => BinaryOp::Gt,
-        BinaryOp::LtEq => BinaryOp::GtEq,
-        BinaryOp::Gt => BinaryOp::Lt,
-        BinaryOp::GtEq => BinaryOp::LtEq,
-        other => other,
     }
 }

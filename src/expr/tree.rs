@@ -100,6 +100,19 @@ pub enum BinaryOp {
     Or,
 }
 
+impl BinaryOp {
+    /// The comparison that holds when its sides are exchanged; any other operator is itself.
+    pub(crate) fn mirrored(self) -> Self {
+        match self {
+            BinaryOp::Lt => BinaryOp::Gt,
+            BinaryOp::LtEq => BinaryOp::GtEq,
+            BinaryOp::Gt => BinaryOp::Lt,
+            BinaryOp::GtEq => BinaryOp::LtEq,
+            other => other,
+        }
+    }
+}
+
 /// An aggregate and the expressions it takes; no argument means all rows, as in `count(*)`.
 #[derive(Clone, Debug)]
 pub struct AggregateCall {

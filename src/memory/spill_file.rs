@@ -11,8 +11,8 @@ use super::spill::Spill;
 use super::temporary::{DIRECTORY_VARIABLE, Unlinked};
 use crate::error::{Error, ErrorKind, Result};
 use crate::panics::lock;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use std::fs::File;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -186,14 +186,7 @@ impl Drop for SpillFile {
 
 /// The batch without what its texts do not use of the buffers behind them.
 pub(crate) fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
-    let own = |column: &ArrayRef| -> ArrayRef {
-        match column.data_type() {
-            DataType::Utf8View => Arc::new(column.as_string_view().gc()),
-            DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
-            _ => Arc::clone(column),
-        }
-    };
-    let columns = batch.columns().iter().map(own).collect();
+    let columns = batch.columns().iter().map(crate::batch::compact).collect();
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
 }
@@ -201,7 +194,7 @@ pub(crate) fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Int64Array, StringViewArray};
+    use arrow::array::{ArrayRef, Int64Array, StringViewArray};
     use std::os::unix::fs::FileExt;
 
     fn batch(rows: i64) -> RecordBatch {

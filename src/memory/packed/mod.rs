@@ -17,10 +17,11 @@ mod bytes;
 mod numbers;
 mod texts;
 
+use crate::batch::natives;
 use crate::error::{Error, Result};
 use arrow::array::{
     Array, ArrayDataBuilder, ArrayRef, AsArray, BooleanArray, GenericByteViewArray, RecordBatch, RecordBatchOptions,
-    downcast_primitive_array, make_array,
+    make_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::datatypes::{ByteViewType, DataType, Float64Type, SchemaRef};
@@ -54,20 +55,18 @@ fn encode_column(column: &ArrayRef, nulls: Option<&NullBuffer>, out: &mut Vec<u8
     match (column.data_type(), column.data_type().primitive_width()) {
         (DataType::Float64, _) => numbers::put_doubles(column.as_primitive::<Float64Type>().values(), out),
         (_, Some(4)) => {
-            numbers::put(natives(column).typed_data::<i32>().iter().map(|value| i64::from(*value)), out);
+            numbers::put(
+                natives(column).map_or(&[][..], Buffer::typed_data::<i32>).iter().map(|value| i64::from(*value)),
+                out,
+            );
         }
-        (_, Some(8)) => numbers::put(natives(column).typed_data::<i64>().iter().copied(), out),
+        (_, Some(8)) => numbers::put(natives(column).map_or(&[][..], Buffer::typed_data::<i64>).iter().copied(), out),
         (DataType::Utf8View, _) => return put_texts(column.as_string_view(), column, nulls, out),
         (DataType::BinaryView, _) => return put_texts(column.as_binary_view(), column, nulls, out),
         (DataType::Boolean, _) => out.extend_from_slice(&column.as_boolean().values().sliced()),
         _ => put_other(column, out)?,
     }
     Ok(0)
-}
-
-/// The values of an array of a fixed width.
-fn natives(column: &dyn Array) -> Buffer {
-    downcast_primitive_array!(column => column.values().inner().clone(), _ => Buffer::from_vec(Vec::<u8>::new()))
 }
 
 /// Texts behind a byte that says whether they go as IPC.

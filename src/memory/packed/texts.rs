@@ -5,13 +5,12 @@
 
 use super::bytes::{Input, cut_short, put_number};
 use super::numbers::{numbers, put as put_numbers};
+use crate::batch::INLINE_BYTES;
 use crate::error::Result;
 use arrow::array::{BinaryViewArray, ByteView, GenericByteViewArray, StringViewArray};
 use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::ByteViewType;
 
-/// Texts of so many bytes stand in their views.
-const INLINE_BYTES: usize = 12;
 /// Fewer bytes are not compressed, nor are those of which compression does not take away one in so many.
 const LEAST_BYTES: usize = 64;
 const LEAST_GAIN: usize = 8;

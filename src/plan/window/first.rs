@@ -52,24 +52,13 @@ fn most(condition: &Expr) -> Option<(&str, usize)> {
     let Expr::Binary { left, op, right } = condition else { return None };
     let (column, op, bound) = match (left.unaliased(), right.unaliased()) {
         (Expr::Column(name), bound) => (name, *op, number(bound)?),
-        (bound, Expr::Column(name)) => (name, mirrored(*op), number(bound)?),
+        (bound, Expr::Column(name)) => (name, op.mirrored(), number(bound)?),
         _ => return None,
     };
     match op {
         BinaryOp::LtEq | BinaryOp::Eq => Some((column, whole(bound.floor()))),
         BinaryOp::Lt => Some((column, whole(bound.ceil() - 1.0))),
         _ => None,
-    }
-}
-
-/// A comparison with its sides exchanged.
-fn mirrored(op: BinaryOp) -> BinaryOp {
-    match op {
-        BinaryOp::Lt => BinaryOp::Gt,
-        BinaryOp::LtEq => BinaryOp::GtEq,
-        BinaryOp::Gt => BinaryOp::Lt,
-        BinaryOp::GtEq => BinaryOp::LtEq,
-        other => other,
     }
 }
 
