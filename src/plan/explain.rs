@@ -2,7 +2,7 @@
 
 use super::join::{MOST_COPIES, TABLE_SHARE};
 use super::{
-    BuildPlan, BuildUse, Builds, FirstRows, JoinKind, JoinShape, LogicalPlan, SinkSpec, Stage, StageInput, Step,
+    BuildPlan, BuildUse, Builds, FirstRows, JoinShape, LogicalPlan, SinkSpec, Stage, StageInput, Step,
     WindowShape, next_together,
 };
 use crate::error::Result;
@@ -174,17 +174,17 @@ impl Joins<'_> {
         let most = right.and_then(|right| right.most);
         let fitting = most.filter(fits);
         let is_single = match shape.kind {
-            JoinKind::Semi | JoinKind::Anti => true,
-            JoinKind::Cross => most.is_some_and(|most| most.rows <= MOST_COPIES),
+            _ if !shape.multiplies() => true,
+            _ if keys == 0 => most.is_some_and(|most| most.rows <= MOST_COPIES),
             _ => used.zip(right).is_some_and(|(used, right)| used.has_each_key_once(right.build.table())),
         };
         let behind = if shape.kind.keeps_right() { ", those without a match behind it" } else { "" };
         let within = format!("one table within the pass{behind}");
         let size = |bytes: usize| ByteSize(bytes as u64);
         let room = format!("{} (a quarter of the memory limit)", size(room));
-        let copies = match (is_single, shape.kind) {
+        let copies = match (is_single, keys) {
             (true, _) => None,
-            (false, JoinKind::Cross) => Some(format!("it has at most {MOST_COPIES} rows")),
+            (false, 0) => Some(format!("it has at most {MOST_COPIES} rows")),
             (false, _) => Some(format!("no key has more than {MOST_COPIES} rows")),
         };
         let (known, conditions) = match fitting {
@@ -302,7 +302,8 @@ fn write_plan(text: &mut String, plan: &LogicalPlan, depth: usize) {
         LogicalPlan::Limit { input, skip, rows } => (format!("limit {rows} offset {skip}"), Some(input)),
         LogicalPlan::Join(join) if join.stacks() => ("rows of both, one behind the other".to_owned(), Some(&join.left)),
         LogicalPlan::Join(join) => {
-            let on = join.on.iter().map(|(ours, theirs)| format!("{ours} = {theirs}")).collect::<Vec<_>>();
+            let keys = join.on.iter().map(|(ours, theirs)| format!("{ours} = {theirs}"));
+            let on = keys.chain(join.residual().map(ToString::to_string)).collect::<Vec<_>>();
             let on = if on.is_empty() { String::new() } else { format!(" on {}", on.join(" and ")) };
             (format!("{} join{on}", join.kind), Some(&join.left))
         }

@@ -154,7 +154,7 @@ impl Lowering<'_> {
             groupings: RefCell::default(),
         };
         let mut columns = self.select_list(select, &names)?;
-        let (mut asked, mut members) = (Vec::new(), Vec::new());
+        let (mut asked, mut members, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
         for condition in conditions {
             match condition {
                 ast::Expr::InSubquery { expr, subquery, negated } => {
@@ -162,6 +162,12 @@ impl Lowering<'_> {
                     let values = row.iter().map(|value| self.convert(value, &names)).collect::<Result<Vec<_>>>()?;
                     members.push((values, subquery, *negated, names.next_number()));
                 }
+                ast::Expr::Exists { subquery, negated } => match self.correlated(subquery, &scope)? {
+                    Some(query) if query.compares() && !self.has_aggregate(&query) => {
+                        pairs.push((query, *negated, subquery.span()));
+                    }
+                    _ => asked.push((self.convert(condition, &names)?, condition.span())),
+                },
                 other => asked.push((self.convert(other, &names)?, other.span())),
             }
         }
@@ -235,6 +241,10 @@ impl Lowering<'_> {
         }
         if let Some(all) = Expr::conjunction(conditions) {
             plan = filtered(plan, all);
+        }
+        for (query, negated, span) in pairs {
+            plan = self.with_rows_in(plan, query, negated);
+            self.placed(plan.schema(), span)?;
         }
         for (values, query, negated, number) in members {
             let span = query.span();

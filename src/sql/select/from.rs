@@ -189,17 +189,7 @@ impl Lowering<'_> {
         };
         if let JoinConstraint::On(on) = constraint {
             for part in conjuncts(on) {
-                let expr = self.convert(part, &Plain(&both))?;
-                let known = condition.of_both.len();
-                condition.take(expr, &left, &right);
-                if kind != JoinKind::Inner && condition.of_both.len() > known {
-                    return Err(self
-                        .unsupported(
-                            &format!("a condition on both tables of a {kind} join, other than `=`,"),
-                            part.span(),
-                        )
-                        .hint("of an inner join it may be any"));
-                }
+                condition.take(self.convert(part, &Plain(&both))?, &left, &right);
             }
         } else if shared.is_empty() && kind != JoinKind::Cross {
             if matches!(constraint, JoinConstraint::None) {
@@ -226,7 +216,7 @@ impl Lowering<'_> {
 
 impl Tables {
     /// The table without virtual columns, which a right side of a join does not have.
-    fn beside(self) -> Result<Self> {
+    pub(super) fn beside(self) -> Result<Self> {
         let visible = visible_schema(&self.plan.schema()?);
         let mut scope = self.scope;
         let stays = |column: &Column| visible.index_of(&column.planned).is_ok();
@@ -265,7 +255,7 @@ impl Tables {
         Ok((right, both))
     }
 
-    fn renamed(self, columns: Vec<Expr>, renamed: &[(Arc<str>, Arc<str>)]) -> Tables {
+    pub(super) fn renamed(self, columns: Vec<Expr>, renamed: &[(Arc<str>, Arc<str>)]) -> Tables {
         let mut scope = self.scope;
         for column in scope.tables.iter_mut().flat_map(|table| &mut table.columns) {
             if let Some((_, new)) = renamed.iter().find(|(old, _)| *old == column.planned) {
@@ -335,12 +325,18 @@ fn joined(left: Arc<LogicalPlan>, right: Arc<LogicalPlan>, condition: Condition,
             _ => keys.push((lit(true), expr)),
         }
     }
-    if keys.is_empty() && kind != Cross {
+    let of_pairs = condition.of_both.into_iter().reduce(Expr::and);
+    let shows_pairs = matches!(kind, Inner | Cross);
+    if keys.is_empty() && kind != Cross && (shows_pairs || of_pairs.is_none()) {
         // Every pair of rows belongs together.
         keys.push((lit(true), lit(true)));
     }
-    let plan = Arc::new(LogicalPlan::Join(Join::new(left, right, keys, kind)));
-    condition.of_both.into_iter().fold(plan, filtered)
+    let join = Join::new(left, right, keys, kind);
+    match of_pairs {
+        None => Arc::new(LogicalPlan::Join(join)),
+        Some(condition) if shows_pairs => filtered(Arc::new(LogicalPlan::Join(join)), condition),
+        Some(condition) => Arc::new(LogicalPlan::Join(join.of_pairs_with(condition))),
+    }
 }
 
 /// Makes one column of the two keys of each pair, for whoever names no table: the one that is never missing.

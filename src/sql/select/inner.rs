@@ -109,11 +109,12 @@ impl Lowering<'_> {
     /// Whether a query has rows.
     pub(super) fn existence_of(&self, query: &ast::Query, number: usize, outer: &Scope) -> Result<(Inner, Expr)> {
         if let Some(correlated) = self.correlated(query, outer)?.filter(|correlated| !self.has_aggregate(correlated)) {
+            self.refuse_conditions_of_pairs(&correlated)?;
             let found = name(number);
             let (table, on) = correlated.keys_once(&found)?;
             return Ok((by_key(vec![found.clone()], table, on), col(found).is_not_null()));
         }
-        let input = self.within(query, outer).map_err(|error| not_in_equations(error, EXTREME))?;
+        let input = self.within(query, outer)?;
         let input = Arc::new(LogicalPlan::Limit { input, skip: 0, rows: 1 });
         let plan = Arc::new(counted(input, &[(count_rows(), name(number))])?);
         let inner = Inner { names: vec![name(number)], joins: vec![Beside::one_row(plan)] };
@@ -278,8 +279,6 @@ impl Lowering<'_> {
 
 /// Where columns of the query around a query may stand.
 const EQUATIONS: &str = "in its `where` they may stand in equations, beside other conditions with `and`";
-const EXTREME: &str = "in its `where` they may stand in equations, beside other conditions with `and`; with one other comparison, \
-    `exists (select 1 from u where u.x > t.x)` is true where `t.x < (select max(u.x) from u)` is";
 const AGGREGATE: &str = "an aggregate may, in equations: x > (select max(n) from u where u.k = t.k)";
 const BEHIND_WHERE: &str = "behind `where` it may, in equations: `in` stands there beside other conditions with `and`";
 

@@ -3,13 +3,13 @@
 use super::assembly::Assembly;
 use super::left::{Block, block_bytes};
 use super::pairs::{Matches, PairsToMake, Piece};
-use crate::error::Result;
-use crate::exec::join::{Table, Tables, rows_bytes};
+use crate::error::{Error, Result};
+use crate::exec::join::{Table, Tables, holding, rows_bytes};
 use crate::exec::sink::Room;
 use crate::groupby::ABSENT;
 use crate::memory::{Part, Reservation, RowStore};
-use crate::plan::{JoinKind, JoinSide};
-use arrow::array::{BooleanBufferBuilder, RecordBatch, UInt32Array};
+use crate::plan::{JoinKind, JoinSide, Residual};
+use arrow::array::{BooleanArray, BooleanBufferBuilder, RecordBatch, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -72,7 +72,8 @@ impl<'a> Rounds<'a> {
                 if is_first { tables.keep_only(&table, self.room.budget.reservation_of_results())? } else { None };
             let table = Arc::new(Matches::new(table, kept, self.assembly.of_pairs()));
             is_first = false;
-            let marks = Marks::new(if shape.kind.keeps_right() { table.keys() } else { 0 });
+            let marked = if shape.residual.is_some() { table.records.num_rows() } else { table.keys() };
+            let marks = Marks::new(if shape.kind.keeps_right() { marked } else { 0 });
             let rows = self.rows_at_once(&table.records);
             let blocks = self.enough.load(Ordering::Relaxed);
             let mut found = std::mem::take(&mut self.found);
@@ -116,6 +117,10 @@ impl<'a> Rounds<'a> {
         let stored = &self.blocks[block].keys;
         let keys = stored.load()?;
         let ids = table.find(keys.columns(), keys.num_rows())?;
+        if let Some(residual) = &self.side.shape.residual {
+            let left = Asked { keys, shown: self.blocks[block].shown.load()?, residual };
+            return self.look_up_holding(&ids, &left, table, marks, rows_at_once);
+        }
         drop(keys);
         let kind = self.side.shape.kind;
         if kind.keeps_left() || kind == JoinKind::Semi {
@@ -152,6 +157,64 @@ impl<'a> Rounds<'a> {
         Ok(pairs)
     }
 
+    /// The same, of pairs for which a condition holds.
+    fn look_up_holding(
+        &self,
+        ids: &[u32],
+        left: &Asked<'_>,
+        table: &Matches,
+        marks: &Marks,
+        rows_at_once: usize,
+    ) -> Result<Pairs> {
+        let kind = self.side.shape.kind;
+        let mut matched = BooleanBufferBuilder::new(ids.len());
+        matched.append_n(ids.len(), false);
+        let (mut tried, mut kept) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+        let mut pieces = Vec::new();
+        let mut left_to_find = self.side.limit.unwrap_or(usize::MAX);
+        let mut found = ids.iter().zip(0_u32..).filter(|(id, _)| **id != ABSENT);
+        let mut open = found.next().map(|(id, row)| (*id, row, 0));
+        while let Some((id, row, from)) = open.filter(|_| left_to_find > 0) {
+            let (left_rows, right_rows): &mut (Vec<u32>, Vec<u32>) = &mut tried;
+            right_rows.extend(table.some_rows_of(id, from, rows_at_once - right_rows.len()));
+            let taken = right_rows.len() - left_rows.len();
+            left_rows.resize(right_rows.len(), row);
+            let is_whole = from + taken == table.rows_of(id).len();
+            open = if is_whole { found.next().map(|(id, row)| (*id, row, 0)) } else { Some((id, row, from + taken)) };
+            if right_rows.len() < rows_at_once && open.is_some() {
+                continue;
+            }
+            self.room.hands.cancel.check()?;
+            let (left_rows, right_rows) = (std::mem::take(left_rows), std::mem::take(right_rows));
+            let (left_rows, right_rows) = (UInt32Array::from(left_rows), UInt32Array::from(right_rows));
+            let mask = left.holding(&table.records, (&left_rows, &right_rows))?;
+            for pair in mask.values().set_indices() {
+                let (row, other) = (left_rows.value(pair), right_rows.value(pair));
+                if left_to_find == 0 {
+                    break;
+                }
+                matched.set_bit(row as usize, true);
+                if kind.keeps_right() {
+                    marks.set(other);
+                }
+                if !kind.shows_right() {
+                    continue;
+                }
+                left_to_find -= 1;
+                kept.0.push(row);
+                kept.1.push(other);
+                if kept.0.len() == rows_at_once {
+                    pieces.push(self.keep(table, &mut kept.0, &mut kept.1)?);
+                }
+            }
+        }
+        if !kept.0.is_empty() {
+            pieces.push(self.keep(table, &mut kept.0, &mut kept.1)?);
+        }
+        let asks = kind.keeps_left() || kind == JoinKind::Semi;
+        Ok(Pairs { pieces, matched: asks.then(|| matched.finish()) })
+    }
+
     fn keep(&self, table: &Matches, left: &mut Vec<u32>, right: &mut Vec<u32>) -> Result<Piece> {
         let (left, right) = (std::mem::take(left), std::mem::take(right));
         let first = left.first().copied().unwrap_or_default();
@@ -162,8 +225,13 @@ impl<'a> Rounds<'a> {
     fn keep_unmatched(&self, table: &Table, marks: &Marks, rows_at_once: usize, rest: &mut Vec<Part>) -> Result<()> {
         let mut matched = BooleanBufferBuilder::new(table.records.num_rows());
         matched.append_n(table.records.num_rows(), false);
-        for id in (0..table.keys() as u32).filter(|id| marks.has(*id)) {
-            table.rows_of(id).for_each(|row| matched.set_bit(row as usize, true));
+        if self.side.shape.residual.is_some() {
+            let rows = (0..table.records.num_rows()).filter(|row| marks.has(*row as u32));
+            rows.for_each(|row| matched.set_bit(row, true));
+        } else {
+            for id in (0..table.keys() as u32).filter(|id| marks.has(*id)) {
+                table.rows_of(id).for_each(|row| matched.set_bit(row as usize, true));
+            }
         }
         let unmatched: Vec<u32> = (!&matched.finish()).set_indices().map(|row| row as u32).collect();
         let chunks: Vec<&[u32]> = unmatched.chunks(rows_at_once).collect();
@@ -198,7 +266,26 @@ impl Found {
     }
 }
 
-/// Keys of a table that have a match.
+/// Left rows of a block, which a condition is asked of.
+struct Asked<'a> {
+    keys: RecordBatch,
+    shown: RecordBatch,
+    residual: &'a Residual,
+}
+
+impl Asked<'_> {
+    /// Of which pairs the condition holds.
+    fn holding(&self, right: &RecordBatch, pairs: (&UInt32Array, &UInt32Array)) -> Result<BooleanArray> {
+        let keys = self.keys.num_columns();
+        let column = |at: usize| {
+            let column = if at < keys { self.keys.columns().get(at) } else { self.shown.columns().get(at - keys) };
+            column.ok_or_else(|| Error::internal("a left column that was not kept"))
+        };
+        holding(self.residual, column, right, pairs)
+    }
+}
+
+/// Keys of a table that have a match; where a condition is asked of pairs, rows of it.
 struct Marks(Vec<AtomicU64>);
 
 impl Marks {
