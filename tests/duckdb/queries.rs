@@ -236,7 +236,18 @@ fn operation(random: &mut Random) -> String {
 
 /// Aggregates over frames of rows, of groups of peers and of lengths of time.
 fn windowed(random: &mut Random) -> String {
-    let call = random.pick(&["count(*)", "count(t.x)", "sum(t.b)", "min(t.s)", "max(t.a)", "max(t.id)"]);
+    let call = random.pick(&[
+        "count(*)",
+        "count(t.x)",
+        "sum(t.b)",
+        "min(t.s)",
+        "max(t.a)",
+        "max(t.id)",
+        "count(distinct t.a)",
+        "count(distinct t.s)",
+        "median(t.b)",
+        "quantile_disc(t.b, 0.25)",
+    ]);
     let partition = random.pick(&["", "partition by t.a ", "partition by t.s "]);
     let (unit, order, [near, far]) = match random.below(4) {
         0 => ("rows", "t.a, t.id desc", ["1", "3"]),

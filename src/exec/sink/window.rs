@@ -14,6 +14,8 @@
 
 mod aggregate;
 mod bounds;
+mod counted;
+mod folded;
 mod frame;
 mod piece;
 mod reach;
