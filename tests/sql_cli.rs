@@ -163,12 +163,12 @@ fn what_is_not_supported_is_underlined_where_it_stands() {
         ),
         (format!("select id {from} where k > all (select 1)"), "^^^^^^^^^^^^^^^^^", "(select …)"),
         (
-            format!("select id {from} where exists (select 1 from (select 2 as w) u where u.w > t.id)"),
+            format!("select exists (select 1 from (select 2 as w) u where u.w > t.id) {from}"),
             "^",
-            "is true where",
+            "behind `where`, of `exists`",
         ),
         (format!("select cast(id as hugeint) {from}"), "^^^^^^^", "no type"),
-        (format!("select id {from} tablesample 10%"), "^^^^^^^^^^^", "`outcrop ask`"),
+        (format!("select id {from} tablesample 10%"), "^^^^^^^^^^^", "`from t tablesample (1 percent)`"),
         (format!("select frobnicate(id) {from}"), "^^^^^^^^^^", "`outcrop help ask` lists"),
     ] {
         let output = outcrop(&["sql", &query]);

@@ -71,7 +71,7 @@ fn is_operand(token: &Token) -> bool {
 }
 
 /// What samples tables.
-pub(super) const SAMPLES: &str = "questions of `outcrop ask` have `sample 1000` and `sample 1%`";
+const SAMPLES: &str = "`from t tablesample (1 percent)` and `tablesample (1000 rows) repeatable (7)` draw rows";
 
 /// The error for a statement that could not be parsed and samples a table.
 pub(super) fn refused_sample(words: &Words, range: Range<usize>) -> Option<Error> {

@@ -216,7 +216,8 @@ impl SortSink {
 
     /// Keeps only the rows that are wanted.
     fn compact(&mut self) -> Result<()> {
-        if self.rows == 0 || self.limit == 0 || (self.best.is_none() && self.rows <= self.limit) {
+        let keeps_all = self.best.as_ref().map_or(self.rows <= self.limit, |best| !best.is_of_use());
+        if self.rows == 0 || self.limit == 0 || keeps_all {
             return Ok(());
         }
         let (mut held, schema) = (self.take_held(), Arc::clone(&self.held_schema));

@@ -1,6 +1,7 @@
 //! `from`: the tables of a query block, joined.
 
 use super::query::Lowering;
+use super::sample;
 use super::scope::{Column, Scope, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BinaryOp, Expr, Literal, coalesce, col, lit};
@@ -9,7 +10,6 @@ use crate::plan::{Join, JoinKind, LogicalPlan};
 use crate::source::constants::visible_schema;
 use crate::source::memory::MemorySource;
 use crate::sql::convert::Names;
-use crate::sql::syntax::SAMPLES;
 use arrow::array::{ArrayRef, NullArray, RecordBatch};
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, Spanned, TableFactor};
 use sqlparser::tokenizer::Span;
@@ -104,6 +104,9 @@ impl Lowering<'_> {
     }
 
     fn table(&self, factor: &TableFactor) -> Result<Tables> {
+        if let Some((whole, sample)) = sample::apart(factor) {
+            return self.sampled(self.table(&whole)?, sample, factor.span());
+        }
         let (plan, name, alias) = match factor {
             TableFactor::Table { name, alias, args: None, sample: None, version: None, .. } => {
                 let (plan, own_name) = self.placed(self.named(name), name.span())?;
@@ -124,10 +127,6 @@ impl Lowering<'_> {
             TableFactor::UNNEST { .. } => return Err(self.unsupported("`unnest`", factor.span())),
             TableFactor::Pivot { .. } => return Err(self.unsupported("`pivot`", factor.span())),
             TableFactor::Unpivot { .. } => return Err(self.unsupported("`unpivot`", factor.span())),
-            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
-                let error = self.unsupported("a sample of a table", factor.span());
-                return Err(error.hint(SAMPLES));
-            }
             other => return Err(self.unsupported("this kind of table", other.span())),
         };
         let Some(alias) = alias else {

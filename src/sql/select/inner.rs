@@ -280,7 +280,7 @@ impl Lowering<'_> {
 /// Where columns of the query around a query may stand.
 const EQUATIONS: &str = "in its `where` they may stand in equations, beside other conditions with `and`";
 const AGGREGATE: &str = "an aggregate may, in equations: x > (select max(n) from u where u.k = t.k)";
-const BEHIND_WHERE: &str = "behind `where` it may, in equations: `in` stands there beside other conditions with `and`";
+const BEHIND_WHERE: &str = "behind `where` it may: `in` stands there beside other conditions with `and`";
 
 /// The error, with another hint where equations are not of use.
 fn not_in_equations(error: Error, hint: &str) -> Error {

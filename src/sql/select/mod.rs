@@ -19,6 +19,7 @@ mod functions;
 mod grouped;
 mod inner;
 mod query;
+mod sample;
 mod scope;
 mod session;
 mod sets;
