@@ -127,7 +127,7 @@ impl Converter<'_> {
             return self.fit(regression, args, ident, depth).map(Some);
         }
         let of_fit = ["predicted", "residual", "residuals"].iter().position(|own| name.eq_ignore_ascii_case(own));
-        if of_fit.is_some() && self.names.is_some() {
+        if of_fit.is_some() && self.names.is_some_and(|names| !names.predicts()) {
             let error = self.unsupported(&format!("`{name}` in SQL"), ident.span);
             return Err(error.hint("questions of `outcrop ask` have it"));
         }
@@ -173,7 +173,9 @@ impl Converter<'_> {
         let name = ident.value.as_str();
         if over::NAMES.iter().any(|own| name.eq_ignore_ascii_case(own)) {
             let message = format!("`{name}` is a window function");
-            return self.error(ErrorKind::Syntax, message, ident.span).hint("`over (…)` stands behind it, in SQL");
+            return self
+                .error(ErrorKind::Syntax, message, ident.span)
+                .hint("`over (…)` stands behind it: `row_number() over (partition by a order by b)`");
         }
         let names = aggregate_names();
         let hint = suggest(name, names.iter().map(String::as_str).chain(over::NAMES));

@@ -1,6 +1,7 @@
 //! Window functions: `rank() over (partition by a order by b)`.
 
 use super::convert::{Converter, Names};
+use super::forms::ALONE;
 use super::words::Words;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, Literal};
@@ -86,7 +87,9 @@ impl Converter<'_> {
         over: &WindowType,
         depth: usize,
     ) -> Result<Expr> {
-        let Some(names) = self.names else { return Err(self.unsupported("a window function (`over`)", ident.span)) };
+        let Some(names) = self.names else {
+            return Err(self.unsupported("a window function in this place", ident.span).hint(ALONE));
+        };
         let over = self.over(over, names, 0)?;
         let partition = over.partition.iter().map(|key| self.convert(key, depth)).collect::<Result<Vec<_>>>()?;
         let mut order = Vec::with_capacity(over.order.len());
@@ -126,7 +129,10 @@ impl Converter<'_> {
             Some(ast::NamedWindowExpr::NamedWindow(name)) => self.of_named(name, names, depth + 1),
             None => {
                 let error = self.error(ErrorKind::Name, format!("no window `{}`", name.value), name.span);
-                Err(error.hint(format!("`window {} as (…)` behind `having` names one", name.value)))
+                Err(match self.words.is_question {
+                    true => error.hint("write `partition by` or `order by`; windows have names in SQL only"),
+                    false => error.hint(format!("`window {} as (…)` behind `having` names one", name.value)),
+                })
             }
         }
     }

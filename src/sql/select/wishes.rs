@@ -123,7 +123,7 @@ impl Lowering<'_> {
 
     /// The table of a scan; `named` is where its columns are named.
     fn read(&self, files: &Files<'_>, scan: CsvScan, named: Span) -> Result<LazyFrame> {
-        let frame = self.session.read(scan, files.words, files.format).map_err(|error| {
+        let frame = self.tables.read(scan, files.words, files.format).map_err(|error| {
             let file = error.place().file.clone();
             match files.words.iter().find(|word| file.as_deref() == Some(word.as_str())) {
                 Some(word) => self.at_text(error, word),
