@@ -5,9 +5,8 @@ mod common;
 
 use common::Random;
 use outcrop::arrow::util::display::{ArrayFormatter, FormatOptions};
-use outcrop::frame::{DataFrame, LazyFrame, Runner, compute, scan_csv};
-use outcrop::sql::{Session, Tables, parse_expr, parse_question};
-use std::fs;
+use outcrop::frame::{DataFrame, LazyFrame, Run, Runner, compute, scan_csv};
+use outcrop::sql::{Session, Tables, expr, parse_expr, parse_question};
 
 const CASES: u64 = 400;
 
@@ -368,6 +367,191 @@ fn forms_of_sql_mean_the_same_in_questions() {
             let theirs =
                 answer(session.sql(statement), statement, seed).unwrap_or_else(|error| panic!("{statement}: {error}"));
             assert_eq!(ours, theirs, "seed {seed}\n{question}\n{statement}");
+        }
+    }
+}
+
+#[test]
+fn queries_of_questions_read_files_and_named_tables() {
+    let air = scan_csv("testdata/airline/2001.csv.bz2").unwrap();
+    let tables = Tables::new().with("carriers", scan_csv("testdata/airline/carriers.csv").unwrap());
+    let asked = |question: &str| rows(&air.ask_with(question, &tables).unwrap().collect().unwrap());
+    let wanted = asked("count(*) as n semi join carriers on UniqueCarrier = Code and Description like 'A%'");
+    for file in ["'testdata/airline/carriers.csv'", "\"testdata/airline/carriers.csv\"", "carriers", "Carriers as c"] {
+        let question =
+            format!("count(*) as n where UniqueCarrier in (select code from {file} where Description like \"A%\")");
+        assert_eq!(asked(&question), wanted, "{question}");
+        let question = format!(
+            "count(*) as n where exists (select 1 from {file} where Code = UniqueCarrier and Description like 'A%')"
+        );
+        assert_eq!(asked(&question), wanted, "{question}");
+    }
+    let read = "read_csv(\"testdata/airline/carriers.csv\", delim = ',')";
+    assert_eq!(
+        asked(&format!("count(*) as n where UniqueCarrier in (select Code from {read} where Description like 'A%')")),
+        wanted
+    );
+    let named = Tables::new().with("self", scan_csv("testdata/airline/carriers.csv").unwrap());
+    let question = "(select count(*) from self) as n limit 1";
+    assert_eq!(
+        rows(&air.ask_with(question, &named).unwrap().collect().unwrap()),
+        ["1491"],
+        "a table of that name is meant"
+    );
+    assert_eq!(asked("count(*) = (select count(*) from self) as same where Month > 3"), ["false"]);
+}
+
+#[test]
+fn questions_with_windows_and_queries_share_the_pass_of_others() {
+    let air = scan_csv("testdata/airline/200[1-3].csv.bz2").unwrap();
+    let questions = [
+        "count(*) by Year",
+        "mean(ArrDelay) as d, d - lag(d) over (partition by Year order by Month) as change by Year, Month",
+        "Year, Origin, ArrDelay qualify row_number() over (partition by Origin order by ArrDelay desc) <= 3",
+        "count(*) where UniqueCarrier in (select Code from 'testdata/airline/carriers.csv' where Description like 'A%')",
+    ];
+    let frames: Vec<LazyFrame> = questions.iter().map(|question| air.ask(question).unwrap()).collect();
+    let together: Run<Vec<DataFrame>> = Runner::new().run(frames.clone()).unwrap();
+    assert_eq!(together.statistics.inputs.iter().map(|input| input.passes).max(), Some(1));
+    for (frame, answer) in frames.into_iter().zip(&together.value) {
+        let alone: DataFrame = compute(frame).unwrap();
+        assert_eq!(rows(&alone), rows(answer));
+    }
+}
+
+#[test]
+fn wrong_questions_are_told_of_with_their_place() {
+    let session = tables(&mut Random::new(1));
+    let mut wrong = Vec::new();
+    for (question, message, underlined) in [
+        ("lag(vv) over (order by id) as x, id", "no column `vv`", "vv"),
+        ("id where v in (select unn from u)", "no column `unn`", "unn"),
+        ("id where v > (select un from u)", "a query that may have several rows", "select un from u"),
+        ("id where v in (select un from nowhere)", "no table `nowhere`", "nowhere"),
+        ("id where v in (select un from 'no.csv')", "No such file", "'no.csv'"),
+        ("row_number() over (order by id) as n where n < 3", "a window function in `where`", "n < 3"),
+        (
+            "id where lag(v) over (order by id) in (select un from u)",
+            "a window function in `where`",
+            "lag(v) over (order by id) in (select un from u)",
+        ),
+        ("rank() over (order by sum(v)) as n by k having n < 3", "a window function in `having`", "n < 3"),
+        ("id by rank() over (order by id)", "a window function in `by`", "rank() over (order by id)"),
+        ("sum(v) as s by k qualify s > 1", "`qualify` without a window function", "s > 1"),
+        ("rank() over (order by lag(v) over (order by id))", "a window function inside of another one", "rank"),
+        (
+            "lag(v) over (order by id) as l, sum(l) over ()",
+            "a window function inside of another one",
+            "lag(v) over (order by id) as l, sum(l) over ()",
+        ),
+        ("sum(v), rank() over (order by x) as r by k", "the column `x` is neither a key", "rank"),
+        ("sum(w), rank() over (order by k) as r by k", "no column or result `w`", "w"),
+        (
+            "top_k(v, 2), rank() over (order by k) as r by k",
+            "a window function, or a query, beside an aggregate that makes rows",
+            "top_k(v, 2)",
+        ),
+        ("distinct k, sum(v) over (partition by k) by k", "the column `v` is neither a key", "sum"),
+        (
+            "lag(v) over (order by id) in (select un from u) as x",
+            "a window function that is compared with a query",
+            "select un from u",
+        ),
+        ("id join u on v in (select un from u)", "a query in this place", "v in (select un from u)"),
+        ("sum(v respect nulls)", "`respect nulls` in `sum`", "sum"),
+        ("upper(k ignore nulls)", "`ignore nulls` in `upper`", "upper"),
+        (
+            "sum(v) over (rows between 1 preceding and current row exclude ties)",
+            "`exclude ties` in a frame",
+            "exclude ties",
+        ),
+        ("id where k is true", "`k` is Utf8, not true or false", "k"),
+        ("sum(v) over big", "unexpected `over`", "over"),
+        (
+            "id where v > (select max(un) from u where uw > id)",
+            "`id`: a query that uses columns of the query around it",
+            "id",
+        ),
+    ] {
+        let error = session.ask("t", question).and_then(|frame| frame.collect()).expect_err(question);
+        let place = error.underlined().map_or("", |place| &place.text[place.range.clone()]).to_owned();
+        if !error.message().starts_with(message) || place != underlined {
+            wrong.push(error.to_string());
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    let deep = format!("id where v in {}1{}", "(select un from u where uw in ".repeat(120), ")".repeat(120));
+    assert!(session.ask("t", &deep).is_err());
+    let many = format!("id where {}", vec!["v in (select un from u)"; 201].join(" and "));
+    assert!(session.ask("t", &many).unwrap_err().message().contains("queries and joins is too long"));
+}
+
+#[test]
+fn an_expression_by_itself_has_neither_windows_nor_queries() {
+    for text in [
+        "sum(v) over (order by id)",
+        "v in (select un from u)",
+        "exists (select 1 from u)",
+        "v > all (select un from u)",
+    ] {
+        let told = parse_expr(text).unwrap_err();
+        assert!(told.message().ends_with("in this place is not supported"), "{told}");
+        assert!(told.hint_text().unwrap().contains("stand in questions and in SQL"), "{told}");
+    }
+    assert_eq!(expr("first(v ignore nulls) as `a b`").unwrap().to_string(), "first(v) as `a b`");
+    assert_eq!(expr("v > any ([1, 2])").unwrap().to_string(), "v > 1 or v > 2");
+    assert!(expr("a as b, c").is_err() && expr("a by b").is_err());
+    for (question, is_plain) in
+        [("a, b by c", true), ("a, rank() over (order by b)", false), ("a where b in (select c from d)", false)]
+    {
+        assert_eq!(parse_question(question).unwrap().is_plain(), is_plain, "{question}");
+    }
+}
+
+#[test]
+fn words_of_windows_are_names_elsewhere() {
+    let session = tables(&mut Random::new(2));
+    let names = [
+        "over",
+        "partition",
+        "rows",
+        "range",
+        "groups",
+        "preceding",
+        "following",
+        "current",
+        "row",
+        "unbounded",
+        "ignore",
+        "respect",
+        "nulls",
+        "qualify",
+        "exists",
+        "any",
+        "some",
+        "all",
+        "unknown",
+        "with",
+        "first",
+        "last",
+        "exclude",
+        "self",
+    ];
+    let columns: Vec<String> = names.iter().map(|name| format!("id as {name}")).collect();
+    let wide = session.ask("t", &columns.join(", ")).unwrap();
+    let all = names.join(", ");
+    let answer = wide.ask(&all).unwrap().collect().unwrap();
+    assert_eq!(answer.schema().fields().len(), names.len());
+    for name in names {
+        for question in [
+            format!("{name} where {name} > 1 sort {name} desc"),
+            format!("sum({name}) as s, lag({name}) over (partition by {name} order by {name}) as l by {name}"),
+            format!(
+                "max({name}) over (partition by range, {name} order by rows, {name} rows between 1 preceding and current row)"
+            ),
+            format!("first_value({name} ignore nulls) over (order by {name} desc nulls first) as f, {name}"),
+        ] {
+            wide.ask(&question).unwrap_or_else(|error| panic!("{error}")).collect().unwrap();
         }
     }
 }

@@ -12,7 +12,9 @@ use crate::expr::elsewhere::written_here;
 use crate::expr::function::suggest;
 use crate::expr::{Expr, Function, Literal, lit};
 use sqlparser::ast::{self, DuplicateTreatment, Spanned};
-use sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments};
+use sqlparser::ast::{
+    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, NullTreatment,
+};
 use sqlparser::tokenizer::Span;
 
 /// Functions whose arguments are not just values, beside regressions.
@@ -44,8 +46,10 @@ impl Converter<'_> {
         if let Some(over) = &call.over {
             return self.windowed(call, ident, over, depth);
         }
-        if call.null_treatment.is_some() {
-            return Err(self.unsupported("a clause after the arguments of a function", tree.span()));
+        let nulls = nulls_of(call);
+        if nulls == Some(NullTreatment::RespectNulls) {
+            let error = self.unsupported(&format!("`respect nulls` in `{}`", ident.value), ident.span);
+            return Err(error.hint("aggregates leave nulls out; first_value(x) over (…) and its like take them"));
         }
         if let Some(aggregate) = self.of_ordered_set(call, ident, depth)? {
             return Ok(aggregate);
@@ -67,6 +71,8 @@ impl Converter<'_> {
             (only.is_some() && has_own, "`filter` behind"),
             (is_distinct && is_no_aggregate, "`distinct` in"),
             (!order.is_empty() && is_no_aggregate, "`order by` in"),
+            // Aggregates do so anyway.
+            (nulls.is_some() && is_no_aggregate, "`ignore nulls` in"),
         ];
         if let Some((_, what)) = refused.iter().find(|(given, _)| *given) {
             return Err(self.unsupported(&format!("{what} `{name}`"), ident.span));
@@ -206,6 +212,19 @@ impl Converter<'_> {
         };
         args.split_off(columns).into_iter().zip(&list.args[columns..]).map(constant).collect()
     }
+}
+
+/// What is said of nulls, in the parentheses of a call or behind them.
+pub(super) fn nulls_of(call: &ast::Function) -> Option<NullTreatment> {
+    let clauses = match &call.args {
+        FunctionArguments::List(list) => &list.clauses[..],
+        _ => &[],
+    };
+    let inside = clauses.iter().find_map(|clause| match clause {
+        FunctionArgumentClause::IgnoreOrRespectNulls(treatment) => Some(*treatment),
+        _ => None,
+    });
+    inside.or(call.null_treatment)
 }
 
 fn is_grouping(name: &str) -> bool {

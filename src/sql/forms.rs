@@ -4,7 +4,7 @@ use super::convert::Converter;
 use super::patterns::Ends;
 use super::rows::values_of;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Expr, Function, Literal, coalesce, lit, when};
+use crate::expr::{Expr, Function, Literal, lit, when};
 use sqlparser::ast::{self, CeilFloorKind, DateTimeField, Spanned, TrimWhereField};
 use sqlparser::tokenizer::Span;
 
@@ -14,10 +14,10 @@ impl Converter<'_> {
         let convert = |expr: &ast::Expr| self.convert(expr, depth);
         let call = |function, args| Ok(Expr::Function { function, args });
         match tree {
-            ast::Expr::IsTrue(expr) => Ok(coalesce([convert(expr)?, lit(false)])),
-            ast::Expr::IsNotTrue(expr) => Ok(coalesce([convert(expr)?, lit(false)]).not()),
-            ast::Expr::IsFalse(expr) => Ok(coalesce([convert(expr)?.not(), lit(false)])),
-            ast::Expr::IsNotFalse(expr) => Ok(coalesce([convert(expr)?.not(), lit(false)]).not()),
+            ast::Expr::IsTrue(expr) => Ok(holds(convert(expr)?)),
+            ast::Expr::IsNotTrue(expr) => Ok(holds(convert(expr)?).not()),
+            ast::Expr::IsFalse(expr) => Ok(holds(convert(expr)?.not())),
+            ast::Expr::IsNotFalse(expr) => Ok(holds(convert(expr)?.not()).not()),
             ast::Expr::IsUnknown(expr) => Ok(convert(expr)?.is_null()),
             ast::Expr::IsNotUnknown(expr) => Ok(convert(expr)?.is_not_null()),
             ast::Expr::IsDistinctFrom(a, b) => Ok(differ(&convert(a)?, &convert(b)?)),
@@ -134,6 +134,11 @@ impl Converter<'_> {
 /// Where queries and windows may stand, and where not.
 pub(super) const ALONE: &str = "window functions and queries stand in questions and in SQL, which have tables; an expression by \
     itself, and the condition of a join, have none";
+
+/// Whether a condition is true, and neither false nor unknown.
+fn holds(condition: Expr) -> Expr {
+    when(condition).then(true).otherwise(false)
+}
 
 /// Whether two values differ, where null is a value like others.
 fn differ(a: &Expr, b: &Expr) -> Expr {

@@ -10,7 +10,7 @@ use super::inner::{self, Inner, beside_rows};
 use super::query::Lowering;
 use super::scope::Scope;
 use super::sets::Keys;
-use super::windows::Windows;
+use super::windows::{NAMED_FIRST, Windows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, col};
 use crate::plan::{LogicalPlan, SortKey};
@@ -158,7 +158,7 @@ impl Names for Reader {
     }
 
     fn window(&self, windowed: Windowed) -> Result<Expr> {
-        self.asides.borrow_mut().windows.add(windowed)
+        self.asides.borrow_mut().windows.add(windowed).map_err(in_question)
     }
 
     fn member_of(&self, value: &Expr, query: &ast::Query) -> Result<Expr> {
@@ -247,7 +247,7 @@ impl Asides {
                 Wants::Membership(value) | Wants::Comparison(value, _) if self.windows.are_in(value) => {
                     let error =
                         planned.lowering.unsupported("a window function that is compared with a query", query.span());
-                    return Err(error.hint("in SQL, a query in `from` gives its result a name first"));
+                    return Err(error.hint(IN_FROM));
                 }
                 Wants::Membership(value) | Wants::Comparison(value, _) => Some(planned.told(value)?),
                 Wants::Value | Wants::Existence => None,
@@ -336,7 +336,7 @@ impl Planned<'_> {
         for expr in self.windows.exprs().chain(of_members) {
             if self.windows.are_in(expr) {
                 let error = Error::new(ErrorKind::Syntax, "a window function inside of another one, or of `in`");
-                return Err(error.hint("in SQL, a query in `from` gives its result a name first"));
+                return Err(error.hint(IN_FROM));
             }
             for name in expr.columns().iter().filter(|name| !self.inner.iter().any(|inner| inner.has(name))) {
                 col(&**name).bind(schema)?;
@@ -405,8 +405,17 @@ impl Planned<'_> {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         let (by, groupings, Planned { scope, windows, inner, .. }) = (Keys::of(keys), Vec::new(), self);
-        Grouped { scope: &scope, by, groupings, columns, having, windows, qualify, sort, inner }.plan(plan, cut)
+        Grouped { scope: &scope, by, groupings, columns, having, windows, qualify, sort, inner }
+            .plan(plan, cut)
+            .map_err(in_question)
     }
+}
+
+/// [`NAMED_FIRST`], told to those who have no `from`.
+const IN_FROM: &str = "in SQL, a query in `from` gives its result a name first";
+
+fn in_question(error: Error) -> Error {
+    if error.hint_text() == Some(NAMED_FIRST) { error.hint(IN_FROM) } else { error }
 }
 
 fn told(values: &[(Arc<str>, Expr)], expr: &Expr) -> Result<Expr> {

@@ -19,6 +19,9 @@ pub(super) struct Windows {
     calls: Vec<Windowed>,
 }
 
+/// How the result of a window function becomes a column that others may be about.
+pub(super) const NAMED_FIRST: &str = "a query in `from` gives its result a name first";
+
 /// A name that no column has by chance.
 fn name(at: usize) -> String {
     format!("window {at} of the block")
@@ -32,7 +35,7 @@ impl Windows {
     pub(super) fn add(&mut self, new: Windowed) -> Result<Expr> {
         if new.exprs().any(|expr| self.are_in(expr)) {
             let error = Error::new(ErrorKind::Syntax, "a window function inside of another one");
-            return Err(error.hint("a query in `from` gives its result a name first"));
+            return Err(error.hint(NAMED_FIRST));
         }
         let at = self.calls.iter().position(|known| *known == new).unwrap_or_else(|| {
             self.calls.push(new);
