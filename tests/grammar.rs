@@ -445,19 +445,23 @@ fn wrong_questions_are_told_of_with_their_place() {
             "lag(v) over (order by id) as l, sum(l) over ()",
         ),
         ("sum(v), rank() over (order by x) as r by k", "the column `x` is neither a key", "rank"),
-        ("sum(w), rank() over (order by k) as r by k", "no column or result `w`", "w"),
+        ("sum(w), rank() over (order by k) as r by k", "no column `w`", "w"),
         (
             "top_k(v, 2), rank() over (order by k) as r by k",
             "a window function, or a query, beside an aggregate that makes rows",
             "top_k(v, 2)",
         ),
-        ("distinct k, sum(v) over (partition by k) by k", "the column `v` is neither a key", "sum"),
+        (
+            "distinct k, sum(v) over (partition by k) by k",
+            "`distinct` is for rows",
+            "distinct k, sum(v) over (partition by k) by k",
+        ),
         (
             "lag(v) over (order by id) in (select un from u) as x",
             "a window function that is compared with a query",
             "select un from u",
         ),
-        ("id join u on v in (select un from u)", "a query in this place", "v in (select un from u)"),
+        ("id join u on v in (select un from u)", "a query in this place", "v in (select un from u"),
         ("sum(v respect nulls)", "`respect nulls` in `sum`", "sum"),
         ("upper(k ignore nulls)", "`ignore nulls` in `upper`", "upper"),
         (

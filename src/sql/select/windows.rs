@@ -89,6 +89,10 @@ impl Windows {
         qualify: Option<&'a Expr>,
         later: impl Iterator<Item = &'a Expr>,
     ) -> Result<Arc<LogicalPlan>> {
+        if !self.is_empty() {
+            // What is wrong before there are windows is not their fault.
+            plan.schema()?;
+        }
         let used: BTreeSet<Arc<str>> = later.chain(qualify).chain(self.exprs()).flat_map(Expr::columns).collect();
         let (whole, framed): (Vec<usize>, Vec<usize>) =
             (0..self.calls.len()).partition(|&at| is_whole(&self.calls[at]));
