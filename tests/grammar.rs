@@ -281,7 +281,7 @@ fn random_questions_are_answered_as_statements_are() {
 }
 
 /// Questions, and statements with the same answers.
-const SAME: [(&str, &str); 22] = [
+const SAME: [(&str, &str); 23] = [
     (
         "id, row_number() over (order by v desc nulls first, id) as r",
         "select id, row_number() over (order by v desc nulls first, id) as r from t",
@@ -343,6 +343,10 @@ const SAME: [(&str, &str); 22] = [
     (
         "percentile_cont(0.9) within group (order by v) as p, (sum(v) > 0) is true as up",
         "select percentile_cont(0.9) within group (order by v) as p, (sum(v) > 0) is true as up from t",
+    ),
+    (
+        "first(v ignore nulls order by id) as f, list(k order by id desc) ignore nulls as l",
+        "select first(v ignore nulls order by id) as f, list(k order by id desc) ignore nulls as l from t",
     ),
     (
         "id where (v > 3) is unknown or v = some (select un from u)",
@@ -462,8 +466,9 @@ fn wrong_questions_are_told_of_with_their_place() {
             "select un from u",
         ),
         ("id join u on v in (select un from u)", "a query in this place", "v in (select un from u"),
-        ("sum(v respect nulls)", "`respect nulls` in `sum`", "sum"),
-        ("upper(k ignore nulls)", "`ignore nulls` in `upper`", "upper"),
+        ("sum(v respect nulls)", "`ignore nulls` or `respect nulls` behind `sum`", "sum"),
+        ("list(v respect nulls)", "`ignore nulls` or `respect nulls` behind `list`", "list"),
+        ("upper(k ignore nulls)", "`ignore nulls` or `respect nulls` behind `upper`", "upper"),
         (
             "sum(v) over (rows between 1 preceding and current row exclude ties)",
             "`exclude ties` in a frame",

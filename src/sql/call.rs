@@ -46,11 +46,7 @@ impl Converter<'_> {
         if let Some(over) = &call.over {
             return self.windowed(call, ident, over, depth);
         }
-        let nulls = nulls_of(call);
-        if nulls == Some(NullTreatment::RespectNulls) {
-            let error = self.unsupported(&format!("`respect nulls` in `{}`", ident.value), ident.span);
-            return Err(error.hint("aggregates leave nulls out; first_value(x) over (…) and its like take them"));
-        }
+        self.refuse_nulls(call, ident)?;
         if let Some(aggregate) = self.of_ordered_set(call, ident, depth)? {
             return Ok(aggregate);
         }
@@ -71,8 +67,6 @@ impl Converter<'_> {
             (only.is_some() && has_own, "`filter` behind"),
             (is_distinct && is_no_aggregate, "`distinct` in"),
             (!order.is_empty() && is_no_aggregate, "`order by` in"),
-            // Aggregates do so anyway.
-            (nulls.is_some() && is_no_aggregate, "`ignore nulls` in"),
         ];
         if let Some((_, what)) = refused.iter().find(|(given, _)| *given) {
             return Err(self.unsupported(&format!("{what} `{name}`"), ident.span));
@@ -115,6 +109,20 @@ impl Converter<'_> {
             Ok(aggregate) => self.ordered(aggregate, args, &order, ident, depth),
             Err(error) if error.kind() == ErrorKind::Name => Err(self.unknown(ident)),
             Err(error) => Err(error.underline(&self.words.text, self.bytes(ident.span))),
+        }
+    }
+
+    /// Refuses what is said of nulls, but for `ignore nulls` in `first`, `list` and their like, which do so anyway.
+    fn refuse_nulls(&self, call: &ast::Function, ident: &ast::Ident) -> Result<()> {
+        let takes_first = || aggregate::find(&ident.value, 1).is_ok_and(|aggregate| aggregate.order_sensitive());
+        match nulls_of(call) {
+            None => Ok(()),
+            Some(NullTreatment::IgnoreNulls) if takes_first() => Ok(()),
+            Some(_) => {
+                let what = format!("`ignore nulls` or `respect nulls` behind `{}`", ident.value);
+                let hint = "aggregates leave nulls out; first_value(x) over (…) and its like may take them";
+                Err(self.unsupported(&what, ident.span).hint(hint))
+            }
         }
     }
 

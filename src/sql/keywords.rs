@@ -144,22 +144,18 @@ impl Words {
         ends(1) || treats(1, "nulls") && (treats(2, "ignore") || treats(2, "respect")) && ends(3)
     }
 
-    /// Whether the words at `at` are the `ignore nulls` of a call, or its `respect nulls`.
+    /// Whether the words at `at` are the `ignore nulls` of a call, or its `respect nulls`: behind its parentheses, or behind a value at
+    /// the end of them.
     fn treats_nulls(&self, at: usize) -> bool {
-        let is_behind_value = at.checked_sub(1).is_some_and(|before| {
-            matches!(
-                self.token(before),
-                Some(
-                    Token::Word(_)
-                        | Token::Number(..)
-                        | Token::SingleQuotedString(_)
-                        | Token::DoubleQuotedString(_)
-                        | Token::RParen
-                )
-            )
-        });
-        let is_ended = self.token(at + 2) == Some(&Token::RParen) || self.is_word(at + 2, "over");
-        is_behind_value && self.is_word(at + 1, "nulls") && is_ended
+        let is_ended = self.token(at + 2) == Some(&Token::RParen) || self.is_word(at + 2, "order");
+        let is_behind = match at.checked_sub(1).and_then(|before| self.token(before)) {
+            Some(Token::RParen) => true,
+            Some(Token::Word(_) | Token::Number(..) | Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)) => {
+                is_ended
+            }
+            _ => false,
+        };
+        is_behind && self.is_word(at + 1, "nulls")
     }
 
     /// Whether a frame begins with the word at `at`.
