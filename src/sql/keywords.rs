@@ -37,9 +37,9 @@ impl Words {
     pub(super) fn settle_keywords(&mut self) {
         let places = self.take_places();
         let in_forms: BTreeSet<usize> = (0..self.tokens.len()).flat_map(|at| self.form_at(at)).collect();
-        for at in 0..self.tokens.len() {
+        for (at, place) in places.into_iter().enumerate() {
             let Token::Word(word) = &self.tokens[at].token else { continue };
-            let (keyword, is_inside, in_over) = (word.keyword, places[at] != Place::Outside, places[at] == Place::Over);
+            let (keyword, is_inside, in_over) = (word.keyword, place != Place::Outside, place == Place::Over);
             let next_is = |word: &str| self.is_word(at + 1, word);
             let behind = |word: &str| at > 0 && self.is_word(at - 1, word);
             let next = self.tokens.get(at + 1).map(|next| &next.token);
@@ -52,7 +52,7 @@ impl Words {
             let in_filter = at > 1 && self.is_word(at - 2, "filter");
             let is_comparison = behind("is") || behind("not") && at > 1 && self.is_word(at - 2, "is");
             let keep = match keyword {
-                _ if in_forms.contains(&at) || places[at] == Place::Query => true,
+                _ if in_forms.contains(&at) || place == Place::Query => true,
                 Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::IS | Keyword::NULL | Keyword::IN => true,
                 Keyword::BETWEEN | Keyword::LIKE | Keyword::ILIKE | Keyword::ESCAPE | Keyword::AS => true,
                 Keyword::CASE | Keyword::WHEN | Keyword::THEN | Keyword::ELSE | Keyword::END => true,
