@@ -31,6 +31,7 @@ mod patterns;
 mod qualified;
 mod quantified;
 mod question;
+mod results;
 mod rows;
 mod select;
 mod sides;
