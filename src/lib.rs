@@ -12,7 +12,7 @@
 //! # Ok::<(), outcrop::Error>(())
 //! ```
 //!
-//! The verbs are in [`frame`], expressions in [`expr`], questions in words in [`sql`]; the life of a query is told in
+//! The verbs are in [`frame`], expressions in [`mod@expr`], questions in words in [`sql`]; the life of a query is told in
 //! `ARCHITECTURE.md`. The library prints nothing, installs no signal handler, no panic hook and no allocator, and works on threads of
 //! its own; progress and warnings go to callbacks of [`frame::Runner`].
 
@@ -64,6 +64,7 @@ pub mod cli;
 pub use error::{Error, Result};
 pub use expr::{col, lit};
 pub use frame::{DataFrame, LazyFrame, Runner, compute, scan, scan_csv, scan_parquet};
+pub use sql::expr;
 
 /// To be called first in `main` by a program that has worker processes, which are the program itself, executed again: there it
 /// serves and does not return. Elsewhere it returns at once.

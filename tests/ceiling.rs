@@ -17,7 +17,7 @@ const ROWS: usize = 300_000;
 const LIMIT: ByteSize = ByteSize(24 << 20);
 
 /// Each wants more than the limit for its groups, its sorted rows, all rows, or the table that it joins, which is the same.
-const QUESTIONS: [&str; 13] = [
+const QUESTIONS: [&str; 15] = [
     "count(*) as n, mean(x), min(t), last(i), var(x) by t",
     "sum(x), count(t) by i % 100000 as a, i % 7 as b",
     "i, t, x sort x desc",
@@ -30,6 +30,9 @@ const QUESTIONS: [&str; 13] = [
     "i, x, i_right, x_right, t join 'in.csv' on t = t",
     "count(*) as n, sum(x_right), count(t_right) full join 'in.csv' on i = i",
     "i, x anti join 'in.csv' on i + 1000 = i and t = t",
+    // Rows by long keys, of which the first ones are kept while they are sorted.
+    "i, row_number() over (partition by concat(t, t, t, t) order by x desc, i) as n qualify n <= 2",
+    "i, x, sum(x) over (partition by t order by i) as s, lag(t) over (order by x, i) as l",
     // A key that has three hundred rows on both sides.
     "count(*) as n, sum(i_right), first(t_right) by x join 'in.csv' on x = x where i < 3000",
 ];

@@ -51,7 +51,12 @@ fn chosen(all: &LazyFrame, rows: &Rows, tables: &Tables) -> Result<LazyFrame, Er
     if let Some(text) = &rows.sort_by {
         const BEFORE: &str = "* sort ";
         let question = format!("{BEFORE}{text}");
-        frame = frame.sort_by(parse_question(&question)?.sort);
+        let question = parse_question(&question)?;
+        if !question.is_plain() {
+            let error = Error::new(ErrorKind::Syntax, "--sort-by takes no window functions and queries");
+            return Err(error.underline(text, 0..text.len()).hint("-q 'QUESTION' has them"));
+        }
+        frame = frame.sort_by(question.sort);
         frame.plan().map_err(|error| underline(error, text, 0..text.len()))?;
     }
     if !rows.select.is_empty() {

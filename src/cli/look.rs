@@ -53,6 +53,7 @@ pub(super) fn list(text: &str, flag: &str) -> Result<Vec<Expr>, Error> {
         && question.joins.is_empty()
         && question.filter.is_none()
         && question.having.is_none()
+        && question.qualify.is_none()
         && question.sort.is_empty()
         && question.limit.is_none()
         && question.sample.is_none()
@@ -63,6 +64,7 @@ pub(super) fn list(text: &str, flag: &str) -> Result<Vec<Expr>, Error> {
     };
     match question.select.iter().any(Expr::contains_aggregate) {
         _ if !only_list => Err(wrong("other clauses")),
+        _ if !question.is_plain() => Err(wrong("window functions and queries").hint("`outcrop ask` has them")),
         true => Err(wrong("aggregates")),
         false => Ok(question.select),
     }

@@ -22,8 +22,7 @@ pub(super) fn open_any(csv: CsvScan, input: &Reading, rules: &[FileRule]) -> Res
 pub(super) fn tables(input: &Input, joined: &JoinedTables, questions: &[Question]) -> Result<(Tables, Vec<FileRule>)> {
     let rules = &input.reading.file_options;
     let tables = named_tables(rules, joined)?;
-    let of_questions = questions.iter().flat_map(|question| &question.joins).filter(|clause| !clause.is_name);
-    let mut words: Vec<String> = of_questions.map(|clause| clause.table.to_string()).collect();
+    let mut words: Vec<String> = questions.iter().flat_map(Question::files).collect();
     words.extend(joined.table.iter().map(|table| table.files.clone()));
     // Files that are not there are told of when they are opened.
     let files = |word: &str| expand(&word.into_paths()).unwrap_or_default();

@@ -49,7 +49,7 @@ const TABLE: &[(&[&str], &str)] = &[
             "cum_min",
             "cummean",
         ],
-        "in SQL, behind an aggregate, over (order by t) takes the rows up to each",
+        "behind an aggregate, over (order by t) takes the rows up to each: sum(x) over (order by t)",
     ),
     (
         &[
@@ -63,9 +63,9 @@ const TABLE: &[(&[&str], &str)] = &[
             "ewm",
             "expanding",
         ],
-        "in SQL, behind an aggregate, over (order by t rows between 6 preceding and current row) goes along with the row",
+        "behind an aggregate, over (order by t rows between 6 preceding and current row) goes along with the row",
     ),
-    (&["shift", "diff", "pct_change", "lagged"], "in SQL, lag(x) over (order by t) is the value of the row before"),
+    (&["shift", "diff", "pct_change", "lagged"], "lag(x) over (order by t) is the value of the row before"),
     (
         &["pivot", "pivot_table", "pivot_wider", "dcast", "crosstab", "spread", "unstack"],
         "give each column its aggregate: `sum(x) filter (where k = 'a') as a, sum(x) filter (where k = 'b') as b`",

@@ -32,7 +32,7 @@ impl AggregateSelect {
     }
 
     /// An error about a column that is nowhere, told as that.
-    fn named(&self, error: Error, input: &LogicalPlan) -> Error {
+    pub(crate) fn named(&self, error: Error, input: &LogicalPlan) -> Error {
         let Ok(schema) = input.schema() else { return error };
         let mentioned = error.message().strip_prefix("the column `").and_then(|rest| rest.split('`').next());
         let Some(name) = mentioned.filter(|name| schema.index_of(name).is_err()) else { return error };

@@ -2,8 +2,11 @@
 
 use super::fits::expand_columns;
 use super::join::{JoinClause, JoinCondition};
+use super::own_names::in_words;
 use super::qualified::Qualifiers;
 use super::question::{Question, parse_question_at};
+use super::results::{groups, named_key, of_results, resolve, with_results, with_results_before};
+use super::select::{Groups, Planned};
 use super::sides::Sides;
 use super::tables::Tables;
 use super::why_text::with_reasons;
@@ -11,10 +14,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BinaryOp, Expr, Function, Literal};
 use crate::frame::LazyFrame;
 use crate::frame::{expand_wildcards, visible_names};
-use crate::plan::{AggregateSelect, LogicalPlan, SortKey, aliased, over_groups, replace_names};
+use crate::plan::{AggregateSelect, LogicalPlan, SortKey, over_groups};
 use crate::source::Source;
 use crate::source::constants::visible_schema;
-use arrow::datatypes::SchemaRef;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -49,7 +51,7 @@ impl LazyFrame {
         self.answer_to(&question, tables).map_err(|error| {
             let error = self.explain_text(error, &question, tables);
             let blamed = if error.underlined().is_none() { self.blamed(&question, tables) } else { 0..0 };
-            question.underline(error, &blamed)
+            in_words(question.underline(error, &blamed))
         })
     }
 
@@ -64,8 +66,14 @@ impl LazyFrame {
         if let Some(span) = spans.having.as_ref().filter(|_| without(&|rest| rest.having = None)) {
             return span.clone();
         }
-        for (at, span) in spans.sort.iter().enumerate() {
-            if without(&|rest| drop(rest.sort.remove(at))) {
+        if let Some(span) = spans.qualify.as_ref().filter(|_| without(&|rest| rest.qualify = None)) {
+            return span.clone();
+        }
+        for span in &spans.sort {
+            let is_other = |(_, other): &(SortKey, &Range<usize>)| *other != span;
+            let others =
+                || question.sort.iter().cloned().zip(&spans.sort).filter(is_other).map(|(key, _)| key).collect();
+            if without(&|rest| rest.sort = others()) {
                 return span.clone();
             }
         }
@@ -86,6 +94,7 @@ impl LazyFrame {
         let Ok(plan) = self.plan() else { return error };
         let mut sources: Vec<Arc<dyn Source>> = vec![Arc::clone(plan.source())];
         let joined = question.joins.iter().filter_map(|clause| tables.of(clause).ok());
+        let joined = joined.chain(if question.is_plain() { Vec::new() } else { tables.known() });
         sources.extend(joined.filter_map(|right| Some(Arc::clone(right.plan().ok()?.source()))));
         with_reasons(error, &sources, &|name| question.locate(name).is_some())
     }
@@ -105,44 +114,97 @@ impl LazyFrame {
         let keys: BTreeSet<Arc<str>> = question.by.iter().flat_map(Expr::columns).collect();
         let in_models = |expr: &mut Expr| expand_columns(expr, &shown, &keys).map(|expanded| *expr = expanded);
         let sorts = question.sort.iter_mut().map(|key| &mut key.expr);
-        question.select.iter_mut().chain(&mut question.having).chain(sorts).try_for_each(in_models)?;
-        let (question, select) = (&question, expand_wildcards(question.select.clone(), &schema));
-        let filtered = match &question.filter {
-            None => input,
-            Some(predicate) => {
-                let predicate = resolve(predicate, &select, &schema)?;
-                Arc::new(LogicalPlan::Filter { input, predicate })
-            }
+        let conditions = question.having.iter_mut().chain(&mut question.qualify);
+        question.select.iter_mut().chain(conditions).chain(sorts).try_for_each(in_models)?;
+        refuse_constants(&question)?;
+        let select = with_results_before(&expand_wildcards(std::mem::take(&mut question.select), &schema), &schema)?;
+        let asides = question
+            .asides
+            .changed(&mut |expr| with_results(&expand_columns(expr, &shown, &keys)?, &select, &schema))?;
+        let mut planned = asides.planned(Arc::clone(self.plan()?), tables, known.scope(&schema))?;
+        let select = select.iter().map(|item| planned.told(item)).collect::<Result<Vec<_>>>()?;
+        let sorts = question.sort.iter_mut().map(|key| &mut key.expr);
+        let conditions = [&mut question.filter, &mut question.having, &mut question.qualify].into_iter().flatten();
+        for expr in question.by.iter_mut().chain(sorts).chain(conditions) {
+            *expr = planned.told(expr)?;
+        }
+        let question = &question;
+        let keys: Vec<Expr> = question.by.iter().map(|key| named_key(key, &select, &schema)).collect();
+        let predicate = question.filter.as_ref().map(|filter| resolve(filter, &select, &schema)).transpose()?;
+        let limit = question.limit.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX));
+        let beside = || select.iter().chain(planned.of_windows());
+        let of_fits = beside().chain(&question.qualify).any(predicts);
+        let grouped = !of_fits && (!question.by.is_empty() || beside().any(Expr::contains_aggregate));
+        let groups = match grouped && !asides.is_empty() {
+            true => Some(groups(question, &keys, &select, &mut planned)?),
+            false => None,
         };
+        planned.check(&schema)?;
+        refuse_windows(&planned, question, predicate.as_ref(), &keys, groups.as_ref())?;
+        let input = planned.beside(input, predicate.as_ref(), groups.as_ref());
+        let filtered = match predicate {
+            None => input,
+            Some(predicate) => Arc::new(LogicalPlan::Filter { input, predicate }),
+        };
+        let filtered = planned.among(filtered)?;
         let filtered = match question.sample {
             None => filtered,
             Some((size, seed)) => Arc::new(LogicalPlan::Sample { input: filtered, size, seed }),
         };
-        refuse_constants(question)?;
         // A wrong name in `where` is told before one in the select list.
         filtered.schema()?;
-        let limit = question.limit.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX));
-        let of_fits = select.iter().any(predicts);
-        let grouped = !of_fits && (!question.by.is_empty() || select.iter().any(Expr::contains_aggregate));
+        let qualify = question.qualify.as_ref().map(|qualify| of_results(qualify, &select)).transpose()?;
         let plan = if of_fits {
             if question.distinct {
                 return Err(Error::new(ErrorKind::Unsupported, "`distinct` beside predictions is not supported"));
             }
-            let keys: Vec<Expr> = question.by.iter().map(|key| named_key(key, &select, &schema)).collect();
-            let (joined, select) = over_groups(filtered, &keys, &select)?;
-            rows(joined, select, question, limit, &schema)?
+            let all: Vec<Expr> = select.iter().chain(planned.of_windows()).chain(&qualify).cloned().collect();
+            let (joined, mut all) = over_groups(filtered, &keys, &all)?;
+            let mut beside = all.split_off(select.len()).into_iter().map(|expr| expr.unaliased().clone());
+            planned.change_windows(&mut |expr| Ok(beside.next().unwrap_or_else(|| expr.clone())))?;
+            rows(joined, all, question, limit, &planned, beside.next())?
         } else if question.distinct {
-            distinct(filtered, select, question, grouped, limit)?
+            let input = planned.over(filtered, qualify.as_ref(), select.iter())?;
+            distinct(input, select, question, grouped, limit)?
         } else if grouped {
-            let keys = question.by.iter().map(|key| named_key(key, &select, &schema)).collect();
             let sort = question.sort.clone();
-            AggregateSelect { keys, select, having: question.having.clone(), sort, limit }.plan(filtered)?
+            let asked = AggregateSelect { keys, select, having: question.having.clone(), sort, limit };
+            match groups.filter(|_| planned.asks_groups()) {
+                None => asked.plan(filtered)?,
+                Some(groups) => {
+                    let input = Arc::clone(&filtered);
+                    let plan = planned.grouped(groups, filtered, |plan| cut(plan, limit));
+                    LogicalPlan::clone(&*plan.map_err(|error| asked.named(error, &input))?)
+                }
+            }
         } else {
-            rows(filtered, select, question, limit, &schema)?
+            rows(filtered, select, question, limit, &planned, qualify)?
         };
         plan.schema()?;
         Ok(LazyFrame::from_plan(plan))
     }
+}
+
+/// Refuses windows that names of results have brought where there are none yet, and `qualify` without any.
+fn refuse_windows(
+    planned: &Planned<'_>,
+    question: &Question,
+    predicate: Option<&Expr>,
+    keys: &[Expr],
+    groups: Option<&Groups>,
+) -> Result<()> {
+    let having = groups.and_then(|groups| groups.having.as_ref());
+    let clauses = [("where", predicate), ("having", having), ("by", keys.iter().find(|key| planned.has_window(key)))];
+    if let Some((clause, _)) = clauses.iter().find(|(_, expr)| expr.is_some_and(|expr| planned.has_window(expr))) {
+        let message = format!("a window function in `{clause}`, which is asked before there are windows");
+        let error = Error::new(ErrorKind::Syntax, message);
+        return Err(error.hint("`qualify` asks rows that have been given their window functions"));
+    }
+    if question.qualify.is_some() && !planned.has_windows() {
+        let error = Error::new(ErrorKind::Syntax, "`qualify` without a window function");
+        return Err(error.hint("`where` asks rows, and `having` asks groups"));
+    }
+    Ok(())
 }
 
 /// Whether rows are asked for, beside what a fit of them predicts.
@@ -194,7 +256,7 @@ fn refuse_constants(question: &Question) -> Result<()> {
         return Err(refuse("sorts by", &key.expr));
     }
     let mut found = None;
-    for condition in question.filter.iter().chain(&question.having) {
+    for condition in question.filter.iter().chain(&question.having).chain(&question.qualify) {
         condition.visit(&mut |part| {
             if let Expr::Binary { left, op, right } = part
                 && matches!((&**left, &**right), (Expr::Literal(Literal::Utf8(_)), Expr::Literal(Literal::Utf8(_))))
@@ -235,47 +297,35 @@ fn rows(
     select: Vec<Expr>,
     question: &Question,
     limit: Option<usize>,
-    schema: &SchemaRef,
+    planned: &Planned<'_>,
+    qualify: Option<Expr>,
 ) -> Result<LogicalPlan> {
     if question.having.is_some() {
         return Err(Error::new(ErrorKind::Syntax, "`having` filters groups, and this question has none")
             .hint("use `where` to filter rows"));
     }
-    let all = visible_names(schema) == select;
+    // A name stands for the column of the result that bears it, before any column of the input. What is selected is
+    // computed last, for the rows that stay.
+    let key = |key: &SortKey| Ok(SortKey { expr: of_results(&key.expr, &select)?, descending: key.descending });
+    let keys = question.sort.iter().map(key).collect::<Result<Vec<_>>>()?;
+    let sorted_by = keys.iter().map(|key| &key.expr);
+    let input = planned.over(input, qualify.as_ref(), select.iter().chain(sorted_by))?;
+    let all = visible_names(&input.schema()?) == select;
     let project = |input: Arc<LogicalPlan>, columns: Vec<Expr>| match all {
         true => input,
         false => Arc::new(LogicalPlan::Project { input, columns }),
     };
-    let cut = |input: Arc<LogicalPlan>| match limit {
+    if keys.is_empty() {
+        return Ok(LogicalPlan::clone(&*cut(project(input, select), limit)));
+    }
+    let sorted = Arc::new(LogicalPlan::Sort { input, keys });
+    Ok(LogicalPlan::clone(&*project(cut(sorted, limit), select)))
+}
+
+/// The first rows, if not all are wanted.
+fn cut(input: Arc<LogicalPlan>, limit: Option<usize>) -> Arc<LogicalPlan> {
+    match limit {
         Some(rows) => Arc::new(LogicalPlan::Limit { input, skip: 0, rows }),
         None => input,
-    };
-    if question.sort.is_empty() {
-        return Ok(LogicalPlan::clone(&cut(project(input, select))));
-    }
-    // A name stands for the column of the result that bears it, before any column of the input. What is selected is
-    // computed last, for the rows that stay.
-    let key = |key: &SortKey| {
-        let expr = replace_names(&key.expr, &mut |name| aliased(name, &select))?;
-        Ok(SortKey { expr, descending: key.descending })
-    };
-    let keys = question.sort.iter().map(key).collect::<Result<_>>()?;
-    let sorted = Arc::new(LogicalPlan::Sort { input, keys });
-    Ok(LogicalPlan::clone(&project(cut(sorted), select)))
-}
-
-/// A name that the input does not have stands for the column of the result that bears it.
-fn resolve(expr: &Expr, select: &[Expr], schema: &SchemaRef) -> Result<Expr> {
-    replace_names(expr, &mut |name| schema.index_of(name).is_err().then(|| aliased(name, select)).flatten())
-}
-
-/// A key that names a column of the result is that column.
-fn named_key(key: &Expr, select: &[Expr], schema: &SchemaRef) -> Expr {
-    match key {
-        Expr::Column(name) if schema.index_of(name).is_err() => match aliased(name, select) {
-            Some(expr) => expr.alias(Arc::clone(name)),
-            None => key.clone(),
-        },
-        _ => key.clone(),
     }
 }

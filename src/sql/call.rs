@@ -12,7 +12,9 @@ use crate::expr::elsewhere::written_here;
 use crate::expr::function::suggest;
 use crate::expr::{Expr, Function, Literal, lit};
 use sqlparser::ast::{self, DuplicateTreatment, Spanned};
-use sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments};
+use sqlparser::ast::{
+    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, NullTreatment,
+};
 use sqlparser::tokenizer::Span;
 
 /// Functions whose arguments are not just values, beside regressions.
@@ -44,9 +46,7 @@ impl Converter<'_> {
         if let Some(over) = &call.over {
             return self.windowed(call, ident, over, depth);
         }
-        if call.null_treatment.is_some() {
-            return Err(self.unsupported("a clause after the arguments of a function", tree.span()));
-        }
+        self.refuse_nulls(call, ident)?;
         if let Some(aggregate) = self.of_ordered_set(call, ident, depth)? {
             return Ok(aggregate);
         }
@@ -112,6 +112,20 @@ impl Converter<'_> {
         }
     }
 
+    /// Refuses what is said of nulls, but for `ignore nulls` in `first`, `list` and their like, which do so anyway.
+    fn refuse_nulls(&self, call: &ast::Function, ident: &ast::Ident) -> Result<()> {
+        let takes_first = || aggregate::find(&ident.value, 1).is_ok_and(|aggregate| aggregate.order_sensitive());
+        match nulls_of(call) {
+            None => Ok(()),
+            Some(NullTreatment::IgnoreNulls) if takes_first() => Ok(()),
+            Some(_) => {
+                let what = format!("`ignore nulls` or `respect nulls` behind `{}`", ident.value);
+                let hint = "aggregates leave nulls out; first_value(x) over (…) and its like may take them";
+                Err(self.unsupported(&what, ident.span).hint(hint))
+            }
+        }
+    }
+
     /// A function whose arguments are not just values: matrices, replicates, fits and what is made of them.
     fn own_form(&self, name: &str, args: &[FunctionArg], ident: &ast::Ident, depth: usize) -> Result<Option<Expr>> {
         if name.eq_ignore_ascii_case("crossprod") {
@@ -127,7 +141,7 @@ impl Converter<'_> {
             return self.fit(regression, args, ident, depth).map(Some);
         }
         let of_fit = ["predicted", "residual", "residuals"].iter().position(|own| name.eq_ignore_ascii_case(own));
-        if of_fit.is_some() && self.names.is_some() {
+        if of_fit.is_some() && self.names.is_some_and(|names| !names.predicts()) {
             let error = self.unsupported(&format!("`{name}` in SQL"), ident.span);
             return Err(error.hint("questions of `outcrop ask` have it"));
         }
@@ -173,7 +187,9 @@ impl Converter<'_> {
         let name = ident.value.as_str();
         if over::NAMES.iter().any(|own| name.eq_ignore_ascii_case(own)) {
             let message = format!("`{name}` is a window function");
-            return self.error(ErrorKind::Syntax, message, ident.span).hint("`over (…)` stands behind it, in SQL");
+            return self
+                .error(ErrorKind::Syntax, message, ident.span)
+                .hint("`over (…)` stands behind it: `row_number() over (partition by a order by b)`");
         }
         let names = aggregate_names();
         let hint = suggest(name, names.iter().map(String::as_str).chain(over::NAMES));
@@ -204,6 +220,19 @@ impl Converter<'_> {
         };
         args.split_off(columns).into_iter().zip(&list.args[columns..]).map(constant).collect()
     }
+}
+
+/// What is said of nulls, in the parentheses of a call or behind them.
+pub(super) fn nulls_of(call: &ast::Function) -> Option<NullTreatment> {
+    let clauses = match &call.args {
+        FunctionArguments::List(list) => &list.clauses[..],
+        _ => &[],
+    };
+    let inside = clauses.iter().find_map(|clause| match clause {
+        FunctionArgumentClause::IgnoreOrRespectNulls(treatment) => Some(*treatment),
+        _ => None,
+    });
+    inside.or(call.null_treatment)
 }
 
 fn is_grouping(name: &str) -> bool {

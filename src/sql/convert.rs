@@ -1,11 +1,13 @@
 //! sqlparser's tree to ours.
 
+use super::dialect::Grammar;
 use super::over::Windowed;
 use super::patterns::Match;
 use super::quantified::Quantified;
 use super::rows::values_of;
-use super::syntax::{MAX_DEPTH, MAX_NESTING, left_over, parser_error, refuse_long_chains, too_deep};
-use super::words::{OutcropDialect, Words};
+use super::select::name_arguments;
+use super::syntax::{MAX_DEPTH, MAX_NESTING, exclusions, left_over, parser_error, refuse_long_chains, too_deep};
+use super::words::Words;
 use crate::aggregate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::civil;
@@ -16,26 +18,45 @@ use crate::types::ColumnType;
 use sqlparser::ast::{self, BinaryOperator, CastKind, DataType, ExactNumberInfo};
 use sqlparser::ast::{Spanned, TypedString, UnaryOperator, Value};
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Span, Token};
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 use std::ops::Range;
-use std::sync::Arc;
 
-/// The expression that the words `range` are, all of them.
+/// The expression that the words `range` are, all of them; it has no table, so neither windows nor queries are in it.
 pub(super) fn expression(words: &Words, range: Range<usize>) -> Result<Expr> {
+    let tree = parsed(words, range.clone())?;
+    Converter { words, range, names: None }.convert(&tree, 0)
+}
+
+/// The tree of the words `range`, which are an expression.
+pub(super) fn parsed(words: &Words, range: Range<usize>) -> Result<ast::Expr> {
     if range.is_empty() {
         return Err(words.error(ErrorKind::Syntax, "an expression is missing", range));
     }
     refuse_long_chains(words, range.clone())?;
-    let mut parser = Parser::new(&OutcropDialect)
-        .with_recursion_limit(MAX_NESTING)
-        .with_tokens_with_locations(words.tokens(range.clone()));
+    let has_query = words.has_query(&range);
+    let grammar = if has_query { Grammar::WITH_QUERIES } else { Grammar::QUESTION };
+    let tokens = prepared(words, range.clone())?;
+    let mut parser = Parser::new(&grammar).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
     let tree = parser.parse_expr().map_err(|error| parser_error(words, &range, &error))?;
     let next = parser.peek_token();
     if next.token != Token::EOF {
         let at = words.starting_at(next.span.start).unwrap_or(range.end - 1);
         return Err(left_over(words, at));
     }
-    Converter { words, range, names: None }.convert(&tree, 0)
+    Ok(tree)
+}
+
+/// The words `range` as the parser takes them: without what it does not know, and with arguments named as it knows it.
+pub(super) fn prepared(words: &Words, range: Range<usize>) -> Result<Vec<TokenWithSpan>> {
+    let mut tokens = words.tokens(range.clone());
+    name_arguments(&mut tokens);
+    let dropped = exclusions(words, range.clone())?;
+    let mut at = range.start;
+    tokens.retain(|_| {
+        at += 1;
+        !dropped.contains(&(at - 1))
+    });
+    Ok(tokens)
 }
 
 /// What the names and the inner queries of an expression stand for, where it is part of a statement.
@@ -72,6 +93,11 @@ pub(super) trait Names {
         self.value_of(query)
     }
 
+    /// Whether `predicted` and `residual` may stand here.
+    fn predicts(&self) -> bool {
+        false
+    }
+
     /// Which of these keys a group is not one of, as the bits of a number; refused where there are no groups.
     fn grouping(&self, _keys: Vec<Expr>, _span: Span) -> Result<Expr> {
         Err(Error::new(ErrorKind::Unsupported, "`grouping` in this place is not supported"))
@@ -79,7 +105,21 @@ pub(super) trait Names {
 }
 
 /// Where window functions may stand.
-pub(super) const WINDOW_PLACES: &str = "window functions stand in a select list, in `qualify` and in `order by`";
+pub(super) const WINDOW_PLACES: &str =
+    "window functions stand in a select list, in `qualify` and in `sort` (`order by`)";
+
+/// The column of a name by itself, whose table is not known: a column with a dot in its name, or one with its table before it.
+pub(super) fn column(parts: &[ast::Ident]) -> Result<Expr> {
+    if let [name] = parts
+        && name.quote_style.is_none()
+        && RESERVED.iter().any(|word| word.eq_ignore_ascii_case(&name.value))
+    {
+        let error = Error::new(ErrorKind::Syntax, format!("`{}` is a word of the language", name.value));
+        return Err(error.hint(format!("a column of that name is written in backticks: `{}`", name.value)));
+    }
+    let name: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
+    Ok(Expr::Column(name.join(".").into()))
+}
 
 pub(super) struct Converter<'a> {
     pub(super) words: &'a Words,
@@ -145,18 +185,8 @@ impl Converter<'_> {
         let unary = |op, expr: &ast::Expr| Ok(Expr::Unary { op, expr: self.boxed(expr, depth)? });
         match tree {
             ast::Expr::Nested(inner) => self.convert(inner, depth),
-            ast::Expr::Identifier(name) => match self.names {
-                Some(names) => self.placed(names.column(std::slice::from_ref(name)), name.span),
-                None => self.column(name),
-            },
-            ast::Expr::CompoundIdentifier(parts) => {
-                if let Some(names) = self.names {
-                    return self.placed(names.column(parts), tree.span());
-                }
-                // A column with a dot in its name, or one with its table before it.
-                let name: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
-                Ok(Expr::Column(name.join(".").into()))
-            }
+            ast::Expr::Identifier(name) => self.column(std::slice::from_ref(name), name.span),
+            ast::Expr::CompoundIdentifier(parts) => self.column(parts, tree.span()),
             ast::Expr::CompoundFieldAccess { root, access_chain } => {
                 self.measure_of_fit(root, access_chain, tree, depth)
             }
@@ -273,9 +303,6 @@ impl Converter<'_> {
                     .error(ErrorKind::Syntax, "a comparison is no operand of another one", first.span())
                     .hint("write `a < b and b < c` or `b between a and c`; or put one of them in parentheses"));
             }
-            if compares(op) && is_quantified(right) {
-                return Err(self.unsupported("a comparison with `any` or `all`", right.span()));
-            }
             if compares(op) && (values_of(left).is_some() || values_of(right).is_some()) {
                 break;
             }
@@ -319,15 +346,8 @@ impl Converter<'_> {
         self.words.span_bytes(span).unwrap_or_else(|| self.words.bytes(self.range.clone()))
     }
 
-    fn column(&self, name: &ast::Ident) -> Result<Expr> {
-        let reserved = RESERVED.iter().any(|word| word.eq_ignore_ascii_case(&name.value));
-        if reserved && name.quote_style.is_none() {
-            let message = format!("`{}` is a word of the language", name.value);
-            return Err(self
-                .error(ErrorKind::Syntax, message, name.span)
-                .hint(format!("a column of that name is written in backticks: `{}`", name.value)));
-        }
-        Ok(Expr::Column(Arc::from(name.value.as_str())))
+    fn column(&self, parts: &[ast::Ident], span: Span) -> Result<Expr> {
+        self.placed(self.names.map_or_else(|| column(parts), |names| names.column(parts)), span)
     }
 
     fn value(&self, value: &Value, sign: &str, node: &ast::Expr) -> Result<Expr> {
@@ -413,13 +433,6 @@ fn is_date_part(function: Function) -> bool {
             | Function::Second
             | Function::Epoch
     )
-}
-
-/// What SQL has behind a comparison means another thing than the aggregate of that name.
-fn is_quantified(expr: &ast::Expr) -> bool {
-    let ast::Expr::Function(call) = expr else { return false };
-    matches!(call.name.0.as_slice(), [ast::ObjectNamePart::Identifier(name)]
-        if ["any", "all", "some"].iter().any(|word| name.value.eq_ignore_ascii_case(word)))
 }
 
 fn compares(op: &BinaryOperator) -> bool {

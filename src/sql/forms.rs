@@ -4,8 +4,9 @@ use super::convert::Converter;
 use super::patterns::Ends;
 use super::rows::values_of;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Expr, Function, Literal, coalesce, lit, when};
+use crate::expr::{Expr, Function, Literal, lit, when};
 use sqlparser::ast::{self, CeilFloorKind, DateTimeField, Spanned, TrimWhereField};
+use sqlparser::tokenizer::Span;
 
 impl Converter<'_> {
     /// What is no plain operator, function or name.
@@ -13,10 +14,10 @@ impl Converter<'_> {
         let convert = |expr: &ast::Expr| self.convert(expr, depth);
         let call = |function, args| Ok(Expr::Function { function, args });
         match tree {
-            ast::Expr::IsTrue(expr) => Ok(coalesce([convert(expr)?, lit(false)])),
-            ast::Expr::IsNotTrue(expr) => Ok(coalesce([convert(expr)?, lit(false)]).not()),
-            ast::Expr::IsFalse(expr) => Ok(coalesce([convert(expr)?.not(), lit(false)])),
-            ast::Expr::IsNotFalse(expr) => Ok(coalesce([convert(expr)?.not(), lit(false)]).not()),
+            ast::Expr::IsTrue(expr) => Ok(holds(convert(expr)?)),
+            ast::Expr::IsNotTrue(expr) => Ok(holds(convert(expr)?).not()),
+            ast::Expr::IsFalse(expr) => Ok(holds(convert(expr)?.not())),
+            ast::Expr::IsNotFalse(expr) => Ok(holds(convert(expr)?.not()).not()),
             ast::Expr::IsUnknown(expr) => Ok(convert(expr)?.is_null()),
             ast::Expr::IsNotUnknown(expr) => Ok(convert(expr)?.is_not_null()),
             ast::Expr::IsDistinctFrom(a, b) => Ok(differ(&convert(a)?, &convert(b)?)),
@@ -59,14 +60,14 @@ impl Converter<'_> {
             ast::Expr::Position { expr, r#in } => call(Function::Position, vec![convert(r#in)?, convert(expr)?]),
             ast::Expr::Subquery(query) => match self.names {
                 Some(names) => self.placed(names.value_of(query), tree.span()),
-                None => Err(self.in_question(tree)),
+                None => Err(self.alone(tree.span())),
             },
             ast::Expr::Exists { subquery, negated } => match self.names {
                 Some(names) => {
                     let found = self.placed(names.exists(subquery), tree.span())?;
                     Ok(if *negated { found.not() } else { found })
                 }
-                None => Err(self.in_question(tree)),
+                None => Err(self.alone(tree.span())),
             },
             ast::Expr::AnyOp { left, compare_op, right, .. } => self.quantified(left, compare_op, right, false, depth),
             ast::Expr::AllOp { left, compare_op, right } => self.quantified(left, compare_op, right, true, depth),
@@ -78,7 +79,7 @@ impl Converter<'_> {
                     let found = self.placed(names.member_of(&convert(expr)?, subquery), tree.span())?;
                     Ok(if *negated { found.not() } else { found })
                 }
-                None => Err(self.in_question(tree)),
+                None => Err(self.alone(tree.span())),
             },
             ast::Expr::Interval(_) => Err(self
                 .unsupported("an interval in this place", tree.span())
@@ -124,9 +125,19 @@ impl Converter<'_> {
         }
     }
 
-    fn in_question(&self, tree: &ast::Expr) -> Error {
-        self.unsupported("a query inside a question", tree.span()).hint("`outcrop sql` has them")
+    /// The error for a query in an expression that has no tables.
+    pub(super) fn alone(&self, span: Span) -> Error {
+        self.unsupported("a query in this place", span).hint(ALONE)
     }
+}
+
+/// Where queries and windows may stand, and where not.
+pub(super) const ALONE: &str = "window functions and queries stand in questions and in SQL, which have tables; an expression by \
+    itself, and the condition of a join, have none";
+
+/// Whether a condition is true, and neither false nor unknown.
+fn holds(condition: Expr) -> Expr {
+    when(condition).then(true).otherwise(false)
 }
 
 /// Whether two values differ, where null is a value like others.

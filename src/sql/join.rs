@@ -60,12 +60,7 @@ pub(super) fn opening(words: &Words, at: usize) -> Option<usize> {
 pub(super) fn refuse_unknown_kind(words: &Words, body: Range<usize>) -> Result<()> {
     let Some(last) = body.clone().next_back().filter(|last| *last > body.start) else { return Ok(()) };
     let Some(Token::Word(word)) = words.token(last) else { return Ok(()) };
-    let ends_before = match words.token(last - 1) {
-        Some(Token::RParen | Token::Number(..) | Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)) => true,
-        Some(Token::Word(before)) => before.quote_style.is_some() || !opens_word(&before.value),
-        _ => false,
-    };
-    if word.quote_style.is_some() || !ends_before || closes_expression(&word.value) {
+    if word.quote_style.is_some() || !ends_expression(words, last) || closes_expression(&word.value) {
         return Ok(());
     }
     let Err(error) = JoinKind::parse(&word.value) else { return Ok(()) };
@@ -75,6 +70,15 @@ pub(super) fn refuse_unknown_kind(words: &Words, body: Range<usize>) -> Result<(
         _ => error,
     };
     Err(error.underline(&words.text, words.bytes(last..last + 1)))
+}
+
+/// Whether an expression may end before the word at `at`.
+pub(super) fn ends_expression(words: &Words, at: usize) -> bool {
+    match at.checked_sub(1).and_then(|before| words.token(before)) {
+        Some(Token::RParen | Token::Number(..) | Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)) => true,
+        Some(Token::Word(before)) => before.quote_style.is_some() || !opens_word(&before.value),
+        _ => false,
+    }
 }
 
 /// Words behind which an expression or a name goes on.

@@ -4,7 +4,7 @@
 //! desc limit 5`; a slip must be shown where it is, and no text may crash the program.
 //! **Idea.** The text is cut into words once, each with its place. Clause words outside parentheses cut a question
 //! into clauses; commas cut a clause into items; each item goes to sqlparser's expression parser, and what comes back
-//! is turned into [`Expr`].
+//! is turned into [`Expr`]. Window functions and queries in parentheses are planned as those of SQL (`select/asides.rs`).
 //! **Invariants.**
 //! - Only the words in `expr::display::RESERVED` mean something by themselves; all others, `Year`, `Date` and `count`
 //!   among them, are column names unless a parenthesis follows. In backticks every word is a name.
@@ -16,10 +16,13 @@
 mod ask;
 mod call;
 mod convert;
+mod dialect;
 mod fits;
 mod forms;
 mod formula;
+mod items;
 mod join;
+mod keywords;
 mod names;
 mod ordered;
 mod over;
@@ -28,6 +31,7 @@ mod patterns;
 mod qualified;
 mod quantified;
 mod question;
+mod results;
 mod rows;
 mod select;
 mod sides;
@@ -55,6 +59,9 @@ use words::Words;
 
 /// The expression written in `text`, such as `DepDelay > 15 and Origin = 'SFO'`.
 ///
+/// It is written as those of questions and of SQL. By itself it has no table, so window functions (`over`) and queries in parentheses are
+/// errors here: they stand in questions ([`LazyFrame::ask`](crate::LazyFrame::ask)) and in statements ([`Session::sql`]).
+///
 /// # Errors
 /// `Syntax`, `Name` (unknown function) or `Unsupported`, with the place underlined.
 ///
@@ -67,6 +74,24 @@ use words::Words;
 pub fn parse_expr(text: &str) -> Result<Expr> {
     let words = Words::of(text)?;
     convert::expression(&words, 0..words.len())
+}
+
+/// As [`parse_expr`], of an expression that may have a name behind `as`.
+///
+/// ```
+/// use outcrop::{expr, scan_csv};
+///
+/// let air = scan_csv("testdata/airline/1987.csv.bz2")?;
+/// let delays = air.group_by("UniqueCarrier").agg([expr("mean(ArrDelay) as arrival")?, expr("max(DepDelay) as departure")?]);
+/// assert_eq!(delays.collect()?.rows(), 14);
+/// # Ok::<(), outcrop::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`parse_expr`].
+pub fn expr(text: &str) -> Result<Expr> {
+    let words = Words::of(text)?;
+    items::named(&words, 0..words.len(), &|range| convert::expression(&words, range))
 }
 
 /// Where `text` names the column or function `name`: the byte range of its first mention.

@@ -15,6 +15,7 @@ impl Converter<'_> {
         for clause in &list.clauses {
             match clause {
                 FunctionArgumentClause::OrderBy(keys) if order.is_empty() => order.extend(keys),
+                FunctionArgumentClause::IgnoreOrRespectNulls(_) => {}
                 _ => return Err(self.unsupported("a clause after the arguments of a function", tree.span())),
             }
         }

@@ -1,11 +1,13 @@
 //! Window functions: `rank() over (partition by a order by b)`.
 
+use super::call::nulls_of;
 use super::convert::{Converter, Names};
+use super::forms::ALONE;
 use super::words::Words;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, Literal};
 use crate::plan::{Bound, Distance, Frame, FrameUnit, WindowCall, WindowFunction, WindowKey};
-use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, NullTreatment};
+use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments, NullTreatment};
 use sqlparser::ast::{OrderBySort, Spanned, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType};
 use sqlparser::tokenizer::Span;
 use std::ops::Range;
@@ -86,7 +88,9 @@ impl Converter<'_> {
         over: &WindowType,
         depth: usize,
     ) -> Result<Expr> {
-        let Some(names) = self.names else { return Err(self.unsupported("a window function (`over`)", ident.span)) };
+        let Some(names) = self.names else {
+            return Err(self.unsupported("a window function in this place", ident.span).hint(ALONE));
+        };
         let over = self.over(over, names, 0)?;
         let partition = over.partition.iter().map(|key| self.convert(key, depth)).collect::<Result<Vec<_>>>()?;
         let mut order = Vec::with_capacity(over.order.len());
@@ -126,7 +130,10 @@ impl Converter<'_> {
             Some(ast::NamedWindowExpr::NamedWindow(name)) => self.of_named(name, names, depth + 1),
             None => {
                 let error = self.error(ErrorKind::Name, format!("no window `{}`", name.value), name.span);
-                Err(error.hint(format!("`window {} as (…)` behind `having` names one", name.value)))
+                Err(match self.words.is_question {
+                    true => error.hint("write `partition by` or `order by`; windows have names in SQL only"),
+                    false => error.hint(format!("`window {} as (…)` behind `having` names one", name.value)),
+                })
             }
         }
     }
@@ -192,17 +199,9 @@ impl Converter<'_> {
         let FunctionArguments::List(list) = &call.args else {
             return Err(self.unsupported("a function without parentheses", ident.span));
         };
-        let treatment = list.clauses.iter().find_map(|clause| match clause {
-            FunctionArgumentClause::IgnoreOrRespectNulls(treatment) => Some(*treatment),
-            _ => None,
-        });
-        let treatment = treatment.or(call.null_treatment);
+        let treatment = nulls_of(call);
         let ignore_nulls = treatment == Some(NullTreatment::IgnoreNulls);
         if !NAMES.contains(&&*name) {
-            if treatment.is_some() {
-                let error = self.unsupported(&format!("`ignore nulls` or `respect nulls` behind `{name}`"), ident.span);
-                return Err(error.hint("aggregates leave nulls out"));
-            }
             let plain = ast::Function { over: None, ..call.clone() };
             return match self.call(&plain, &ast::Expr::Function(plain.clone()), depth)? {
                 Expr::Aggregate(call) => Ok((WindowFunction::Aggregate(call.aggregate), call.args, false)),

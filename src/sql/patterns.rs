@@ -79,9 +79,9 @@ impl Converter<'_> {
     pub(super) fn found(&self, how: Match, text: Expr, pattern: Expr, span: Span) -> Result<Expr> {
         if !matches!(pattern, Expr::Literal(Literal::Utf8(_) | Literal::Null)) {
             let error = self.error(ErrorKind::Type, "the pattern of `~` is a constant text", span);
-            return Err(error.hint(match self.names {
-                Some(_) => "such as s ~ '^[A-Z]'",
-                None => "a formula is a text: ols('y ~ x')",
+            return Err(error.hint(match self.words.is_question {
+                false => "such as s ~ '^[A-Z]'",
+                true => "a formula is a text: ols('y ~ x')",
             }));
         }
         self.check_regexp(&pattern, span)?;

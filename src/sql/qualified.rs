@@ -9,6 +9,7 @@
 
 use super::join::JoinClause;
 use super::question::Question;
+use super::select::{Column, Scope, Table as TableOfScope};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::expr::{Expr, col};
 use crate::plan::{Join, JoinKind, RightName, aliased};
@@ -181,12 +182,38 @@ impl Qualifiers {
         for (at, key) in resolved.sort.iter_mut().enumerate() {
             key.expr = one(&key.expr, &span(&spans.sort, at))?;
         }
-        for (condition, span) in [(&mut resolved.filter, &spans.filter), (&mut resolved.having, &spans.having)] {
+        let conditions = [
+            (&mut resolved.filter, &spans.filter),
+            (&mut resolved.having, &spans.having),
+            (&mut resolved.qualify, &spans.qualify),
+        ];
+        for (condition, span) in conditions {
             if let Some(condition) = condition {
                 *condition = one(condition, span.as_ref().unwrap_or(&whole))?;
             }
         }
+        resolved.asides = question.asides.changed(&mut |expr| one(expr, &whole))?;
         Ok(resolved)
+    }
+
+    /// The tables for queries inside of the question, to whose rows they may refer: the question's table has all columns of `schema`,
+    /// the others have those that they bring, for which their names stand.
+    pub(super) fn scope(&self, schema: &Schema) -> Scope {
+        let mut tables = vec![TableOfScope::of(LEFT, schema)];
+        let right = (self.tables.len() == 2).then_some(RIGHT);
+        for table in &self.tables[1..] {
+            let column = |(name, shown): &(String, Shown)| match shown {
+                Shown::As(planned) | Shown::Merged(planned) => {
+                    let (name, planned) = (Arc::from(name.as_str()), Arc::from(planned.as_str()));
+                    Some(Column { name, planned, is_hidden: false, is_merged: true })
+                }
+                Shown::Nowhere(_) => None,
+            };
+            let columns: Vec<Column> = table.columns.iter().filter_map(column).collect();
+            let names = table.name.as_deref().into_iter().chain(right);
+            tables.extend(names.map(|name| TableOfScope { name: Arc::from(name), columns: columns.clone() }));
+        }
+        Scope { tables }
     }
 
     /// What `p.*` stands for.

@@ -7,7 +7,7 @@ use crate::expr::{BinaryOp, Expr, lit};
 use sqlparser::ast::{self, BinaryOperator, Spanned};
 
 /// How a value is compared with several.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Quantified {
     op: BinaryOp,
     /// With all of them, and not with any.
@@ -55,9 +55,7 @@ impl Converter<'_> {
         let value = self.convert(value, depth)?;
         let items = match set {
             ast::Expr::Subquery(query) => {
-                let Some(names) = self.names else {
-                    return Err(self.unsupported("a query inside a question", set.span()));
-                };
+                let Some(names) = self.names else { return Err(self.alone(set.span())) };
                 return self.placed(names.compared(&value, how, query), set.span());
             }
             ast::Expr::Array(list) => &list.elem[..],

@@ -1,12 +1,13 @@
 //! Questions: a select list and its clauses, in any order.
 
-use super::convert::expression;
+use super::items::{items, sort_keys, split_at_commas};
 use super::join::{self, JoinClause};
+use super::select::{Asides, Reader};
+use super::syntax::refuse_many_parts;
 use super::words::Words;
 use super::{locate, underline};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Expr;
-use crate::expr::display::RESERVED;
 use crate::plan::{SampleSize, SortKey};
 use sqlparser::tokenizer::Token;
 use std::ops::Range;
@@ -24,7 +25,9 @@ pub struct QuestionSpans {
     pub filter: Option<Range<usize>>,
     /// Of the condition after `having`.
     pub having: Option<Range<usize>>,
-    /// Of each sort key.
+    /// Of the condition after `qualify`.
+    pub qualify: Option<Range<usize>>,
+    /// Of each sort key; of one with `nulls first`, which are two keys, twice.
     pub sort: Vec<Range<usize>>,
     /// Of what stands after `sample`.
     pub sample: Option<Range<usize>>,
@@ -32,7 +35,8 @@ pub struct QuestionSpans {
     pub limit: Option<Range<usize>>,
 }
 
-/// A question as it was asked; names and types are not checked yet.
+/// A question as it was asked; names and types are not checked yet. In its expressions, a window function or a query in parentheses
+/// is a column of a name that no other has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     /// The text as typed.
@@ -45,21 +49,36 @@ pub struct Question {
     pub by: Vec<Expr>,
     /// What is joined, in order.
     pub joins: Vec<JoinClause>,
-    /// The condition rows must pass.
+    /// The condition rows must pass, but for `x in (select …)` beside others.
     pub filter: Option<Expr>,
     /// How many of the rows that pass are drawn for the question to be about, and the seed.
     pub sample: Option<(SampleSize, u64)>,
     /// The condition result rows must pass.
     pub having: Option<Expr>,
+    /// The condition that rows, or groups, must pass that have been given their window functions.
+    pub qualify: Option<Expr>,
     /// The order of the result; empty without `sort`.
     pub sort: Vec<SortKey>,
     /// Most rows of the result.
     pub limit: Option<u64>,
     /// Where each part stands in the text.
     pub spans: QuestionSpans,
+    /// The window functions and queries of its expressions.
+    pub(super) asides: Asides,
 }
 
 impl Question {
+    /// Whether neither window functions nor queries are in its expressions, so that each is complete by itself.
+    pub fn is_plain(&self) -> bool {
+        self.asides.is_empty()
+    }
+
+    /// The files or patterns that it names: those of its joins, and all texts in quotes of its queries, any of which may be one.
+    pub fn files(&self) -> Vec<String> {
+        let joined = self.joins.iter().filter(|clause| !clause.is_name).map(|clause| clause.table.to_string());
+        joined.chain(self.asides.texts()).collect()
+    }
+
     /// Where the question names the column or function `name` first.
     pub fn locate(&self, name: &str) -> Option<Range<usize>> {
         locate(&self.text, name)
@@ -80,6 +99,7 @@ enum Clause {
     Where,
     Sample,
     Having,
+    Qualify,
     Sort,
     Limit,
 }
@@ -108,6 +128,9 @@ pub(super) fn parse_question_at(text: &str, time: Option<i64>) -> Result<Questio
             .error(ErrorKind::Syntax, "`select` is not needed", 0..1)
             .hint("a question begins with what to compute, and the files are named beside it"));
     }
+    refuse_many_parts(&words, 0..words.len())?;
+    let reader = Reader::new(words);
+    let words = &*Arc::clone(&reader.words);
     let mut question = Question {
         text: Arc::clone(&words.text),
         select: Vec::new(),
@@ -117,53 +140,67 @@ pub(super) fn parse_question_at(text: &str, time: Option<i64>) -> Result<Questio
         filter: None,
         sample: None,
         having: None,
+        qualify: None,
         sort: Vec::new(),
         limit: None,
         spans: QuestionSpans::default(),
+        asides: Asides::new(Arc::clone(&reader.words)),
     };
     let mut seen: Vec<Clause> = Vec::new();
-    for Part { clause, opening, body } in parts(&words)? {
+    for Part { clause, opening, body } in parts(words)? {
         if seen.contains(&clause) && clause != Clause::Join {
             let message = format!("a second `{}`", words.typed(opening.clone()).to_lowercase());
             return Err(words.error(ErrorKind::Syntax, message, opening).hint("each clause stands once"));
         }
         seen.push(clause);
         if body.is_empty() {
-            return Err(empty_clause(&words, clause, opening));
+            return Err(empty_clause(words, clause, opening));
         }
         let spans = &mut question.spans;
         match clause {
             Clause::Select => {
-                question.distinct = opens_distinct(&words, &body);
+                question.distinct = opens_distinct(words, &body);
                 let body = body.start + usize::from(question.distinct)..body.end;
-                (question.select, spans.select) = items(&words, body, true)?;
+                (question.select, spans.select) = items(&reader, body, true)?;
             }
-            Clause::Join => question.joins.push(join::clause(&words, opening, body)?),
-            Clause::By => (question.by, spans.by) = items(&words, body, false)?,
+            Clause::Join => question.joins.push(join::clause(words, opening, body)?),
+            Clause::By => {
+                (question.by, spans.by) = items(&reader, body, false)?;
+                let mut keys = question.by.iter().zip(&spans.by);
+                keys.try_for_each(|(key, span)| reader.refuse_windows(key, "by", span))?;
+            }
             Clause::Where => {
                 spans.filter = Some(words.bytes(body.clone()));
-                question.filter = Some(expression(&words, body)?);
+                question.filter = reader.condition(body)?;
             }
             Clause::Sample => {
                 spans.sample = Some(words.bytes(body.clone()));
-                question.sample = Some(sample(&words, body)?);
+                question.sample = Some(sample(words, body)?);
             }
             Clause::Having => {
-                spans.having = Some(words.bytes(body.clone()));
-                question.having = Some(expression(&words, body)?);
+                let (having, span) = (reader.expression(body.clone())?, words.bytes(body));
+                reader.refuse_windows(&having, "having", &span)?;
+                (question.having, spans.having) = (Some(having), Some(span));
+            }
+            Clause::Qualify => {
+                spans.qualify = Some(words.bytes(body.clone()));
+                question.qualify = Some(reader.expression(body)?);
             }
             Clause::Sort => {
-                for key in split_at_commas(&words, body) {
-                    spans.sort.push(words.bytes(key.clone()));
-                    question.sort.push(sort_key(&words, key)?);
+                for key in split_at_commas(words, body) {
+                    for key_of_sort in sort_keys(&reader, key.clone())? {
+                        spans.sort.push(words.bytes(key.clone()));
+                        question.sort.push(key_of_sort);
+                    }
                 }
             }
             Clause::Limit => {
                 spans.limit = Some(words.bytes(body.clone()));
-                question.limit = Some(limit(&words, body)?);
+                question.limit = Some(limit(words, body)?);
             }
         }
     }
+    question.asides = reader.finish();
     Ok(question)
 }
 
@@ -246,10 +283,15 @@ fn clause_at(words: &Words, at: usize) -> Result<Option<(Clause, usize)>> {
         // A column may be called so, but no number stands behind it.
         () if is(0, "sample") && matches!(words.token(at + 1), Some(Token::Number(..))) => (Clause::Sample, 1),
         () if is(0, "having") => (Clause::Having, 1),
+        // A column may be called so, but it does not stand behind an expression.
+        () if is(0, "qualify") && (join::ends_expression(words, at) || is_behind_all(words, at)) => {
+            (Clause::Qualify, 1)
+        }
         () if is(0, "limit") => (Clause::Limit, 1),
         () if is(0, "sort") => (Clause::Sort, if is(1, "by") { 2 } else { 1 }),
         () if is(0, "group") && is(1, "by") => (Clause::By, 2),
         () if is(0, "order") && is(1, "by") => (Clause::Sort, 2),
+        () if is(0, "group") && at > 0 && words.is_word(at - 1, "within") => return Ok(None),
         () if is(0, "group") || is(0, "order") => {
             let typed = words.typed(at..at + 1);
             return Err(words
@@ -258,6 +300,15 @@ fn clause_at(words: &Words, at: usize) -> Result<Option<(Clause, usize)>> {
         }
         () => return Ok(None),
     }))
+}
+
+/// Whether the word at `at` stands behind a `*` that is all columns, and no product.
+fn is_behind_all(words: &Words, at: usize) -> bool {
+    let is_all = at > 0 && words.token(at - 1) == Some(&Token::Mul);
+    let begins = |before: usize| {
+        matches!(words.token(before), Some(Token::Comma | Token::Period)) || words.is_word(before, "distinct")
+    };
+    is_all && at.checked_sub(2).is_none_or(begins)
 }
 
 /// Whether a select list begins with `distinct` for all that follows, and not with a column of that name.
@@ -290,105 +341,14 @@ fn empty_clause(words: &Words, clause: Clause, opening: Range<usize>) -> Error {
         Clause::Where => "give a condition, such as `where Month = 12`",
         Clause::Sample => "give a number of rows or a share of them, such as `sample 1000` or `sample 1%`",
         Clause::Having => "give a condition on the result, such as `having n > 100`",
+        Clause::Qualify => {
+            "give a condition on window functions, such as `qualify row_number() over (order by x) <= 3`"
+        }
         Clause::Sort => "name what to sort by, such as `sort n desc`",
         Clause::Limit => "give the number of rows, such as `limit 10`",
     };
     error(format!("nothing after `{typed}`"), opening)
         .hint(format!("{hint}; a column of that name is written in backticks"))
-}
-
-fn split_at_commas(words: &Words, range: Range<usize>) -> Vec<Range<usize>> {
-    let mut depth = 0_usize;
-    let mut start = range.start;
-    let mut items = Vec::new();
-    for at in range.clone() {
-        match words.token(at) {
-            Some(Token::LParen) => depth += 1,
-            Some(Token::RParen) => depth = depth.saturating_sub(1),
-            Some(Token::Comma) if depth == 0 => {
-                items.push(start..at);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    items.push(start..range.end);
-    items
-}
-
-type Items = (Vec<Expr>, Vec<Range<usize>>);
-
-/// Items with optional names, separated by commas; `*` where `wildcard`.
-fn items(words: &Words, range: Range<usize>, wildcard: bool) -> Result<Items> {
-    let mut exprs = Vec::new();
-    let mut spans = Vec::new();
-    for item in split_at_commas(words, range) {
-        spans.push(words.bytes(item.clone()));
-        let is = |at: usize, token: &Token| words.token(item.start + at) == Some(token);
-        exprs.push(match item.len() {
-            1 if wildcard && is(0, &Token::Mul) => Expr::Wildcard,
-            3 if wildcard && is(1, &Token::Period) && is(2, &Token::Mul) => {
-                Expr::Column(format!("{}.*", words.name(item.start).unwrap_or_default()).into())
-            }
-            _ => named(words, item)?,
-        });
-    }
-    Ok((exprs, spans))
-}
-
-/// `EXPR` or `EXPR as NAME`.
-fn named(words: &Words, item: Range<usize>) -> Result<Expr> {
-    let mut depth = 0_usize;
-    let mut as_at = None;
-    for at in item.clone() {
-        match words.token(at) {
-            Some(Token::LParen) => depth += 1,
-            Some(Token::RParen) => depth = depth.saturating_sub(1),
-            _ if depth == 0 && as_at.is_none() && words.is_word(at, "as") => as_at = Some(at),
-            _ => {}
-        }
-    }
-    let Some(as_at) = as_at else { return expression(words, item) };
-    let expr = expression(words, item.start..as_at)?;
-    let bad = |message: String, place: Range<usize>| words.error(ErrorKind::Syntax, message, place);
-    let after = as_at + 1;
-    match words.token(after) {
-        _ if after >= item.end => Err(bad("a name is missing after `as`".to_string(), item.end..item.end)),
-        Some(Token::Word(word)) if after + 1 == item.end => {
-            let reserved = RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(&word.value));
-            if reserved && word.quote_style.is_none() {
-                return Err(bad(format!("`{}` is a word of the language", word.value), after..after + 1)
-                    .hint(format!("a result of that name is written in backticks: `{}`", word.value)));
-            }
-            Ok(expr.alias(word.value.as_str()))
-        }
-        Some(Token::Word(_)) => {
-            let typed = words.typed(after + 1..after + 2);
-            Err(bad(format!("unexpected `{typed}`"), after + 1..after + 2)
-                .hint("separate items with commas; a name with blanks is written in backticks"))
-        }
-        _ => Err(bad(format!("`{}` is not a name", words.typed(after..after + 1)), after..after + 1)
-            .hint("an odd name is written in backticks")),
-    }
-}
-
-/// `EXPR`, `EXPR asc` or `EXPR desc`.
-fn sort_key(words: &Words, key: Range<usize>) -> Result<SortKey> {
-    let Some(last) = key.clone().next_back() else { return Err(missing_item(words, key)) };
-    let placed = words.is_word(last, "first") || words.is_word(last, "last");
-    if let Some(nulls) = last.checked_sub(1).filter(|&before| placed && words.is_word(before, "nulls")) {
-        return Err(words
-            .error(ErrorKind::Unsupported, "`nulls first` and `nulls last` are not supported", nulls..last + 1)
-            .hint("nulls always come last"));
-    }
-    let descending = words.is_word(last, "desc");
-    let directed = key.len() > 1 && (descending || words.is_word(last, "asc"));
-    let expr = expression(words, if directed { key.start..last } else { key })?;
-    Ok(SortKey { expr, descending })
-}
-
-fn missing_item(words: &Words, place: Range<usize>) -> Error {
-    words.error(ErrorKind::Syntax, "an expression is missing", place)
 }
 
 /// `ROWS`, `SHARE%`, and a seed behind it if that is not 0.

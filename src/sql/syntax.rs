@@ -18,6 +18,21 @@ pub(super) fn refuse_long_chains(words: &Words, range: Range<usize>) -> Result<(
     if longest_chain(words, range.clone()) > 8 * MAX_DEPTH { Err(too_deep(words, range)) } else { Ok(()) }
 }
 
+/// Words of which a text has so many at most: plans nest as deep.
+const PARTS: [&str; 6] = ["union", "intersect", "except", "minus", "join", "select"];
+const MOST_PARTS: usize = 200;
+
+/// Many queries and joins in a statement or a question give a plan as deep.
+pub(super) fn refuse_many_parts(words: &Words, range: Range<usize>) -> Result<()> {
+    let parts = range.clone().filter(|&at| PARTS.iter().any(|part| words.is_word(at, part))).count();
+    if parts <= MOST_PARTS {
+        return Ok(());
+    }
+    let what = if words.is_question { "question" } else { "statement" };
+    let message = format!("a {what} of {parts} queries and joins is too long");
+    Err(words.error(ErrorKind::Limit, message, range).hint(format!("there may be {MOST_PARTS}")))
+}
+
 /// At least the number of operators that hang on each other somewhere in `range`. Those inside parentheses or `case`
 /// are counted apart from those around them, and a comma, `when`, `then` or `else` starts anew.
 fn longest_chain(words: &Words, range: Range<usize>) -> usize {
@@ -123,7 +138,7 @@ pub(super) fn left_over(words: &Words, at: usize) -> Error {
         return error.hint("a question has no `from`: the files are named beside it");
     }
     if words.is_word(at, "over") {
-        return error.hint("window functions are part of SQL: `outcrop sql` has them");
+        return error.hint("a window stands in parentheses: sum(x) over (partition by k order by t)");
     }
     if words.is_word(at, "filter") {
         return error.hint("write `filter (where CONDITION)` behind an aggregate");

@@ -201,7 +201,12 @@ fn errors_underline_the_text_and_say_what_to_do() {
         "a limit -1",
         "a limit 1.5",
         "a limit b",
-        "a sort b desc nulls first",
+        "a sort b desc nulls",
+        "a qualify",
+        "a where 1 < rank() over (order by b)",
+        "a by rank() over (order by b)",
+        "sum(a) over w",
+        "row_number()",
         "a sort b down",
         "a is 5",
         "a = 'open",
@@ -214,7 +219,8 @@ fn errors_underline_the_text_and_say_what_to_do() {
         "extract(era from a)",
         "99999999999999999999",
         "(a, b) = 1",
-        "a in (select b)",
+        "a join b on a in (select b)",
+        "a in (select b",
         "a like 'x!' escape '!'",
         "a like 'x' escape '!!'",
         "interval '1 month'",
@@ -394,6 +400,7 @@ proptest! {
         "from", "date", "'x'", "\"y\"", "`z`", "1", "2.5", "+", "-", "*", "/", "//", "%", "||", "=", "==", "<>", "<",
         "::", "int64", "count", "sum", "interval", "array", "[", "]", "{", "}", ".", ";", ":", "?", "@", "#", "!",
         "\n", "\r\n", "é", "exists", "select", "over", "escape", "at", "time", "zone", "->", "&&", "e'", "x'",
+        "partition", "rows", "preceding", "current", "row", "ignore", "nulls", "first", "qualify", "any", "with",
     ]), 0..25), glue in "[ ]?") {
         let text = words.join(&glue);
         let _ = parse_question(&text).map_err(|error| error.to_string());

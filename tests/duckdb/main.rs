@@ -12,7 +12,7 @@ use outcrop::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use outcrop::arrow::util::display::array_value_to_string;
 use outcrop::frame::{DataFrame, Runner};
 use outcrop::sql::Session;
-use queries::{COLUMNS, Random, query, rows};
+use queries::{COLUMNS, FILE, Random, file, query, rows};
 use serde_json::{Value as Json, json};
 use std::io::Write;
 use std::path::Path;
@@ -120,6 +120,13 @@ fn random_queries_are_answered_as_duckdb_answers_them() {
             tables.push(format!("create table {name} ({})", columns.join(", ")));
             tables.push(format!("insert into {name} values {rows}"));
         }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.csv");
+        std::fs::write(&path, file(&mut random)).unwrap();
+        let query = |random: &mut Random| {
+            let (text, is_ordered) = query(random);
+            (text.replace(FILE, &path.display().to_string()), is_ordered)
+        };
         let asked: Vec<(String, bool)> = (0..QUERIES).map(|_| query(&mut random)).collect();
         let texts: Vec<String> = asked.iter().map(|(text, _)| text.clone()).collect();
         let runner = Runner::new().threads(1 + random.below(3)).batch_bytes(64 << random.below(8));

@@ -63,7 +63,9 @@ pub(crate) fn rows(random: &mut Random) -> String {
 /// A number of a row of the table `t`.
 fn number(random: &mut Random, t: &str) -> String {
     let column = format!("{t}.{}", random.pick(&["id", "a", "b"]));
-    match random.below(13) {
+    match random.below(15) {
+        12 => format!("cast({t}.x as decimal(9, 3))"),
+        13 => format!("cast({t}.b / 7.3 as decimal({}, 2))", random.pick(&["9", "18"])),
         10 => format!("strpos({t}.s, '{}')", random.pick(&["b", "1", "zz"])),
         11 => format!("day(last_day({t}.d))"),
         0 => format!("{column} + {}", random.below(5)),
@@ -84,7 +86,11 @@ fn number(random: &mut Random, t: &str) -> String {
 }
 
 fn text(random: &mut Random, t: &str) -> String {
-    match random.below(16) {
+    match random.below(20) {
+        15 => format!("{}({t}.s, '{}')", random.pick(&["trim", "ltrim", "rtrim"]), random.pick(&["a", "ab", "zx1"])),
+        16 => format!("trim({} 'a' from {t}.s)", random.pick(&["both", "leading", "trailing"])),
+        17 => format!("concat_ws('{}', {t}.s, {t}.a, 'z', {t}.s)", random.pick(&["-", "", ", "])),
+        18 => format!("substring({t}.s from {} for {})", 1 + random.below(3), random.below(4)),
         9 => format!("lpad({t}.s, {}, 'xy')", random.below(6)),
         10 => format!("split_part({t}.s, '{}', {})", random.pick(&["b", "1"]), 1 + random.below(3)),
         11 => format!("strftime({t}.d, '{}')", random.pick(&["%Y-%m", "%d/%m/%y %H", "%j %A %B", "%a %b %u %w"])),
@@ -125,7 +131,12 @@ fn value(random: &mut Random, t: &str) -> String {
 
 pub(crate) fn condition(random: &mut Random, t: &str) -> String {
     let compared = |random: &mut Random| random.pick(&["=", "<>", "<", "<=", ">", ">="]);
-    match random.below(12) {
+    match random.below(13) {
+        11 => format!(
+            "{t}.s {}similar to '{}'",
+            random.pick(&["", "not "]),
+            random.pick(&["a.*", ".*[0-9]", "(a|b)+1?", "[A-Z].*", ".{2}", ""])
+        ),
         0 => format!("{t}.a {} {}", compared(random), random.below(6)),
         1 => format!("{t}.b {} {t}.id", compared(random)),
         2 => format!("{t}.s {} 'b'", compared(random)),
@@ -163,9 +174,46 @@ fn aggregate(random: &mut Random, t: &str) -> String {
     format!("{call}{filter}")
 }
 
+/// Where the file of [`file`] stands in queries.
+pub(crate) const FILE: &str = "FILE";
+
+/// A CSV file with a header, of which values are missing where `-` stands.
+pub(crate) fn file(random: &mut Random) -> String {
+    let mut text = String::from("id|a|x|s\n");
+    for id in 0..1 + random.below(30) {
+        let mut or_missing = |text: String| if random.chance(12) { "-".to_owned() } else { text };
+        let (a, x) = (or_missing(String::new()), or_missing(String::new()));
+        let a = if a.is_empty() { random.below(9).to_string() } else { a };
+        let x = if x.is_empty() { format!("{:.3}", random.below(400) as f64 / 8.0) } else { x };
+        let s = random.pick(&["ab", "a b", "\"x|y\"", "\"say \"\"so\"\"\"", "-", "zz", "10"]);
+        text.push_str(&format!("{id}|{a}|{x}|{s}\n"));
+    }
+    text
+}
+
+/// A query about the file, read with options.
+fn from_file(random: &mut Random) -> String {
+    let separator = random.pick(&["delim", "sep"]);
+    let types = "{'id': 'bigint', 'a': 'bigint', 'x': 'double', 's': 'varchar'}";
+    let how = match random.below(5) {
+        0 => format!("header = true, columns = {types}"),
+        1 => format!("header = false, skip = 1, columns = {types}"),
+        2 => "header = true, all_varchar = true".to_owned(),
+        3 => "header = true, types = {'a': 'double', 's': 'varchar'}".to_owned(),
+        _ => "header = false, skip = 1, names = ['id', 'a', 'x', 's'], types = {'s': 'varchar'}".to_owned(),
+    };
+    let read = format!("read_csv('{FILE}', {separator} = '|', nullstr = '-', quote = '\"', {how})");
+    let columns =
+        random.pick(&["id, a, x, s", "count(*), count(a), count(s), min(s), max(s)", "s, count(*), count(x)"]);
+    let by = if columns.starts_with("s,") { " group by s" } else { "" };
+    let asked = random.pick(&["", " where s <> 'zz'", " where s is not null", " where length(s) > 2"]);
+    format!("select {columns} from {read}{asked}{by}")
+}
+
 /// A query, and whether the order of its rows is part of the answer.
 pub(crate) fn query(random: &mut Random) -> (String, bool) {
-    match random.below(9) {
+    match random.below(10) {
+        9 => (from_file(random), false),
         8 => (windowed(random), false),
         0 => selection(random),
         1 | 2 => (grouped(random, "t"), false),

@@ -52,7 +52,8 @@ Exit codes: 0 answered, 1 the data or the run failed, 2 the command line or a qu
 const ASK_HELP: &str = "\
 A question:
   WHAT [[KIND] join TABLE [as NAME] on A = B] [by KEYS] [where CONDITION]
-       [sample N|P% [seed S]] [having CONDITION] [sort KEY [asc|desc], …] [limit N]
+       [sample N|P% [seed S]] [having CONDITION] [qualify CONDITION]
+       [sort KEY [asc|desc] [nulls first], …] [limit N]
 
 WHAT is a list of aggregates (count(*), count, sum, mean, min, max, var, std, first, last, median, quantile(x, 0.95), \
 quantile_disc, n_unique, mode, list, string_agg(t, ', '), approx_n_unique, approx_quantile, approx_top_k(x, 3), largest(x, 3), top_k(x, 3), range, \
@@ -62,6 +63,8 @@ weighted_std, weighted_quantile(x, w, 0.95), weighted_median, arg_min(x, by), ar
 question about rows, of columns and expressions, among them predicted(ols(y, x)) and residual(ols(y, x)); `as` names them, \
 `*` is all columns, `distinct` before them leaves out repeated rows. Clauses \
 may come in any order.
+Window functions (`lag(x) over (partition by k order by t)`, `qualify`) and queries in parentheses (`x in (select …)`) are written \
+as in SQL: `outcrop help sql`.
 'SFO' and \"SFO\" are both text; a column with an odd name takes `backticks`.
 
 Examples:
@@ -77,6 +80,13 @@ Examples:
 
   A table before a name, where both tables have it (left and right, or what the table is called):
     outcrop ask data/*.csv.bz2 -q \"count(*) join 'plane-data.csv' as p on TailNum = p.tailnum where p.year < left.Year\"
+
+  What changes from month to month, and the three latest flights from each airport:
+    outcrop ask data/*.csv.bz2 -q 'mean(ArrDelay) as d, d - lag(d) over (partition by UniqueCarrier order by Month) as change
+      by UniqueCarrier, Month' -q '* qualify row_number() over (partition by Origin order by ArrDelay desc) <= 3'
+
+  Rows whose values are in another file:
+    outcrop ask data/*.csv.bz2 -q \"count(*) by UniqueCarrier where UniqueCarrier in (select Code from 'carriers.csv')\"
 
   Rows, as JSON, into a file:
     outcrop ask 2007.csv -q 'Origin, Dest, ArrDelay where ArrDelay > 600' --output late.json

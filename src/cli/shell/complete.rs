@@ -27,7 +27,7 @@ pub(super) enum Wanted {
     Words(usize, Vec<String>),
 }
 
-const SQL_WORDS: [&str; 44] = [
+const SQL_WORDS: [&str; 47] = [
     "select",
     "from",
     "where",
@@ -72,8 +72,11 @@ const SQL_WORDS: [&str; 44] = [
     "summarize",
     "desc",
     "asc",
+    "qualify",
+    "over",
+    "partition by",
 ];
-const QUESTION_WORDS: [&str; 22] = [
+const QUESTION_WORDS: [&str; 27] = [
     "by",
     "where",
     "having",
@@ -96,6 +99,11 @@ const QUESTION_WORDS: [&str; 22] = [
     "asc",
     "distinct",
     "case",
+    "qualify",
+    "over",
+    "partition by",
+    "select",
+    "from",
 ];
 
 /// What may follow `before`, the text up to the cursor, of which `after` stands behind it.

@@ -215,3 +215,67 @@ impl<'a> Evaluation<'a> {
         Ok(ranges.filter(|range| !range.is_empty()).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{Budget, Spill};
+    use crate::plan::{Bound, Distance, Frame, FrameUnit, WindowColumn, WindowFunction};
+    use crate::source::CancelToken;
+    use arrow::array::{ArrayRef, Int64Array};
+
+    const PARTS: i64 = 16;
+    const ROWS_OF_PART: i64 = 100;
+
+    /// The ranges of sorted rows whose keys are alike in so many, for this many workers.
+    fn ranges(call: (WindowFunction, Frame), is_partition: bool, alike: i64, workers: usize) -> Vec<Range<usize>> {
+        let (function, frame) = call;
+        let (partition, order) = if is_partition { (vec![0], Vec::new()) } else { (Vec::new(), vec![0]) };
+        let calls = vec![WindowColumn { function, arguments: vec![0], frame, ignore_nulls: false }];
+        let shape =
+            WindowShape { sort: Vec::new(), partition, order, range_key: None, shown: vec![0], calls, first: None };
+        let part = |at: i64| {
+            let keys = (at * ROWS_OF_PART..(at + 1) * ROWS_OF_PART).map(|row| row / alike);
+            let keys: ArrayRef = Arc::new(keys.collect::<Int64Array>());
+            Part::Memory(RecordBatch::try_from_iter([("0", keys)]).unwrap())
+        };
+        let parts: Vec<Part> = (0..PARTS).map(part).collect();
+        let hands = Hands { workers, cancel: CancelToken::new() };
+        let room = Room { budget: Budget::new(1 << 24), spill: Spill::default(), floor_bytes: 1 << 20, hands };
+        Evaluation::new(&shape, &[DataType::Int64], &parts, &room).unwrap().ranges(workers).unwrap()
+    }
+
+    #[test]
+    fn rows_are_cut_into_ranges_where_partitions_and_peers_end() {
+        let sum = || WindowFunction::Aggregate(Arc::new(crate::aggregate::Sum));
+        let moving = |rows| Frame {
+            unit: FrameUnit::Rows,
+            start: Bound::Preceding(Distance::Whole(rows)),
+            end: Bound::CurrentRow,
+        };
+        let (number, rank) = ((WindowFunction::RowNumber, Frame::WHOLE), (WindowFunction::Rank, Frame::WHOLE));
+        for (call, is_partition, alike, workers, expected) in [
+            (number.clone(), true, 150, 2, 2 * RANGES_PER_THREAD),
+            (number.clone(), true, 150, 1, 1),
+            (number.clone(), true, PARTS * ROWS_OF_PART, 4, 1),
+            // Two cuts that end in one partition are one.
+            (number.clone(), true, 600, 2, 3),
+            (number.clone(), false, 1, 3, 3 * RANGES_PER_THREAD),
+            (rank.clone(), false, 150, 2, 2 * RANGES_PER_THREAD),
+            ((sum(), Frame::WHOLE), false, 1, 4, 1),
+            ((sum(), moving(100)), false, 1, 4, 4),
+            ((sum(), moving(1000)), false, 1, 4, 1),
+        ] {
+            let what = format!("{:?} {is_partition} {alike} {workers}", call.0);
+            let needs_ends = is_partition || matches!(call.0, WindowFunction::Rank);
+            let found = ranges(call, is_partition, alike, workers);
+            assert_eq!(found.len(), expected, "{what}: {found:?}");
+            assert_eq!((found[0].start, found[expected - 1].end), (0, (PARTS * ROWS_OF_PART) as usize), "{what}");
+            for pair in found.windows(2) {
+                assert_eq!(pair[0].end, pair[1].start, "{what}: {found:?}");
+                let begins = !needs_ends || pair[1].start as i64 % alike == 0;
+                assert!(begins, "{what}: {found:?}");
+            }
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::from::{Tables, conjuncts, filtered};
 use super::grouped::{Grouped, grouping_name};
-use super::inner::{self, Inner};
+use super::inner::{self, Inner, beside_rows};
 use super::query::{Ending, Lowering, distinct};
 use super::scope::Scope;
 use super::windows::Windows;
@@ -217,19 +217,8 @@ impl Lowering<'_> {
         }
         // Values of queries that only stand beside aggregates are joined to the groups.
         let below = asked.iter().map(|(condition, _)| condition).chain(members.iter().flat_map(|(values, ..)| values));
-        let mut used: BTreeSet<Arc<str>> = below.chain(&by.keys).flat_map(Expr::columns).collect();
-        let mut named = BTreeSet::new();
-        beside().for_each(|expr| add_columns_of_groups(expr, &by.keys, &mut named));
-        for call in beside().flat_map(Expr::aggregates) {
-            used.extend(call.args.iter().flat_map(Expr::columns));
-        }
-        let (mut plan, mut inner_of_groups) = (plan, Vec::new());
-        for inner in names.inner.take() {
-            if !grouped || inner.is_used(&used) {
-                plan = inner.clone().beside(plan);
-            }
-            inner_of_groups.extend((grouped && inner.is_used(&named)).then_some(inner));
-        }
+        let groups = grouped.then(|| (&by.keys[..], beside().collect()));
+        let (mut plan, inner_of_groups) = beside_rows(names.inner.take(), plan, below, groups);
         let mut conditions = Vec::with_capacity(asked.len());
         for (condition, span) in asked {
             if condition.contains_aggregate() {
@@ -462,20 +451,8 @@ impl Lowering<'_> {
     }
 }
 
-/// Adds the columns that stand neither in keys nor in aggregates.
-fn add_columns_of_groups(expr: &Expr, keys: &[Expr], found: &mut BTreeSet<Arc<str>>) {
-    match expr {
-        Expr::Aggregate(_) => {}
-        known if keys.contains(known) => {}
-        Expr::Column(name) => {
-            found.insert(Arc::clone(name));
-        }
-        other => other.children().into_iter().for_each(|child| add_columns_of_groups(child, keys, found)),
-    }
-}
-
 /// Whether a column is an aggregate that makes rows of its own.
-fn makes_rows(column: &Expr) -> bool {
+pub(super) fn makes_rows(column: &Expr) -> bool {
     matches!(column.unaliased(), Expr::Aggregate(call) if call.aggregate.makes() != Makes::Value)
 }
 

@@ -73,7 +73,7 @@ fn reader(name: &str) -> Option<InputFormat> {
 }
 
 /// Puts `=>` for `=` and `:=` behind the names of arguments of these functions: elsewhere `=` compares.
-pub(super) fn name_arguments(tokens: &mut [TokenWithSpan]) {
+pub(in crate::sql) fn name_arguments(tokens: &mut [TokenWithSpan]) {
     let mut depth: Option<usize> = None;
     for at in 1..tokens.len() {
         let begins = matches!(&tokens[at - 1].token, Token::Word(word) if reader(&word.value).is_some());
@@ -176,7 +176,7 @@ impl Lowering<'_> {
     pub(super) fn scalar(&self, expr: &ast::Expr) -> Result<String> {
         if let ast::Expr::Value(value) = expr {
             match &value.value {
-                ast::Value::SingleQuotedString(text) => return Ok(text.clone()),
+                ast::Value::SingleQuotedString(text) | ast::Value::DoubleQuotedString(text) => return Ok(text.clone()),
                 ast::Value::Number(digits, _) => return Ok(digits.clone()),
                 ast::Value::Boolean(truth) => return Ok(truth.to_string()),
                 _ => {}

@@ -3,7 +3,7 @@
 use super::inner::Inner;
 use super::scope::Scope;
 use super::sets::{Keys, groups_of_sets};
-use super::windows::Windows;
+use super::windows::{NAMED_FIRST, Windows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggregateCall, Expr, col};
 use crate::plan::{LogicalPlan, SortKey};
@@ -87,7 +87,7 @@ impl Grouped<'_> {
             Expr::Aggregate(call) if call.args.iter().any(|arg| self.is_made_later(arg)) => {
                 let message = "a window function, or `grouping`, inside of an aggregate";
                 let error = Error::new(ErrorKind::Syntax, message);
-                Err(error.hint("a query in `from` gives its result a name first"))
+                Err(error.hint(NAMED_FIRST))
             }
             Expr::Aggregate(call) => {
                 let known = calls.iter().position(|known| known == call);

@@ -52,7 +52,7 @@ impl Inner {
     }
 
     /// Whether one of these columns is.
-    pub(super) fn is_used(&self, columns: &BTreeSet<Arc<str>>) -> bool {
+    fn is_used(&self, columns: &BTreeSet<Arc<str>>) -> bool {
         self.names.iter().any(|own| columns.contains(own.as_str()))
     }
 
@@ -78,6 +78,46 @@ impl Inner {
 /// A query whose columns stand in a table by keys.
 pub(super) fn by_key(names: Vec<String>, table: Arc<LogicalPlan>, on: Vec<(Expr, Expr)>) -> Inner {
     Inner { names, joins: vec![Beside::by_key(table, on)] }
+}
+
+/// The rows of `plan` beside what queries say: all of them where there are no groups, else those that are asked `below`, of rows, by
+/// keys and inside of aggregates; and the queries that stand beside groups, which `asked` expressions are about. Of `groups` there
+/// are keys and these expressions.
+pub(super) fn beside_rows<'a>(
+    inner: Vec<Inner>,
+    plan: Arc<LogicalPlan>,
+    below: impl Iterator<Item = &'a Expr>,
+    groups: Option<(&'a [Expr], Vec<&'a Expr>)>,
+) -> (Arc<LogicalPlan>, Vec<Inner>) {
+    let Some((keys, asked)) = groups else {
+        return (inner.into_iter().fold(plan, |plan, inner| inner.beside(plan)), Vec::new());
+    };
+    let mut used: BTreeSet<Arc<str>> = below.chain(keys).flat_map(Expr::columns).collect();
+    let mut named = BTreeSet::new();
+    asked.iter().for_each(|expr| add_columns_of_groups(expr, keys, &mut named));
+    for call in asked.into_iter().flat_map(Expr::aggregates) {
+        used.extend(call.args.iter().flat_map(Expr::columns));
+    }
+    let (mut plan, mut of_groups) = (plan, Vec::new());
+    for inner in inner {
+        if inner.is_used(&used) {
+            plan = inner.clone().beside(plan);
+        }
+        of_groups.extend(inner.is_used(&named).then_some(inner));
+    }
+    (plan, of_groups)
+}
+
+/// Adds the columns that stand neither in keys nor in aggregates.
+fn add_columns_of_groups(expr: &Expr, keys: &[Expr], found: &mut BTreeSet<Arc<str>>) {
+    match expr {
+        Expr::Aggregate(_) => {}
+        known if keys.contains(known) => {}
+        Expr::Column(name) => {
+            found.insert(Arc::clone(name));
+        }
+        other => other.children().into_iter().for_each(|child| add_columns_of_groups(child, keys, found)),
+    }
 }
 
 /// A name that no column has by chance.

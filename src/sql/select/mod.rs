@@ -11,6 +11,7 @@
 //! - All statements of a call over the same files are answered in one pass.
 //! - What is not supported is an error with its place, never another answer.
 
+mod asides;
 mod block;
 mod combine;
 mod correlated;
@@ -27,4 +28,7 @@ mod values;
 mod windows;
 mod wishes;
 
+pub(super) use asides::{Asides, Groups, Planned, Reader};
+pub(super) use functions::name_arguments;
+pub(super) use scope::{Column, Scope, Table};
 pub use session::{Asks, Session, Statement};

@@ -2,12 +2,12 @@
 
 use super::combine::Combined;
 use super::scope::{Scope, Table};
-use super::session::Session;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::expr::{Expr, Literal};
-use crate::frame::visible_names;
+use crate::frame::{LazyFrame, visible_names};
 use crate::plan::{LogicalPlan, SortKey};
 use crate::sql::convert::{Converter, Names};
+use crate::sql::tables::Tables;
 use crate::sql::words::Words;
 use sqlparser::ast::{self, SetExpr, Spanned};
 use sqlparser::tokenizer::{Span, Token};
@@ -18,7 +18,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(super) struct Lowering<'a> {
     pub(super) words: &'a Words,
-    pub(super) session: &'a Session,
+    /// Those that have names, and files.
+    pub(super) tables: &'a Tables,
     /// The words of the statement.
     range: Range<usize>,
     /// Queries that have a name, the innermost last.
@@ -49,8 +50,16 @@ pub(super) struct Ending<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    pub(super) fn new(words: &'a Words, session: &'a Session, range: Range<usize>) -> Self {
-        Lowering { words, session, range, named: Vec::new() }
+    pub(super) fn new(words: &'a Words, tables: &'a Tables, range: Range<usize>) -> Self {
+        Lowering { words, tables, range, named: Vec::new() }
+    }
+
+    /// The same, in which a table has one more name, unless a table has it already.
+    pub(super) fn with_named(mut self, name: &str, plan: Arc<LogicalPlan>) -> Self {
+        if self.tables.named(name).is_err() {
+            self.named.push((name.to_owned(), plan));
+        }
+        self
     }
 
     /// The plan of a query.
@@ -225,8 +234,8 @@ impl<'a> Lowering<'a> {
                 .unsupported("a table name with a dot", name.span())
                 .hint("a file stands in quotes, such as from 'carriers.csv'"));
         };
-        if ident.quote_style == Some('\'') {
-            let frame = self.session.file(&ident.value).map_err(|error| self.at_text(error, &ident.value))?;
+        if matches!((ident.quote_style, self.words.is_question), (Some('\''), _) | (Some('"'), true)) {
+            let frame = self.tables.file(&ident.value).map_err(|error| self.at_text(error, &ident.value))?;
             return Ok((Arc::clone(frame.plan()?), stem(&ident.value).to_owned()));
         }
         let known = self.named.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(&ident.value));
@@ -234,13 +243,13 @@ impl<'a> Lowering<'a> {
             return Ok((Arc::clone(plan), ident.value.clone()));
         }
         let with: Vec<&str> = self.named.iter().map(|(name, _)| name.as_str()).collect();
-        let frame = self.session.table(&ident.value, &with)?;
+        let frame = table_called(self.tables, &ident.value, &with)?;
         Ok((Arc::clone(frame.plan()?), ident.value.clone()))
     }
 
     /// The error at a text in quotes, of which the parser does not tell where it stands.
     pub(super) fn at_text(&self, error: Error, text: &str) -> Error {
-        let is_it = |at: &usize| matches!(self.words.token(*at), Some(Token::SingleQuotedString(it)) if it == text);
+        let is_it = |at: &usize| matches!(self.words.token(*at), Some(Token::SingleQuotedString(it) | Token::DoubleQuotedString(it)) if it == text);
         let is_file = |at: &usize| {
             let before = at.checked_sub(1).and_then(|before| self.words.token(before));
             let opens = matches!(before, Some(Token::LParen | Token::LBracket | Token::Comma));
@@ -277,6 +286,16 @@ impl<'a> Lowering<'a> {
 
 fn has_limit(query: &ast::Query) -> bool {
     matches!(&query.limit_clause, Some(ast::LimitClause::LimitOffset { limit: Some(_), .. }))
+}
+
+/// The view or table of this name; `with` are names beside them, for hints.
+pub(super) fn table_called(tables: &Tables, name: &str, with: &[&str]) -> Result<LazyFrame> {
+    tables.named(name).map_err(|error| match did_you_mean(name, with.iter().copied()) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None if error.hint_text().is_some_and(|hint| hint.starts_with("did")) => error,
+        None if name.contains(['.', '/']) => error.hint(format!("a file stands in single quotes: from '{name}'")),
+        None => error.hint(format!("a file stands in quotes: from '{name}.csv'; --table '{name}=FILE' names one")),
+    })
 }
 
 /// Columns of a result.

@@ -10,34 +10,34 @@ use std::sync::Arc;
 
 /// The tables of a block, and how their columns are called in its plan.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Scope {
-    pub(super) tables: Vec<Table>,
+pub(in crate::sql) struct Scope {
+    pub(in crate::sql) tables: Vec<Table>,
 }
 
 /// A table in a scope.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
+pub(in crate::sql) struct Table {
     /// What it is called.
-    pub(super) name: Arc<str>,
-    pub(super) columns: Vec<Column>,
+    pub(in crate::sql) name: Arc<str>,
+    pub(in crate::sql) columns: Vec<Column>,
 }
 
 /// A column of a table.
 #[derive(Clone, Debug)]
-pub(super) struct Column {
+pub(in crate::sql) struct Column {
     /// Its name in the table.
-    pub(super) name: Arc<str>,
+    pub(in crate::sql) name: Arc<str>,
     /// Its name in the plan.
-    pub(super) planned: Arc<str>,
+    pub(in crate::sql) planned: Arc<str>,
     /// It can be named, and is not among all columns.
-    pub(super) is_hidden: bool,
+    pub(in crate::sql) is_hidden: bool,
     /// A column of the same name stands for it where no table is named: `using` made one of both.
-    pub(super) is_merged: bool,
+    pub(in crate::sql) is_merged: bool,
 }
 
 impl Table {
     /// A table whose columns have their own names in the plan.
-    pub(super) fn of(name: impl Into<Arc<str>>, schema: &Schema) -> Self {
+    pub(in crate::sql) fn of(name: impl Into<Arc<str>>, schema: &Schema) -> Self {
         let column = |field: &Arc<arrow::datatypes::Field>| {
             let name: Arc<str> = Arc::from(field.name().as_str());
             Column { planned: Arc::clone(&name), name, is_hidden: is_virtual(field), is_merged: false }
@@ -48,7 +48,7 @@ impl Table {
 
 impl Scope {
     /// The only table of a block.
-    pub(super) fn of(table: Table) -> Self {
+    pub(in crate::sql) fn of(table: Table) -> Self {
         Scope { tables: vec![table] }
     }
 
@@ -56,7 +56,7 @@ impl Scope {
     ///
     /// # Errors
     /// `Name` when there is none, or several.
-    pub(super) fn column(&self, parts: &[ast::Ident]) -> Result<Expr> {
+    pub(in crate::sql) fn column(&self, parts: &[ast::Ident]) -> Result<Expr> {
         match parts {
             [name] => self.among(&self.tables, name, false),
             [table, name] => {
@@ -71,17 +71,17 @@ impl Scope {
     }
 
     /// Whether a column of the plan is one of a table.
-    pub(super) fn has_planned(&self, planned: &str) -> bool {
+    pub(in crate::sql) fn has_planned(&self, planned: &str) -> bool {
         self.tables.iter().flat_map(|table| &table.columns).any(|column| *column.planned == *planned)
     }
 
     /// Whether a column of a table is called in the plan by a name that begins so.
-    pub(super) fn has_planned_with(&self, beginning: &str) -> bool {
+    pub(in crate::sql) fn has_planned_with(&self, beginning: &str) -> bool {
         self.tables.iter().flat_map(|table| &table.columns).any(|column| column.planned.starts_with(beginning))
     }
 
     /// How a column of the plan is called in its table.
-    pub(super) fn own_name(&self, planned: &Arc<str>) -> Arc<str> {
+    pub(in crate::sql) fn own_name(&self, planned: &Arc<str>) -> Arc<str> {
         let columns = self.tables.iter().flat_map(|table| &table.columns);
         let own = columns.filter(|column| column.planned == *planned).map(|column| Arc::clone(&column.name));
         own.into_iter().next().unwrap_or_else(|| Arc::clone(planned))
@@ -91,7 +91,7 @@ impl Scope {
     ///
     /// # Errors
     /// `Name` when there is no such table.
-    pub(super) fn all(&self, table: Option<&ast::Ident>) -> Result<Vec<(Arc<str>, Arc<str>)>> {
+    pub(in crate::sql) fn all(&self, table: Option<&ast::Ident>) -> Result<Vec<(Arc<str>, Arc<str>)>> {
         let tables = match table {
             Some(table) => self.tables_called(table)?,
             None => &self.tables,
@@ -121,7 +121,7 @@ impl Scope {
     }
 
     /// Whether a table is called so, in any case.
-    pub(super) fn has_table(&self, name: &str) -> bool {
+    pub(in crate::sql) fn has_table(&self, name: &str) -> bool {
         self.tables.iter().any(|table| table.name.eq_ignore_ascii_case(name))
     }
 

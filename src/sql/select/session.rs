@@ -1,16 +1,18 @@
 //! Tables by name, and statements about them.
 
-use super::functions::name_arguments;
-use super::query::Lowering;
+use super::query::{Lowering, table_called};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
-use crate::frame::{CsvScan, LazyFrame};
+use crate::frame::LazyFrame;
 use crate::plan::LogicalPlan;
-use crate::source::detect::InputFormat;
+use crate::sql::convert::prepared;
+use crate::sql::dialect::Grammar;
 use crate::sql::own_names::in_words;
-use crate::sql::syntax::{MAX_NESTING, STATEMENTS, exclusions, parser_error, refuse_long_chains, refused_sample};
+use crate::sql::syntax::{
+    MAX_NESTING, STATEMENTS, parser_error, refuse_long_chains, refuse_many_parts, refused_sample,
+};
 use crate::sql::tables::Tables;
 use crate::sql::why_text::with_reasons;
-use crate::sql::words::{SqlDialect, Words};
+use crate::sql::words::Words;
 use sqlparser::ast::{self, Spanned};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
@@ -134,7 +136,7 @@ impl Session {
     /// # Errors
     /// As [`LazyFrame::ask`]; `Name` if there is no such table.
     pub fn ask(&self, table: &str, question: &str) -> Result<LazyFrame> {
-        self.table(table, &[])?.ask_with(question, &self.tables)
+        table_called(&self.tables, table, &[])?.ask_with(question, &self.tables)
     }
 
     /// The frame of one query. Frames of several queries share a pass if they are given to one
@@ -246,7 +248,7 @@ impl Session {
         for name in names {
             let [ast::ObjectNamePart::Identifier(ident)] = name.0.as_slice() else {
                 let what = "a view whose name has a dot";
-                return Err(Lowering::new(words, self, range).unsupported(what, name.span()));
+                return Err(Lowering::new(words, &self.tables, range).unsupported(what, name.span()));
             };
             if self.views.contains(&ident.value.to_ascii_lowercase()) {
                 dropped.push(ident.value.clone());
@@ -254,7 +256,7 @@ impl Session {
                 let message = format!("`{}` is a table, not a view", ident.value);
                 let error =
                     Error::new(ErrorKind::Name, message).hint("`drop view` takes away what `create view` has made");
-                return Lowering::new(words, self, range).placed(Err(error), ident.span);
+                return Lowering::new(words, &self.tables, range).placed(Err(error), ident.span);
             } else if !lenient {
                 let error = Error::new(ErrorKind::Name, format!("no view `{}`", ident.value));
                 let named = self.tables().map(|(name, _)| name);
@@ -263,7 +265,7 @@ impl Session {
                     Some(near) => error.hint(format!("did you mean `{near}`?")),
                     None => error.hint("`drop view if exists` takes one away only if it is there"),
                 };
-                return Lowering::new(words, self, range).placed(Err(error), ident.span);
+                return Lowering::new(words, &self.tables, range).placed(Err(error), ident.span);
             }
         }
         dropped.iter().for_each(|name| self.forget(name));
@@ -272,24 +274,14 @@ impl Session {
 
     fn parse(&self, words: &Words, range: Range<usize>) -> Result<ast::Statement> {
         refuse_long_chains(words, range.clone())?;
-        let parts = range.clone().filter(|&at| PARTS.iter().any(|part| words.is_word(at, part))).count();
-        if parts > MOST_PARTS {
-            let message = format!("a statement of {parts} queries and joins is too long");
-            return Err(words.error(ErrorKind::Limit, message, range).hint(format!("there may be {MOST_PARTS}")));
-        }
-        let mut tokens = words.tokens(range.clone());
-        name_arguments(&mut tokens);
-        let dropped = exclusions(words, range.clone())?;
-        let mut at = range.start;
-        tokens.retain(|_| {
-            at += 1;
-            !dropped.contains(&(at - 1))
-        });
+        refuse_many_parts(words, range.clone())?;
+        let mut tokens = prepared(words, range.clone())?;
         if let Some(first) = tokens.first_mut().filter(|_| words.is_word(range.start, SUMMARIZE)) {
             // The parser knows no `summarize`; what may stand behind it is what may stand behind `describe`.
             first.token = Token::make_keyword("DESCRIBE");
         }
-        let mut parser = Parser::new(&SqlDialect).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
+        let mut parser =
+            Parser::new(&Grammar::SQL).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
         let parsed = parser.parse_statement().map_err(|error| {
             refused_sample(words, range.clone()).unwrap_or_else(|| parser_error(words, &range, &error))
         })?;
@@ -305,7 +297,8 @@ impl Session {
     }
 
     fn frame(&self, words: &Words, range: Range<usize>, query: &ast::Query) -> Result<LazyFrame> {
-        let plan = Lowering::new(words, self, range.clone()).query(query).and_then(|plan| plan.schema().map(|_| plan));
+        let plan =
+            Lowering::new(words, &self.tables, range.clone()).query(query).and_then(|plan| plan.schema().map(|_| plan));
         let plan = plan.map_err(|error| {
             let source = |frame: LazyFrame| frame.plan().ok().map(|plan| Arc::clone(plan.source()));
             let sources: Vec<_> = self.tables.known().into_iter().filter_map(source).collect();
@@ -317,29 +310,9 @@ impl Session {
 
     /// All rows of a table that a statement names.
     fn named_frame(&self, words: &Words, range: Range<usize>, name: &ast::ObjectName) -> Result<LazyFrame> {
-        let lowering = Lowering::new(words, self, range);
+        let lowering = Lowering::new(words, &self.tables, range);
         let (plan, _) = lowering.placed(lowering.named(name), name.span())?;
         Ok(LazyFrame::from_plan(LogicalPlan::clone(&plan)))
-    }
-
-    /// The table in these files.
-    pub(super) fn file(&self, word: &str) -> Result<LazyFrame> {
-        self.tables.file(word)
-    }
-
-    /// The table in the files of a scan, which are of this format.
-    pub(super) fn read(&self, scan: CsvScan, files: &[String], format: InputFormat) -> Result<LazyFrame> {
-        self.tables.read(scan, files, format)
-    }
-
-    /// The view or table of this name; `with` are names beside them, for hints.
-    pub(super) fn table(&self, name: &str, with: &[&str]) -> Result<LazyFrame> {
-        self.tables.named(name).map_err(|error| match did_you_mean(name, with.iter().copied()) {
-            Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None if error.hint_text().is_some_and(|hint| hint.starts_with("did")) => error,
-            None if name.contains(['.', '/']) => error.hint(format!("a file stands in single quotes: from '{name}'")),
-            None => error.hint(format!("a file stands in quotes: from '{name}.csv'; --table '{name}=FILE' names one")),
-        })
     }
 }
 
@@ -350,10 +323,6 @@ fn known_statements() -> String {
 
 /// The statement for [`Asks::Summarize`].
 const SUMMARIZE: &str = "summarize";
-
-/// Words of which a statement has so many at most: plans nest as deep.
-const PARTS: [&str; 6] = ["union", "intersect", "except", "minus", "join", "select"];
-const MOST_PARTS: usize = 200;
 
 /// The words of each statement.
 fn statements(words: &Words) -> Vec<Range<usize>> {

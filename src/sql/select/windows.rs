@@ -14,10 +14,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The calls of a block, in the order in which they were met.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Windows {
     calls: Vec<Windowed>,
 }
+
+/// How the result of a window function becomes a column that others may be about.
+pub(super) const NAMED_FIRST: &str = "a query in `from` gives its result a name first";
 
 /// A name that no column has by chance.
 fn name(at: usize) -> String {
@@ -32,7 +35,7 @@ impl Windows {
     pub(super) fn add(&mut self, new: Windowed) -> Result<Expr> {
         if new.exprs().any(|expr| self.are_in(expr)) {
             let error = Error::new(ErrorKind::Syntax, "a window function inside of another one");
-            return Err(error.hint("a query in `from` gives its result a name first"));
+            return Err(error.hint(NAMED_FIRST));
         }
         let at = self.calls.iter().position(|known| *known == new).unwrap_or_else(|| {
             self.calls.push(new);
@@ -86,6 +89,10 @@ impl Windows {
         qualify: Option<&'a Expr>,
         later: impl Iterator<Item = &'a Expr>,
     ) -> Result<Arc<LogicalPlan>> {
+        if !self.is_empty() {
+            // What is wrong before there are windows is not their fault.
+            plan.schema()?;
+        }
         let used: BTreeSet<Arc<str>> = later.chain(qualify).chain(self.exprs()).flat_map(Expr::columns).collect();
         let (whole, framed): (Vec<usize>, Vec<usize>) =
             (0..self.calls.len()).partition(|&at| is_whole(&self.calls[at]));

@@ -94,15 +94,23 @@ impl Wishes {
 impl Lowering<'_> {
     /// The table in some files, read as options and wishes say.
     pub(super) fn opened(&self, files: &Files<'_>, settings: Vec<Setting>, wishes: &Wishes) -> Result<LazyFrame> {
-        let mut scan = CsvScan::new(files.words.to_vec());
-        for Setting { key, value, span } in settings {
-            scan = self.placed(scan.set(&key, &value), span)?;
-        }
         let span = wishes.span.unwrap_or(files.span);
         let mut columns = Vec::with_capacity(wishes.columns.len());
         for (name, of_type) in &wishes.columns {
             let of_type = of_type.as_deref().map(ColumnType::parse).transpose();
             columns.push((name.clone(), self.placed(of_type, span)?));
+        }
+        let mut scan = CsvScan::new(files.words.to_vec());
+        for Setting { key, value, span } in settings {
+            // A type for a name that is given here.
+            let named = columns.iter_mut().filter(|(_, of_type)| key == "types" && of_type.is_none());
+            let named = named.filter_map(|(name, of_type)| {
+                Some((of_type, value.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('='))?))
+            });
+            match named.into_iter().next() {
+                Some((of_type, given)) => *of_type = Some(self.placed(ColumnType::parse(given), span)?),
+                None => scan = self.placed(scan.set(&key, &value), span)?,
+            }
         }
         let scan = scan.all_text(wishes.all_text).named_columns(columns);
         let frame = self.read(files, scan, span)?;
@@ -123,7 +131,7 @@ impl Lowering<'_> {
 
     /// The table of a scan; `named` is where its columns are named.
     fn read(&self, files: &Files<'_>, scan: CsvScan, named: Span) -> Result<LazyFrame> {
-        let frame = self.session.read(scan, files.words, files.format).map_err(|error| {
+        let frame = self.tables.read(scan, files.words, files.format).map_err(|error| {
             let file = error.place().file.clone();
             match files.words.iter().find(|word| file.as_deref() == Some(word.as_str())) {
                 Some(word) => self.at_text(error, word),
