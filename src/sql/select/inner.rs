@@ -278,6 +278,22 @@ impl Lowering<'_> {
         Ok(Arc::new(LogicalPlan::Join(Join::new(filtered(plan, is_told), members, keys, JoinKind::Anti))))
     }
 
+    /// The rows of `plan` for which a query has rows, or has none.
+    pub(super) fn existing(
+        &self,
+        plan: Arc<LogicalPlan>,
+        query: &ast::Query,
+        negated: bool,
+        number: usize,
+        outer: &Scope,
+    ) -> Result<Arc<LogicalPlan>> {
+        if let Some(correlated) = self.correlated(query, outer)?.filter(|correlated| !self.has_aggregate(correlated)) {
+            return Ok(self.with_rows_in(plan, correlated, negated));
+        }
+        let (inner, exists) = self.existence_of(query, number, outer)?;
+        Ok(filtered(inner.beside(plan), if negated { exists.not() } else { exists }))
+    }
+
     /// All columns of a query, under other names.
     fn only_columns(&self, query: &ast::Query, names: &[String], outer: &Scope) -> Result<Arc<LogicalPlan>> {
         let plan = self.within(query, outer)?;
