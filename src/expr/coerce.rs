@@ -122,6 +122,7 @@ pub(super) fn widen(whole: &Expr, value: BoundExpr, to: ColumnType) -> Result<Bo
     let error = Error::new(ErrorKind::Type, format!("`{operator}` takes {to}, not {from}, in `{whole}`"));
     Err(match (from, to) {
         (Float64, Int64) => error.hint("round with cast(… as int64)"),
+        (Boolean, Utf8) if operator == BinaryOp::Concat.symbol() => error.hint("conditions are joined with `or`"),
         _ => error.hint(format!("convert with cast(… as {})", to.to_string().to_lowercase())),
     })
 }

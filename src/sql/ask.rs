@@ -126,7 +126,8 @@ impl LazyFrame {
         let grouped = !of_fits && (!question.by.is_empty() || select.iter().any(Expr::contains_aggregate));
         let plan = if of_fits {
             if question.distinct {
-                return Err(Error::new(ErrorKind::Unsupported, "`distinct` beside predictions is not supported"));
+                return Err(Error::new(ErrorKind::Unsupported, "`distinct` beside predictions is not supported")
+                    .hint("rows are told apart by what is predicted of them: leave out `distinct`"));
             }
             let keys: Vec<Expr> = question.by.iter().map(|key| named_key(key, &select, &schema)).collect();
             let (joined, select) = over_groups(filtered, &keys, &select)?;

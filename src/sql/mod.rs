@@ -15,12 +15,16 @@
 
 mod ask;
 mod call;
+mod chained;
 mod convert;
 mod fits;
+mod foreign;
 mod forms;
 mod formula;
 mod join;
 mod names;
+#[cfg(feature = "cli")]
+pub(crate) mod notes;
 mod ordered;
 mod over;
 mod own_names;
@@ -32,6 +36,7 @@ mod rows;
 mod select;
 mod sides;
 mod special;
+mod stopped;
 mod synonyms;
 mod syntax;
 mod tables;

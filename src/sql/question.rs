@@ -430,6 +430,13 @@ fn limit(words: &Words, body: Range<usize>) -> Result<u64> {
     }
     .ok_or_else(|| {
         let message = format!("`{}` is not a number of rows", words.typed(body.clone()));
-        words.error(ErrorKind::Syntax, message, body).hint("limit takes one whole number, such as `limit 10`")
+        let hint = match (words.token(body.start + 1), words.token(body.start + 2)) {
+            (Some(Token::Mod), _) => "a share of the rows at random is `sample 10%`",
+            (Some(Token::Comma), Some(Token::Number(..))) => {
+                "`limit 10` has the first ten rows; in SQL, `limit 10 offset 5` leaves five out"
+            }
+            _ => "limit takes one whole number, such as `limit 10`",
+        };
+        words.error(ErrorKind::Syntax, message, body).hint(hint)
     })
 }

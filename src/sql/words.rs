@@ -45,6 +45,10 @@ impl Dialect for OutcropDialect {
         true
     }
 
+    fn allow_extract_single_quotes(&self) -> bool {
+        true
+    }
+
     fn supports_filter_during_aggregation(&self) -> bool {
         true
     }
@@ -135,13 +139,26 @@ impl Dialect for SqlDialect {
     fn supports_comma_separated_trim(&self) -> bool {
         true
     }
+
+    fn supports_limit_comma(&self) -> bool {
+        true
+    }
+
+    fn convert_type_before_value(&self) -> bool {
+        true
+    }
+}
+
+/// Whether a sign compares two values.
+pub(super) fn compares(token: &Token) -> bool {
+    matches!(token, Token::Eq | Token::DoubleEq | Token::Neq | Token::Lt | Token::Gt | Token::LtEq | Token::GtEq)
 }
 
 /// So many words may say of how many units an interval is.
 const LONGEST_LENGTH: usize = 64;
 
 /// Units of intervals.
-fn is_unit(keyword: Keyword) -> bool {
+pub(super) fn is_unit(keyword: Keyword) -> bool {
     use Keyword as K;
     let ones = [K::YEAR, K::QUARTER, K::MONTH, K::WEEK, K::DAY, K::HOUR, K::MINUTE, K::SECOND];
     let more = [K::YEARS, K::MONTHS, K::WEEKS, K::DAYS, K::HOURS, K::MINUTES, K::SECONDS];
@@ -244,6 +261,7 @@ impl Words {
                 Keyword::DISTINCT if next_is("from") => is_comparison,
                 Keyword::DISTINCT => before_name || before_parenthesis && is_argument,
                 Keyword::FROM => in_extract || behind("distinct") && self.compares_before(at),
+                Keyword::ANY | Keyword::ALL | Keyword::SOME => before_parenthesis && self.compares_at(at),
                 Keyword::SIMILAR => next_is("to"),
                 Keyword::TO => behind("similar"),
                 Keyword::POSITION => before_parenthesis,
@@ -313,6 +331,12 @@ impl Words {
     /// Whether the `distinct` before `at` is that of `is distinct from` or `is not distinct from`.
     fn compares_before(&self, at: usize) -> bool {
         at > 1 && self.is_word(at - 2, "is") || at > 2 && self.is_word(at - 2, "not") && self.is_word(at - 3, "is")
+    }
+
+    /// Whether a comparison stands before `at`.
+    fn compares_at(&self, at: usize) -> bool {
+        let before = at.checked_sub(1).and_then(|before| self.token(before));
+        before.is_some_and(compares)
     }
 
     /// Whether what stands before `at` is the number of an interval: `interval 3 …`, `interval (n + 1) …`.

@@ -12,6 +12,7 @@
 //! - What is not supported is an error with its place, never another answer.
 
 mod block;
+mod clauses;
 mod combine;
 mod correlated;
 mod from;

@@ -6,7 +6,9 @@ use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::frame::{CsvScan, LazyFrame};
 use crate::plan::LogicalPlan;
 use crate::source::detect::InputFormat;
+use crate::sql::foreign::{refuse, retold};
 use crate::sql::own_names::in_words;
+use crate::sql::stopped::with_meaning;
 use crate::sql::syntax::{MAX_NESTING, STATEMENTS, exclusions, parser_error, refuse_long_chains, refused_sample};
 use crate::sql::tables::Tables;
 use crate::sql::why_text::with_reasons;
@@ -56,6 +58,8 @@ pub enum Asks {
     Copy(LazyFrame, String),
     /// How the rows of a frame would be found.
     Explain(LazyFrame),
+    /// How the rows of a frame are found, and what it took to find them.
+    Analyze(LazyFrame),
     /// Names and types of the columns of a frame.
     Describe(LazyFrame),
     /// A row of facts about each column of a frame: [`LazyFrame::describe`].
@@ -182,9 +186,14 @@ impl Session {
             |what: &str| words.error(ErrorKind::Unsupported, format!("{what} is not supported"), range.clone());
         match self.parse(words, range.clone())? {
             ast::Statement::Query(query) => Ok(Asks::Query(frame(&query)?)),
-            ast::Statement::Explain { statement, analyze: false, describe_alias, .. } => {
-                let ast::Statement::Query(query) = *statement else { return Err(unsupported("`explain` of this")) };
+            ast::Statement::Explain { statement, analyze, describe_alias, .. } => {
+                let ast::Statement::Query(query) = *statement else {
+                    return Err(
+                        unsupported("`explain` of this statement").hint("it stands before a query: explain select …")
+                    );
+                };
                 Ok(match describe_alias {
+                    ast::DescribeAlias::Explain if analyze => Asks::Analyze(frame(&query)?),
                     ast::DescribeAlias::Explain => Asks::Explain(frame(&query)?),
                     _ => Asks::Describe(frame(&query)?),
                 })
@@ -202,12 +211,13 @@ impl Session {
                     ast::CopySource::Table { table_name, columns } if columns.is_empty() => {
                         Ok(Asks::Copy(self.named_frame(words, range, &table_name)?, filename))
                     }
-                    ast::CopySource::Table { .. } => Err(unsupported("`copy` of some columns of a table")),
+                    ast::CopySource::Table { .. } => Err(unsupported("`copy` of some columns of a table")
+                        .hint("`copy (select a, b from t) to 'file.parquet'` writes them")),
                 }
             }
             ast::Statement::CreateView(view) if !view.materialized && view.columns.is_empty() => {
                 let [ast::ObjectNamePart::Identifier(name)] = view.name.0.as_slice() else {
-                    return Err(unsupported("a view whose name has a dot"));
+                    return Err(unsupported("a view whose name has a dot").hint(NO_DOT));
                 };
                 let frame = frame(&view.query)?;
                 let is_known = self.tables.named(&name.value).is_ok();
@@ -246,7 +256,7 @@ impl Session {
         for name in names {
             let [ast::ObjectNamePart::Identifier(ident)] = name.0.as_slice() else {
                 let what = "a view whose name has a dot";
-                return Err(Lowering::new(words, self, range).unsupported(what, name.span()));
+                return Err(Lowering::new(words, self, range).unsupported(what, name.span()).hint(NO_DOT));
             };
             if self.views.contains(&ident.value.to_ascii_lowercase()) {
                 dropped.push(ident.value.clone());
@@ -271,6 +281,7 @@ impl Session {
     }
 
     fn parse(&self, words: &Words, range: Range<usize>) -> Result<ast::Statement> {
+        refuse(words, range.clone())?;
         refuse_long_chains(words, range.clone())?;
         let parts = range.clone().filter(|&at| PARTS.iter().any(|part| words.is_word(at, part))).count();
         if parts > MOST_PARTS {
@@ -289,6 +300,7 @@ impl Session {
             // The parser knows no `summarize`; what may stand behind it is what may stand behind `describe`.
             first.token = Token::make_keyword("DESCRIBE");
         }
+        let tokens = retold(tokens);
         let mut parser = Parser::new(&SqlDialect).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
         let parsed = parser.parse_statement().map_err(|error| {
             refused_sample(words, range.clone()).unwrap_or_else(|| parser_error(words, &range, &error))
@@ -298,10 +310,11 @@ impl Session {
             return Ok(parsed);
         }
         let at = words.starting_at(next.span.start).unwrap_or(range.end - 1);
-        if let Some(error) = refused_sample(words, range) {
+        if let Some(error) = refused_sample(words, range.clone()) {
             return Err(error);
         }
-        Err(words.error(ErrorKind::Syntax, format!("unexpected `{}`", words.typed(at..at + 1)), at..at + 1))
+        let error = words.error(ErrorKind::Syntax, format!("unexpected `{}`", words.typed(at..at + 1)), at..at + 1);
+        Err(with_meaning(error, words, &range, at))
     }
 
     fn frame(&self, words: &Words, range: Range<usize>, query: &ast::Query) -> Result<LazyFrame> {
@@ -342,6 +355,8 @@ impl Session {
         })
     }
 }
+
+const NO_DOT: &str = "a name with a dot stands in double quotes";
 
 /// Which statements there are, as a hint.
 fn known_statements() -> String {

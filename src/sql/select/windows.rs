@@ -21,7 +21,7 @@ pub(super) struct Windows {
 
 /// A name that no column has by chance.
 fn name(at: usize) -> String {
-    format!("window {at} of the block")
+    format!("window {} of the query", at + 1)
 }
 
 impl Windows {
