@@ -93,6 +93,11 @@ fn cannot_mix(whole: &Expr, verb: &str, a: ColumnType, b: ColumnType, values: &[
             None => "read the text as a number with cast(… as float64), or quote the number".to_string(),
         },
         (Utf8, other) | (other, Utf8) => format!("read the text with cast(… as {})", other.to_string().to_lowercase()),
+        (Date | Timestamp, Int64) | (Int64, Date | Timestamp)
+            if values.iter().any(|value| value.constant().is_some()) =>
+        {
+            "a date stands in quotes, such as '2001-12-31'; year(…), month(…) … are parts of one".to_string()
+        }
         _ => "convert one of them with cast(… as …), or take year(…), month(…) … of the date".to_string(),
     };
     error.hint(hint)

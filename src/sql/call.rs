@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expr::elsewhere::written_here;
 use crate::expr::function::suggest;
 use crate::expr::{Expr, Function, Literal, lit};
+use crate::types::ColumnType;
 use sqlparser::ast::{self, DuplicateTreatment, Spanned};
 use sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments};
 use sqlparser::tokenizer::Span;
@@ -67,6 +68,9 @@ impl Converter<'_> {
             return Err(
                 error.hint("aggregates such as sum, count and string_agg have it; `where` leaves rows out for all")
             );
+        }
+        if let Some(cast) = self.converted(name, &list.args, depth)? {
+            return Ok(cast);
         }
         if let Some(own) = self.own_form(name, &list.args, ident, depth)? {
             return Ok(own);
@@ -145,6 +149,22 @@ impl Converter<'_> {
         Ok(None)
     }
 
+    /// `convert(int, x)` and `try_convert(int, x)`, whose type stands first.
+    fn converted(&self, name: &str, args: &[FunctionArg], depth: usize) -> Result<Option<Expr>> {
+        let Some(tries) = ["convert", "try_convert"].iter().position(|own| name.eq_ignore_ascii_case(own)) else {
+            return Ok(None);
+        };
+        let [
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Identifier(to))),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)),
+        ] = args
+        else {
+            return Ok(None);
+        };
+        let Ok(to) = ColumnType::parse(&to.value) else { return Ok(None) };
+        Ok(Some(Expr::Cast { expr: Box::new(self.convert(value, depth)?), to, try_: tries > 0 }))
+    }
+
     /// What stands in the parentheses of a function or of a plain aggregate.
     fn arguments(
         &self,
@@ -185,7 +205,8 @@ impl Converter<'_> {
                     if list.args.len() == 1 && name.eq_ignore_ascii_case("count") => {}
                 FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {
                     let message = format!("`{name}` does not take `*`");
-                    return Err(self.error(ErrorKind::Syntax, message, ident.span).hint("only count(*) does"));
+                    let hint = written_here(name).unwrap_or("only count(*) does");
+                    return Err(self.error(ErrorKind::Syntax, message, ident.span).hint(hint));
                 }
                 _ => {
                     let error = self.unsupported("an argument with a name", tree.span());

@@ -31,6 +31,9 @@ pub(super) fn chained(root: &ast::Expr, chain: &[AccessExpr]) -> Option<String> 
         AccessExpr::Dot(expr) => names_of(expr),
         AccessExpr::Subscript(_) => Vec::new(),
     }));
+    if matches!(chain, [AccessExpr::Subscript(_)]) && !matches!(root, ast::Expr::Function(_)) {
+        return Some("`substring(x, 1, 2)` is a part of a text; of a list there are no parts".to_owned());
+    }
     let has = |any: &[&str]| names.iter().any(|name| any.contains(&name.to_lowercase().as_str()));
     if has(&["isna", "isnull", "is_null"]) && has(&["sum"]) {
         return Some("`count_if(x is null)` counts missing values".to_owned());

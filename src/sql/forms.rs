@@ -126,7 +126,7 @@ impl Converter<'_> {
                 let cast = self.cast(&kind, expr, to, depth);
                 cast.map_err(|error| match (error.kind(), expr.as_ref()) {
                     // MySQL has the type behind the value.
-                    (ErrorKind::Type, ast::Expr::Identifier(name)) => {
+                    (ErrorKind::Name, ast::Expr::Identifier(name)) => {
                         error.hint(format!("the type stands first, or: cast({to} as {name})"))
                     }
                     _ => error,

@@ -26,6 +26,9 @@ fn meant_at(words: &Words, range: &Range<usize>, at: usize) -> Option<String> {
     if (is("partition") || is("order") || is("group")) && !words.is_word(at + 1, "by") && at + 1 < range.end {
         return Some(format!("write `{} by {}`", typed(), words.typed(at + 1..at + 2)));
     }
+    if is("select") && at > range.start {
+        return Some("`select` stands at the front, or right behind `from`".to_owned());
+    }
     let is_unit = matches!(words.token(at), Some(Token::Word(word)) if is_unit(word.keyword));
     if let Some(number) = number_behind(1).filter(|_| is_unit) {
         return Some(format!("a length of time is `interval '{number} {}'`", typed()));
@@ -61,7 +64,8 @@ fn meant_at(words: &Words, range: &Range<usize>, at: usize) -> Option<String> {
     {
         return Some("write `filter (where CONDITION)`".to_owned());
     }
-    let is_named = matches!(words.token(at + 1), Some(Token::Eq | Token::RArrow | Token::Assignment)) && at + 1 < range.end;
+    let is_named =
+        matches!(words.token(at + 1), Some(Token::Eq | Token::RArrow | Token::Assignment)) && at + 1 < range.end;
     if is_named && matches!(words.token(at), Some(Token::Word(_))) && reads_a_file(words, range, at) {
         return Some("a comma stands between options".to_owned());
     }

@@ -62,7 +62,9 @@ pub(super) fn takes_unit(name: &str, args: &[FunctionArg]) -> bool {
     let by_interval = || is_any(&["date_add"]) && args[1].to_string().starts_with('\'');
     match args.len() {
         2 => is_any(&["date_part", "datepart", "date_trunc", "datetrunc"]),
-        3 => is_any(&["dateadd", "date_add", "timestampadd", "datediff", "date_diff", "timestampdiff"]) && !by_interval(),
+        3 => {
+            is_any(&["dateadd", "date_add", "timestampadd", "datediff", "date_diff", "timestampdiff"]) && !by_interval()
+        }
         _ => false,
     }
 }

@@ -85,12 +85,13 @@ impl<'a> Lowering<'a> {
             (query.format_clause.is_some(), "`format`", "`--format json` says how an answer is shown"),
         ];
         if let Some((_, what, hint)) = refused.iter().find(|(given, ..)| *given) {
-            return Err(self.unsupported(what, query.span()).hint(*hint));
+            let word = what.rsplit('`').nth(1).unwrap_or_default();
+            return Err(self.unsupported(what, self.span_of(word, query.span())).hint(*hint));
         }
         let mut inner = self.clone();
         if let Some(with) = &query.with {
             if with.recursive {
-                let error = self.unsupported("`with recursive`", self.span_of("recursive", with.with_token.0.span));
+                let error = self.unsupported("`with recursive`", self.span_of("recursive", query.span()));
                 return Err(error.hint("a known number of steps is as many queries: with a as (…), b as (… from a)"));
             }
             for table in &with.cte_tables {
@@ -309,7 +310,8 @@ impl<'a> Lowering<'a> {
             // Parts that the parser tells of may begin behind the word that opens them.
             self.words.is_word(*at, first) && self.words.bytes(*at..*at + 1).start < within.end
         };
-        let found = self.range.clone().rfind(is_it);
+        let found =
+            self.range.clone().rfind(is_it).or_else(|| self.range.clone().rfind(|at| self.words.is_word(*at, first)));
         found.and_then(|at| self.words.tokens(at..at + 1).pop()).map_or(part, |token| token.span)
     }
 

@@ -240,7 +240,11 @@ impl Session {
             ast::Statement::Drop { object_type: ast::ObjectType::Table, .. } => {
                 Err(unsupported("`drop table`").hint(known_statements()))
             }
-            _ => Err(unsupported("this statement").hint(known_statements())),
+            _ => {
+                let known = FOREIGN.iter().find(|(opener, _)| words.is_word(range.start, opener));
+                let hint = known.map_or_else(known_statements, |(_, hint)| (*hint).to_owned());
+                Err(unsupported("this statement").hint(hint))
+            }
         }
     }
 
@@ -357,6 +361,26 @@ impl Session {
 }
 
 const NO_DOT: &str = "a name with a dot stands in double quotes";
+
+/// Statements that others have, by their first words, and what is written here.
+const FOREIGN: [(&str, &str); 11] = [
+    (
+        "create",
+        "`create temp view NAME as select …` names a query, and `copy (select …) to 'FILE.parquet'` writes its rows",
+    ),
+    ("insert", COPIES),
+    ("update", COPIES),
+    ("delete", COPIES),
+    ("truncate", COPIES),
+    ("show", "`describe 'FILE'` has the columns of a table, and `summarize` facts about them"),
+    ("set", FLAGS),
+    ("pragma", FLAGS),
+    ("install", "all formats that can be read are there: a file stands in quotes behind `from`"),
+    ("load", "all formats that can be read are there: a file stands in quotes behind `from`"),
+    ("attach", "files stand in quotes behind `from`; there are no databases"),
+];
+const COPIES: &str = "files are read and not changed; `copy (select …) to 'FILE.parquet'` writes rows into another one";
+const FLAGS: &str = "flags and variables say how statements are run: outcrop help sql";
 
 /// Which statements there are, as a hint.
 fn known_statements() -> String {
