@@ -195,10 +195,11 @@ fn a_comparison_with_null_is_told_of_and_stays_what_it_is() {
     for arguments in [
         &["ask", YEAR, "-q", "count(*) as n where ArrDelay = null", "--format", "csv"][..],
         &["sql", &statement, "--format", "csv"],
+        &["count", YEAR, "--where", "ArrDelay = null", "--format", "csv"],
     ] {
         let output = outcrop(arguments);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.stdout, b"n\n0\n", "{arguments:?}: {text}");
+        assert!(output.stdout.ends_with(b"\n0\n"), "{arguments:?}: {text}");
         assert!(text.starts_with("warning: a comparison with `null` is never true\n"), "{arguments:?}: {text}");
         assert!(text.contains("^^^^^^\nhint: write `x is null`"), "{arguments:?}: {text}");
         let quiet = outcrop(&[arguments, &["--quiet"]].concat());
@@ -209,7 +210,7 @@ fn a_comparison_with_null_is_told_of_and_stays_what_it_is() {
 #[test]
 fn explain_analyze_tells_what_a_query_took_and_not_its_rows() {
     let text = answer(&["sql", &format!("explain analyze select Origin, count(*) from '{YEAR}' group by 1")]);
-    assert!(text.starts_with("question 1\n  aggregate"), "{text}");
+    assert!(text.starts_with("question 1\n  select `key 1 of the query` as Origin, "), "{text}");
     assert!(text.contains("pass 1: ") && text.contains("  passes  1\n") && text.contains("records_read  "), "{text}");
     assert!(!text.contains("SFO"), "{text}");
 }

@@ -2,7 +2,7 @@
 
 use super::deliver::{answer_drawn, checked_form, deliver_drawn, drawn, refuse_reading, report};
 use super::flags::{Freq, Hist, Output, Run};
-use super::look::{filtered, list};
+use super::look::{filtered, list, tell_notes};
 use super::meant::{Others, column_first, meant};
 use super::messages::Stop;
 use super::plot::{Plot, Wanted};
@@ -32,6 +32,7 @@ pub(super) fn freq(command: &Freq, cancel: &CancelToken) -> Result<(), Stop> {
     let all = open(&command.input, &command.run);
     let all = all.map_err(|error| meant(error, &command.input.files, Others::Column(text)))?;
     all.select(columns.clone()).plan().map_err(|error| in_words(error, text))?;
+    tell_notes(command.rows.condition.as_deref(), &command.run);
     let rows = filtered(&all, &command.rows)?;
     let several = columns.len() > 1;
     let picture = picture_of(command.plot.as_deref(), &all)?;
@@ -172,6 +173,7 @@ pub(super) fn hist(command: &Hist, cancel: &CancelToken) -> Result<(), Stop> {
         (Some(from), Some(to)) => column.clone().histogram_between(from, to, bins)?,
         _ => column.clone().histogram(bins)?,
     };
+    tell_notes(command.rows.condition.as_deref(), &command.run);
     let frame = filtered(&all, &command.rows)?.agg(histogram);
     frame.plan().map_err(|error| match error.kind() {
         ErrorKind::Type if is_time(&all, &column) => {

@@ -185,6 +185,12 @@ impl Converter<'_> {
                 {
                     args.push(lit(unit.value.to_lowercase()));
                 }
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Identifier(unit)))
+                    if at == 0 && takes_unit(name, &list.args) && !name.eq_ignore_ascii_case("date_add") =>
+                {
+                    let error = self.error(ErrorKind::Name, format!("`{unit}` is no unit of time"), unit.span);
+                    return Err(error.hint("units are year, quarter, month, week, day, hour, minute and second"));
+                }
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Tuple(_)))
                     if name.eq_ignore_ascii_case("n_unique") =>
                 {

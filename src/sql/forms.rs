@@ -110,9 +110,18 @@ impl Converter<'_> {
             ast::Expr::SimilarTo { .. } => Err(self
                 .unsupported("`escape` behind `similar to`", tree.span())
                 .hint("its pattern is a regular expression, in which `\\` takes the next sign as it is")),
-            ast::Expr::Array(_) => Err(self
-                .unsupported("a list in this place", tree.span())
-                .hint("values in parentheses stand behind `in`: x in (1, 2)")),
+            ast::Expr::Array(list) => {
+                let error = self.unsupported("a list in this place", tree.span());
+                Err(match list.elem.as_slice() {
+                    // SQL Server writes names so.
+                    [ast::Expr::Identifier(name)] => {
+                        error.hint(format!("a name stands in double quotes or backticks: `{}`", name.value))
+                    }
+                    _ => error.hint(
+                        "values in parentheses stand behind `in`: x in (1, 2); a function takes one at a time: quantile(x, 0.1), quantile(x, 0.9)",
+                    ),
+                })
+            }
             ast::Expr::Dictionary(_) | ast::Expr::Struct { .. } | ast::Expr::Map(_) => Err(self
                 .unsupported("a value with fields", tree.span())
                 .hint("each of them is a column of its own: `1 as a, 2 as b`")),

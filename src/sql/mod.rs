@@ -46,11 +46,15 @@ mod words;
 
 pub use join::{JoinClause, JoinCondition};
 pub use names::function_names;
+#[cfg(feature = "cli")]
+pub(crate) use question::parse_question_at;
 pub use question::{Question, QuestionSpans, parse_question, parse_questions, read_questions};
 pub use select::{Asks, Session, Statement};
 #[cfg(feature = "cli")]
 pub(crate) use syntax::{STATEMENTS, statement_openers};
 pub use tables::{Tables, open_table};
+#[cfg(feature = "cli")]
+pub(crate) use words::micros_now;
 
 use crate::error::{Error, Result};
 use crate::expr::Expr;
@@ -71,6 +75,14 @@ use words::Words;
 /// ```
 pub fn parse_expr(text: &str) -> Result<Expr> {
     let words = Words::of(text)?;
+    convert::expression(&words, 0..words.len())
+}
+
+/// The expression of a text that is read at this time, in microseconds since 1970.
+#[cfg(feature = "cli")]
+pub(crate) fn parse_expr_at(text: &str, time: i64) -> Result<Expr> {
+    let mut words = Words::of(text)?;
+    words.read_at = time;
     convert::expression(&words, 0..words.len())
 }
 

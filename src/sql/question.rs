@@ -100,7 +100,7 @@ pub fn parse_question(text: &str) -> Result<Question> {
 }
 
 /// The question of a text that is read at this time, in microseconds since 1970; `None` is the present.
-pub(super) fn parse_question_at(text: &str, time: Option<i64>) -> Result<Question> {
+pub(crate) fn parse_question_at(text: &str, time: Option<i64>) -> Result<Question> {
     let mut words = Words::of(text)?;
     words.read_at = time.unwrap_or(words.read_at);
     if words.is_word(0, "select") {

@@ -26,8 +26,14 @@ fn meant_at(words: &Words, range: &Range<usize>, at: usize) -> Option<String> {
     if (is("partition") || is("order") || is("group")) && !words.is_word(at + 1, "by") && at + 1 < range.end {
         return Some(format!("write `{} by {}`", typed(), words.typed(at + 1..at + 2)));
     }
-    if is("select") && at > range.start {
-        return Some("`select` stands at the front, or right behind `from`".to_owned());
+    if is("exists") && words.is_word(at + 1, "select") || is("select") && at > range.start {
+        return Some(
+            match words.is_word(range.start, "from") {
+                true => "`select` stands at the front, or right behind the tables: from t select x where y > 1",
+                false => "a query inside of another one stands in parentheses",
+            }
+            .to_owned(),
+        );
     }
     let is_unit = matches!(words.token(at), Some(Token::Word(word)) if is_unit(word.keyword));
     if let Some(number) = number_behind(1).filter(|_| is_unit) {

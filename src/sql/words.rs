@@ -431,7 +431,7 @@ impl Words {
 }
 
 /// The present time in microseconds since 1970, UTC.
-pub(super) fn micros_now() -> i64 {
+pub(crate) fn micros_now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

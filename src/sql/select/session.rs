@@ -204,7 +204,9 @@ impl Session {
             ast::Statement::Copy { source, to: true, target: ast::CopyTarget::File { filename }, options, .. } => {
                 if !options.is_empty() {
                     let error = unsupported("an option of `copy`");
-                    return Err(error.hint("the ending of the file is its format"));
+                    return Err(error.hint(
+                        "the ending of the file is its format; `outcrop convert` has more to say how it is written",
+                    ));
                 }
                 match source {
                     ast::CopySource::Query(query) => Ok(Asks::Copy(frame(&query)?, filename)),
