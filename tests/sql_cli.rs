@@ -331,7 +331,7 @@ fn names_and_types_of_all_columns_are_of_those_in_the_files() {
         ("names=['p','p']", "two columns are named `p`"),
         ("names=['p']", "1 column is named, and the files have 2"),
         ("columns={'a': 'varchar', 'bb': 'double'}", "no column `bb`, beside others that there are"),
-        ("columns={'a': 'varchar', 'bb': 'double'}", "columns are a, b; names => ['…', '…'] gives all columns names"),
+        ("columns={'a': 'varchar', 'bb': 'double'}", "columns are a, b; names => ['…', …] gives all columns names"),
         ("colums={'a': 'varchar'}", "hint: did you mean `columns`?"),
         ("types=['varchar']", "types => {'a': 'bigint'} gives types to some"),
         ("types={'a': 'decimal(10,2)'}", "such numbers are read as float64, or as utf8"),

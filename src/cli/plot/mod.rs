@@ -82,7 +82,7 @@ impl Plot {
         let is_picture = |file: &&String| FORMS.iter().any(|(ending, _)| file.to_ascii_lowercase().ends_with(ending));
         let file = others.iter().find(is_picture).map_or("FILE.svg", String::as_str);
         let error = Error::new(ErrorKind::Syntax, format!("`--plot {kind}` names no file"));
-        Err(error.hint(format!("bars are drawn, and a file alone stands behind it: --plot {file}")))
+        Err(error.hint(format!("bars are drawn into a file: --plot {file}; names end in .svg, .html or .png")))
     }
 
     /// Whether a picture is wanted.
