@@ -19,6 +19,7 @@ mod chained;
 mod convert;
 mod fits;
 mod foreign;
+mod formats;
 mod forms;
 mod formula;
 mod join;

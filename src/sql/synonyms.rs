@@ -1,5 +1,6 @@
 //! Functions that say in one word what others say: `concat`, `if`, `left`, `last_day`.
 
+use super::formats::as_strftime;
 use crate::expr::{BinaryOp, Expr, Function, Interval, Literal, coalesce, lit, when};
 use crate::types::ColumnType;
 use sqlparser::ast::{FunctionArg, Ident};
@@ -154,6 +155,9 @@ pub(super) fn rewritten(name: &str, args: &[Expr]) -> Option<Expr> {
         ("last_day" | "eomonth", [date]) => {
             let first = call(Function::DateTrunc, vec![lit("month"), date.clone()]);
             Some(call(Function::DateAdd, vec![first, lit("1 month -1 day")]))
+        }
+        (name @ ("to_char" | "date_format"), [date, Expr::Literal(Literal::Utf8(format))]) => {
+            Some(call(Function::Strftime, vec![date.clone(), lit(as_strftime(name, format)?)]))
         }
         ("dayname", [date]) => Some(call(Function::Strftime, vec![date.clone(), lit("%A")])),
         ("monthname", [date]) => Some(call(Function::Strftime, vec![date.clone(), lit("%B")])),
