@@ -185,6 +185,7 @@ const TABLE: &[(&[&str], &str)] = &[
             "as_date",
             "as.date",
             "to_datetime",
+            "str_to_date",
             "to_timestamp",
             "as.posixct",
             "strptime",

@@ -252,7 +252,7 @@ fn words(stage: &Stage, uses: &[BuildUse]) -> String {
         SinkSpec::Window(shape) => window_words(shape),
         SinkSpec::Rest(_) => "collect, and right rows without a match".to_owned(),
         SinkSpec::Join(side) => format!("{} join, table after table", side.shape.kind),
-        SinkSpec::Collect { limit: Some(rows) } => format!("first {rows} rows"),
+        SinkSpec::Collect { limit: Some(rows) } => format!("first {}", several(*rows, "row")),
         SinkSpec::Collect { limit: None } => "collect".to_owned(),
     });
     parts.join(" → ")

@@ -6,7 +6,7 @@ use super::fits::Regression;
 use super::names::aggregate_names;
 use super::over;
 use super::patterns::Ends;
-use super::synonyms::{added, is_unit_word, rewritten, takes, takes_unit};
+use super::synonyms::{is_unit_word, of_dates, rewritten, takes, takes_unit};
 use crate::aggregate::{self, Constant};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::elsewhere::written_here;
@@ -25,7 +25,7 @@ impl Converter<'_> {
     pub(super) fn call(&self, call: &ast::Function, tree: &ast::Expr, depth: usize) -> Result<Expr> {
         let [ast::ObjectNamePart::Identifier(ident)] = call.name.0.as_slice() else {
             let error = self.unsupported("a function name with a dot", tree.span());
-            return Err(error.hint(behind_dot(&call.name)));
+            return Err(error.hint(behind_dot(call)));
         };
         if let Some(now) = self.now(call, ident)? {
             return Ok(now);
@@ -83,8 +83,8 @@ impl Converter<'_> {
             let (function, args) = (self.part_named(&args, tree)?, args.split_off(1));
             return Ok(Expr::Function { function, args });
         }
-        if let Some(later) = added(name, &args) {
-            return Ok(later);
+        if let Some(of_dates) = of_dates(name, &args) {
+            return Ok(of_dates);
         }
         if let (Some(ends), [text, characters]) = (Ends::of_function(name).filter(|_| only.is_none()), &args[..]) {
             return self.trimmed(text.clone(), ends, characters, list.args[1].span());

@@ -1,20 +1,33 @@
 //! Calls behind each other, as pandas and Polars have them: what to write in their place.
 
 use crate::aggregate;
+use crate::error::ErrorKind;
 use crate::expr::Function;
 use crate::expr::elsewhere::written_here;
 use sqlparser::ast::{self, AccessExpr};
 
-/// What to write for a call behind a dot: `x.mean()`, `s.str.upper()`.
-pub(super) fn behind_dot(name: &ast::ObjectName) -> String {
-    let whole = name.to_string();
+/// Names before a dot that are modules, and no values.
+const MODULES: [&str; 6] = ["np", "numpy", "pd", "pl", "math", "stats"];
+
+/// What to write for a call behind a dot: `x.mean()`, `s.str.upper()`, `np.mean(x)`.
+pub(super) fn behind_dot(call: &ast::Function) -> String {
+    let whole = call.name.to_string();
     let (of, last) = whole.rsplit_once('.').unwrap_or(("", &whole));
+    if let Some(hint) = written_here(&whole).or_else(|| written_here(last).filter(|_| last.len() > 1)) {
+        return hint.to_owned();
+    }
     let of = of.strip_suffix(".str").or(of.strip_suffix(".dt")).unwrap_or(of);
-    let is_known = aggregate::find(last, 1).is_ok() || Function::find(last).is_some();
-    match written_here(&whole).or_else(|| written_here(last)) {
-        Some(hint) => hint.to_owned(),
-        None if is_known => format!("what it is of stands in its parentheses: `{last}({of})`"),
-        None => format!("functions have no dot in their names, and what they are of stands in parentheses: f({of})"),
+    let values: Vec<String> = match &call.args {
+        ast::FunctionArguments::List(list) => list.args.iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    };
+    let is_module = MODULES.contains(&of.to_lowercase().as_str());
+    let values: Vec<&str> =
+        Some(of).filter(|_| !is_module).into_iter().chain(values.iter().map(String::as_str)).collect();
+    let is_aggregate = aggregate::find(last, 1).map_or_else(|error| error.kind() != ErrorKind::Name, |_| true);
+    match is_aggregate || Function::find(last).is_some() {
+        true => format!("what it is of stands in its parentheses: `{last}({})`", values.join(", ")),
+        false => format!("functions have no dot in their names, and what they are of stands in parentheses: f({of})"),
     }
 }
 

@@ -3,7 +3,8 @@
 
 use super::words::{Words, compares};
 use crate::error::{ErrorKind, Result};
-use sqlparser::tokenizer::{Token, TokenWithSpan};
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -167,6 +168,13 @@ pub(super) fn retold(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             level.from = (!level.has_list && before(1).is_none_or(opens_query)).then_some(at);
         } else if is(word, "select") {
             level.has_list = true;
+        } else if is(word, "top")
+            && before(1).is_some_and(|before| is(before, "select") || is(before, "distinct"))
+            && !matches!(next(1), Some(Token::Number(..) | Token::LParen))
+            && let Token::Word(name) = word
+        {
+            // A column.
+            edits.put(at, Token::Word(Word { keyword: Keyword::NoKeyword, ..name.clone() }));
         } else if SET_OPERATIONS.iter().any(|own| is(word, own)) && before(1) != Some(&Token::Mul) {
             level.has_list = false;
         } else if ["where", "group", "having", "window", "qualify"].iter().any(|clause| is(word, clause))

@@ -45,7 +45,7 @@ fn meant_at(words: &Words, range: &Range<usize>, at: usize) -> Option<String> {
     {
         return Some("`limit` takes a number of rows; questions of `outcrop ask` have `sample 10%`".to_owned());
     }
-    if is_behind(1, "lambda") {
+    if is_behind(1, "lambda") || words.token(at) == Some(&Token::LParen) && words.is_word(at + 1, "lambda") {
         return Some("an expression says what to do with a column, such as `x + 1`".to_owned());
     }
     if is_behind(1, "is") && (is("nan") || is("na")) {

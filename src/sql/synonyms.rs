@@ -80,8 +80,12 @@ fn is_unit(word: &str) -> bool {
     UNITS.contains(&lower.as_str()) || lower.strip_suffix('s').is_some_and(|one| UNITS[..10].contains(&one))
 }
 
-/// `dateadd(unit, n, date)`, in which the unit stands first; `None` for other calls.
-pub(super) fn added(name: &str, args: &[Expr]) -> Option<Expr> {
+/// `dateadd(unit, n, date)`, in which the unit stands first, and `datediff(later, earlier)`, which counts days; `None` for other calls.
+pub(super) fn of_dates(name: &str, args: &[Expr]) -> Option<Expr> {
+    if let ([later, earlier], true) = (args, name.eq_ignore_ascii_case("datediff")) {
+        let args = vec![lit("day"), earlier.clone(), later.clone()];
+        return Some(Expr::Function { function: Function::DateDiff, args });
+    }
     let [Expr::Literal(Literal::Utf8(unit)), times, date] = args else { return None };
     let is_it = ["dateadd", "date_add", "timestampadd"].iter().any(|own| name.eq_ignore_ascii_case(own));
     if !is_it || !is_unit(unit) || Interval::parse("1", Some(unit)).is_none() {
