@@ -169,8 +169,8 @@ pub(super) fn retold(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         } else if is(word, "select") {
             level.has_list = true;
         } else if is(word, "top")
-            && before(1).is_some_and(|before| is(before, "select") || is(before, "distinct"))
-            && !matches!(next(1), Some(Token::Number(..) | Token::LParen))
+            && !(before(1).is_some_and(|before| is(before, "select") || is(before, "distinct"))
+                && matches!(next(1), Some(Token::Number(..) | Token::LParen)))
             && let Token::Word(name) = word
         {
             // A column.
