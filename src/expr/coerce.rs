@@ -203,6 +203,7 @@ pub(super) fn function(whole: &Expr, function: Function, args: Vec<BoundExpr>) -
         Function::Power | Function::Log | Function::Atan2 | Function::Hypot => (vec![Float64; 2], Float64),
         Function::IsNan | Function::IsFinite | Function::IsInfinite => (vec![Float64], Boolean),
         Function::MakeDate => (vec![Int64; 3], Date),
+        Function::MakeTimestamp => (vec![Int64, Int64, Int64, Int64, Int64, Float64], Timestamp),
         Function::Predict => {
             let regressors = types[1..].iter().map(|own| if *own == Utf8 { Utf8 } else { Float64 });
             (std::iter::once(Utf8).chain(regressors).collect(), Float64)

@@ -136,8 +136,8 @@ const TABLE: &[(&[&str], &str)] = &[
     ),
     (&["datefromparts", "date_from_parts"], "use `make_date(y, m, d)`"),
     (
-        &["make_timestamp", "make_datetime", "datetimefromparts"],
-        "use `cast(make_date(y, m, d) as timestamp) + interval (h) hour + interval (mi) minute`",
+        &["make_datetime", "datetimefromparts", "timestamp_from_parts"],
+        "use `make_timestamp(y, m, d, h, mi, s)`; of a time written hhmm, `x // 100` is the hour and `x % 100` the minute",
     ),
     (&["datename"], "use `monthname(d)` or `dayname(d)`"),
     (&["sys.time", "sys.date", "sysdate"], "use `now()` or `today()`"),

@@ -111,6 +111,8 @@ pub enum Function {
     Power,
     /// `make_date(year, month, day)`.
     MakeDate,
+    /// `make_timestamp(year, month, day, hour, minute, second)`; the second may have decimals.
+    MakeTimestamp,
     /// Year of a date or time.
     Year,
     /// Quarter, 1 to 4.
@@ -242,6 +244,7 @@ const TABLE: &[Entry] = &[
     (Function::IsInfinite, &["is_infinite", "isinf"], 1, 1),
     (Function::Power, &["power", "pow"], 2, 2),
     (Function::MakeDate, &["make_date"], 3, 3),
+    (Function::MakeTimestamp, &["make_timestamp"], 6, 6),
     (Function::Year, &["year"], 1, 1),
     (Function::Quarter, &["quarter"], 1, 1),
     (Function::Month, &["month"], 1, 1),

@@ -30,6 +30,7 @@ pub(crate) mod elsewhere;
 mod entries;
 pub(crate) mod function;
 mod interval;
+mod make;
 mod math;
 mod member;
 mod predict;
