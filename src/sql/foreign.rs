@@ -237,11 +237,11 @@ fn pairs(tokens: &[TokenWithSpan]) -> BTreeMap<usize, Pair> {
 /// `any (1, 2)` as `any ([1, 2])`, and `any (values (1), (2))` as a query.
 fn list_of_any(tokens: &[TokenWithSpan], open: usize, pair: Pair, edits: &mut Edits) {
     let first = &tokens[open + 1].token;
-    if is(first, "values") {
+    if is(first, "values") || is(first, "from") {
         let query = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM"), Token::LParen];
         edits.put_before(open + 1, query);
         edits.put_before(pair.close, [Token::RParen]);
-    } else if pair.has_comma && !["select", "with", "from"].iter().any(|own| is(first, own)) {
+    } else if pair.has_comma && !["select", "with"].iter().any(|own| is(first, own)) {
         edits.put_before(open + 1, [Token::LBracket]);
         edits.put_before(pair.close, [Token::RBracket]);
     }
@@ -267,6 +267,7 @@ mod tests {
             ("group_concat(x order by y separator '-')", "group_concat ( x , '-' order by y )"),
             ("f(x separator '-')", "f ( x separator '-' )"),
             ("1 < any (values (0), (2))", "1 < any ( SELECT * FROM ( values ( 0 ) , ( 2 ) ) )"),
+            ("1 = any (from t)", "1 = any ( SELECT * FROM ( from t ) )"),
             ("1 = any (1, 2)", "1 = any ( [ 1 , 2 ] )"),
             ("1 = any ([1, 2])", "1 = any ( [ 1 , 2 ] )"),
             ("any(x, y)", "any ( x , y )"),
