@@ -203,7 +203,8 @@ fn every_kind_gives_what_nested_loops_give_however_it_is_run() {
         let right_frame = open(&write(folder.path(), "right", &right, "w", 1 + random.below(2)), "w");
         for kind in KINDS {
             let on = ONS[random.below(ONS.len())];
-            let how = format!("seed {seed} round {round} {kind} {:?} {} {left_size} {right_size} of {most}", on.0, on.1);
+            let how =
+                format!("seed {seed} round {round} {kind} {:?} {} {left_size} {right_size} of {most}", on.0, on.1);
             let frame = joined(&left_frame, &right_frame, on, kind);
             let frames = questions(&frame, kind.shows_right());
             let baseline = Runner::new().scheduler(Scheduler::Synchronous).piece_bytes(1 << 28).batch_bytes(1 << 28);
@@ -503,7 +504,9 @@ fn conditions_on_one_side_decide_which_rows_match() {
     for kind in &KINDS[..6] {
         let shown = if kind.shows_right() { "v, w" } else { "v" };
         // `t` is of both tables, and so has another name in pairs of rows.
-        for (on, has_key) in [("i = i and v > w and others.t <> left.t", true), ("v - w = 3 and others.t <> left.t", false)] {
+        for (on, has_key) in
+            [("i = i and v > w and others.t <> left.t", true), ("v - w = 3 and others.t <> left.t", false)]
+        {
             let question = format!("{shown} {kind} join others on {on}");
             let go_together = |a: &Row, b: &Row| {
                 let (v, w) = (number(&left, a), number(&right, b));

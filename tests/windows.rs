@@ -260,7 +260,8 @@ impl Function {
             5 => Function::Nth(column, 1 + random.below(3), ignore),
             6 => Function::Last(column, ignore),
             _ => {
-                let names = ["count", "sum", "avg", "min", "max", "std", "count(*)", "median", "n_unique", "string_agg"];
+                let names =
+                    ["count", "sum", "avg", "min", "max", "std", "count(*)", "median", "n_unique", "string_agg"];
                 let name = names[random.below(names.len())];
                 let is_of_numbers = matches!(name, "sum" | "avg" | "std" | "median");
                 let column = if name == "string_agg" { [1, 4][random.below(2)] } else { column };
@@ -553,7 +554,9 @@ fn every_aggregate_over_a_frame_is_the_aggregate_of_its_rows() {
             // Their states are as long as the frame.
             "weighted_median" | "weighted_quantile" => [(150, 30), (20, 5), (5, 0)],
             // They look at all values of it.
-            _ if aggregate.over() != Over::Rows && aggregate.looks_at(9) == Looks::AtAll => [(150, 30), (20, 5), (5, 0)],
+            _ if aggregate.over() != Over::Rows && aggregate.looks_at(9) == Looks::AtAll => {
+                [(150, 30), (20, 5), (5, 0)]
+            }
             _ => [(1400, 30), (ROWS, 0), (20, 5)],
         };
         for (before, behind) in frames {

@@ -290,7 +290,8 @@ impl Join {
     /// As [`Join::columns`].
     pub(super) fn columns_of_residual(&self, left: &Schema) -> Result<Vec<(Field, JoinColumn)>> {
         let Some(residual) = &self.residual else { return Ok(Vec::new()) };
-        let (names, mut columns) = (residual.columns(), self.columns_with(left, &*self.right_schema()?, JoinKind::Inner)?);
+        let (names, mut columns) =
+            (residual.columns(), self.columns_with(left, &*self.right_schema()?, JoinKind::Inner)?);
         columns.retain(|(field, _)| names.contains(field.name().as_str()));
         Ok(columns)
     }
@@ -394,7 +395,8 @@ impl Join {
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }
         }
-        let fields: Vec<Field> = self.columns_with(&left, &right, self.kind)?.into_iter().map(|(field, _)| field).collect();
+        let fields: Vec<Field> =
+            self.columns_with(&left, &right, self.kind)?.into_iter().map(|(field, _)| field).collect();
         // A right column that cannot be read is told of under its own name.
         let mut metadata = right.metadata().clone();
         metadata.extend(left.metadata().clone());

@@ -6,7 +6,8 @@ use super::push_down::pushed;
 use super::unnest::unnested;
 use super::window::Columns;
 use super::{
-    AggregateColumn, FirstRows, Join, JoinColumn, JoinShape, LogicalPlan, Residual, SampleSize, SinkSpec, SortColumn, SortKey,
+    AggregateColumn, FirstRows, Join, JoinColumn, JoinShape, LogicalPlan, Residual, SampleSize, SinkSpec, SortColumn,
+    SortKey,
 };
 use super::{Stage, StageInput, Step, Window, WindowShape};
 use crate::error::{Error, Result};

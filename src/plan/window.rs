@@ -169,7 +169,9 @@ impl WindowCall {
                 }
                 if !aggregate.ordering().is_empty() {
                     let message = format!("`{self}` has an order of its own, which a frame has from its window");
-                    return Err(Error::new(ErrorKind::Unsupported, message).hint("give `over (… order by …)` that order"));
+                    return Err(
+                        Error::new(ErrorKind::Unsupported, message).hint("give `over (… order by …)` that order")
+                    );
                 }
                 let argument = |at: usize| {
                     let bound = self.args[at].bind_single(input, "what is aggregated")?;

@@ -156,7 +156,8 @@ impl LazyFrame {
         let qualify = question.qualify.as_ref().map(|qualify| of_results(qualify, &select)).transpose()?;
         let plan = if of_fits {
             if question.distinct {
-                return Err(Error::new(ErrorKind::Unsupported, "`distinct` beside predictions is not supported"));
+                return Err(Error::new(ErrorKind::Unsupported, "`distinct` beside predictions is not supported")
+                    .hint("rows are told apart by what is predicted of them: leave out `distinct`"));
             }
             let all: Vec<Expr> = select.iter().chain(planned.of_windows()).chain(&qualify).cloned().collect();
             let (joined, mut all) = over_groups(filtered, &keys, &all)?;

@@ -27,9 +27,9 @@ use crate::plan::{
 use crate::source::CancelToken;
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
+pub(super) use residual::holding;
 use std::sync::Arc;
 use table::TableRows;
-pub(super) use residual::holding;
 pub(super) use table::{Table, TableRoom};
 pub(super) use tables::{Tables, rows_bytes};
 

@@ -243,9 +243,9 @@ impl Lowering<'_> {
         }
         let members = self.only_expressions(correlated.select, query, &correlated.scope, values.len())?;
         if members.iter().any(Expr::contains_aggregate) {
-            return Err(
-                self.unsupported("an aggregate in a query that uses columns of the query around it", query.span())
-            );
+            let error =
+                self.unsupported("an aggregate in a query that uses columns of the query around it", query.span());
+            return Err(error.hint("compare with its value: x = (select max(u.x) from u where u.k = t.k)"));
         }
         let mut correlated = correlated;
         correlated.keys.extend(values.into_iter().zip(members));

@@ -4,6 +4,7 @@ use super::query::Lowering;
 use super::sample;
 use super::scope::{Column, Scope, Table};
 use crate::error::{Error, ErrorKind, Result};
+use crate::expr::elsewhere::written_here;
 use crate::expr::{BinaryOp, Expr, Literal, coalesce, col, lit};
 use crate::frame::visible_names;
 use crate::plan::{Join, JoinKind, LogicalPlan};
@@ -45,7 +46,8 @@ impl Names for Plain<'_> {
     }
 
     fn value_of(&self, _query: &ast::Query) -> Result<Expr> {
-        Err(Error::new(ErrorKind::Unsupported, "a query in the condition of a join is not supported"))
+        Err(Error::new(ErrorKind::Unsupported, "a query in the condition of a join is not supported")
+            .hint("it may stand behind `where`, or be joined as a table of its own"))
     }
 }
 
@@ -124,10 +126,13 @@ impl Lowering<'_> {
                 let error = self.unsupported("`lateral`", factor.span());
                 return Err(error.hint("queries in expressions may use columns of the query around them, in equations"));
             }
-            TableFactor::UNNEST { .. } => return Err(self.unsupported("`unnest`", factor.span())),
-            TableFactor::Pivot { .. } => return Err(self.unsupported("`pivot`", factor.span())),
-            TableFactor::Unpivot { .. } => return Err(self.unsupported("`unpivot`", factor.span())),
-            other => return Err(self.unsupported("this kind of table", other.span())),
+            TableFactor::UNNEST { .. } => return Err(self.no_such_rows("unnest", factor.span())),
+            TableFactor::Pivot { .. } => return Err(self.no_such_rows("pivot", factor.span())),
+            TableFactor::Unpivot { .. } => return Err(self.no_such_rows("unpivot", factor.span())),
+            other => {
+                let error = self.unsupported("this kind of table", other.span());
+                return Err(error.hint("tables are files in single quotes, names, and queries in parentheses"));
+            }
         };
         let Some(alias) = alias else {
             let scope = Scope::of(Table::of(name, &*plan.schema()?));
@@ -146,6 +151,12 @@ impl Lowering<'_> {
         Ok(Tables { plan, scope: Scope::of(table) })
     }
 
+    /// The error for a table of rows that are made and not read.
+    fn no_such_rows(&self, what: &str, span: Span) -> Error {
+        let error = self.unsupported(&format!("`{what}`"), self.span_of(what, span));
+        error.hint(written_here(what).unwrap_or("lists are shown and written as they are"))
+    }
+
     fn join(&self, left: Tables, join: &ast::Join) -> Result<Tables> {
         use JoinOperator as Op;
         let (kind, constraint) = match &join.join_operator {
@@ -156,14 +167,19 @@ impl Lowering<'_> {
             Op::Semi(on) | Op::LeftSemi(on) => (JoinKind::Semi, on),
             Op::Anti(on) | Op::LeftAnti(on) => (JoinKind::Anti, on),
             Op::CrossJoin(on) => (JoinKind::Cross, on),
-            _ => return Err(self.unsupported("this kind of join", join.relation.span())),
+            _ => {
+                let error = self.unsupported("this kind of join", join.relation.span());
+                return Err(error.hint("there are join, left, right, full, semi, anti, cross and natural join"));
+            }
         };
         let right = self.table(&join.relation)?;
         let shared = match constraint {
             JoinConstraint::Using(names) => {
                 let name = |name: &ast::ObjectName| match name.0.as_slice() {
                     [ast::ObjectNamePart::Identifier(ident)] => Ok(ident.clone()),
-                    _ => Err(self.unsupported("a name of several parts behind `using`", name.span())),
+                    _ => Err(self
+                        .unsupported("a name of several parts behind `using`", name.span())
+                        .hint("names of columns stand there without their tables")),
                 };
                 names.iter().map(name).collect::<Result<Vec<_>>>()?
             }
@@ -196,7 +212,8 @@ impl Lowering<'_> {
                 let error = error.hint("write `on a = b` or `using (a)`; `cross join` takes every pair of rows");
                 return self.placed(Err(error), join.relation.span());
             }
-            return Err(self.unsupported("a natural join of tables without a common column", join.relation.span()));
+            let error = self.unsupported("a natural join of tables without a common column", join.relation.span());
+            return Err(error.hint("write `on a = b`; `cross join` takes every pair of rows"));
         }
         let (kind, scope) = match kind {
             JoinKind::Inner if condition.keys.is_empty() => (JoinKind::Cross, both),

@@ -13,6 +13,7 @@
 
 mod asides;
 mod block;
+mod clauses;
 mod combine;
 mod correlated;
 mod from;
