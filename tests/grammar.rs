@@ -192,7 +192,11 @@ fn random_case(random: &mut Random) -> Asked {
     let mut asked = Asked::default();
     if random.one_in(3) {
         let condition = condition(random, 0);
-        let more = if random.one_in(3) { " and id in (select uw from u)" } else { "" };
+        let more = match random.below(6) {
+            0 => " and id in (select uw from u)",
+            1 => " and (k, v) not in (select uk, un from u)",
+            _ => "",
+        };
         asked.clauses.push(("where", "where", format!("{condition}{more}")));
     }
     let (values, keys) = if random.one_in(2) {

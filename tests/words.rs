@@ -113,6 +113,20 @@ fn names_of_other_tools_lead_to_ours() {
 }
 
 #[test]
+fn lists_of_columns_have_no_windows_and_no_queries() {
+    for arguments in [
+        &["head", YEAR, "--select", "Year, rank() over (order by Month)"][..],
+        &["head", YEAR, "--select", "(select 1) as x"],
+        &["convert", YEAR, "--sort-by", "row_number() over (order by Month)", "--to", "-"],
+    ] {
+        let text = said(arguments, 2);
+        assert!(text.contains("window functions and queries") && text.contains("^^^"), "{text}");
+    }
+    let text = said(&["head", YEAR, "--where", "Month in (select 1)"], 2);
+    assert!(text.contains("a query in this place") && text.contains("an expression by itself"), "{text}");
+}
+
+#[test]
 fn a_condition_on_a_result_that_is_not_there_names_those_that_are() {
     let text = said(&["ask", YEAR, "-q", "mean(ArrDelay) as delay by Month having dely > 3"], 2);
     assert!(text.contains("`dely`") && text.contains("did you mean `delay`?") && text.contains("\n  "), "{text}");

@@ -265,8 +265,7 @@ impl Lowering<'_> {
             return Ok(Arc::new(LogicalPlan::Join(Join::new(plan, members, keys, JoinKind::Semi))));
         }
         let [value] = &values[..] else {
-            let error = self.unsupported("`not in` with a row and a query", query.span());
-            return Err(error.hint("`not exists (select … where x = a and y = b)` asks for rows without a match"));
+            return self.among_no_rows(plan, &values, &members, &names, query);
         };
         // A missing value may be any, and where one of those of the query is missing, any may be among them.
         let (all, known) = (format!("{member}: all"), format!("{member}: known"));
@@ -292,6 +291,45 @@ impl Lowering<'_> {
         }
         let (inner, exists) = self.existence_of(query, number, outer)?;
         Ok(filtered(inner.beside(plan), if negated { exists.not() } else { exists }))
+    }
+
+    /// The rows of `plan` whose values are those of no row of a table, and cannot be where values are missing: by an anti join for
+    /// each choice of values that a row has, and each choice of these that are compared, with the rows that lack the others of them.
+    fn among_no_rows(
+        &self,
+        mut plan: Arc<LogicalPlan>,
+        values: &[Expr],
+        members: &Arc<LogicalPlan>,
+        names: &[String],
+        query: &ast::Query,
+    ) -> Result<Arc<LogicalPlan>> {
+        if values.len() > MOST_IN_ROW {
+            let error =
+                self.unsupported(&format!("`not in` with a row of {} values and a query", values.len()), query.span());
+            return Err(
+                error.hint(format!("they may be {MOST_IN_ROW}; `not exists (select … where x = a and …)` takes more"))
+            );
+        }
+        let has = |choice: usize, at: usize| choice >> at & 1 == 1;
+        let missing = |expr: Expr, is_missing: bool| if is_missing { expr.is_null() } else { expr.is_not_null() };
+        for own in 0..1_usize << values.len() {
+            for compared in (0..=own).filter(|compared| own & compared == *compared) {
+                let of_row = values.iter().enumerate().map(|(at, value)| missing(value.clone(), !has(own, at)));
+                let mut keys: Vec<_> = Expr::conjunction(of_row).map(|row| (row, lit(true))).into_iter().collect();
+                let (mut columns, mut conditions) = (vec![lit(true).alias(FOUND)], Vec::new());
+                for (at, name) in names.iter().enumerate().filter(|(at, _)| has(own, *at)) {
+                    conditions.push(missing(col(name.as_str()), !has(compared, at)));
+                    if has(compared, at) {
+                        keys.push((values[at].clone(), col(name.as_str())));
+                        columns.push(col(name.as_str()));
+                    }
+                }
+                let chosen = conditions.into_iter().fold(Arc::clone(members), filtered);
+                let chosen = distinct(Arc::new(LogicalPlan::Project { input: chosen, columns }))?;
+                plan = Arc::new(LogicalPlan::Join(Join::new(plan, Arc::new(chosen), keys, JoinKind::Anti)));
+            }
+        }
+        Ok(plan)
     }
 
     /// All columns of a query, under other names.
@@ -332,6 +370,11 @@ impl Lowering<'_> {
         })
     }
 }
+
+/// So many values a row may have that must not be among those of a query: with each more there are three times as many joins.
+const MOST_IN_ROW: usize = 3;
+/// The column of rows that are looked for, beside what is compared.
+const FOUND: &str = "found in the query";
 
 /// Where columns of the query around a query may stand.
 const EQUATIONS: &str = "in its `where` they may stand in equations, beside other conditions with `and`";
