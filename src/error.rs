@@ -248,14 +248,18 @@ pub fn did_you_mean<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, name)| name)
 }
 
-/// A hint for a name that nothing is near enough to: the nearest ones that have at least half of its letters, three at most, and where
-/// all of them are listed.
+/// A hint for a name that nothing is near enough to: the nearest ones that have at least two thirds of its letters, or half of them and begin
+/// as it does, three at most, and where all of them are listed.
 pub(crate) fn nearest_of<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let wanted = wanted.to_lowercase();
     let mut near: Vec<(usize, &str)> = known
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(&wanted, &name.to_lowercase()), name))
-        .filter(|(distance, name)| 2 * distance <= name.chars().count().max(wanted.chars().count()))
+        .filter(|(distance, name)| {
+            let longer = name.chars().count().max(wanted.chars().count());
+            let begins_so = || wanted.chars().zip(name.chars()).take_while(|(a, b)| a == b).count() >= 4;
+            3 * distance <= longer || 2 * distance <= longer && begins_so()
+        })
         .collect();
     near.sort_unstable();
     near.dedup();

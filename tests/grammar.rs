@@ -319,7 +319,7 @@ fn wrong_questions_neither_panic_nor_tell_names_of_plans() {
 }
 
 /// Questions, and statements with the same answers.
-const SAME: [(&str, &str); 23] = [
+const SAME: [(&str, &str); 27] = [
     (
         "id, row_number() over (order by v desc nulls first, id) as r",
         "select id, row_number() over (order by v desc nulls first, id) as r from t",
@@ -356,6 +356,16 @@ const SAME: [(&str, &str); 23] = [
         "select id from t where v not in (select un from u where un is not null) and id > 1",
     ),
     ("id where v in (select un from u where uk = k)", "select id from t where v in (select un from u where uk = k)"),
+    (
+        "id where exists (select 1 from u where uk = k and un > v) and v > 0",
+        "select id from t where exists (select 1 from u where uk = k and un > v) and v > 0",
+    ),
+    (
+        "id where not exists (select 1 from u where uw > left.v + 3)",
+        "select id from t where not exists (select 1 from u where uw > t.v + 3)",
+    ),
+    ("id where v in (select un from u where uw < id)", "select id from t where v in (select un from u where uw < id)"),
+    ("id where exists (select 1 from u where un > 5)", "select id from t where exists (select 1 from u where un > 5)"),
     (
         "id where v in (select un from u where uk = left.k)",
         "select id from t where v in (select un from u where uk = t.k)",
@@ -516,8 +526,8 @@ fn wrong_questions_are_told_of_with_their_place() {
         ("sum(v) over big", "unexpected `over`", "over"),
         (
             "id where v > (select max(un) from u where uw > id)",
-            "`id`: a query that uses columns of the query around it",
-            "id",
+            "a condition on columns of the query around it that is no equation",
+            "uw > id",
         ),
     ] {
         let error = session.ask("t", question).and_then(|frame| frame.collect()).expect_err(question);

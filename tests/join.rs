@@ -23,23 +23,36 @@ struct Row {
     t: Option<String>,
 }
 
-/// What is joined on: names, and whether two rows go together.
-type On = (&'static [(&'static str, &'static str)], fn(&Row, &Row) -> bool);
+/// What is joined on: names, a condition beside, and whether two rows go together.
+type On = (&'static [(&'static str, &'static str)], &'static str, fn(&Row, &Row) -> bool);
 
 fn same<T: PartialEq>(a: Option<T>, b: Option<T>) -> bool {
     a.is_some() && a == b
+}
+
+fn is_less<T: PartialOrd>(a: Option<T>, b: Option<T>) -> bool {
+    matches!((a, b), (Some(a), Some(b)) if a < b)
 }
 
 fn same_doubles(a: Option<f64>, b: Option<f64>) -> bool {
     matches!((a, b), (Some(a), Some(b)) if a == b || (a.is_nan() && b.is_nan()))
 }
 
-const ONS: [On; 5] = [
-    (&[("i", "i")], |a, b| same(a.i, b.i)),
-    (&[("x", "i")], |a, b| same_doubles(a.x, b.i.map(|i| i as f64))),
-    (&[("t", "t")], |a, b| same(a.t.as_ref(), b.t.as_ref())),
-    (&[("x", "x")], |a, b| same_doubles(a.x, b.x)),
-    (&[("t", "t"), ("i", "x")], |a, b| same(a.t.as_ref(), b.t.as_ref()) && same_doubles(a.i.map(|i| i as f64), b.x)),
+const ONS: [On; 8] = [
+    (&[("i", "i")], "", |a, b| same(a.i, b.i)),
+    (&[("x", "i")], "", |a, b| same_doubles(a.x, b.i.map(|i| i as f64))),
+    (&[("t", "t")], "", |a, b| same(a.t.as_ref(), b.t.as_ref())),
+    (&[("x", "x")], "", |a, b| same_doubles(a.x, b.x)),
+    (&[("t", "t"), ("i", "x")], "", |a, b| {
+        same(a.t.as_ref(), b.t.as_ref()) && same_doubles(a.i.map(|i| i as f64), b.x)
+    }),
+    (&[("t", "t")], "i < i_right", |a, b| same(a.t.as_ref(), b.t.as_ref()) && is_less(a.i, b.i)),
+    (&[("i", "i")], "i % 2 = 0 or t = t_right", |a, b| {
+        same(a.i, b.i) && (a.i.is_some_and(|i| i % 2 == 0) || same(a.t.as_ref(), b.t.as_ref()))
+    }),
+    (&[], "i + 1 < i_right and t_right < t", |a, b| {
+        is_less(a.i.map(|i| i + 1), b.i) && is_less(b.t.as_ref(), a.t.as_ref())
+    }),
 ];
 
 /// Rows of which a share has one key, and the others one of so many.
@@ -145,7 +158,8 @@ fn found(answer: &DataFrame) -> Vec<(Value, Value)> {
 fn joined(left: &LazyFrame, right: &LazyFrame, on: On, kind: JoinKind) -> LazyFrame {
     match kind {
         JoinKind::Cross => left.cross_join(right),
-        _ => left.join(right, on.0.to_vec(), kind),
+        _ if on.1.is_empty() => left.join(right, on.0.to_vec(), kind),
+        _ => left.join_where(right, on.0.to_vec(), outcrop::sql::parse_expr(on.1).unwrap(), kind),
     }
 }
 
@@ -189,12 +203,13 @@ fn every_kind_gives_what_nested_loops_give_however_it_is_run() {
         let right_frame = open(&write(folder.path(), "right", &right, "w", 1 + random.below(2)), "w");
         for kind in KINDS {
             let on = ONS[random.below(ONS.len())];
-            let how = format!("seed {seed} round {round} {kind} {:?} {left_size} {right_size} of {most}", on.0);
+            let how =
+                format!("seed {seed} round {round} {kind} {:?} {} {left_size} {right_size} of {most}", on.0, on.1);
             let frame = joined(&left_frame, &right_frame, on, kind);
             let frames = questions(&frame, kind.shows_right());
             let baseline = Runner::new().scheduler(Scheduler::Synchronous).piece_bytes(1 << 28).batch_bytes(1 << 28);
             let answers: Vec<DataFrame> = baseline.compute(frames.clone()).unwrap();
-            assert_eq!(found(&answers[0]), expected(&left, &right, kind, on.1), "{how}");
+            assert_eq!(found(&answers[0]), expected(&left, &right, kind, on.2), "{how}");
             let texts: Vec<String> = answers.iter().map(shown).collect();
             let (threads, piece, batch) = (1 + random.below(4), 1 + random.below(3000), 1 + random.below(2000));
             let runner = Runner::new().threads(threads).piece_bytes(piece).batch_bytes(batch);
@@ -227,7 +242,7 @@ fn a_key_that_is_everywhere_on_both_sides_is_gone_through_in_blocks() {
         let scarce = Runner::new().threads(2).budget(Budget::new(1800 << 10));
         let run: Run<DataFrame> = scarce.run(frame).unwrap();
         assert!(run.statistics.bytes_spilled > 0);
-        assert_eq!(found(&run.value), expected(&left, &right, kind, ONS[0].1), "{kind}");
+        assert_eq!(found(&run.value), expected(&left, &right, kind, ONS[0].2), "{kind}");
     }
 }
 
@@ -409,7 +424,7 @@ fn rows_made_of_one_row_keep_their_order_in_sorts_and_among_the_first() {
     let left_frame = open(&write(folder.path(), "left", &left, "v", 2), "v");
     let right_frame = open(&write(folder.path(), "right", &right, "w", 1), "w");
     let frame = joined(&left_frame, &right_frame, ONS[0], JoinKind::Inner);
-    let pairs = expected(&left, &right, JoinKind::Inner, ONS[0].1);
+    let pairs = expected(&left, &right, JoinKind::Inner, ONS[0].2);
     let key = |pair: &(Value, Value)| match pair.0 {
         Value::Int64(v) => left[v as usize].i,
         _ => None,
@@ -447,7 +462,7 @@ fn a_full_join_behind_a_multiplying_one_keeps_the_order_of_its_rows() {
     let frame = pairs.join(&third_frame, ("w", "i"), JoinKind::Full).select(["v", "w", "z"]);
     let mut rows: Vec<[Option<i64>; 3]> = Vec::new();
     let mut matched = vec![false; third.len()];
-    for (v, w) in expected(&left, &right, JoinKind::Inner, ONS[0].1) {
+    for (v, w) in expected(&left, &right, JoinKind::Inner, ONS[0].2) {
         let (Value::Int64(v), Value::Int64(w)) = (v, w) else { panic!("a pair without a row") };
         let z = third.iter().position(|row| row.i == Some(w));
         z.iter().for_each(|z| matched[*z] = true);
@@ -486,11 +501,26 @@ fn conditions_on_one_side_decide_which_rows_match() {
         let answer = left_frame.ask_with(&question, &tables).unwrap().collect().unwrap();
         assert_eq!(found(&answer), pairs, "{question}");
     }
+    for kind in &KINDS[..6] {
+        let shown = if kind.shows_right() { "v, w" } else { "v" };
+        // `t` is of both tables, and so has another name in pairs of rows.
+        for (on, has_key) in
+            [("i = i and v > w and others.t <> left.t", true), ("v - w = 3 and others.t <> left.t", false)]
+        {
+            let question = format!("{shown} {kind} join others on {on}");
+            let go_together = |a: &Row, b: &Row| {
+                let (v, w) = (number(&left, a), number(&right, b));
+                let texts = matches!((&a.t, &b.t), (Some(a), Some(b)) if a != b);
+                texts && if has_key { same(a.i, b.i) && v > w } else { v == w + 3 }
+            };
+            let answer = left_frame.ask_with(&question, &tables).unwrap().collect().unwrap();
+            assert_eq!(found(&answer), expected(&left, &right, *kind, go_together), "{question}");
+        }
+    }
     let error = |question: &str| left_frame.ask_with(question, &tables).unwrap_err().to_string();
     for (question, says) in [
-        ("v join others on v > w", "a join is on `=` between the two tables"),
-        ("v join others on i = i and v > w", "other conditions on both tables stand behind `where`"),
-        ("v left join others on i = i and v > w", "other conditions may be about one of the tables, not about both"),
+        ("v join others on i = i and v + w", "`v + w` is Int64, not true or false"),
+        ("v join others on i = i and (v > w or t = 'a')", "may be about either table"),
         ("v join others on w > 3", "a join says what of both tables must be equal"),
         ("v join others on i = i and t = 'a'", "`t = 'a'` may be about either table"),
         ("v join others on i = i and 1 = 1", "`1 = 1` is about neither table"),
@@ -612,7 +642,7 @@ fn rows_that_a_function_makes_behind_a_multiplying_join_keep_their_order() {
             outcrop::arrow::array::UInt32Array::from_iter_values((0..3 * batch.num_rows() as u32).map(|row| row / 3));
         Ok(outcrop::arrow::compute::take_record_batch(&batch, &rows)?)
     });
-    let all: Vec<(Value, Value)> = expected(&left, &right, JoinKind::Inner, ONS[0].1)
+    let all: Vec<(Value, Value)> = expected(&left, &right, JoinKind::Inner, ONS[0].2)
         .into_iter()
         .flat_map(|pair| std::iter::repeat_n(pair, 3))
         .collect();

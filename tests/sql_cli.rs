@@ -163,12 +163,12 @@ fn what_is_not_supported_is_underlined_where_it_stands() {
         ),
         (format!("select id {from} where k > all (select 1)"), "^^^^^^^^^^^^^^^^^", "(select …)"),
         (
-            format!("select id {from} where exists (select 1 from (select 2 as w) u where u.w > t.id)"),
+            format!("select exists (select 1 from (select 2 as w) u where u.w > t.id) {from}"),
             "^",
-            "is true where",
+            "behind `where`, of `exists`",
         ),
         (format!("select cast(id as hugeint) {from}"), "^^^^^^^", "no type"),
-        (format!("select id {from} tablesample 10%"), "^^^^^^^^^^^", "`outcrop ask`"),
+        (format!("select id {from} tablesample 10%"), "^^^^^^^^^^^", "`from t tablesample (1 percent)`"),
         (format!("select frobnicate(id) {from}"), "^^^^^^^^^^", "`outcrop help ask` lists"),
     ] {
         let output = outcrop(&["sql", &query]);
@@ -320,7 +320,8 @@ fn names_and_types_of_all_columns_are_of_those_in_the_files() {
         ("names=['p','q'], all_varchar=true", "q || 'x' as q, file_name like '%/x.csv' as here", "q,here\n2x,true\n"),
         ("names=['p','q'], filename='f'", "p, q, Year, f like '%/x.csv' as here", "p,q,Year,here\n1,2,2001,true\n"),
         ("columns={'b': 'varchar'}", "a + 1 as a, b || 'x' as b", "a,b\n2,2x\n"),
-        ("columns={'b': 'varchar', 'c': 'double'}", "b || 'x' as b, c", "b,c\n1x,2.0\n"),
+        ("columns={'p': 'varchar', 'c': 'double'}", "p || 'x' as p, c", "p,c\n1x,2.0\n"),
+        ("dtype={'b': 'varchar'}, sep=',', na_values='-'", "b || 'x' as b", "b\n2x\n"),
     ] {
         let output = outcrop(&["sql", &format!("select {what} from read_csv('{files}', {options})")]);
         assert_eq!(String::from_utf8_lossy(&output.stdout), answer, "{options}: {}", said(&output));
@@ -328,7 +329,15 @@ fn names_and_types_of_all_columns_are_of_those_in_the_files() {
     for (options, told) in [
         ("names=['p','q'], columns={'a': 'varchar', 'b': 'varchar'}", "the columns are named twice"),
         ("names=['p','p']", "two columns are named `p`"),
-        ("names=['p']", "1 columns are named, and the files have 2"),
+        ("names=['p']", "1 column is named, and the files have 2"),
+        ("columns={'a': 'varchar', 'bb': 'double'}", "no column `bb`, beside others that there are"),
+        ("columns={'a': 'varchar', 'bb': 'double'}", "columns are a, b; names => ['…', …] gives all columns names"),
+        ("colums={'a': 'varchar'}", "hint: did you mean `columns`?"),
+        ("types=['varchar']", "types => {'a': 'bigint'} gives types to some"),
+        ("types={'a': 'decimal(10,2)'}", "such numbers are read as float64, or as utf8"),
+        ("columns=['a']", "names => ['a', 'b'] gives names alone"),
+        ("nrows=3", "hint: `limit 3` behind the query has the first rows"),
+        ("header=true delim=','", "hint: a comma stands between options"),
     ] {
         let output = outcrop(&["sql", &format!("select * from read_csv('{files}', {options})")]);
         assert!(output.status.code() == Some(2) && said(&output).contains(told), "{options}: {}", said(&output));

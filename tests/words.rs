@@ -74,6 +74,39 @@ fn names_of_other_tools_lead_to_ours() {
         let text = said(&["ask", YEAR, "-q", question], 2);
         assert!(text.contains(hint), "{question}: {text}");
     }
+    for (question, hint) in [
+        ("ArrDelay.isna().sum()", "`count_if(x is null)` counts missing values"),
+        ("ArrDelay.rolling(3).mean()", "goes along with the row"),
+        ("groupby(Year).mean(ArrDelay)", "`mean(x) by g`"),
+        ("df.groupby('Year')['ArrDelay'].mean()", "`mean(x) by g`"),
+        ("df['ArrDelay'].mean()", "`mean(x)`, of groups `mean(x) by g`"),
+        ("mean(ArrDelay, na.rm = TRUE)", "leave missing values out by themselves"),
+        ("quantile(ArrDelay, c(0.1, 0.9))", "`quantile(x, 0.1), quantile(x, 0.9)`"),
+        ("table(Month)", "`count(*) by x` counts each value"),
+        ("summary(ArrDelay)", "`outcrop describe`"),
+        ("describe()", "`outcrop describe`"),
+        ("str(ArrDelay)", "`outcrop schema`"),
+        ("typeof(ArrDelay)", "`outcrop schema`"),
+        ("Origin.str.upper()", "`upper(Origin)`"),
+        ("np.mean(ArrDelay)", "`mean(ArrDelay)`"),
+        ("ArrDelay.quantile(0.5)", "`quantile(ArrDelay, 0.5)`"),
+        ("ArrDelay.apply(lambda v: v + 1)", "such as `x + 1`"),
+        ("map(ArrDelay, x -> x + 1)", "functions without a name"),
+        ("ArrDelay where ArrDelay = NaN", "`is_nan(x)` asks for it"),
+        ("ArrDelay where is.null(ArrDelay)", "write `x is null`"),
+        ("ArrDelay limit 5, 10", "in SQL, `limit 10 offset 5`"),
+        ("ArrDelay limit 10%", "`sample 10%`"),
+        ("ArrDelay where Origin %in% c('SFO')", "x in ('a', 'b')"),
+    ] {
+        let text = said(&["ask", YEAR, "-q", question], 2);
+        assert!(text.contains(hint), "{question}: {text}");
+    }
+    let none = said(&["ask", YEAR, "-q", "md5(Origin)"], 2);
+    assert!(none.contains("`outcrop help ask` lists") && !none.contains("nearest"), "{none}");
+    assert_eq!(
+        answer(&["ask", YEAR, "-q", "count(*) as n where Month = any (1, 2) and Month in [1]", "--format", "csv"]),
+        answer(&["ask", YEAR, "-q", "count(*) as n where Month = 1", "--format", "csv"])
+    );
     let result =
         answer(&["ask", YEAR, "-q", "sd(ArrDelay), stddev(DepDelay), nunique(Month), n_distinct(Year), avg(Month)"]);
     assert_eq!(result.lines().count(), 2, "{result}");
@@ -161,4 +194,70 @@ fn a_factor_with_one_level_is_seen_and_has_no_estimate() {
     assert!(one.ends_with(",,,,"), "{fits}");
     assert!(lines.iter().any(|line| line.starts_with("a,x,2.5,")), "{fits}");
     assert!(lines.iter().any(|line| line.starts_with("b,f = 'v',") && !line.ends_with(",,,,")), "{fits}");
+}
+
+#[test]
+fn the_kind_of_a_picture_is_no_file() {
+    let text = said(&["freq", "Origin", YEAR, "--plot", "bar", "z.svg"], 2);
+    assert!(
+        text.contains("`--plot bar` names no file\nhint: bars are drawn") && text.contains("--plot z.svg"),
+        "{text}"
+    );
+    assert!(said(&["hist", "ArrDelay", YEAR, "--plot", "line"], 2).contains("--plot FILE.svg"));
+}
+
+#[test]
+fn a_comparison_with_null_is_told_of_and_stays_what_it_is() {
+    let statement = format!("select count(*) as n from '{YEAR}' where ArrDelay = null");
+    for arguments in [
+        &["ask", YEAR, "-q", "count(*) as n where ArrDelay = null", "--format", "csv"][..],
+        &["sql", &statement, "--format", "csv"],
+        &["count", YEAR, "--where", "ArrDelay = null", "--format", "csv"],
+    ] {
+        let output = outcrop(arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.stdout.ends_with(b"\n0\n"), "{arguments:?}: {text}");
+        assert!(text.starts_with("warning: a comparison with `null` is never true\n"), "{arguments:?}: {text}");
+        assert!(text.contains("^^^^^^\nhint: write `x is null`"), "{arguments:?}: {text}");
+        let quiet = outcrop(&[arguments, &["--quiet"]].concat());
+        assert_eq!(quiet.stderr, b"", "{arguments:?}");
+    }
+}
+
+#[test]
+fn explain_analyze_tells_what_a_query_took_and_not_its_rows() {
+    let text = answer(&["sql", &format!("explain analyze select Origin, count(*) from '{YEAR}' group by 1")]);
+    assert!(text.starts_with("question 1\n  select `key 1 of the query` as Origin, "), "{text}");
+    assert!(text.contains("pass 1: ") && text.contains("  passes  1\n") && text.contains("records_read  "), "{text}");
+    assert!(!text.contains("SFO"), "{text}");
+}
+
+#[test]
+fn what_the_prompt_has_otherwise_is_told_there() {
+    for (typed, hint) in [
+        ("selct 1", "did you mean `select`? SQL ends with `;`"),
+        ("freq Origin", "`freq` is a command of the command line; here `count(*) as n by x sort n desc`"),
+        ("tables", "commands of the shell begin with a dot: `.tables`"),
+    ] {
+        for files in [&["shell", YEAR][..], &["shell"]] {
+            let mut command = assert_cmd::Command::cargo_bin("outcrop").unwrap();
+            let output =
+                command.args(files).env("OUTCROP_CONFIG", "").write_stdin(format!("{typed}\n")).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.code() == Some(2) && text.contains(hint), "{typed}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_distribution_of_dates_is_told_of_by_month() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("d.csv");
+    fs::write(&file, "d\n2001-01-02\n2001-01-03\n").unwrap();
+    let text = said(&["hist", "d", &file.display().to_string()], 2);
+    assert!(text.contains("outcrop freq \"date_trunc('month', d)\" counts by month"), "{text}");
+    assert_eq!(
+        answer(&["freq", "date_trunc('month', d)", &file.display().to_string(), "--format", "csv"]).lines().nth(1),
+        Some("2001-01-01,2,100.0")
+    );
 }

@@ -200,6 +200,12 @@ pub trait Aggregate: fmt::Debug + Send + Sync {
         Over::Rows
     }
 
+    /// Of an aggregate over [`Over::SortedValues`]: what its fold looks at in a group of so many values; all unless said otherwise.
+    fn looks_at(&self, values: u64) -> holistic::Looks {
+        let _ = values;
+        holistic::Looks::AtAll
+    }
+
     /// Bytes of the state of one group, at most, apart from the length of a text that it keeps.
     fn most_state_bytes(&self) -> usize {
         1 << 10

@@ -2,7 +2,7 @@
 
 use super::deliver::{drawn, report};
 use super::flags::{Convert, Rows, WriteFlags, WriteFormat};
-use super::look::filtered;
+use super::look::{filtered, tell_notes};
 use super::messages::Stop;
 use super::open::tables;
 use super::run::{open_with, options, progress_of, tell_left_out};
@@ -22,6 +22,7 @@ pub(super) fn convert(command: &Convert, cancel: &CancelToken) -> Result<(), Sto
     if command.rows.question.is_none() && command.rows.select.is_empty() {
         tell_left_out(&all, &command.run)?;
     }
+    tell_notes(command.rows.rows.condition.as_deref().or(command.rows.question.as_deref()), &command.run);
     let frame = chosen(&all, &command.rows, &tables)?;
     let progress = progress_of(&command.run);
     let options = options(&command.run, cancel, &progress)?;

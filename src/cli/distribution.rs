@@ -2,7 +2,7 @@
 
 use super::deliver::{answer_drawn, checked_form, deliver_drawn, drawn, refuse_reading, report};
 use super::flags::{Freq, Hist, Output, Run};
-use super::look::{filtered, list};
+use super::look::{filtered, list, tell_notes};
 use super::meant::{Others, column_first, meant};
 use super::messages::Stop;
 use super::plot::{Plot, Wanted};
@@ -27,10 +27,12 @@ const OF_SEVERAL: usize = 10;
 
 pub(super) fn freq(command: &Freq, cancel: &CancelToken) -> Result<(), Stop> {
     let text = &command.keys;
+    Plot::refuse_kind(command.plot.as_deref(), &command.input.files)?;
     let columns = list(text, "COLUMN").map_err(|error| column_first(error, text, &command.input.files))?;
     let all = open(&command.input, &command.run);
     let all = all.map_err(|error| meant(error, &command.input.files, Others::Column(text)))?;
     all.select(columns.clone()).plan().map_err(|error| in_words(error, text))?;
+    tell_notes(command.rows.condition.as_deref(), &command.run);
     let rows = filtered(&all, &command.rows)?;
     let several = columns.len() > 1;
     let picture = picture_of(command.plot.as_deref(), &all)?;
@@ -156,6 +158,7 @@ fn stacked(counted: &[DataFrame], columns: &[Expr], options: &RunOptions) -> Res
 
 pub(super) fn hist(command: &Hist, cancel: &CancelToken) -> Result<(), Stop> {
     let text = &command.key;
+    Plot::refuse_kind(command.plot.as_deref(), &command.input.files)?;
     let columns = list(text, "COLUMN").map_err(|error| column_first(error, text, &command.input.files))?;
     let [column] = columns.as_slice() else {
         let error = Error::new(ErrorKind::Syntax, "`hist` is of one column").underline(text, 0..text.len());
@@ -167,11 +170,15 @@ pub(super) fn hist(command: &Hist, cancel: &CancelToken) -> Result<(), Stop> {
     let bins = command.bins.get();
     let column = column.unaliased().clone();
     let histogram = match (command.from, command.to) {
-        (Some(from), Some(to)) => column.histogram_between(from, to, bins)?,
-        _ => column.histogram(bins)?,
+        (Some(from), Some(to)) => column.clone().histogram_between(from, to, bins)?,
+        _ => column.clone().histogram(bins)?,
     };
+    tell_notes(command.rows.condition.as_deref(), &command.run);
     let frame = filtered(&all, &command.rows)?.agg(histogram);
     frame.plan().map_err(|error| match error.kind() {
+        ErrorKind::Type if is_time(&all, &column) => {
+            in_words(error, text).hint(format!("outcrop freq \"date_trunc('month', {text})\" counts by month"))
+        }
         ErrorKind::Type => in_words(error, text).hint(format!("outcrop freq '{text}' counts values of any type")),
         _ => in_words(error, text),
     })?;
@@ -195,6 +202,12 @@ pub(super) fn hist(command: &Hist, cancel: &CancelToken) -> Result<(), Stop> {
         let drawn = ranges.select([col("lower"), col("count")]);
         Ok((frame, drawn))
     })
+}
+
+/// Whether a column holds dates or times.
+fn is_time(all: &LazyFrame, column: &Expr) -> bool {
+    let bound = all.schema().and_then(|schema| column.bind(&schema));
+    bound.is_ok_and(|bound| matches!(bound.column_type(), ColumnType::Date | ColumnType::Timestamp))
 }
 
 /// A table with bars for the counts in a column.

@@ -14,16 +14,17 @@ use crate::plan::{LogicalPlan, SampleSize};
 use crate::source::CancelToken;
 use crate::source::constants::FILE_NAME;
 use crate::source::memory::MemorySource;
-use crate::sql::{parse_expr, parse_question, underline};
+use crate::sql::{micros_now, notes, parse_expr_at, parse_question_at, underline};
 use crate::types::ColumnType;
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The rows and columns of the files that are wanted.
 pub(super) fn picked(input: &Input, picked: &Picked, run: &Run) -> Result<LazyFrame, Error> {
     let all = open(input, run)?;
+    tell_notes(picked.rows.condition.as_deref(), run);
     if picked.select.is_none() {
         tell_left_out(&all, run)?;
     }
@@ -31,10 +32,27 @@ pub(super) fn picked(input: &Input, picked: &Picked, run: &Run) -> Result<LazyFr
     selected(&rows, picked)
 }
 
+/// The time at which the words of the command are read: `now()` is the same in all of them, however often they are.
+fn time_of_command() -> i64 {
+    static TIME: OnceLock<i64> = OnceLock::new();
+    *TIME.get_or_init(micros_now)
+}
+
+/// The condition of a flag.
+pub(super) fn condition(text: &str) -> Result<Expr, Error> {
+    parse_expr_at(text, time_of_command())
+}
+
+/// Warns, once a command, of what always says the same in its condition.
+pub(super) fn tell_notes(text: Option<&str>, run: &Run) {
+    let notes = text.filter(|_| !run.quiet).map(notes::of_question).unwrap_or_default();
+    notes.iter().for_each(|note| warn(&note.to_string(), &mut io::stderr()));
+}
+
 /// The rows that a condition holds for.
 pub(super) fn filtered(all: &LazyFrame, rows: &Condition) -> Result<LazyFrame, Error> {
     let Some(text) = &rows.condition else { return Ok(all.clone()) };
-    let rows = all.filter(parse_expr(text)?);
+    let rows = all.filter(condition(text)?);
     rows.plan().map_err(|error| underline(error, text, 0..text.len()))?;
     Ok(rows)
 }
@@ -48,7 +66,7 @@ fn selected(rows: &LazyFrame, picked: &Picked) -> Result<LazyFrame, Error> {
 
 /// A list of columns and expressions, and nothing else.
 pub(super) fn list(text: &str, flag: &str) -> Result<Vec<Expr>, Error> {
-    let question = parse_question(text)?;
+    let question = parse_question_at(text, Some(time_of_command()))?;
     let only_list = question.by.is_empty()
         && question.joins.is_empty()
         && question.filter.is_none()
@@ -78,6 +96,7 @@ pub(super) fn head(command: &Ends, cancel: &CancelToken) -> Result<(), Stop> {
 
 pub(super) fn sample(command: &Sample, cancel: &CancelToken) -> Result<(), Stop> {
     let all = open(&command.input, &command.run)?;
+    tell_notes(command.picked.rows.condition.as_deref(), &command.run);
     if command.picked.select.is_none() {
         tell_left_out(&all, &command.run)?;
     }
@@ -91,7 +110,9 @@ pub(super) fn sample(command: &Sample, cancel: &CancelToken) -> Result<(), Stop>
 }
 
 pub(super) fn count(command: &Count, cancel: &CancelToken) -> Result<(), Stop> {
-    let rows = filtered(&open(&command.input, &command.run)?, &command.rows)?;
+    let all = open(&command.input, &command.run)?;
+    tell_notes(command.rows.condition.as_deref(), &command.run);
+    let rows = filtered(&all, &command.rows)?;
     let frame = rows.agg(count_rows().alias("count"));
     answer(&command.input, &[frame], &[String::new()], &command.output, &command.run, cancel)
 }
@@ -104,6 +125,7 @@ pub(super) fn tail(command: &Ends, cancel: &CancelToken) -> Result<(), Stop> {
     }
     let all = open(&command.input, &command.run);
     let all = all.map_err(|error| meant(error, &command.input.files, Others::Rows))?;
+    tell_notes(command.picked.rows.condition.as_deref(), &command.run);
     if command.picked.select.is_none() {
         tell_left_out(&all, &command.run)?;
     }

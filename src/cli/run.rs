@@ -28,7 +28,7 @@ use crate::panics::is_caught;
 use crate::plan::{LogicalPlan, explain};
 use crate::source::CancelToken;
 use crate::source::csv::{DateFormats, Encoding, FileRule};
-use crate::sql::{parse_question, read_questions};
+use crate::sql::{notes, parse_question, read_questions};
 use clap::Parser;
 use std::ffi::OsString;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -226,6 +226,10 @@ fn texts(questions: &Questions) -> Result<Vec<String>, Error> {
 
 fn frames(input: &Input, run: &Run, joined: &JoinedTables, texts: &[String]) -> Result<Vec<LazyFrame>, Error> {
     let questions = texts.iter().map(|text| parse_question(text)).collect::<Result<Vec<_>, _>>()?;
+    if !run.quiet {
+        let notes = texts.iter().flat_map(|text| notes::of_question(text));
+        notes.for_each(|note| warn(&note.to_string(), &mut io::stderr()));
+    }
     let (tables, rules) = tables(input, joined, &questions)?;
     let all = open_with(&input.files, &input.reading, run, &rules);
     let all = all.map_err(|error| meant(error, &input.files, Others::Questions))?;

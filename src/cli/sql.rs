@@ -4,18 +4,20 @@ use super::convert::target_of_name;
 use super::deliver::{checked_form, deliver, deliver_plotted, drawn, file_writes, refuse_overwriting, report, write};
 use super::flags::{Form, JoinedTables, Output, Reading, Run, Sql};
 use super::look::columns_of;
-use super::messages::Stop;
+use super::messages::{Stop, warn};
 use super::open::named_tables;
 use super::plot::Plot;
 use super::progress::Progress;
 use super::run::{open_with, options, progress_of, tell_left_out};
+use super::stats;
 use crate::error::{Error, ErrorKind};
-use crate::frame::{LazyFrame, Runner, Write as FileWrite};
+use crate::exec::RunOptions;
+use crate::frame::{DataFrame, LazyFrame, Runner, Write as FileWrite};
 use crate::plan::{LogicalPlan, explain};
 use crate::source::CancelToken;
 use crate::source::csv::FileRule;
 use crate::source::paths::{IntoPaths, expand};
-use crate::sql::{Asks, Session, Statement, Tables};
+use crate::sql::{Asks, Session, Statement, Tables, notes};
 use crate::write::is_closed_pipe;
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
@@ -29,6 +31,8 @@ pub(super) struct Asked {
     titles: Vec<String>,
     copies: Vec<FileWrite>,
     explained: Vec<LogicalPlan>,
+    /// Of these the figures of a run are told, and not the rows.
+    analyzed: Vec<LazyFrame>,
     /// Files that an answer must not take the place of.
     pub(super) taken: Vec<PathBuf>,
     /// Tables of which it has been told what is left out of them.
@@ -75,6 +79,9 @@ impl Asked {
         run: &Run,
     ) -> Result<Vec<(String, String)>, Error> {
         let mut views = Vec::new();
+        if !run.quiet {
+            notes::of_sql(text).iter().for_each(|note| warn(&note.to_string(), &mut io::stderr()));
+        }
         for Statement { text, asks } in session.run(text)? {
             let tells = text.contains('*') || matches!(asks, Asks::Summarize(_));
             if let (true, Asks::Query(frame) | Asks::Copy(frame, _) | Asks::Summarize(frame)) = (tells, &asks) {
@@ -87,6 +94,10 @@ impl Asked {
                     self.add(columns_of(&*frame.schema()?)?, text);
                 }
                 Asks::Explain(frame) => self.explain(&frame)?,
+                Asks::Analyze(frame) => {
+                    self.explain(&frame)?;
+                    self.analyzed.push(frame);
+                }
                 Asks::Copy(frame, file) => {
                     let (target, how) = target_of_name(&file)?;
                     self.taken.extend(files_of(&frame)?.chain([PathBuf::from(&file)]));
@@ -162,7 +173,7 @@ impl Asked {
         progress: &Arc<Progress>,
         cancel: &CancelToken,
     ) -> Result<(), Stop> {
-        let Asked { frames, titles, mut copies, explained, taken, .. } = self;
+        let Asked { frames, titles, mut copies, explained, analyzed, taken, .. } = self;
         let wanted = plot.wanted(frames.len())?;
         if wanted.is_some() && !(copies.is_empty() && explained.is_empty()) {
             let message = "--plot draws the answer to a query, beside which nothing is copied or explained";
@@ -172,6 +183,13 @@ impl Asked {
         let timeline = options.timeline.clone();
         if !explained.is_empty() {
             let text = explain(&explained, options.piece_bytes, options.budget.limit_bytes())?;
+            output.place.writer().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error))?;
+        }
+        if !analyzed.is_empty() {
+            let alone = RunOptions { rejects: None, timeline: None, ..options.clone() };
+            let done = Runner::with_options(alone).run::<_, Vec<DataFrame>>(&analyzed[..]);
+            progress.finish(done.is_ok());
+            let text = stats::text(&done?.statistics, None);
             output.place.writer().write_all(text.as_bytes()).map_err(|error| Stop::writing("stdout", &error))?;
         }
         if frames.is_empty() && copies.is_empty() {

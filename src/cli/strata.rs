@@ -2,13 +2,13 @@
 
 use super::deliver::{checked_form, deliver, drawn, report};
 use super::flags::Strata;
-use super::look::list;
+use super::look::{condition, list};
 use super::messages::{Stop, relay, warn};
 use super::run::{open, options, progress_of};
 use super::said::Said;
 use crate::exec::{RunOptions, Scheduler};
 use crate::source::CancelToken;
-use crate::sql::{parse_expr, underline};
+use crate::sql::underline;
 use std::io;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) fn strata(command: &Strata, cancel: &CancelToken) -> Result<(), Stop>
     let columns = flags.columns.as_deref().map(|text| list(text, "--columns")).transpose()?;
     let mut frame = open(&command.input, &command.run)?;
     if let Some(text) = &flags.condition {
-        frame = frame.filter(parse_expr(text)?);
+        frame = frame.filter(condition(text)?);
         frame.plan().map_err(|error| underline(error, text, 0..text.len()))?;
     }
     for (exprs, text) in [(Some(&keys), Some(&flags.by)), (columns.as_ref(), flags.columns.as_ref())] {

@@ -3,6 +3,7 @@
 use super::bound::{BoundExpr, Node, matches_pattern};
 use super::cast;
 use super::coerce::{self, Coerced};
+use super::elsewhere::value_written_here;
 use super::tree::{BinaryOp, Expr, Literal, UnaryOp};
 use super::value::{Input, Value};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
@@ -97,6 +98,14 @@ impl BoundExpr {
         let array = self.constant()?.as_boolean_opt()?;
         array.is_valid(0).then(|| array.value(0))
     }
+}
+
+/// The first of the columns that there are, as a hint.
+pub(crate) fn columns_there_are<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names = names.peekable();
+    let shown: Vec<&str> = names.by_ref().take(12).collect();
+    let more = if names.peek().is_some() { ", …" } else { "" };
+    format!("columns are {}{more}; texts stand in quotes", shown.join(", "))
 }
 
 fn list_where_there_can_be_none(expr: &Expr, what: &str) -> Error {
@@ -204,12 +213,13 @@ impl Binder<'_> {
             };
         }
         let error = Error::new(ErrorKind::Name, format!("no column `{name}`"));
-        if let Some(near) = did_you_mean(name, names()) {
-            return error.hint(format!("did you mean `{near}`?"));
+        if let Some(hint) = value_written_here(name) {
+            return error.hint(hint);
         }
-        let shown: Vec<&str> = names().take(12).collect();
-        let more = if self.schema.fields().len() > shown.len() { ", …" } else { "" };
-        error.hint(format!("columns are {}{more}; texts stand in quotes", shown.join(", ")))
+        match did_you_mean(name, names()) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error.hint(columns_there_are(names())),
+        }
     }
 
     /// `expr` as a Boolean; `whole` is the expression it is a condition of.

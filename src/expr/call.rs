@@ -5,6 +5,7 @@ use super::civil::{self, DAY_MICROS};
 use super::compare::choose;
 use super::function::Function;
 use super::interval;
+use super::make::make_timestamp;
 use super::math;
 use super::predict;
 use super::tree::BinaryOp;
@@ -73,6 +74,7 @@ pub(crate) fn call(text: &str, function: Function, args: &[Value]) -> Result<Val
             super::decimal::rounded(text, function == Function::TryToDecimal, [x, precision, scale], round)
         }
         (Function::MakeDate, [year, month, day]) => make_date(text, year, month, day),
+        (Function::MakeTimestamp, [whole @ .., second]) => make_timestamp(text, whole, second),
         (Function::DateTrunc, [unit, x]) => {
             let unit = unit.scalar_text().and_then(TruncUnit::find);
             truncate(text, unit.ok_or_else(|| Error::internal("the unit of date_trunc was not checked"))?, x)
@@ -105,6 +107,7 @@ pub(crate) fn can_fail(function: Function, first: &DataType) -> bool {
         Function::Abs => *first == DataType::Int64,
         Function::ToDecimal
         | Function::MakeDate
+        | Function::MakeTimestamp
         | Function::DateTrunc
         | Function::Predict
         | Function::Lpad

@@ -93,6 +93,11 @@ fn cannot_mix(whole: &Expr, verb: &str, a: ColumnType, b: ColumnType, values: &[
             None => "read the text as a number with cast(… as float64), or quote the number".to_string(),
         },
         (Utf8, other) | (other, Utf8) => format!("read the text with cast(… as {})", other.to_string().to_lowercase()),
+        (Date | Timestamp, Int64) | (Int64, Date | Timestamp)
+            if values.iter().any(|value| value.constant().is_some()) =>
+        {
+            "a date stands in quotes, such as '2001-12-31'; year(…), month(…) … are parts of one".to_string()
+        }
         _ => "convert one of them with cast(… as …), or take year(…), month(…) … of the date".to_string(),
     };
     error.hint(hint)
@@ -122,6 +127,7 @@ pub(super) fn widen(whole: &Expr, value: BoundExpr, to: ColumnType) -> Result<Bo
     let error = Error::new(ErrorKind::Type, format!("`{operator}` takes {to}, not {from}, in `{whole}`"));
     Err(match (from, to) {
         (Float64, Int64) => error.hint("round with cast(… as int64)"),
+        (Boolean, Utf8) if operator == BinaryOp::Concat.symbol() => error.hint("conditions are joined with `or`"),
         _ => error.hint(format!("convert with cast(… as {})", to.to_string().to_lowercase())),
     })
 }
@@ -197,6 +203,7 @@ pub(super) fn function(whole: &Expr, function: Function, args: Vec<BoundExpr>) -
         Function::Power | Function::Log | Function::Atan2 | Function::Hypot => (vec![Float64; 2], Float64),
         Function::IsNan | Function::IsFinite | Function::IsInfinite => (vec![Float64], Boolean),
         Function::MakeDate => (vec![Int64; 3], Date),
+        Function::MakeTimestamp => (vec![Int64, Int64, Int64, Int64, Int64, Float64], Timestamp),
         Function::Predict => {
             let regressors = types[1..].iter().map(|own| if *own == Utf8 { Utf8 } else { Float64 });
             (std::iter::once(Utf8).chain(regressors).collect(), Float64)

@@ -18,6 +18,14 @@ const TABLE: &[(&[&str], &str)] = &[
         &["uniq", "uniqexact", "distinct_count", "countunique", "unique_count", "length_unique"],
         "use `n_unique(x)`, or `approx_n_unique(x)`",
     ),
+    (
+        &["c"],
+        "values in parentheses stand behind `in`: `x in (1, 2)`; each quantile is asked for by itself: `quantile(x, 0.1), quantile(x, 0.9)`",
+    ),
+    (
+        &["rand", "runif", "rnorm", "newid"],
+        "use `random(1)`, the same in every run: 1 is a seed; `x sample 100` takes rows at random",
+    ),
     (&["unique", "drop_duplicates"], "`distinct x` gives each value once, `n_unique(x)` says how many there are"),
     (&["cor", "pearsonr", "correl"], "use `corr(x, y)`"),
     (&["covariance", "covariance.s", "covariance_samp"], "use `cov(x, y)`"),
@@ -33,7 +41,7 @@ const TABLE: &[(&[&str], &str)] = &[
     ),
     (&["value_counts", "table", "tally", "xtabs"], "`count(*) by x` counts each value; so does `outcrop freq`"),
     (
-        &["summary", "glimpse", "skim", "info", "profile", "data_summary"],
+        &["summary", "glimpse", "skim", "info", "profile", "data_summary", "describe"],
         "`outcrop describe` tells of all columns, and so does `summarize` in SQL",
     ),
     (
@@ -101,6 +109,51 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["nsmallest", "slice_min", "bottom_n"], "use `smallest(x, 3)`"),
     (&["idxmax", "which.max", "which_max"], "use `arg_max(x, y)`"),
     (&["idxmin", "which.min", "which_min"], "use `arg_min(x, y)`"),
+    (
+        &["dropna", "drop_na", "drop_nulls", "na.omit", "na_omit", "complete.cases"],
+        "a clause leaves rows out: `x where x is not null`; aggregates leave missing values out by themselves",
+    ),
+    (
+        &["printf", "format", "sprintf", "glue", "str_format", "formatc"],
+        "join texts with `||`; `round(x, 2)` has two digits, and `strftime(d, '%Y-%m')` writes a date",
+    ),
+    (
+        &["typeof", "type", "dtype", "dtypes", "pg_typeof"],
+        "`outcrop schema` tells of the types of columns, and so does `describe` in SQL",
+    ),
+    (&["str"], "`cast(x as utf8)` makes a text; `outcrop schema` and `outcrop describe` tell of all columns"),
+    (
+        &["map", "apply", "applymap", "recode", "case_match"],
+        "use `case when … then … else … end`, or a function of the value",
+    ),
+    (
+        &["age", "difftime", "months_between", "days_between"],
+        "use `date_diff('year', a, b)`; two dates give days: `a - b`",
+    ),
+    (
+        &["dateadd", "timestampadd", "date_sub", "datetime_add", "add_months"],
+        "use `date_add(d, '1 month')`, or `d + interval '1 month'`",
+    ),
+    (&["datefromparts", "date_from_parts"], "use `make_date(y, m, d)`"),
+    (
+        &["make_datetime", "datetimefromparts", "timestamp_from_parts"],
+        "use `make_timestamp(y, m, d, h, mi, s)`; of a time written hhmm, `x // 100` is the hour and `x % 100` the minute",
+    ),
+    (&["datename"], "use `monthname(d)` or `dayname(d)`"),
+    (&["sys.time", "sys.date", "sysdate"], "use `now()` or `today()`"),
+    (
+        &["convert", "try_convert"],
+        "use `cast(x as int64)`, or `try_cast(x as int64)`, which is null where that cannot be",
+    ),
+    (&["charindex", "locate"], "use `strpos(x, 'text')`"),
+    (
+        &["unnest", "explode", "generate_series", "seq", "sequence", "arange"],
+        "rows are those of files, or written: in SQL, from (values (1), (2)) as t(n)",
+    ),
+    (
+        &["columns", "across", "everything"],
+        "columns are named one by one; `*` is all of them, in SQL `* exclude` all but some",
+    ),
     (&["paste", "paste0", "str_c"], "join texts with `||`, or `concat_ws('-', a, b)`"),
     (&["where", "case_when", "decode", "when", "np_where", "replace_when"], "use `case when … then … else … end`"),
     (&["is_na", "isna", "is.na", "is_null", "isnull", "is_missing"], "write `x is null`"),
@@ -132,6 +185,7 @@ const TABLE: &[(&[&str], &str)] = &[
             "as_date",
             "as.date",
             "to_datetime",
+            "str_to_date",
             "to_timestamp",
             "as.posixct",
             "strptime",
@@ -172,6 +226,17 @@ const TABLE: &[(&[&str], &str)] = &[
         "use `dow(x)`, where Sunday is 0, or `isodow(x)`, where Monday is 1",
     ),
 ];
+
+/// What to write for a name that other tools have for a value, where no column is called so.
+pub(crate) fn value_written_here(name: &str) -> Option<&'static str> {
+    Some(match name.to_lowercase().as_str() {
+        "nan" => "`'NaN'::double` is that value, and `is_nan(x)` asks for it",
+        "inf" | "infinity" => "`'inf'::double` is that value, and `is_infinite(x)` asks for it",
+        "na" | "none" | "nil" | "missing" | "undefined" => "`null` is a missing value, and `x is null` asks for one",
+        "rownum" | "rowid" | "row_number" => "in SQL, `row_number() over ()` counts rows",
+        _ => return None,
+    })
+}
 
 /// What to write for a name of other tools, in any case.
 pub(crate) fn written_here(name: &str) -> Option<&'static str> {

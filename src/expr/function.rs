@@ -111,6 +111,8 @@ pub enum Function {
     Power,
     /// `make_date(year, month, day)`.
     MakeDate,
+    /// `make_timestamp(year, month, day, hour, minute, second)`; the second may have decimals.
+    MakeTimestamp,
     /// Year of a date or time.
     Year,
     /// Quarter, 1 to 4.
@@ -195,7 +197,7 @@ const TABLE: &[Entry] = &[
     (Function::Lower, &["lower"], 1, 1),
     (Function::Length, &["length", "char_length", "len"], 1, 1),
     (Function::Substring, &["substring", "substr"], 2, 3),
-    (Function::Trim, &["trim"], 1, 1),
+    (Function::Trim, &["trim", "btrim"], 1, 1),
     (Function::Ltrim, &["ltrim"], 1, 1),
     (Function::Rtrim, &["rtrim"], 1, 1),
     (Function::StartsWith, &["starts_with"], 2, 2),
@@ -242,6 +244,7 @@ const TABLE: &[Entry] = &[
     (Function::IsInfinite, &["is_infinite", "isinf"], 1, 1),
     (Function::Power, &["power", "pow"], 2, 2),
     (Function::MakeDate, &["make_date"], 3, 3),
+    (Function::MakeTimestamp, &["make_timestamp"], 6, 6),
     (Function::Year, &["year"], 1, 1),
     (Function::Quarter, &["quarter"], 1, 1),
     (Function::Month, &["month"], 1, 1),
@@ -253,7 +256,7 @@ const TABLE: &[Entry] = &[
     (Function::Hour, &["hour"], 1, 1),
     (Function::Minute, &["minute"], 1, 1),
     (Function::Second, &["second"], 1, 1),
-    (Function::DateTrunc, &["date_trunc"], 2, 2),
+    (Function::DateTrunc, &["date_trunc", "datetrunc"], 2, 2),
     (Function::Fold, &["fold"], 1, 2),
     (Function::Random, &["random"], 1, 1),
     (Function::Coalesce, &["coalesce", "ifnull"], 1, ANY),
@@ -271,7 +274,7 @@ const TABLE: &[Entry] = &[
     (Function::RegexpReplace, &["regexp_replace"], 3, 4),
     (Function::RegexpExtract, &["regexp_extract"], 2, 4),
     (Function::DateAdd, &["date_add"], 2, 3),
-    (Function::DateDiff, &["date_diff", "datediff"], 3, 3),
+    (Function::DateDiff, &["date_diff", "datediff", "timestampdiff"], 3, 3),
     (Function::Epoch, &["epoch"], 1, 1),
     (Function::ToDecimal, &["to_decimal"], 3, 3),
     (Function::TryToDecimal, &["try_to_decimal"], 3, 3),
@@ -323,13 +326,6 @@ impl fmt::Display for Function {
 
 /// What to try instead of the function `name`, which does not exist; `others` are names that may stand there too.
 pub(crate) fn suggest<'a>(name: &str, others: impl IntoIterator<Item = &'a str>) -> String {
-    match name.to_lowercase().as_str() {
-        "if" | "iif" | "ifelse" | "if_else" => return "`if` takes a condition and two values".to_string(),
-        "left" | "right" => return "`left` and `right` take a text and a constant number of characters".to_string(),
-        "concat" => return "`concat` takes one text or more".to_string(),
-        "concat_ws" => return "`concat_ws` takes a separator and one text or more".to_string(),
-        _ => {}
-    }
     if let Some(hint) = written_here(name) {
         return hint.to_string();
     }

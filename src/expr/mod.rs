@@ -30,6 +30,7 @@ pub(crate) mod elsewhere;
 mod entries;
 pub(crate) mod function;
 mod interval;
+mod make;
 mod math;
 mod member;
 mod predict;
@@ -40,7 +41,7 @@ mod tree;
 mod value;
 
 pub(crate) use bind::refuse_name;
-pub(crate) use bind::refused_names;
+pub(crate) use bind::{columns_there_are, refused_names};
 pub use bound::BoundExpr;
 pub use build::{
     Then, When, coalesce, col, count_rows, fold, greatest, least, len, lit, make_date, predicted, random, when,

@@ -85,6 +85,31 @@ impl LazyFrame {
         self.then(|left| Ok(LogicalPlan::Join(Join::new(left, Arc::clone(right.plan()?), on, kind))))
     }
 
+    /// As [`LazyFrame::join`], of those pairs only of which `condition` is true: over the columns of both frames, under the names
+    /// that they have in an inner join. A row without such a pair is without a match. There may be no keys; then every pair of
+    /// rows is looked at.
+    ///
+    /// ```
+    /// use outcrop::frame::JoinKind;
+    /// use outcrop::{col, sql::Session};
+    ///
+    /// let session = Session::new();
+    /// let sales = session.sql("select * from (values ('a', 1), ('a', 9), ('b', 5)) v (item, day)")?;
+    /// let prices = session.sql("select * from (values ('a', 1, 4, 10), ('a', 5, 9, 12)) v (item, since, until, price)")?;
+    /// let valid = col("day").between(col("since"), col("until"));
+    /// let priced = sales.join_where(&prices, "item", valid, JoinKind::Left).select(["item", "day", "price"]).collect()?;
+    /// assert_eq!(priced.rows(), 3);
+    /// # Ok::<(), outcrop::Error>(())
+    /// ```
+    #[must_use]
+    pub fn join_where(&self, right: &LazyFrame, on: impl IntoJoinKeys, condition: Expr, kind: JoinKind) -> Self {
+        let on = on.into_pairs();
+        self.then(|left| {
+            let join = Join::new(left, Arc::clone(right.plan()?), on, kind);
+            Ok(LogicalPlan::Join(join.of_pairs_with(condition)))
+        })
+    }
+
     /// Every row of this frame with every row of `right`.
     #[must_use]
     pub fn cross_join(&self, right: &LazyFrame) -> Self {

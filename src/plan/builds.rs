@@ -121,7 +121,7 @@ fn insert<T: PartialEq>(list: &mut Vec<T>, item: T) {
     }
 }
 
-/// The columns of the right table that are used above the join.
+/// The columns of the right table that are used above the join, and in its condition.
 fn need_of_right(join: &Join, need: &Need) -> Result<Vec<String>> {
     use super::JoinColumn::{Either, Left, Right};
     let right = join.right_schema()?;
@@ -130,7 +130,12 @@ fn need_of_right(join: &Join, need: &Need) -> Result<Vec<String>> {
         Left(_) => None,
         Right(at) | Either(_, at) => Some(right.field(*at).name().clone()),
     });
-    Ok(used.collect())
+    let of_residual = join.columns_of_residual(&*join.left.schema()?)?;
+    let of_residual = of_residual.iter().filter_map(|(_, column)| match column {
+        Right(at) => Some(right.field(*at).name().clone()),
+        Left(_) | Either(..) => None,
+    });
+    Ok(used.chain(of_residual).collect())
 }
 
 impl BuildPlan {
@@ -239,7 +244,9 @@ pub(super) fn same(a: &LogicalPlan, b: &LogicalPlan) -> bool {
             a == b && s == t
         }
         (LogicalPlan::Limit { skip: a, rows: x, .. }, LogicalPlan::Limit { skip: b, rows: y, .. }) => (a, x) == (b, y),
-        (LogicalPlan::Join(a), LogicalPlan::Join(b)) => a.on == b.on && a.kind == b.kind && same(&a.right, &b.right),
+        (LogicalPlan::Join(a), LogicalPlan::Join(b)) => {
+            a.on == b.on && a.residual() == b.residual() && a.kind == b.kind && same(&a.right, &b.right)
+        }
         _ => false,
     };
     verbs && inputs()

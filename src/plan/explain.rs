@@ -2,8 +2,8 @@
 
 use super::join::{MOST_COPIES, TABLE_SHARE};
 use super::{
-    BuildPlan, BuildUse, Builds, FirstRows, JoinKind, JoinShape, LogicalPlan, SinkSpec, Stage, StageInput, Step,
-    WindowShape, next_together,
+    BuildPlan, BuildUse, Builds, FirstRows, JoinShape, LogicalPlan, SinkSpec, Stage, StageInput, Step, WindowShape,
+    next_together,
 };
 use crate::error::Result;
 use crate::expr::Expr;
@@ -90,7 +90,8 @@ fn write_pass(text: &mut String, number: usize, members: &[&Member], piece_bytes
     let _ = writeln!(text, "pass {number}: {}", source.describe());
     let _ = writeln!(text, "  partitions: about {} over {stored} stored bytes", partitions.len());
     let all = visible_columns(&schema).len();
-    let _ = writeln!(text, "  columns: {} of {all}: {}", union.len(), names.join(", "));
+    let names = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+    let _ = writeln!(text, "  columns: {} of {all}{names}", union.len());
     for (member, stage) in members.iter().zip(stages()) {
         let _ = writeln!(text, "  {}: {}", member.name, words(stage, &member.uses));
         joins.write(text, stage, &member.uses);
@@ -174,17 +175,17 @@ impl Joins<'_> {
         let most = right.and_then(|right| right.most);
         let fitting = most.filter(fits);
         let is_single = match shape.kind {
-            JoinKind::Semi | JoinKind::Anti => true,
-            JoinKind::Cross => most.is_some_and(|most| most.rows <= MOST_COPIES),
+            _ if !shape.multiplies() => true,
+            _ if keys == 0 => most.is_some_and(|most| most.rows <= MOST_COPIES),
             _ => used.zip(right).is_some_and(|(used, right)| used.has_each_key_once(right.build.table())),
         };
         let behind = if shape.kind.keeps_right() { ", those without a match behind it" } else { "" };
         let within = format!("one table within the pass{behind}");
         let size = |bytes: usize| ByteSize(bytes as u64);
         let room = format!("{} (a quarter of the memory limit)", size(room));
-        let copies = match (is_single, shape.kind) {
+        let copies = match (is_single, keys) {
             (true, _) => None,
-            (false, JoinKind::Cross) => Some(format!("it has at most {MOST_COPIES} rows")),
+            (false, 0) => Some(format!("it has at most {MOST_COPIES} rows")),
             (false, _) => Some(format!("no key has more than {MOST_COPIES} rows")),
         };
         let (known, conditions) = match fitting {
@@ -227,8 +228,7 @@ fn words(stage: &Stage, uses: &[BuildUse]) -> String {
         .iter()
         .map(|step| match step {
             Step::Filter(_) => "filter".to_owned(),
-            Step::Project(columns, _) if columns.len() == 1 => "1 column".to_owned(),
-            Step::Project(columns, _) => format!("{} columns", columns.len()),
+            Step::Project(columns, _) => several(columns.len(), "column"),
             Step::Map(..) => "map".to_owned(),
             Step::Unnest(_) => "one row an item".to_owned(),
             Step::Join(shape, _) => format!("{} join with right side {}", shape.kind, side(shape, uses)),
@@ -240,22 +240,29 @@ fn words(stage: &Stage, uses: &[BuildUse]) -> String {
         parts.push("again for each step of a fit".to_owned());
     }
     parts.push(match &stage.sink {
-        SinkSpec::Aggregate { keys: 0, aggregates } => format!("{} aggregates", aggregates.len()),
-        SinkSpec::Aggregate { keys, aggregates } if aggregates.is_empty() => format!("distinct rows of {keys} columns"),
-        SinkSpec::Aggregate { keys, aggregates } => format!("group by {keys} keys, {} aggregates", aggregates.len()),
+        SinkSpec::Aggregate { keys: 0, aggregates } => several(aggregates.len(), "aggregate"),
+        SinkSpec::Aggregate { keys, aggregates } if aggregates.is_empty() => {
+            format!("distinct rows of {}", several(*keys, "column"))
+        }
+        SinkSpec::Aggregate { keys, aggregates } => {
+            format!("group by {}, {}", several(*keys, "key"), several(aggregates.len(), "aggregate"))
+        }
         SinkSpec::Sort { limit: Some(rows), .. } => format!("first {rows} in order"),
         SinkSpec::Sort { limit: None, .. } => "sort".to_owned(),
         SinkSpec::Window(shape) => window_words(shape),
         SinkSpec::Rest(_) => "collect, and right rows without a match".to_owned(),
         SinkSpec::Join(side) => format!("{} join, table after table", side.shape.kind),
-        SinkSpec::Collect { limit: Some(rows) } => format!("first {rows} rows"),
+        SinkSpec::Collect { limit: Some(rows) } => format!("first {}", several(*rows, "row")),
         SinkSpec::Collect { limit: None } => "collect".to_owned(),
     });
     parts.join(" → ")
 }
 
+fn several(count: usize, of: &str) -> String {
+    if count == 1 { format!("1 {of}") } else { format!("{count} {of}s") }
+}
+
 fn window_words(shape: &WindowShape) -> String {
-    let several = |count: usize, of: &str| if count == 1 { format!("1 {of}") } else { format!("{count} {of}s") };
     let functions = several(shape.calls.len(), "window function");
     let sorted = match shape.sort.len() {
         0 => "in input order".to_owned(),
@@ -302,7 +309,8 @@ fn write_plan(text: &mut String, plan: &LogicalPlan, depth: usize) {
         LogicalPlan::Limit { input, skip, rows } => (format!("limit {rows} offset {skip}"), Some(input)),
         LogicalPlan::Join(join) if join.stacks() => ("rows of both, one behind the other".to_owned(), Some(&join.left)),
         LogicalPlan::Join(join) => {
-            let on = join.on.iter().map(|(ours, theirs)| format!("{ours} = {theirs}")).collect::<Vec<_>>();
+            let keys = join.on.iter().map(|(ours, theirs)| format!("{ours} = {theirs}"));
+            let on = keys.chain(join.residual().map(ToString::to_string)).collect::<Vec<_>>();
             let on = if on.is_empty() { String::new() } else { format!(" on {}", on.join(" and ")) };
             (format!("{} join{on}", join.kind), Some(&join.left))
         }

@@ -115,6 +115,8 @@ pub struct Join {
     /// Pairs of expressions, one over each table, that must be equal. Null equals nothing, not even null; NaN equals NaN,
     /// and −0.0 equals 0.0; integers and doubles are compared as the numbers they are.
     pub on: Vec<(Expr, Expr)>,
+    /// What must hold of a pair beside, over the columns that an inner join shows.
+    residual: Option<Expr>,
     /// Which rows it gives.
     pub kind: JoinKind,
     /// Its left rows are kept until all have come, so that the pass that they come from may be the right table's, too.
@@ -177,7 +179,19 @@ pub(super) fn key_domain(left: ColumnType, right: ColumnType) -> Option<ColumnTy
 impl Join {
     /// A join whose right table has not been read.
     pub fn new(left: Arc<LogicalPlan>, right: Arc<LogicalPlan>, on: Vec<(Expr, Expr)>, kind: JoinKind) -> Self {
-        Join { left, right, on, kind, waits: false, stacks: false, built: None, known: OnceLock::new() }
+        Join { left, right, on, residual: None, kind, waits: false, stacks: false, built: None, known: OnceLock::new() }
+    }
+
+    /// The same join, of those pairs only of which `condition` holds: over the columns of both tables, under the names that they
+    /// have in the result of an inner join. Rows without such a pair are without a match. There may be no keys then.
+    #[must_use]
+    pub fn of_pairs_with(self, condition: Expr) -> Self {
+        Join { residual: Some(condition), known: OnceLock::new(), ..self }
+    }
+
+    /// What must hold of a pair beside its keys.
+    pub fn residual(&self) -> Option<&Expr> {
+        self.residual.as_ref()
     }
 
     /// The rows of `left`, and behind them those of `right`, in columns of their own: there is no match. Both tables have as many
@@ -267,15 +281,27 @@ impl Join {
     /// # Errors
     /// `Name` when two columns would have one name.
     pub(super) fn columns(&self, left: &Schema) -> Result<Vec<(Field, JoinColumn)>> {
-        self.columns_with(left, &*self.right_schema()?)
+        self.columns_with(left, &*self.right_schema()?, self.kind)
     }
 
-    fn columns_with(&self, left: &Schema, right: &Schema) -> Result<Vec<(Field, JoinColumn)>> {
+    /// The columns of pairs that the condition beside the keys uses, and where they come from.
+    ///
+    /// # Errors
+    /// As [`Join::columns`].
+    pub(super) fn columns_of_residual(&self, left: &Schema) -> Result<Vec<(Field, JoinColumn)>> {
+        let Some(residual) = &self.residual else { return Ok(Vec::new()) };
+        let (names, mut columns) =
+            (residual.columns(), self.columns_with(left, &*self.right_schema()?, JoinKind::Inner)?);
+        columns.retain(|(field, _)| names.contains(field.name().as_str()));
+        Ok(columns)
+    }
+
+    fn columns_with(&self, left: &Schema, right: &Schema, kind: JoinKind) -> Result<Vec<(Field, JoinColumn)>> {
         let shared = self.shared_keys(left, right);
         let mut columns = Vec::with_capacity(left.fields().len() + right.fields().len());
         for (at, field) in left.fields().iter().enumerate() {
             let field = field.as_ref().clone().with_nullable(true);
-            match shared.iter().find(|(ours, _)| *ours == at).filter(|_| self.kind.keeps_right()) {
+            match shared.iter().find(|(ours, _)| *ours == at).filter(|_| kind.keeps_right()) {
                 Some((_, theirs)) => {
                     let types = [field.data_type(), right.field(*theirs).data_type()];
                     let of_both = either_type(types[0], types[1])?;
@@ -284,7 +310,7 @@ impl Join {
                 None => columns.push((field, JoinColumn::Left(at))),
             }
         }
-        if !self.kind.shows_right() {
+        if !kind.shows_right() {
             return Ok(columns);
         }
         let mut taken: HashSet<String> = columns.iter().map(|(field, _)| field.name().clone()).collect();
@@ -342,7 +368,7 @@ impl Join {
 
     fn checked_schema(&self) -> Result<SchemaRef> {
         let left = self.left.schema()?;
-        if self.on.is_empty() != (self.kind == JoinKind::Cross) {
+        if self.residual.is_none() && self.on.is_empty() != (self.kind == JoinKind::Cross) {
             let message = format!("a {} join takes {} keys", self.kind, if self.on.is_empty() { "some" } else { "no" });
             return Err(Error::new(ErrorKind::Syntax, message).hint("every kind but cross says what must be equal"));
         }
@@ -361,7 +387,16 @@ impl Join {
         if self.stacks && self.built.is_none() {
             check_stacked(&left, &right)?;
         }
-        let fields: Vec<Field> = self.columns_with(&left, &right)?.into_iter().map(|(field, _)| field).collect();
+        if let Some(residual) = &self.residual {
+            let pairs = self.columns_with(&left, &right, JoinKind::Inner)?.into_iter().map(|(field, _)| field);
+            let bound = residual.bind_condition(&Schema::new(pairs.collect::<Vec<_>>()))?;
+            if bound.reads_identity() {
+                let message = format!("`{residual}` is about rows of one table, and the condition of a join about two");
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+        }
+        let fields: Vec<Field> =
+            self.columns_with(&left, &right, self.kind)?.into_iter().map(|(field, _)| field).collect();
         // A right column that cannot be read is told of under its own name.
         let mut metadata = right.metadata().clone();
         metadata.extend(left.metadata().clone());
@@ -444,9 +479,29 @@ pub struct JoinShape {
     pub right_keys: Vec<usize>,
     /// The types in which keys are compared.
     pub domains: Vec<ColumnType>,
+    /// What must hold of pairs of rows beside.
+    pub residual: Option<Residual>,
     /// The columns of the result.
     pub columns: Vec<JoinColumn>,
     /// Names and types of the result.
+    pub schema: SchemaRef,
+}
+
+impl JoinShape {
+    /// Whether a row may come to several pairs: in the result, or until it is known which of them fulfil the condition.
+    pub fn multiplies(&self) -> bool {
+        self.kind.shows_right() || self.residual.is_some()
+    }
+}
+
+/// A condition on pairs of rows.
+#[derive(Clone, Debug)]
+pub struct Residual {
+    /// The condition, bound to rows of `columns`.
+    pub predicate: BoundExpr,
+    /// Where these come from; none is of either side.
+    pub columns: Vec<JoinColumn>,
+    /// Their names and types.
     pub schema: SchemaRef,
 }
 

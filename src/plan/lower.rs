@@ -6,7 +6,8 @@ use super::push_down::pushed;
 use super::unnest::unnested;
 use super::window::Columns;
 use super::{
-    AggregateColumn, FirstRows, Join, JoinColumn, JoinShape, LogicalPlan, SampleSize, SinkSpec, SortColumn, SortKey,
+    AggregateColumn, FirstRows, Join, JoinColumn, JoinShape, LogicalPlan, Residual, SampleSize, SinkSpec, SortColumn,
+    SortKey,
 };
 use super::{Stage, StageInput, Step, Window, WindowShape};
 use crate::error::{Error, Result};
@@ -189,14 +190,31 @@ impl Builder {
             });
             fields.push(field);
         }
+        let residual = self.residual(join, &full)?;
         let schema = Arc::new(Schema::new(fields));
         let (kind, number) = (join.kind, self.joins);
         let right_keys = join.built().map(|built| built.keys.clone()).unwrap_or_default();
-        let shape = JoinShape { kind, number, left_keys, right_keys, domains, columns, schema: Arc::clone(&schema) };
+        let shape =
+            JoinShape { kind, number, left_keys, right_keys, domains, residual, columns, schema: Arc::clone(&schema) };
         self.steps.push(Step::Join(Arc::new(shape), None));
         self.joins += 1;
         self.schema = schema;
         Ok(())
+    }
+
+    /// The condition of a join beside its keys.
+    fn residual(&self, join: &Join, full: &Schema) -> Result<Option<Residual>> {
+        let Some(condition) = join.residual() else { return Ok(None) };
+        let (mut fields, mut columns) = (Vec::new(), Vec::new());
+        for (field, column) in join.columns_of_residual(full)? {
+            columns.push(match column {
+                JoinColumn::Left(at) => JoinColumn::Left(self.schema.index_of(full.field(at).name())?),
+                other => other,
+            });
+            fields.push(field);
+        }
+        let schema = Arc::new(Schema::new(fields));
+        Ok(Some(Residual { predicate: condition.bind_condition(&schema)?, columns, schema }))
     }
 
     /// Key columns are computed behind the others and dropped again by the sink.

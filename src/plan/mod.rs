@@ -27,7 +27,7 @@ pub use aggregate_select::{AggregateSelect, aliased, replace_names};
 pub use builds::{BuildPlan, BuildUse, Builds, next_together};
 pub use explain::explain;
 pub(crate) use in_steps::StepwiseGroups;
-pub use join::{Built, Join, JoinColumn, JoinKind, JoinShape, Probe, Reserve, RightName, SUFFIX};
+pub use join::{Built, Join, JoinColumn, JoinKind, JoinShape, Probe, Reserve, Residual, RightName, SUFFIX};
 pub(crate) use join::{MOST_COPIES, TABLE_SHARE, stacked_type};
 pub use logical::{BatchFunction, LogicalPlan, SampleSize, SortKey};
 pub use lower::lower;

@@ -1,6 +1,6 @@
 //! Which columns are used above a verb, so that no others are read below it.
 
-use super::{Join, LogicalPlan};
+use super::{Join, JoinColumn, LogicalPlan};
 use crate::error::Result;
 use crate::expr::Expr;
 use crate::source::constants::is_virtual;
@@ -65,6 +65,9 @@ impl Need {
                 let left = join.left.schema()?;
                 need.names.retain(|name| left.index_of(name).is_ok());
                 need.add(join.on.iter().map(|(ours, _)| ours));
+                let of_residual = join.columns_of_residual(&left)?.into_iter();
+                let of_left = of_residual.filter(|(_, column)| matches!(column, JoinColumn::Left(_)));
+                need.names.extend(of_left.map(|(field, _)| Arc::from(field.name().as_str())));
             }
         }
         Ok(need)

@@ -13,7 +13,7 @@ pub use frame::{Bound, Distance, Frame, FrameUnit};
 pub(super) use lower::Columns;
 pub use lower::{RangeKey, WindowColumn, WindowShape};
 
-use crate::aggregate::{Aggregate, Makes, Over};
+use crate::aggregate::{Aggregate, Makes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{AggregateCall, Expr};
 use crate::types::ColumnType;
@@ -158,7 +158,7 @@ impl WindowCall {
                     let message = format!("`{self}` makes rows of its own, which rows cannot stand beside");
                     return Err(Error::new(ErrorKind::Type, message));
                 }
-                if aggregate.over() != Over::Rows || aggregate.in_steps().is_some() {
+                if aggregate.in_steps().is_some() {
                     let over = match self.frame == Frame::by_default(true) {
                         true => "with `order by` behind `over` it would be that of the rows so far, which",
                         false => "over a frame that moves it",
@@ -166,6 +166,12 @@ impl WindowCall {
                     let message = format!("`{self}` needs all rows at once: {over} is not supported");
                     let hint = "without `order by` behind `over` it is the value of the whole partition";
                     return Err(Error::new(ErrorKind::Unsupported, message).hint(hint));
+                }
+                if !aggregate.ordering().is_empty() {
+                    let message = format!("`{self}` has an order of its own, which a frame has from its window");
+                    return Err(
+                        Error::new(ErrorKind::Unsupported, message).hint("give `over (… order by …)` that order")
+                    );
                 }
                 let argument = |at: usize| {
                     let bound = self.args[at].bind_single(input, "what is aggregated")?;

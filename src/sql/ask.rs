@@ -166,7 +166,8 @@ impl LazyFrame {
         filtered.schema()?;
         let plan = if of_fits {
             if question.distinct {
-                return Err(Error::new(ErrorKind::Unsupported, "`distinct` beside predictions is not supported"));
+                return Err(Error::new(ErrorKind::Unsupported, "`distinct` beside predictions is not supported")
+                    .hint("rows are told apart by what is predicted of them: leave out `distinct`"));
             }
             let all: Vec<Expr> = select.iter().chain(planned.of_windows()).chain(&qualify).cloned().collect();
             let (joined, mut all) = over_groups(filtered, &keys, &all)?;

@@ -1,16 +1,18 @@
 //! Calls of functions and aggregates: which one is meant, and what stands in its parentheses and behind them.
 
+use super::chained::behind_dot;
 use super::convert::Converter;
 use super::fits::Regression;
 use super::names::aggregate_names;
 use super::over;
 use super::patterns::Ends;
-use super::synonyms::rewritten;
+use super::synonyms::{is_unit_word, of_dates, rewritten, takes, takes_unit};
 use crate::aggregate::{self, Constant};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::elsewhere::written_here;
 use crate::expr::function::suggest;
 use crate::expr::{Expr, Function, Literal, lit};
+use crate::types::ColumnType;
 use sqlparser::ast::{self, DuplicateTreatment, Spanned};
 use sqlparser::ast::{
     FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, NullTreatment,
@@ -25,24 +27,16 @@ impl Converter<'_> {
     pub(super) fn call(&self, call: &ast::Function, tree: &ast::Expr, depth: usize) -> Result<Expr> {
         let [ast::ObjectNamePart::Identifier(ident)] = call.name.0.as_slice() else {
             let error = self.unsupported("a function name with a dot", tree.span());
-            let whole = call.name.to_string();
-            let (of, last) = whole.rsplit_once('.').unwrap_or(("", &whole));
-            let is_known = aggregate::find(last, 1).is_ok() || Function::find(last).is_some();
-            return Err(match written_here(&whole).or_else(|| written_here(last)) {
-                Some(hint) => error.hint(hint),
-                None if is_known => error.hint(format!("what it is of stands in its parentheses: `{last}({of})`")),
-                None => error,
-            });
+            return Err(error.hint(behind_dot(call)));
         };
         if let Some(now) = self.now(call, ident)? {
             return Ok(now);
         }
         if ident.value.eq_ignore_ascii_case("unnest") {
-            return Err(self.unsupported("`unnest`", ident.span));
+            let error = self.unsupported("`unnest`", ident.span);
+            return Err(error.hint(written_here("unnest").unwrap_or_default()));
         }
-        let FunctionArguments::List(list) = &call.args else {
-            return Err(self.unsupported("a function without parentheses", tree.span()));
-        };
+        let FunctionArguments::List(list) = &call.args else { return Err(self.without_parentheses(ident)) };
         if let Some(over) = &call.over {
             return self.windowed(call, ident, over, depth);
         }
@@ -64,12 +58,18 @@ impl Converter<'_> {
             Regression::find(name).is_some() || OWN_ARGUMENTS.iter().any(|own| name.eq_ignore_ascii_case(own));
         let is_no_aggregate = has_own || Function::find(name).is_some();
         let refused = [
-            (only.is_some() && has_own, "`filter` behind"),
+            (only.is_some() && is_no_aggregate, "`filter` behind"),
             (is_distinct && is_no_aggregate, "`distinct` in"),
             (!order.is_empty() && is_no_aggregate, "`order by` in"),
         ];
         if let Some((_, what)) = refused.iter().find(|(given, _)| *given) {
-            return Err(self.unsupported(&format!("{what} `{name}`"), ident.span));
+            let error = self.unsupported(&format!("{what} `{name}`"), ident.span);
+            return Err(
+                error.hint("aggregates such as sum, count and string_agg have it; `where` leaves rows out for all")
+            );
+        }
+        if let Some(cast) = self.converted(name, &list.args, depth)? {
+            return Ok(cast);
         }
         if let Some(own) = self.own_form(name, &list.args, ident, depth)? {
             return Ok(own);
@@ -82,17 +82,25 @@ impl Converter<'_> {
             let (function, args) = (self.part_named(&args, tree)?, args.split_off(1));
             return Ok(Expr::Function { function, args });
         }
+        if let Some(of_dates) = of_dates(name, &args) {
+            return Ok(of_dates);
+        }
         if let (Some(ends), [text, characters]) = (Ends::of_function(name).filter(|_| only.is_none()), &args[..]) {
             return self.trimmed(text.clone(), ends, characters, list.args[1].span());
         }
         if let Some(function) = Function::find(name) {
             return match function.wrong_count(args.len()) {
-                None if only.is_some() => Err(self.unsupported(&format!("`filter` behind `{name}`"), ident.span)),
                 None => {
                     self.check_pattern_of(function, &args, &list.args)?;
                     Ok(Expr::Function { function, args })
                 }
-                Some(message) => Err(self.error(ErrorKind::Type, message, ident.span)),
+                Some(message) => {
+                    let error = self.error(ErrorKind::Type, message, ident.span);
+                    Err(match function {
+                        Function::Random => error.hint("it is a seed, such as random(1): the same in every run"),
+                        _ => error,
+                    })
+                }
             };
         }
         if let Some(expr) = rewritten(name, &args).filter(|_| only.is_none() && !is_distinct && order.is_empty()) {
@@ -154,6 +162,22 @@ impl Converter<'_> {
         Ok(None)
     }
 
+    /// `convert(int, x)` and `try_convert(int, x)`, whose type stands first.
+    fn converted(&self, name: &str, args: &[FunctionArg], depth: usize) -> Result<Option<Expr>> {
+        let Some(tries) = ["convert", "try_convert"].iter().position(|own| name.eq_ignore_ascii_case(own)) else {
+            return Ok(None);
+        };
+        let [
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Identifier(to))),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)),
+        ] = args
+        else {
+            return Ok(None);
+        };
+        let Ok(to) = ColumnType::parse(&to.value) else { return Ok(None) };
+        Ok(Some(Expr::Cast { expr: Box::new(self.convert(value, depth)?), to, try_: tries > 0 }))
+    }
+
     /// What stands in the parentheses of a function or of a plain aggregate.
     fn arguments(
         &self,
@@ -164,8 +188,34 @@ impl Converter<'_> {
         depth: usize,
     ) -> Result<Vec<Expr>> {
         let mut args = Vec::with_capacity(list.args.len());
-        for arg in &list.args {
+        if let (true, Some(second)) = (name.eq_ignore_ascii_case("n_unique"), list.args.get(1)) {
+            return Err(self.several_at_once(second.span()));
+        }
+        for (at, arg) in list.args.iter().enumerate() {
             match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Identifier(unit)))
+                    if at == 0 && takes_unit(name, &list.args) && is_unit_word(unit) =>
+                {
+                    args.push(lit(unit.value.to_lowercase()));
+                }
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Identifier(unit)))
+                    if at == 0 && takes_unit(name, &list.args) && !name.eq_ignore_ascii_case("date_add") =>
+                {
+                    let error = self.error(ErrorKind::Name, format!("`{unit}` is no unit of time"), unit.span);
+                    return Err(error.hint("units are year, quarter, month, week, day, hour, minute and second"));
+                }
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Tuple(_)))
+                    if name.eq_ignore_ascii_case("n_unique") =>
+                {
+                    return Err(self.several_at_once(arg.span()));
+                }
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::BinaryOp { left, .. }))
+                    if at > 0 && leaves_nulls_out(left) =>
+                {
+                    let message = format!("`{left}` is not needed");
+                    let error = self.error(ErrorKind::Syntax, message, arg.span());
+                    return Err(error.hint("leave it out: aggregates leave missing values out by themselves"));
+                }
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) => match self.interval_as_text(arg, depth)? {
                     Some(text) => args.push(text),
                     None => args.push(self.convert(arg, depth)?),
@@ -174,9 +224,13 @@ impl Converter<'_> {
                     if list.args.len() == 1 && name.eq_ignore_ascii_case("count") => {}
                 FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {
                     let message = format!("`{name}` does not take `*`");
-                    return Err(self.error(ErrorKind::Syntax, message, ident.span).hint("only count(*) does"));
+                    let hint = written_here(name).unwrap_or("only count(*) does");
+                    return Err(self.error(ErrorKind::Syntax, message, ident.span).hint(hint));
                 }
-                _ => return Err(self.unsupported("an argument with a name", tree.span())),
+                _ => {
+                    let error = self.unsupported("an argument with a name", tree.span());
+                    return Err(error.hint("arguments stand in their order, without names"));
+                }
             }
         }
         Ok(args)
@@ -191,9 +245,24 @@ impl Converter<'_> {
                 .error(ErrorKind::Syntax, message, ident.span)
                 .hint("`over (…)` stands behind it: `row_number() over (partition by a order by b)`");
         }
+        if let Some(takes) = takes(name) {
+            return self.error(ErrorKind::Type, format!("`{}` {takes}", name.to_lowercase()), ident.span);
+        }
         let names = aggregate_names();
         let hint = suggest(name, names.iter().map(String::as_str).chain(over::NAMES));
         self.error(ErrorKind::Name, format!("no function `{name}`"), ident.span).hint(hint)
+    }
+
+    /// The error for a name that is that of a function and has no arguments.
+    pub(super) fn without_parentheses(&self, ident: &ast::Ident) -> Error {
+        let error = self.unsupported("a function without parentheses", ident.span);
+        error.hint(format!("its arguments stand there, if there are none nothing: {}()", ident.value))
+    }
+
+    /// The error for `count(distinct (a, b))`.
+    fn several_at_once(&self, span: Span) -> Error {
+        let error = self.unsupported("counting different rows in an aggregate", span);
+        error.hint("in SQL, `select count(*) from (select distinct a, b from t)` counts them")
     }
 
     /// Takes the constants that belong to the description of the aggregate `name` from its arguments.
@@ -233,6 +302,12 @@ pub(super) fn nulls_of(call: &ast::Function) -> Option<NullTreatment> {
         _ => None,
     });
     inside.or(call.null_treatment)
+}
+
+/// Whether an argument such as `na.rm = TRUE` begins so.
+fn leaves_nulls_out(name: &ast::Expr) -> bool {
+    let name = name.to_string().to_lowercase();
+    ["na.rm", "na_rm", "skipna", "skip_na", "ignore_nulls"].contains(&name.as_str())
 }
 
 fn is_grouping(name: &str) -> bool {

@@ -1,11 +1,13 @@
 //! sqlparser's tree to ours.
 
 use super::dialect::Grammar;
+use super::foreign::{refuse, retold};
 use super::over::Windowed;
 use super::patterns::Match;
 use super::quantified::Quantified;
 use super::rows::values_of;
 use super::select::name_arguments;
+use super::stopped::with_meaning;
 use super::syntax::{MAX_DEPTH, MAX_NESTING, exclusions, left_over, parser_error, refuse_long_chains, too_deep};
 use super::words::Words;
 use crate::aggregate;
@@ -32,16 +34,17 @@ pub(super) fn parsed(words: &Words, range: Range<usize>) -> Result<ast::Expr> {
     if range.is_empty() {
         return Err(words.error(ErrorKind::Syntax, "an expression is missing", range));
     }
+    refuse(words, range.clone())?;
     refuse_long_chains(words, range.clone())?;
     let has_query = words.has_query(&range);
     let grammar = if has_query { Grammar::WITH_QUERIES } else { Grammar::QUESTION };
-    let tokens = prepared(words, range.clone())?;
+    let tokens = retold(prepared(words, range.clone())?);
     let mut parser = Parser::new(&grammar).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
     let tree = parser.parse_expr().map_err(|error| parser_error(words, &range, &error))?;
     let next = parser.peek_token();
     if next.token != Token::EOF {
         let at = words.starting_at(next.span.start).unwrap_or(range.end - 1);
-        return Err(left_over(words, at));
+        return Err(with_meaning(left_over(words, at), words, &range, at));
     }
     Ok(tree)
 }
@@ -100,7 +103,8 @@ pub(super) trait Names {
 
     /// Which of these keys a group is not one of, as the bits of a number; refused where there are no groups.
     fn grouping(&self, _keys: Vec<Expr>, _span: Span) -> Result<Expr> {
-        Err(Error::new(ErrorKind::Unsupported, "`grouping` in this place is not supported"))
+        Err(Error::new(ErrorKind::Unsupported, "`grouping` in this place is not supported")
+            .hint("it stands in the select list, in `having` and in `order by`"))
     }
 }
 
@@ -168,8 +172,16 @@ impl Converter<'_> {
     pub(super) fn part(&self, name: &str, tree: &ast::Expr) -> Result<Function> {
         let function = Function::find(name).filter(|function| is_date_part(*function));
         function.ok_or_else(|| {
-            self.error(ErrorKind::Name, format!("`{name}` is not a part of a date"), tree.span())
-                .hint("parts are year, quarter, month, week, day, doy, isodow, dow, hour, minute, second and epoch")
+            let is_it = |at: &usize| {
+                self.words.reads(*at, name)
+                    || matches!(self.words.token(*at), Some(Token::SingleQuotedString(text)) if text == name)
+            };
+            let message = format!("`{name}` is not a part of a date");
+            match self.range.clone().find(is_it) {
+                Some(at) => self.words.error(ErrorKind::Name, message, at..at + 1),
+                None => self.error(ErrorKind::Name, message, tree.span()),
+            }
+            .hint("parts are year, quarter, month, week, day, doy, isodow, dow, hour, minute, second and epoch")
         })
     }
 
@@ -227,16 +239,9 @@ impl Converter<'_> {
                 let (text, how) = (self.convert(expr, depth)?, Match::plain(*negated));
                 self.found(how, text, self.convert(pattern, depth)?, pattern.span())
             }
-            ast::Expr::Cast { kind, expr, data_type, format: None } => {
-                if let Some(rounded) = self.decimal(data_type, expr, kind, depth)? {
-                    return Ok(rounded);
-                }
-                let to = self.of_type(ColumnType::parse(&data_type.to_string()))?;
-                let try_ = is_try(kind);
-                Ok(Expr::Cast { expr: self.boxed(expr, depth)?, to, try_ })
-            }
+            ast::Expr::Cast { kind, expr, data_type, format: None } => self.cast(kind, expr, data_type, depth),
             ast::Expr::Extract { field, expr, .. } => {
-                let function = self.part(&field.to_string(), tree)?;
+                let function = self.part(field.to_string().trim_matches('\''), tree)?;
                 Ok(Expr::Function { function, args: vec![self.convert(expr, depth)?] })
             }
             ast::Expr::Case { operand, conditions, else_result, .. } => {
@@ -259,6 +264,15 @@ impl Converter<'_> {
                 .hint("lists stand behind `in`; rows are compared: (a, b) = (1, 2), (a, b) in ((1, 2), (3, 4))")),
             other => self.form(other, depth),
         }
+    }
+
+    /// `cast(expr as data_type)`.
+    pub(super) fn cast(&self, kind: &CastKind, expr: &ast::Expr, data_type: &DataType, depth: usize) -> Result<Expr> {
+        if let Some(rounded) = self.decimal(data_type, expr, kind, depth)? {
+            return Ok(rounded);
+        }
+        let to = self.of_type(ColumnType::parse(&data_type.to_string()))?;
+        Ok(Expr::Cast { expr: self.boxed(expr, depth)?, to, try_: is_try(kind) })
     }
 
     /// An error about a type, which the parser gives no place, where its name stands.
@@ -299,9 +313,7 @@ impl Converter<'_> {
         let mut first = tree;
         while let ast::Expr::BinaryOp { left, op, right } = first {
             if compares(op) && matches!(left.as_ref(), ast::Expr::BinaryOp { op, .. } if compares(op)) {
-                return Err(self
-                    .error(ErrorKind::Syntax, "a comparison is no operand of another one", first.span())
-                    .hint("write `a < b and b < c` or `b between a and c`; or put one of them in parentheses"));
+                return Err(self.comparisons_in_a_row(first));
             }
             if compares(op) && (values_of(left).is_some() || values_of(right).is_some()) {
                 break;
@@ -321,7 +333,10 @@ impl Converter<'_> {
                 spine.pop();
                 later
             }
-            (Some(_), _) => return Err(self.unsupported("an interval in this place", first.span())),
+            (Some(_), _) => {
+                let error = self.unsupported("an interval in this place", first.span());
+                return Err(error.hint("it may stand behind `+` or `-`: d + interval '1 month'"));
+            }
         };
         for (op, right, node) in spine.into_iter().rev() {
             if let Some(length) = self.interval_of(right, inner)? {
@@ -340,6 +355,25 @@ impl Converter<'_> {
             };
         }
         Ok(whole)
+    }
+
+    /// The error for `a < b < c`, and for `a < b || c < d`, in which `||` binds first.
+    fn comparisons_in_a_row(&self, whole: &ast::Expr) -> Error {
+        let message = "a comparison is no operand of another one";
+        let place = self.bytes(whole.span());
+        let is_joining = |at: &usize| {
+            let bytes = self.words.bytes(*at..*at + 1);
+            self.words.token(*at) == Some(&Token::StringConcat) && place.contains(&bytes.start)
+        };
+        match self.range.clone().find(is_joining) {
+            Some(at) => self
+                .words
+                .error(ErrorKind::Syntax, message, at..at + 1)
+                .hint("`||` joins texts; conditions are joined with `or`"),
+            None => self
+                .error(ErrorKind::Syntax, message, whole.span())
+                .hint("write `a < b and b < c` or `b between a and c`; or put one of them in parentheses"),
+        }
     }
 
     pub(super) fn bytes(&self, span: Span) -> Range<usize> {
@@ -368,14 +402,16 @@ impl Converter<'_> {
                     })?)
                 }
             }
-            Value::Placeholder(_) => return Err(self.unsupported("a placeholder", node.span())),
-            _ => return Err(self.unsupported("this kind of constant", node.span())),
+            Value::Placeholder(_) => {
+                return Err(self.unsupported("a placeholder", node.span()).hint("the value stands in its place"));
+            }
+            _ => return Err(self.unsupported("this kind of constant", node.span()).hint(CONSTANTS)),
         }))
     }
 
     fn typed_string(&self, typed: &TypedString, node: &ast::Expr) -> Result<Expr> {
         let (Value::SingleQuotedString(text) | Value::DoubleQuotedString(text)) = &typed.value.value else {
-            return Err(self.unsupported("this kind of constant", node.span()));
+            return Err(self.unsupported("this kind of constant", node.span()).hint(CONSTANTS));
         };
         let (literal, shape) = match typed.data_type {
             DataType::Date => (civil::parse_date(text).map(Literal::Date), "date '2001-12-31'"),
@@ -404,10 +440,17 @@ impl Converter<'_> {
             BinaryOperator::GtEq => BinaryOp::GtEq,
             BinaryOperator::And => BinaryOp::And,
             BinaryOperator::Or => BinaryOp::Or,
-            other => return Err(self.unsupported(&format!("the operator `{other}`"), node.span())),
+            other => {
+                let error = self.unsupported(&format!("the operator `{other}`"), node.span());
+                return Err(error.hint("there are + - * / // % ^ || = <> < <= > >= ~ and or not"));
+            }
         })
     }
 }
+
+/// Which constants there are.
+const CONSTANTS: &str =
+    "constants are 1, 1.5, 'text', true, false, null, date '2001-12-31' and timestamp '2001-12-31 23:59:00'";
 
 fn is_try(kind: &CastKind) -> bool {
     matches!(kind, CastKind::TryCast | CastKind::SafeCast)

@@ -110,4 +110,12 @@ impl Dialect for Grammar {
     fn supports_comma_separated_trim(&self) -> bool {
         true
     }
+
+    fn supports_limit_comma(&self) -> bool {
+        true
+    }
+
+    fn convert_type_before_value(&self) -> bool {
+        true
+    }
 }

@@ -1,6 +1,7 @@
 //! `ols(y, x1, x2, weights => w, intercept => false)`, `ols('y ~ x1 + x2 - 1')` and `ols(y, x).r_squared`, likewise `logistic` and
 //! `poisson`; and matrices of covariances.
 
+use super::chained::chained;
 use super::convert::Converter;
 use super::formula::Formula;
 use crate::aggregate::{Aggregate, Family, Glm, GlmMeasure, Matrix, Measure, Ols, Pca};
@@ -245,7 +246,7 @@ impl Converter<'_> {
     ) -> Result<Expr> {
         let unsupported = || {
             let error = self.unsupported("a part of a value, behind a dot or in brackets,", tree.span());
-            error.hint("only fits have such: ols(y, x).r_squared")
+            error.hint(chained(root, chain).unwrap_or_else(|| "only fits have such: ols(y, x).r_squared".to_owned()))
         };
         let ([AccessExpr::Dot(ast::Expr::Identifier(name))], ast::Expr::Function(fit)) = (chain, root) else {
             return Err(unsupported());

@@ -5,7 +5,7 @@ use super::patterns::Ends;
 use super::rows::values_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, Function, Literal, lit, when};
-use sqlparser::ast::{self, CeilFloorKind, DateTimeField, Spanned, TrimWhereField};
+use sqlparser::ast::{self, CastKind, CeilFloorKind, DateTimeField, Spanned, TrimWhereField, UnaryOperator};
 use sqlparser::tokenizer::Span;
 
 impl Converter<'_> {
@@ -54,7 +54,9 @@ impl Converter<'_> {
                 });
                 match trim_what.as_deref().or(behind) {
                     Some(characters) => self.trimmed(convert(expr)?, ends, &convert(characters)?, characters.span()),
-                    None => Err(self.unsupported("`trim` of several lists of characters", tree.span())),
+                    None => Err(self
+                        .unsupported("`trim` of several lists of characters", tree.span())
+                        .hint("the characters stand in one text: trim(x, 'ab')")),
                 }
             }
             ast::Expr::Position { expr, r#in } => call(Function::Position, vec![convert(r#in)?, convert(expr)?]),
@@ -93,10 +95,14 @@ impl Converter<'_> {
                         pattern.span(),
                     ));
                 }
-                if matches!(&written, Expr::Literal(Literal::Utf8(pattern)) if pattern.contains('%')) {
-                    let message = "`similar to` takes a regular expression, in which `%` is no wildcard";
+                if let Expr::Literal(Literal::Utf8(text)) = &written
+                    && let Some((sign, means)) = wildcard_of_like(text)
+                {
+                    let message = format!("`similar to` takes a regular expression, in which `{sign}` is no wildcard");
                     let error = self.error(ErrorKind::Syntax, message, pattern.span());
-                    return Err(error.hint("`.*` stands for any text there; `like` has `%`"));
+                    return Err(
+                        error.hint(format!("{means} there; `like` has `{sign}`; `[{sign}]` is the sign itself"))
+                    );
                 }
                 self.check_regexp(&written, pattern.span())?;
                 let found = call(Function::RegexpFullMatch, vec![text, written])?;
@@ -105,13 +111,49 @@ impl Converter<'_> {
             ast::Expr::SimilarTo { .. } => Err(self
                 .unsupported("`escape` behind `similar to`", tree.span())
                 .hint("its pattern is a regular expression, in which `\\` takes the next sign as it is")),
-            ast::Expr::Array(_) => Err(self
-                .unsupported("a list in this place", tree.span())
-                .hint("values in parentheses stand behind `in`: x in (1, 2)")),
-            ast::Expr::Dictionary(_) | ast::Expr::Struct { .. } | ast::Expr::Map(_) => {
-                Err(self.unsupported("a value with fields", tree.span()))
+            ast::Expr::Array(list) => {
+                let error = self.unsupported("a list in this place", tree.span());
+                Err(match list.elem.as_slice() {
+                    // SQL Server writes names so.
+                    [ast::Expr::Identifier(name)] => {
+                        error.hint(format!("a name stands in double quotes or backticks: `{}`", name.value))
+                    }
+                    _ => error.hint(
+                        "values in parentheses stand behind `in`: x in (1, 2); a function takes one at a time: quantile(x, 0.1), quantile(x, 0.9)",
+                    ),
+                })
             }
-            ast::Expr::Lambda(_) => Err(self.unsupported("a function without a name", tree.span())),
+            ast::Expr::Dictionary(_) | ast::Expr::Struct { .. } | ast::Expr::Map(_) => Err(self
+                .unsupported("a value with fields", tree.span())
+                .hint("each of them is a column of its own: `1 as a, 2 as b`")),
+            ast::Expr::Lambda(_) => Err(self
+                .unsupported("a function without a name", tree.span())
+                .hint("an expression says what to do with a column, such as `x + 1`")),
+            ast::Expr::Convert { is_try, expr, data_type: Some(to), charset: None, styles, .. }
+                if styles.is_empty() =>
+            {
+                let kind = if *is_try { CastKind::TryCast } else { CastKind::Cast };
+                let cast = self.cast(&kind, expr, to, depth);
+                cast.map_err(|error| match (error.kind(), expr.as_ref()) {
+                    // MySQL has the type behind the value.
+                    (ErrorKind::Name, ast::Expr::Identifier(name)) => {
+                        error.hint(format!("the type stands first, or: cast({to} as {name})"))
+                    }
+                    _ => error,
+                })
+            }
+            ast::Expr::Convert { .. } => Err(self
+                .unsupported("this kind of `convert`", tree.span())
+                .hint("`cast(x as int64)` takes a value for another type, and `strftime(d, '%Y-%m')` writes a date")),
+            ast::Expr::AtTimeZone { .. } => Err(self
+                .unsupported("`at time zone`", tree.span())
+                .hint("timestamps have no zone; `t + interval '1 hour'` is an hour later")),
+            ast::Expr::Like { any: true, .. } | ast::Expr::ILike { any: true, .. } => Err(self
+                .unsupported("`like any`", tree.span())
+                .hint("write `x like 'a%' or x like 'b%'`, or a regular expression: x ~ '^(a|b)'")),
+            ast::Expr::UnaryOp { op: UnaryOperator::BitwiseNot, .. } => Err(self
+                .unsupported("`~` before a value", tree.span())
+                .hint("a condition is turned into its opposite by `not (…)`")),
             ast::Expr::Collate { .. } => Err(self
                 .unsupported("`collate`", tree.span())
                 .hint("texts are compared by their bytes; `lower(x)` takes capitals for small letters")),
@@ -138,6 +180,18 @@ pub(super) const ALONE: &str = "window functions and queries stand in questions 
 /// Whether a condition is true, and neither false nor unknown.
 fn holds(condition: Expr) -> Expr {
     when(condition).then(true).otherwise(false)
+}
+
+/// A sign of the patterns of `like` in what must be a regular expression, and what means there what it does: `%`, or `_` in a pattern
+/// in which nothing says that it is one.
+fn wildcard_of_like(pattern: &str) -> Option<(char, &'static str)> {
+    let plain = ["[%]", "[_]", "\\%", "\\_"].iter().fold(pattern.to_owned(), |rest, own| rest.replace(own, ""));
+    let is_regexp = || pattern.contains(|sign: char| !sign.is_alphanumeric() && !matches!(sign, '_' | ' ' | '-'));
+    match () {
+        () if plain.contains('%') => Some(('%', "`.*` stands for any text")),
+        () if plain.contains('_') && !is_regexp() => Some(('_', "`.` stands for any sign")),
+        () => None,
+    }
 }
 
 /// Whether two values differ, where null is a value like others.

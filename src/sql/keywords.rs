@@ -4,7 +4,7 @@
 //! has one. The words of a query in parentheses are those of SQL; its parser tells them apart.
 
 use super::syntax::MAX_NESTING;
-use super::words::Words;
+use super::words::{Words, compares};
 use crate::expr::display::RESERVED;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 const LONGEST_LENGTH: usize = 64;
 
 /// Units of intervals.
-fn is_unit(keyword: Keyword) -> bool {
+pub(super) fn is_unit(keyword: Keyword) -> bool {
     use Keyword as K;
     let ones = [K::YEAR, K::QUARTER, K::MONTH, K::WEEK, K::DAY, K::HOUR, K::MINUTE, K::SECOND];
     let more = [K::YEARS, K::MONTHS, K::WEEKS, K::DAYS, K::HOURS, K::MINUTES, K::SECONDS];
@@ -178,9 +178,7 @@ impl Words {
     }
 
     fn is_behind_comparison(&self, at: usize) -> bool {
-        use Token::{DoubleEq, Eq, Gt, GtEq, Lt, LtEq, Neq};
-        let before = at.checked_sub(1).and_then(|before| self.token(before));
-        matches!(before, Some(Eq | DoubleEq | Neq | Lt | LtEq | Gt | GtEq))
+        at.checked_sub(1).and_then(|before| self.token(before)).is_some_and(compares)
     }
 
     /// The keywords of `trim(both 'x' from s)` or `substring(s from 2 for 3)`, if such a form begins at `at`; not those of plain calls.

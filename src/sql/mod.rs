@@ -15,15 +15,20 @@
 
 mod ask;
 mod call;
+mod chained;
 mod convert;
 mod dialect;
 mod fits;
+mod foreign;
+mod formats;
 mod forms;
 mod formula;
 mod items;
 mod join;
 mod keywords;
 mod names;
+#[cfg(feature = "cli")]
+pub(crate) mod notes;
 mod ordered;
 mod over;
 mod own_names;
@@ -36,6 +41,7 @@ mod rows;
 mod select;
 mod sides;
 mod special;
+mod stopped;
 mod synonyms;
 mod syntax;
 mod tables;
@@ -45,11 +51,15 @@ mod words;
 
 pub use join::{JoinClause, JoinCondition};
 pub use names::function_names;
+#[cfg(feature = "cli")]
+pub(crate) use question::parse_question_at;
 pub use question::{Question, QuestionSpans, parse_question, parse_questions, read_questions};
 pub use select::{Asks, Session, Statement};
 #[cfg(feature = "cli")]
 pub(crate) use syntax::{STATEMENTS, statement_openers};
 pub use tables::{Tables, open_table};
+#[cfg(feature = "cli")]
+pub(crate) use words::micros_now;
 
 use crate::error::{Error, Result};
 use crate::expr::Expr;
@@ -92,6 +102,14 @@ pub fn parse_expr(text: &str) -> Result<Expr> {
 pub fn expr(text: &str) -> Result<Expr> {
     let words = Words::of(text)?;
     items::named(&words, 0..words.len(), &|range| convert::expression(&words, range))
+}
+
+/// The expression of a text that is read at this time, in microseconds since 1970.
+#[cfg(feature = "cli")]
+pub(crate) fn parse_expr_at(text: &str, time: i64) -> Result<Expr> {
+    let mut words = Words::of(text)?;
+    words.read_at = time;
+    convert::expression(&words, 0..words.len())
 }
 
 /// Where `text` names the column or function `name`: the byte range of its first mention.

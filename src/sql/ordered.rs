@@ -16,7 +16,10 @@ impl Converter<'_> {
             match clause {
                 FunctionArgumentClause::OrderBy(keys) if order.is_empty() => order.extend(keys),
                 FunctionArgumentClause::IgnoreOrRespectNulls(_) => {}
-                _ => return Err(self.unsupported("a clause after the arguments of a function", tree.span())),
+                _ => {
+                    let error = self.unsupported("a clause after the arguments of a function", tree.span());
+                    return Err(error.hint("`order by` may stand there, and `filter (where …)` behind the parenthesis"));
+                }
             }
         }
         Ok(order)
@@ -48,7 +51,11 @@ impl Converter<'_> {
             descending.push(match key.options.sort {
                 None | Some(OrderBySort::Asc) => false,
                 Some(OrderBySort::Desc) => true,
-                Some(_) => return Err(self.unsupported("`order by … using`", key.span())),
+                Some(_) => {
+                    return Err(self
+                        .unsupported("`order by … using`", key.span())
+                        .hint("`asc` and `desc` say which way"));
+                }
             });
         }
         let ordered = self.placed(Ordered::new(aggregate, descending), ident.span)?;
@@ -74,7 +81,8 @@ impl Converter<'_> {
             let is_own = own == Some(&written) || args.first() == Some(&written);
             if !is_own || key.options.sort == Some(OrderBySort::Desc) {
                 let what = "`order by` beside `distinct`, but for the values themselves, ascending,";
-                return Err(self.unsupported(what, key.span()));
+                let error = self.unsupported(what, key.span());
+                return Err(error.hint("a query in `from` takes each value once: … from (select distinct x, y from t)"));
             }
         }
         let aggregate = Arc::new(self.placed(Unique::new(aggregate), ident.span)?);
@@ -109,7 +117,8 @@ impl Converter<'_> {
             constants.push(Constant::Number(if descends && *name == "quantile" { 1.0 - share } else { share }));
         }
         if descends && *name == "quantile_disc" {
-            return Err(self.unsupported("`percentile_disc` of a descending order", ident.span));
+            let error = self.unsupported("`percentile_disc` of a descending order", ident.span);
+            return Err(error.hint("`percentile_cont` has it, and of an ascending order `percentile_disc`, too"));
         }
         let aggregate = self.placed(find_with(name, 1, &constants), ident.span)?;
         let value = self.convert(&key.expr, depth)?;

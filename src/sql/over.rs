@@ -98,7 +98,11 @@ impl Converter<'_> {
             let descending = match key.options.sort {
                 None | Some(OrderBySort::Asc) => false,
                 Some(OrderBySort::Desc) => true,
-                Some(_) => return Err(self.unsupported("`order by … using`", key.expr.span())),
+                Some(_) => {
+                    return Err(self
+                        .unsupported("`order by … using`", key.expr.span())
+                        .hint("`asc` and `desc` say which way"));
+                }
             };
             let nulls_first = key.options.nulls_first == Some(true);
             order.push(WindowKey { expr: self.convert(&key.expr, depth)?, descending, nulls_first });
@@ -197,7 +201,7 @@ impl Converter<'_> {
     ) -> Result<(WindowFunction, Vec<Expr>, bool)> {
         let name = ident.value.to_lowercase();
         let FunctionArguments::List(list) = &call.args else {
-            return Err(self.unsupported("a function without parentheses", ident.span));
+            return Err(self.without_parentheses(ident));
         };
         let treatment = nulls_of(call);
         let ignore_nulls = treatment == Some(NullTreatment::IgnoreNulls);
@@ -217,12 +221,14 @@ impl Converter<'_> {
             (list.clauses.len() > usize::from(treatment.is_some()) || !call.within_group.is_empty(), "a clause"),
         ];
         if let Some((_, what)) = refused.iter().find(|(given, _)| *given) {
-            return Err(self.unsupported(&format!("{what} with `{name}`"), ident.span));
+            let error = self.unsupported(&format!("{what} with `{name}`"), ident.span);
+            return Err(error.hint("a query in `from` leaves rows out first; aggregates have `filter (where …)`"));
         }
         let mut args = Vec::with_capacity(list.args.len());
         for arg in &list.args {
             let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg else {
-                return Err(self.unsupported(&format!("this argument of `{name}`"), ident.span));
+                let error = self.unsupported(&format!("this argument of `{name}`"), ident.span);
+                return Err(error.hint("values stand there, as in lag(x, 1) over (order by t)"));
             };
             args.push(self.convert(arg, depth)?);
         }
@@ -248,7 +254,8 @@ impl Converter<'_> {
             }
             ("lag" | "lead", [_] | [_, _] | [_, _, _]) => {
                 let by = args.get(1).map_or(Some(1), number);
-                let by = by.ok_or_else(|| takes("a value, a constant number of rows, and a value in place of none"))?;
+                let by = by.ok_or_else(|| takes("a value, a constant number of rows, and a value in place of none"));
+                let by = by.map_err(|error| error.hint("such as lag(x, 1) or lag(x, 1, 0)"))?;
                 args.drain(1..args.len().min(2));
                 let by = if name == "lag" { by.checked_neg() } else { Some(by) };
                 WindowFunction::Shift(by.ok_or_else(|| takes("a smaller number of rows"))?)
@@ -275,13 +282,16 @@ impl Converter<'_> {
             WindowFunction::Nth(number) => *number,
             WindowFunction::Last => 1,
             _ if treatment.is_some() => {
-                return Err(self.unsupported(&format!("`ignore nulls` or `respect nulls` behind `{name}`"), ident.span));
+                let error = self.unsupported(&format!("`ignore nulls` or `respect nulls` behind `{name}`"), ident.span);
+                return Err(error.hint("lag, lead, first_value, last_value and nth_value take it"));
             }
             _ => 1,
         };
         if ignore_nulls && kept > MOST_PRESENT {
             let what = format!("`ignore nulls` for more than {MOST_PRESENT} rows at a time");
-            return Err(self.unsupported(&what, ident.span));
+            return Err(self
+                .unsupported(&what, ident.span)
+                .hint("a query in `from … where x is not null` leaves them out"));
         }
         Ok((function, args, ignore_nulls))
     }

@@ -11,7 +11,7 @@ const NAMES: [(&str, &str); 4] = [
 ];
 
 /// The others are such names only if they end so.
-const ENDINGS: [&str; 4] = ["", " of the block", " of the groups", " of the groups"];
+const ENDINGS: [&str; 4] = ["", " of the query", " of the query", " of the groups"];
 
 /// The error without such names.
 pub(super) fn in_words(error: Error) -> Error {
@@ -51,8 +51,8 @@ mod tests {
     #[test]
     fn names_of_a_plan_are_told_in_words_and_others_stay() {
         assert_eq!(spoken("no `v > `value of query 12: least`` and `v`"), "no `v > (select …)` and `v`");
-        assert_eq!(spoken("`window 0 of the block` + `aggregate 3 of the groups`"), "(… over …) + (an aggregate)");
-        for same in ["", "`", "`window 3`", "`aggregate x of the groups`", "`value of query `", "a ` b"] {
+        assert_eq!(spoken("`window 1 of the query` + `aggregate 3 of the query`"), "(… over …) + (an aggregate)");
+        for same in ["", "`", "`window 3`", "`aggregate x of the query`", "`value of query `", "a ` b"] {
             assert_eq!(spoken(same), same);
         }
     }

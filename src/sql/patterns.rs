@@ -112,7 +112,8 @@ impl Converter<'_> {
             return wrong("what stands behind `escape` is one sign in quotes");
         };
         let Expr::Literal(Literal::Utf8(written)) = &pattern else {
-            return Err(self.unsupported("`escape` behind a pattern that is no constant", span));
+            let error = self.unsupported("`escape` behind a pattern that is no constant", span);
+            return Err(error.hint("in patterns `\\` takes the next sign as it is"));
         };
         let mut plain = String::with_capacity(written.len());
         let mut signs = written.chars();

@@ -50,7 +50,10 @@ impl Converter<'_> {
         let word = if all { "all" } else { "any" };
         let how = match self.operator(op, value) {
             Ok(op @ (Eq | NotEq | Lt | LtEq | Gt | GtEq)) => Quantified { op, all },
-            _ => return Err(self.unsupported(&format!("`{op}` before `{word}`"), value.span())),
+            _ => {
+                let error = self.unsupported(&format!("`{op}` before `{word}`"), value.span());
+                return Err(error.hint("comparisons may stand there: = <> < <= > >="));
+            }
         };
         let value = self.convert(value, depth)?;
         let items = match set {
@@ -64,7 +67,7 @@ impl Converter<'_> {
                 None => {
                     let error =
                         self.unsupported(&format!("`{word}` of what is neither a query nor a list"), set.span());
-                    return Err(error.hint(format!("write {word} (select …) or {word} ([1, 2, 3])")));
+                    return Err(error.hint(format!("write {word} (select …) or {word} (1, 2, 3)")));
                 }
             },
         };

@@ -120,7 +120,7 @@ pub fn parse_question(text: &str) -> Result<Question> {
 }
 
 /// The question of a text that is read at this time, in microseconds since 1970; `None` is the present.
-pub(super) fn parse_question_at(text: &str, time: Option<i64>) -> Result<Question> {
+pub(crate) fn parse_question_at(text: &str, time: Option<i64>) -> Result<Question> {
     let mut words = Words::of(text)?;
     words.read_at = time.unwrap_or(words.read_at);
     if words.is_word(0, "select") {
@@ -390,6 +390,13 @@ fn limit(words: &Words, body: Range<usize>) -> Result<u64> {
     }
     .ok_or_else(|| {
         let message = format!("`{}` is not a number of rows", words.typed(body.clone()));
-        words.error(ErrorKind::Syntax, message, body).hint("limit takes one whole number, such as `limit 10`")
+        let hint = match (words.token(body.start + 1), words.token(body.start + 2)) {
+            (Some(Token::Mod), _) => "a share of the rows at random is `sample 10%`",
+            (Some(Token::Comma), Some(Token::Number(..))) => {
+                "`limit 10` has the first ten rows; in SQL, `limit 10 offset 5` leaves five out"
+            }
+            _ => "limit takes one whole number, such as `limit 10`",
+        };
+        words.error(ErrorKind::Syntax, message, body).hint(hint)
     })
 }

@@ -41,7 +41,10 @@ impl Converter<'_> {
             BinaryOp::NotEq => return Ok(all_equal().map(Expr::not)),
             BinaryOp::Lt | BinaryOp::LtEq => BinaryOp::Lt,
             BinaryOp::Gt | BinaryOp::GtEq => BinaryOp::Gt,
-            _ => return Err(self.unsupported("this operator between rows", tree.span())),
+            _ => {
+                let error = self.unsupported("this operator between rows", tree.span());
+                return Err(error.hint("rows are compared with = <> < <= > >="));
+            }
         };
         if pairs.len() > MOST_ORDERED {
             let message = format!("rows of {} values are compared by their order", pairs.len());

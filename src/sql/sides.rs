@@ -4,7 +4,7 @@ use super::join::{JoinClause, JoinCondition};
 use super::qualified::{LEFT, Qualifiers, RIGHT, behind};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::expr::{BinaryOp, Expr, col, lit};
-use crate::plan::{Join, JoinKind, LogicalPlan};
+use crate::plan::{Join, JoinKind, LogicalPlan, RightName};
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ enum About {
     Both(Expr, Expr),
     Left(Expr),
     Right(Expr),
+    /// What must hold of a pair of rows; as it is written.
+    Pairs(Expr),
 }
 
 impl<'a> Sides<'a> {
@@ -44,7 +46,7 @@ impl<'a> Sides<'a> {
     /// it is a key, which must be equal to `true`. `at_place` adds the place of a condition to an error.
     pub(super) fn joined(mut self, at_place: impl Fn(Error, &JoinCondition) -> Error) -> Result<Join> {
         use JoinKind::{Anti, Inner, Left, Right, Semi};
-        let (kind, mut on, mut beside) = (self.clause.kind, Vec::new(), Vec::new());
+        let (kind, mut on, mut beside, mut of_pairs) = (self.clause.kind, Vec::new(), Vec::new(), Vec::new());
         for condition in &self.clause.on {
             let (side, asked) = match self.about(condition).map_err(|error| at_place(error, condition))? {
                 About::Both(ours, theirs) => {
@@ -53,11 +55,15 @@ impl<'a> Sides<'a> {
                 }
                 About::Left(asked) => (0, asked),
                 About::Right(asked) => (1, asked),
+                About::Pairs(asked) => {
+                    of_pairs.push((asked, condition));
+                    continue;
+                }
             };
             asked.bind_condition(&self.schemas[side]).map_err(|error| at_place(error, condition))?;
             beside.push((side == 0, asked));
         }
-        if let ([], Some(first)) = (&on[..], self.clause.on.first()) {
+        if let ([], [], Some(first)) = (&on[..], &of_pairs[..], self.clause.on.first()) {
             let error = Error::new(ErrorKind::Syntax, "a join says what of both tables must be equal");
             return Err(at_place(error, first)
                 .hint("`cross join` takes every pair of rows, and `where` says which of them stay"));
@@ -70,7 +76,49 @@ impl<'a> Sides<'a> {
                 (false, _) => on.push((lit(true), condition)),
             }
         }
-        Ok(Join::new(self.left, self.right, on, kind))
+        if of_pairs.is_empty() {
+            return Ok(Join::new(self.left, self.right, on, kind));
+        }
+        let pairs = Join::new(Arc::clone(&self.left), Arc::clone(&self.right), on.clone(), JoinKind::Inner);
+        let names = pairs.of_pairs_with(lit(true)).right_names()?;
+        let asked = of_pairs.into_iter().map(|(asked, condition)| {
+            let asked = self.of_pair(&asked, &names).map_err(|error| at_place(error, condition))?;
+            // Its types are looked at here, where its place is known.
+            let pairs = Join::new(Arc::clone(&self.left), Arc::clone(&self.right), on.clone(), JoinKind::Inner);
+            let pairs = LogicalPlan::Join(pairs.of_pairs_with(asked.clone()));
+            pairs.schema().map_err(|error| at_place(error, condition))?;
+            Ok(asked)
+        });
+        let asked = asked.collect::<Result<Vec<_>>>()?.into_iter().reduce(Expr::and);
+        let join = Join::new(self.left, self.right, on, kind);
+        Ok(match asked {
+            Some(condition) => join.of_pairs_with(condition),
+            None => join,
+        })
+    }
+
+    /// A condition on both sides over the columns of pairs, in which those of the right side have these names.
+    fn of_pair(&self, condition: &Expr, names: &[(String, RightName)]) -> Result<Expr> {
+        condition.replace(&mut |part| {
+            let Expr::Column(name) = part else { return Ok(None) };
+            match (self.column(0, name)?, self.column(1, name)?) {
+                (Some(_), Some(_)) => Err(self.either_table(condition, name)),
+                (Some(left), None) => Ok(Some(col(left))),
+                (None, Some(right)) => {
+                    let known = names.iter().find(|(own, _)| *own == right).map(|(_, shown)| shown);
+                    match known {
+                        Some(RightName::Column(shown) | RightName::Key(shown)) => Ok(Some(col(shown.as_str()))),
+                        _ => Err(Error::internal("a column of a pair without a name")),
+                    }
+                }
+                (None, None) => Err(self.unknown(name)),
+            }
+        })
+    }
+
+    fn either_table(&self, condition: &Expr, name: &str) -> Error {
+        Error::new(ErrorKind::Name, format!("`{condition}` may be about either table"))
+            .hint(format!("say of which: `{LEFT}.{name}` or `{}.{name}`", self.called()))
     }
 
     /// The column of one side that a name means. A column that is called so, of either side, comes before one whose table is
@@ -127,12 +175,9 @@ impl<'a> Sides<'a> {
             (None, Some(asked)) => Ok(About::Right(asked)),
             (Some(_), Some(_)) => {
                 let columns = whole.columns();
-                let name = columns.iter().next().map_or("", |name| &**name);
-                let message = format!("`{whole}` may be about either table");
-                Err(Error::new(ErrorKind::Name, message)
-                    .hint(format!("say of which: `{LEFT}.{name}` or `{}.{name}`", self.called())))
+                Err(self.either_table(whole, columns.iter().next().map_or("", |name| &**name)))
             }
-            (None, None) => Err(self.about_neither(whole)),
+            (None, None) => self.about_both(whole),
         }
     }
 
@@ -228,31 +273,21 @@ impl<'a> Sides<'a> {
         })
     }
 
-    /// A condition with an unknown name, without any, or of both tables and no equation.
-    fn about_neither(&self, condition: &Expr) -> Error {
+    /// A condition of both tables that is no equation of one with the other, or an error: with an unknown name, or without any.
+    fn about_both(&self, condition: &Expr) -> Result<About> {
         let columns = condition.columns();
         if let Some(error) = self.missing_key(condition) {
-            return error;
+            return Err(error);
         }
         let known = |name: &str| (0..2).any(|side| matches!(self.column(side, name), Ok(Some(_))));
         if let Some(unknown) = columns.iter().find(|name| !known(name)) {
-            return self.unknown(unknown);
+            return Err(self.unknown(unknown));
         }
         if columns.is_empty() {
-            return Error::new(ErrorKind::Syntax, format!("`{condition}` is about neither table"))
-                .hint("`cross join` takes every pair of rows");
+            return Err(Error::new(ErrorKind::Syntax, format!("`{condition}` is about neither table"))
+                .hint("`cross join` takes every pair of rows"));
         }
-        let equation = matches!(condition, Expr::Binary { op: BinaryOp::Eq, .. });
-        let error = match equation {
-            true => Error::new(ErrorKind::Name, format!("`{condition}` is not between the two tables")),
-            false => Error::new(ErrorKind::Syntax, "a join is on `=` between the two tables"),
-        };
-        match (equation, self.clause.kind) {
-            (true, _) => error
-                .hint(format!("one side is about columns of {}, the other about those before the join", self.table())),
-            (false, JoinKind::Inner) => error.hint("other conditions on both tables stand behind `where`"),
-            _ => error.hint("other conditions may be about one of the tables, not about both"),
-        }
+        Ok(About::Pairs(condition.clone()))
     }
 }
 

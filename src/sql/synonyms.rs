@@ -1,7 +1,9 @@
 //! Functions that say in one word what others say: `concat`, `if`, `left`, `last_day`.
 
-use crate::expr::{BinaryOp, Expr, Function, Literal, coalesce, lit, when};
+use super::formats::as_strftime;
+use crate::expr::{BinaryOp, Expr, Function, Interval, Literal, coalesce, lit, when};
 use crate::types::ColumnType;
+use sqlparser::ast::{FunctionArg, Ident};
 
 /// `left || right`.
 fn joined(left: Expr, right: Expr) -> Expr {
@@ -17,6 +19,83 @@ fn all_joined(texts: Vec<Expr>) -> Option<Expr> {
         ..=IN_A_ROW => texts.into_iter().reduce(joined),
         _ => Expr::folded(texts, BinaryOp::Concat),
     }
+}
+
+/// What is wrong with a call of a function that is written for others and has other arguments; `None` for other names.
+pub(super) fn takes(name: &str) -> Option<&'static str> {
+    Some(match name.to_lowercase().as_str() {
+        "if" | "iif" | "iff" | "ifelse" | "if_else" => "takes a condition and two values",
+        "left" | "right" => "takes a text and a constant number of characters",
+        "concat" => "takes one text or more",
+        "concat_ws" => "takes a separator and one text or more",
+        "mod" => "takes two numbers",
+        "trunc" => "takes one number",
+        "nvl2" => "takes a value, what stands for it where it is there, and what does where it is missing",
+        "date" | "last_day" | "eomonth" | "dayname" | "monthname" => "takes a date",
+        _ => return None,
+    })
+}
+
+/// Units that stand first in functions of dates, as whole words: letters mean one thing here and another there.
+const UNITS: [&str; 16] = [
+    "year",
+    "quarter",
+    "month",
+    "week",
+    "day",
+    "hour",
+    "minute",
+    "second",
+    "millisecond",
+    "microsecond",
+    "dayofyear",
+    "doy",
+    "isodow",
+    "dow",
+    "epoch",
+    "decade",
+];
+
+/// Whether the first of the arguments of a function is a unit, which others write without quotes.
+pub(super) fn takes_unit(name: &str, args: &[FunctionArg]) -> bool {
+    let is_any = |names: &[&str]| names.iter().any(|own| name.eq_ignore_ascii_case(own));
+    // `date_add(day, '1 month', n)` is how an interval of so many is written.
+    let by_interval = || is_any(&["date_add"]) && args[1].to_string().starts_with('\'');
+    match args.len() {
+        2 => is_any(&["date_part", "datepart", "date_trunc", "datetrunc"]),
+        3 => {
+            is_any(&["dateadd", "date_add", "timestampadd", "datediff", "date_diff", "timestampdiff"]) && !by_interval()
+        }
+        _ => false,
+    }
+}
+
+/// Whether a name is that of a unit.
+pub(super) fn is_unit_word(name: &Ident) -> bool {
+    name.quote_style.is_none() && is_unit(&name.value)
+}
+
+fn is_unit(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    UNITS.contains(&lower.as_str()) || lower.strip_suffix('s').is_some_and(|one| UNITS[..10].contains(&one))
+}
+
+/// `dateadd(unit, n, date)`, in which the unit stands first, and `datediff(later, earlier)`, which counts days; `None` for other calls.
+pub(super) fn of_dates(name: &str, args: &[Expr]) -> Option<Expr> {
+    if let ([later, earlier], true) = (args, name.eq_ignore_ascii_case("datediff")) {
+        let args = vec![lit("day"), earlier.clone(), later.clone()];
+        return Some(Expr::Function { function: Function::DateDiff, args });
+    }
+    let [Expr::Literal(Literal::Utf8(unit)), times, date] = args else { return None };
+    let is_it = ["dateadd", "date_add", "timestampadd"].iter().any(|own| name.eq_ignore_ascii_case(own));
+    if !is_it || !is_unit(unit) || Interval::parse("1", Some(unit)).is_none() {
+        return None;
+    }
+    let args = match times {
+        Expr::Literal(Literal::Int64(times)) => vec![date.clone(), lit(format!("{times} {unit}"))],
+        times => vec![date.clone(), lit(format!("1 {unit}")), times.clone()],
+    };
+    Some(Expr::Function { function: Function::DateAdd, args })
 }
 
 /// What a call of such a function stands for; `None` for others, and for a wrong number of arguments.
@@ -41,7 +120,7 @@ pub(super) fn rewritten(name: &str, args: &[Expr]) -> Option<Expr> {
             let start = call(Function::Length, vec![separator.clone()]) + lit(1);
             Some(call(Function::Substring, vec![all, start]))
         }
-        ("if" | "iif" | "ifelse" | "if_else", [condition, yes, no]) => {
+        ("if" | "iif" | "iff" | "ifelse" | "if_else", [condition, yes, no]) => {
             Some(Expr::Case { branches: vec![(condition.clone(), yes.clone())], otherwise: Some(Box::new(no.clone())) })
         }
         ("left", [text, Expr::Literal(Literal::Int64(count @ 0..))]) => {
@@ -70,9 +149,19 @@ pub(super) fn rewritten(name: &str, args: &[Expr]) -> Option<Expr> {
             let (up, down) = (call(Function::Ceil, vec![x.clone()]), call(Function::Floor, vec![x.clone()]));
             Some(when(x.clone().lt(0)).then(up).otherwise(down))
         }
-        ("last_day", [date]) => {
+        ("isnull" | "nvl" | "zn", [value, other]) => Some(coalesce([value.clone(), other.clone()])),
+        ("nvl2", [value, there, missing]) => {
+            Some(when(value.clone().is_not_null()).then(there.clone()).otherwise(missing.clone()))
+        }
+        // The part comes first.
+        ("charindex" | "locate", [part, text]) => Some(call(Function::Position, vec![text.clone(), part.clone()])),
+        ("date", [value]) => Some(value.clone().cast(ColumnType::Date)),
+        ("last_day" | "eomonth", [date]) => {
             let first = call(Function::DateTrunc, vec![lit("month"), date.clone()]);
             Some(call(Function::DateAdd, vec![first, lit("1 month -1 day")]))
+        }
+        (name @ ("to_char" | "date_format"), [date, Expr::Literal(Literal::Utf8(format))]) => {
+            Some(call(Function::Strftime, vec![date.clone(), lit(as_strftime(name, format)?)]))
         }
         ("dayname", [date]) => Some(call(Function::Strftime, vec![date.clone(), lit("%A")])),
         ("monthname", [date]) => Some(call(Function::Strftime, vec![date.clone(), lit("%B")])),

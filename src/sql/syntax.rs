@@ -1,5 +1,6 @@
 //! What is wrong with a text before it is an expression: where its parser stops, and what is too deep.
 
+use super::stopped::with_meaning;
 use super::words::Words;
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::expr::elsewhere::written_here;
@@ -86,7 +87,7 @@ fn is_operand(token: &Token) -> bool {
 }
 
 /// What samples tables.
-pub(super) const SAMPLES: &str = "questions of `outcrop ask` have `sample 1000` and `sample 1%`";
+const SAMPLES: &str = "`from t tablesample (1 percent)` and `tablesample (1000 rows) repeatable (7)` draw rows";
 
 /// The error for a statement that could not be parsed and samples a table.
 pub(super) fn refused_sample(words: &Words, range: Range<usize>) -> Option<Error> {
@@ -187,6 +188,7 @@ pub(super) fn parser_error(words: &Words, range: &Range<usize>, error: &ParserEr
         None => format!("{}, found {found}", message.trim_end_matches('.')),
     };
     let error = words.error(ErrorKind::Syntax, message, bytes);
+    let error = with_meaning(error, words, range, at.unwrap_or(range.end));
     match (expected.is_some_and(|rest| rest.starts_with("an SQL statement")), at) {
         (true, Some(at)) => error.hint(statement_like(words.typed(at..at + 1))),
         _ => error,

@@ -31,7 +31,8 @@ impl Converter<'_> {
 
     fn length(&self, interval: &ast::Interval, tree: &ast::Expr, depth: usize) -> Result<Length> {
         if interval.last_field.is_some() || interval.leading_precision.is_some() {
-            return Err(self.unsupported("an interval from one unit to another", tree.span()));
+            let error = self.unsupported("an interval from one unit to another", tree.span());
+            return Err(error.hint("units stand one behind the other: interval '1 year 2 months'"));
         }
         let wrong = |message: String| {
             let error = self.error(ErrorKind::Syntax, message, tree.span());
@@ -83,7 +84,13 @@ impl Converter<'_> {
     pub(super) fn now(&self, call: &ast::Function, ident: &ast::Ident) -> Result<Option<Expr>> {
         let micros = self.words.read_at;
         let value = match ident.value.to_lowercase().as_str() {
-            "now" | "current_timestamp" | "localtimestamp" | "transaction_timestamp" => Literal::Timestamp(micros),
+            "now"
+            | "current_timestamp"
+            | "localtimestamp"
+            | "transaction_timestamp"
+            | "getdate"
+            | "getutcdate"
+            | "sysdatetime" => Literal::Timestamp(micros),
             "current_date" | "today" => {
                 let days = i32::try_from(micros.div_euclid(DAY_MICROS));
                 Literal::Date(days.map_err(|_| Error::internal("a clock beyond all dates"))?)
@@ -110,7 +117,9 @@ impl Converter<'_> {
         match self.interval_of(arg, depth)? {
             None => Ok(None),
             Some(Length { interval, times: None }) => Ok(Some(lit(interval.to_string()))),
-            Some(_) => Err(self.unsupported("an interval of so many as an argument", arg.span())),
+            Some(_) => Err(self
+                .unsupported("an interval of so many as an argument", arg.span())
+                .hint("it may stand behind `+` or `-`: d + interval (n) day")),
         }
     }
 }

@@ -12,6 +12,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Longest text accepted, in bytes.
 const MAX_BYTES: usize = 1 << 18;
 
+/// Whether a sign compares two values.
+pub(super) fn compares(token: &Token) -> bool {
+    matches!(token, Token::Eq | Token::DoubleEq | Token::Neq | Token::Lt | Token::Gt | Token::LtEq | Token::GtEq)
+}
+
 /// A text and its words, white space left out.
 pub(super) struct Words {
     pub(super) text: Arc<str>,
@@ -173,7 +178,7 @@ impl fmt::Debug for Words {
 }
 
 /// The present time in microseconds since 1970, UTC.
-pub(super) fn micros_now() -> i64 {
+pub(crate) fn micros_now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -151,6 +151,9 @@ impl ColumnType {
                 let error = Error::new(ErrorKind::Name, format!("no type `{}`", name.trim()));
                 match did_you_mean(&lower, NAMES.iter().flat_map(|(_, names)| names.iter().copied())) {
                     Some(near) => error.hint(format!("did you mean `{near}`?")),
+                    None if ["decimal(", "numeric("].iter().any(|decimal| lower.starts_with(decimal)) => {
+                        error.hint("such numbers are read as float64, or as utf8, which keeps their digits")
+                    }
                     None => error.hint("types are int64, float64, utf8, boolean, date and timestamp"),
                 }
             },

@@ -284,7 +284,18 @@ fn operation(random: &mut Random) -> String {
 
 /// Aggregates over frames of rows, of groups of peers and of lengths of time.
 fn windowed(random: &mut Random) -> String {
-    let call = random.pick(&["count(*)", "count(t.x)", "sum(t.b)", "min(t.s)", "max(t.a)", "max(t.id)"]);
+    let call = random.pick(&[
+        "count(*)",
+        "count(t.x)",
+        "sum(t.b)",
+        "min(t.s)",
+        "max(t.a)",
+        "max(t.id)",
+        "count(distinct t.a)",
+        "count(distinct t.s)",
+        "median(t.b)",
+        "quantile_disc(t.b, 0.25)",
+    ]);
     let partition = random.pick(&["", "partition by t.a ", "partition by t.s "]);
     let (unit, order, [near, far]) = match random.below(4) {
         0 => ("rows", "t.a, t.id desc", ["1", "3"]),
@@ -310,16 +321,33 @@ fn windowed(random: &mut Random) -> String {
 fn joined(random: &mut Random) -> String {
     let kind = random.pick(&["join", "left join", "right join", "full join", "semi join", "anti join"]);
     let on = random.pick(&["t.a = u.a", "t.a = u.a and t.s = u.s", "t.id = u.id", "t.s = u.s", "t.a + 1 = u.a"]);
+    let beside = match random.below(6) {
+        0 => format!("{on} and {}", of_pairs(random)),
+        1 => format!("{on} and {} and {}", of_pairs(random), condition(random, "u")),
+        2 => of_pairs(random),
+        _ => on.to_owned(),
+    };
     let shows_both = !matches!(kind, "semi join" | "anti join");
     let columns = if shows_both { "t.id, u.id, t.a, u.s" } else { "t.id, t.a, t.s" };
     let asked = if shows_both && random.chance(50) { "u" } else { "t" };
-    format!("select {columns} from t {kind} u on {on} where {}", condition(random, asked))
+    format!("select {columns} from t {kind} u on {beside} where {}", condition(random, asked))
+}
+
+/// A condition on a row of each table.
+fn of_pairs(random: &mut Random) -> String {
+    let compared = random.pick(&["<>", "<", "<=", ">", ">="]);
+    match random.below(4) {
+        0 => format!("t.b {compared} u.b"),
+        1 => format!("(t.s {compared} u.s or t.a is null)"),
+        2 => format!("t.a + u.a {compared} {}", random.below(12)),
+        _ => format!("t.id between u.id and u.id + {}", random.below(9)),
+    }
 }
 
 /// Queries in expressions.
 fn nested(random: &mut Random) -> String {
     let asked = condition(random, "t");
-    match random.below(13) {
+    match random.below(15) {
         10 => format!(
             "select t.id, t.{0} {1} {2} (select u.{0} from u where {3}) from t",
             random.pick(&["a", "b", "s", "d"]),
@@ -341,6 +369,16 @@ fn nested(random: &mut Random) -> String {
             "select t.id from t where {}exists (select 1 from u where u.a = t.a and {})",
             random.pick(&["", "not "]),
             condition(random, "u")
+        ),
+        13 => format!(
+            "select t.id from t where {}exists (select 1 from u where {} and {}) and {asked}",
+            random.pick(&["", "not "]),
+            of_pairs(random),
+            condition(random, "u")
+        ),
+        14 => format!(
+            "select t.id from t where t.s in (select u.s from u where u.a = t.a and {}) and {asked}",
+            of_pairs(random)
         ),
         7 => format!(
             "select t.id, (select {} from u where u.a = t.a) from t where {asked}",

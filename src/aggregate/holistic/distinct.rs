@@ -1,6 +1,6 @@
 //! `n_unique`.
 
-use super::{Chunk, Fold, Stretch};
+use super::{Chunk, Fold, Looks, Stretch};
 use crate::aggregate::extreme::any_argument;
 use crate::aggregate::{Aggregate, Exactness, Over};
 use crate::error::Result;
@@ -28,6 +28,10 @@ impl Aggregate for DistinctCount {
 
     fn over(&self) -> Over {
         Over::SortedValues
+    }
+
+    fn looks_at(&self, _: u64) -> Looks {
+        Looks::AtNumber
     }
 
     fn fold(&self, _: &[DataType]) -> Result<Box<dyn Fold>> {

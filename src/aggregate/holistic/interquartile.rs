@@ -1,6 +1,6 @@
 //! `iqr`: the interquartile range.
 
-use super::{Chunk, Fold, Quantile, Share, Stretch};
+use super::{Chunk, Fold, Looks, Quantile, Share, Stretch};
 use crate::aggregate::rounding::NAN;
 use crate::aggregate::sum::numeric_argument;
 use crate::aggregate::{Aggregate, Exactness, Over};
@@ -30,6 +30,17 @@ impl Aggregate for InterquartileRange {
 
     fn over(&self) -> Over {
         Over::SortedValues
+    }
+
+    fn looks_at(&self, values: u64) -> Looks {
+        let places = |share: f64| match Share::new(share).map(|share| Quantile::Interpolated(share).looks_at(values)) {
+            Ok(Looks::AtPlaces([low, high, ..])) => Some([low, high]),
+            _ => None,
+        };
+        match (places(0.25), places(0.75)) {
+            (Some([a, b]), Some([c, d])) => Looks::AtPlaces([a, b, c, d]),
+            _ => Looks::AtAll,
+        }
     }
 
     fn fold(&self, arguments: &[DataType]) -> Result<Box<dyn Fold>> {

@@ -65,6 +65,17 @@ pub struct Stretch {
     pub ends: bool,
 }
 
+/// What a fold over sorted values looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looks {
+    /// All values.
+    AtAll,
+    /// The values at these places, counted from 0, equal ones too; others may be taken for the next one of these.
+    AtPlaces([u64; 4]),
+    /// How many different ones there are, which is the result.
+    AtNumber,
+}
+
 /// Computes an aggregate from the values of one group after the other. Call order: `absorb` for chunk after chunk, with
 /// `finish` between any two.
 pub trait Fold: Send {

@@ -2,7 +2,7 @@
 
 use super::picks::Picks;
 use super::share::Share;
-use super::{Chunk, Fold, Nulls, Stretch};
+use super::{Chunk, Fold, Looks, Nulls, Stretch};
 use crate::aggregate::extreme::any_argument;
 use crate::aggregate::fixed::Fixed;
 use crate::aggregate::sum::numeric_argument;
@@ -71,6 +71,15 @@ impl Aggregate for Quantile {
         Over::SortedValues
     }
 
+    fn looks_at(&self, values: u64) -> Looks {
+        let [low, high] = match self {
+            Quantile::Median => nearest(Share::HALF, values).0,
+            Quantile::Interpolated(share) => nearest(*share, values).0,
+            Quantile::Discrete(share) => [first_at(*share, values); 2],
+        };
+        Looks::AtPlaces([low, high, high, high])
+    }
+
     fn fold(&self, arguments: &[DataType]) -> Result<Box<dyn Fold>> {
         let argument = any_argument(self, arguments)?;
         let interpolated = |share| -> Box<dyn Fold> {
@@ -92,6 +101,18 @@ impl Aggregate for Quantile {
             },
         })
     }
+}
+
+/// The places of the two values between which a quantile lies, and the numerator of the way from the first to the second.
+fn nearest(share: Share, values: u64) -> ([u64; 2], u64) {
+    let (whole, rest) = share.times(values.saturating_sub(1));
+    ([whole, whole + u64::from(rest > 0)], rest)
+}
+
+/// The place of the first value with that share of the values at or below it.
+fn first_at(share: Share, values: u64) -> u64 {
+    let (whole, rest) = share.times(values);
+    (whole + u64::from(rest > 0)).saturating_sub(1)
 }
 
 /// Counts its way through the values of a group, to the value of a given index.
@@ -154,9 +175,9 @@ impl<Value> Interpolated<Value> {
         let (values, counts) = (self.argument.encode(chunk.values)?, chunk.counts.unwrap_or_default());
         for stretch in stretches {
             if let Some(all) = stretch.begins {
-                let (whole, rest) = self.share.times(all.saturating_sub(1));
+                let (sought, rest) = nearest(self.share, all);
                 (self.values, self.rest) = (all, rest);
-                self.search = Search { sought: [whole, whole + u64::from(rest > 0)], before: 0 };
+                self.search = Search { sought, before: 0 };
             }
             let found = self.search.find(stretch, counts);
             for (nearest, row) in self.nearest.iter_mut().zip(found) {
@@ -225,9 +246,7 @@ impl<V: Values> Fold for Discrete<V> {
         let (column, counts) = (self.picks.column(chunk.values)?, chunk.counts.unwrap_or_default());
         for stretch in stretches {
             if let Some(all) = stretch.begins {
-                let (whole, rest) = self.share.times(all);
-                let place = (whole + u64::from(rest > 0)).saturating_sub(1);
-                self.search = Search { sought: [place; 2], before: 0 };
+                self.search = Search { sought: [first_at(self.share, all); 2], before: 0 };
                 self.picks.begin();
             }
             if let [Some(row), _] = self.search.find(stretch, counts) {

@@ -26,7 +26,9 @@ impl Unique {
         if is_plain && !by_place && inner.over() != Over::SortedValues {
             return Ok(Unique { inner });
         }
-        Err(Error::new(ErrorKind::Unsupported, format!("`distinct` in `{}` is not supported", inner.name())))
+        let message = format!("`distinct` in `{}` is not supported", inner.name());
+        Err(Error::new(ErrorKind::Unsupported, message)
+            .hint("in SQL, a query in `from` takes each value once: … from (select distinct x from t)"))
     }
 }
 

@@ -30,7 +30,8 @@ Examples:
 
 pub(super) const HIST_HELP: &str = "\
 A row a range: its bounds and how many values lie in it. Bounds are round numbers, unless --from and --to say otherwise; a \
-value belongs to the range whose lower bound it has. COLUMN may be an expression.
+value belongs to the range whose lower bound it has. COLUMN may be an expression, of numbers; dates are counted by \
+outcrop freq \"date_trunc('month', d)\".
 
 Examples:
   outcrop hist ArrDelay 'data/*.csv.bz2'

@@ -10,7 +10,7 @@ Tables are files, patterns or directories in single quotes, names given by --tab
 are names. All statements of a call that read the same files share one pass over them.
 
 Statements: select, with … select, values, union, intersect, except, copy (…) to 'FILE', create temp view NAME as …, drop view, \
-explain, describe, summarize. Functions and aggregates are those of questions (outcrop help ask). Window functions stand before over (…), \
+explain [analyze], describe, summarize. Functions and aggregates are those of questions (outcrop help ask). Window functions stand before over (…), \
 and qualify asks what they say. Several groupings: grouping sets, rollup, cube.
 
 Examples:

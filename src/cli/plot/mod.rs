@@ -71,6 +71,20 @@ impl Plot {
         Plot { plot: Some(vec![kind.to_owned(), file.to_owned()]) }
     }
 
+    /// Refuses the kind of a picture where a file alone stands: bars are drawn there.
+    ///
+    /// # Errors
+    /// `Syntax`.
+    pub(crate) fn refuse_kind(name: Option<&str>, others: &[String]) -> Result<()> {
+        let Some(kind) = name.filter(|name| KINDS.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))) else {
+            return Ok(());
+        };
+        let is_picture = |file: &&String| FORMS.iter().any(|(ending, _)| file.to_ascii_lowercase().ends_with(ending));
+        let file = others.iter().find(is_picture).map_or("FILE.svg", String::as_str);
+        let error = Error::new(ErrorKind::Syntax, format!("`--plot {kind}` names no file"));
+        Err(error.hint(format!("bars are drawn into a file: --plot {file}; names end in .svg, .html or .png")))
+    }
+
     /// Whether a picture is wanted.
     pub(crate) fn is_wanted(&self) -> bool {
         self.plot.is_some()

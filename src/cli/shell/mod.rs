@@ -17,6 +17,7 @@ mod editor;
 mod entry;
 mod interrupt;
 mod meanings;
+mod meant;
 mod opened;
 mod state;
 mod tables;

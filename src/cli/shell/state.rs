@@ -5,12 +5,13 @@ use super::complete::Names;
 use super::entry::{self, Entry};
 use super::interrupt::Interrupts;
 use super::meanings::{Meanings, named};
+use super::meant::meant_otherwise;
 use super::opened::{Opened, table_name};
 use super::{Flags, say};
 use crate::cli::config::home;
 use crate::cli::deliver::begin_clock;
 use crate::cli::flags::{AnswerFormat, Output, Run, thread_count};
-use crate::cli::messages::Stop;
+use crate::cli::messages::{Stop, warn};
 use crate::cli::plot::Plot;
 use crate::cli::render::Format;
 use crate::cli::run::{open_with, progress_of};
@@ -19,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::frame::LazyFrame;
 use crate::memory::ByteSize;
 use crate::source::CancelToken;
-use crate::sql::Session;
+use crate::sql::{Session, notes};
 use crate::write::{FileFormat, WriteOptions, refuse_inputs, without_compression};
 use clap::ValueEnum;
 use std::collections::BTreeSet;
@@ -223,11 +224,22 @@ impl State {
     fn question(&self, text: &str, asked: &mut Asked) -> Result<LazyFrame> {
         let Some(current) = &self.current else {
             let error = Error::new(ErrorKind::Syntax, "there is no table to ask this of");
-            return Err(error.hint(
-                "`.open FILES` opens one, `.use TABLE` chooses one; SQL ends with `;` and begins with `select`",
-            ));
+            return Err(error.hint(meant_otherwise(text).unwrap_or_else(|| {
+                "`.open FILES` opens one, `.use TABLE` chooses one; SQL ends with `;` and begins with `select`"
+                    .to_owned()
+            })));
         };
-        let frame = self.session.ask(current, text).map_err(|error| self.meanings.explained(error))?;
+        let frame = self.session.ask(current, text).map_err(|error| {
+            let word = text.split(char::is_whitespace).next().unwrap_or(text);
+            let of_word = error.kind() == ErrorKind::Syntax || error.message().contains(&format!("`{word}`"));
+            match meant_otherwise(text).filter(|_| of_word) {
+                Some(hint) => error.hint(hint),
+                None => self.meanings.explained(error),
+            }
+        })?;
+        if !self.run.quiet {
+            notes::of_question(text).iter().for_each(|note| warn(&note.to_string(), &mut std::io::stderr()));
+        }
         if text.starts_with('*') {
             asked.tell_left_out(&frame, &self.run)?;
         }

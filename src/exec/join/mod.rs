@@ -12,6 +12,7 @@
 
 pub(super) mod keys;
 mod probe;
+mod residual;
 mod table;
 mod tables;
 
@@ -21,11 +22,12 @@ use crate::exec::sink::Materialised;
 use crate::expr::BoundExpr;
 use crate::memory::Spill;
 use crate::plan::{
-    AggregateColumn, JoinColumn, JoinKind, JoinShape, JoinSide, MOST_COPIES, Probe, SinkSpec, Stage, StageInput, Step,
+    AggregateColumn, JoinColumn, JoinShape, JoinSide, MOST_COPIES, Probe, SinkSpec, Stage, StageInput, Step,
 };
 use crate::source::CancelToken;
 use crate::types::ColumnType;
 use arrow::datatypes::{Field, Schema, SchemaRef};
+pub(super) use residual::holding;
 use std::sync::Arc;
 use table::TableRows;
 pub(super) use table::{Table, TableRoom};
@@ -64,7 +66,7 @@ impl RightSide {
     }
 
     fn table(&mut self, shape: &JoinShape, room: &mut TableRoom, cancel: &CancelToken) -> Result<Option<Arc<Table>>> {
-        let (keys, domains, multiplies) = (&shape.right_keys, &shape.domains, multiplies(shape.kind));
+        let (keys, domains, multiplies) = (&shape.right_keys, &shape.domains, shape.multiplies());
         let serves = |known: &&Tried| {
             let same = known.keys == *keys && known.domains == *domains;
             same && (known.multiplies == multiplies || known.table.is_some() && known.multiplies)
@@ -130,10 +132,12 @@ pub(super) fn decide(
             let right = rights.get_mut(number).and_then(Option::as_mut);
             let right = right.ok_or_else(|| Error::internal("a right side that was not read"))?;
             let table = right.table(&shape, room, cancel)?;
-            let fits = |table: &Arc<Table>| copies * table.copies(shape.kind) <= room.most_copies;
+            // Pairs that fail a condition are there for a while.
+            let of_table = |table: &Arc<Table>| table.copies(shape.multiplies());
+            let fits = |table: &Arc<Table>| copies * of_table(table) <= room.most_copies;
             let end = match table.filter(fits) {
                 Some(table) => {
-                    copies *= table.copies(shape.kind);
+                    copies *= table.copies(shape.kind.shows_right());
                     let probe: Arc<dyn Probe> = Arc::new(TableProbe::new(Arc::clone(&shape), table));
                     before.push(Step::Join(Arc::clone(&shape), Some(Arc::clone(&probe))));
                     if shape.kind.keeps_right() {
@@ -181,7 +185,7 @@ fn limit_behind(mut steps: impl Iterator<Item = Step>, sink: &SinkSpec) -> Optio
     }
 }
 
-/// A step that puts the keys of left rows first and behind them the other columns that the join shows, and the shape over
+/// A step that puts the keys of left rows first and behind them the other columns that the join shows or asks, and the shape over
 /// those.
 fn keys_first(shape: &JoinShape, schema: &SchemaRef) -> Result<(Step, JoinShape)> {
     let mut bound: Vec<BoundExpr> = shape.left_keys.clone();
@@ -204,10 +208,16 @@ fn keys_first(shape: &JoinShape, schema: &SchemaRef) -> Result<(Step, JoinShape)
             JoinColumn::Either(ours, theirs) => JoinColumn::Either(place(ours)?, theirs),
         });
     }
+    let mut residual = shape.residual.clone();
+    for column in residual.iter_mut().flat_map(|residual| &mut residual.columns) {
+        if let JoinColumn::Left(at) = column {
+            *at = place(*at)?;
+        }
+    }
     let field = |(at, column): (usize, &BoundExpr)| Field::new(at.to_string(), column.data_type(), true);
     let fields: Vec<Field> = bound.iter().enumerate().map(field).collect();
     let project = Step::Project(bound, Arc::new(Schema::new(fields)));
-    Ok((project, JoinShape { columns, ..shape.clone() }))
+    Ok((project, JoinShape { columns, residual, ..shape.clone() }))
 }
 
 /// The columns that come out of the last step.
@@ -223,9 +233,4 @@ fn schema_before(steps: &[Step], input: &StageInput, of_previous: Option<&Schema
         (None, StageInput::Previous, Some(before)) => Ok(Arc::clone(before)),
         (None, StageInput::Previous, None) => Err(Error::internal("a join of an unknown input")),
     }
-}
-
-/// Whether rows with these keys show up in the result more than once each.
-fn multiplies(kind: JoinKind) -> bool {
-    !matches!(kind, JoinKind::Semi | JoinKind::Anti)
 }

@@ -1,11 +1,12 @@
 //! Left rows, batch by batch, to rows of the result.
 
 use super::keys::{as_keys, of_both};
+use super::residual::holding;
 use super::table::Table;
 use crate::batch::{Batch, RowId, coded};
 use crate::error::Result;
 use crate::groupby::ABSENT;
-use crate::plan::{JoinColumn, JoinKind, JoinShape, Probe, Reserve};
+use crate::plan::{JoinColumn, JoinKind, JoinShape, Probe, Reserve, Residual};
 use arrow::array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, UInt32Array, new_null_array,
 };
@@ -52,7 +53,7 @@ impl TableProbe {
     }
 
     fn several(&self) -> bool {
-        self.table.copies(self.shape.kind) > 1
+        self.table.copies(self.shape.multiplies()) > 1
     }
 
     /// The rows of the table that each left row matches, as numbers of keys.
@@ -70,6 +71,42 @@ impl TableProbe {
         BooleanArray::new(BooleanBuffer::collect_bool(ids.len(), |row| (ids[row] != ABSENT) == wanted), None)
     }
 
+    /// The right rows of each left row for which a condition holds.
+    fn holding(&self, residual: &Residual, batch: &Batch, ids: &[u32]) -> Result<Matches> {
+        let (left, right) = self.pairs(ids);
+        let (left, right) = (UInt32Array::from(left), UInt32Array::from(right));
+        let column = |at: usize| Ok(batch.records.column(at));
+        let mask = holding(residual, column, &self.table.records, (&left, &right))?;
+        let (mut rows, mut matches, mut has_right) = (Vec::new(), Vec::new(), Vec::new());
+        let mut pairs = mask.values().set_indices().map(|pair| (left.value(pair), right.value(pair))).peekable();
+        let kind = self.shape.kind;
+        for row in 0..batch.rows() as u32 {
+            let before = rows.len();
+            while let Some((_, right)) = pairs.next_if(|(left, _)| *left == row) {
+                rows.push(row);
+                matches.push(right);
+                has_right.push(true);
+            }
+            let is_alone = rows.len() == before;
+            match kind {
+                JoinKind::Semi | JoinKind::Anti => {
+                    rows.truncate(before);
+                    if is_alone == (kind == JoinKind::Anti) {
+                        rows.push(row);
+                    }
+                }
+                _ if is_alone && kind.keeps_left() => {
+                    rows.push(row);
+                    matches.push(0);
+                    has_right.push(false);
+                }
+                _ => {}
+            }
+        }
+        let has_right = has_right.contains(&false).then(|| NullBuffer::from(has_right));
+        Ok(Matches { left: Some(rows.into()), right: matches, has_right })
+    }
+
     /// At most one right row for each left row.
     fn single(&self, ids: &[u32], keeps: bool) -> Matches {
         let missing = ids.iter().filter(|id| **id == ABSENT).count();
@@ -85,6 +122,16 @@ impl TableProbe {
         let found = ids.iter().enumerate().filter(|(_, id)| **id != ABSENT);
         let (left, right): (Vec<u32>, Vec<u32>) = found.map(|(at, id)| (at as u32, self.table.only_row(*id))).unzip();
         Matches { left: Some(left.into()), right, has_right: None }
+    }
+
+    /// All left rows with a match, and these.
+    fn pairs(&self, ids: &[u32]) -> (Vec<u32>, Vec<u32>) {
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        for (row, id) in ids.iter().enumerate().filter(|(_, id)| **id != ABSENT) {
+            right.extend(self.table.rows_of(*id));
+            left.resize(right.len(), row as u32);
+        }
+        (left, right)
     }
 
     /// All right rows for each left row.
@@ -145,6 +192,10 @@ impl Probe for TableProbe {
             reserve(self.rows_made(&ids) * self.bytes_made())?;
         }
         let (batch, matches) = match kind {
+            _ if let Some(residual) = &self.shape.residual => {
+                let matches = self.holding(residual, &batch, &ids)?;
+                (batch, matches)
+            }
             JoinKind::Semi | JoinKind::Anti => {
                 let mask = self.semi(&ids);
                 let batch = if mask.true_count() == batch.rows() { batch } else { batch.filter(&mask)? };
@@ -177,14 +228,14 @@ impl Probe for TableProbe {
         let records = coded::records(&self.schema, arrays, rows)?;
         let origin = match &matches.left {
             None => batch.origin,
-            Some(left) if self.several() => batch.origin.repeated(left.values()),
+            Some(left) if self.copies() > 1 => batch.origin.repeated(left.values()),
             Some(left) => batch.origin.picked(left.values()),
         };
         Ok(Batch { records, origin })
     }
 
     fn copies(&self) -> usize {
-        self.table.copies(self.shape.kind)
+        self.table.copies(self.shape.kind.shows_right())
     }
 
     fn right_rows(&self) -> usize {

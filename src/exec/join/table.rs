@@ -4,7 +4,7 @@ use super::keys::{as_keys, complete};
 use crate::error::Result;
 use crate::groupby::{ABSENT, GroupKeys, keys_for};
 use crate::memory::{Budget, Part, Reservation, Spill, StoredRows, compact, held_bytes};
-use crate::plan::{JoinKind, JoinShape, MOST_COPIES, TABLE_SHARE};
+use crate::plan::{JoinShape, MOST_COPIES, TABLE_SHARE};
 use crate::source::CancelToken;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter};
@@ -219,9 +219,9 @@ impl Table {
         self.index.as_ref().map_or(1, |index| index.len())
     }
 
-    /// How many rows a join of this kind makes of one.
-    pub(super) fn copies(&self, kind: JoinKind) -> usize {
-        if super::multiplies(kind) { self.lists.most().max(1) } else { 1 }
+    /// How many rows a join makes of one that shows all pairs, or that does not.
+    pub(super) fn copies(&self, of_pairs: bool) -> usize {
+        if of_pairs { self.lists.most().max(1) } else { 1 }
     }
 }
 

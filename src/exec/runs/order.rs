@@ -7,7 +7,7 @@ use super::identity::Identities;
 use crate::batch::RowId;
 use crate::error::Result;
 use crate::groupby::normalise_floats;
-use arrow::array::{RecordBatch, UInt32Array};
+use arrow::array::{RecordBatch, UInt32Array, new_null_array};
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
 use arrow::row::{OwnedRow, RowConverter, Rows, SortField};
@@ -64,6 +64,18 @@ impl Order {
         Ok(self.converter.convert_columns(&columns)?)
     }
 
+    /// How long the key of a row is, if its columns are of these types, none of them texts or lists.
+    ///
+    /// # Errors
+    /// `Internal` for columns other than agreed.
+    pub(in crate::exec) fn bytes_of(&self, types: &[DataType]) -> Result<usize> {
+        if !self.has_columns() {
+            return Ok(0);
+        }
+        let columns: Vec<_> = types.iter().map(|of_type| new_null_array(of_type, 1)).collect();
+        Ok(self.converter.convert_columns(&columns)?.row(0).data().len())
+    }
+
     /// The rows of a batch in order; rows with the same key in any.
     ///
     /// # Errors
@@ -111,6 +123,12 @@ fn head(bytes: &[u8]) -> u128 {
     }
 }
 
+/// The first bytes of a head, as a number.
+#[inline(always)]
+fn begin(head: u128, bytes: usize) -> u128 {
+    head >> (u128::BITS as usize - bytes * u8::BITS as usize)
+}
+
 /// The keys of the rows of a batch.
 #[derive(Debug)]
 pub(in crate::exec) struct Keys {
@@ -155,6 +173,21 @@ impl Keys {
             (Some(ours), Some(others)) => ours.get(row).cmp(&others.get(theirs)),
             _ => Ordering::Equal,
         })
+    }
+
+    /// Whether so many first bytes of the keys of two rows with equal heads are the same.
+    pub(in crate::exec) fn begin_alike(&self, row: usize, other: &Keys, theirs: usize, bytes: usize) -> bool {
+        match (&self.rows, &other.rows) {
+            (Some(ours), Some(others)) => ours.row(row).data().get(..bytes) == others.row(theirs).data().get(..bytes),
+            // Where one batch has short keys only, equal heads are equal keys.
+            _ => true,
+        }
+    }
+
+    /// The first bytes of the key of a row, as many as a head has at most, as a number.
+    #[inline(always)]
+    pub(in crate::exec) fn begin(&self, row: usize, bytes: usize) -> u128 {
+        begin(self.heads[row], bytes)
     }
 
     /// The order of the keys of two rows with equal heads, identities left aside.
@@ -220,6 +253,20 @@ impl Bound {
     pub(in crate::exec) fn behind_its_peers(mut self) -> Self {
         self.identity = self.identity.map(|_| RowId { file: u32::MAX, position: u64::MAX, copy: u32::MAX });
         self
+    }
+
+    /// Its first bytes, as many as a head has at most, as a number.
+    #[inline(always)]
+    pub(in crate::exec) fn begin(&self, bytes: usize) -> u128 {
+        begin(self.head, bytes)
+    }
+
+    /// Hands its bytes on; zeros stand behind a short key.
+    pub(in crate::exec) fn with_bytes<T>(&self, with: impl FnOnce(&[u8]) -> T) -> T {
+        match &self.rest {
+            Some(rest) => with(rest.row().data()),
+            None => with(&self.head.to_be_bytes()),
+        }
     }
 
     /// Bytes held on the heap.

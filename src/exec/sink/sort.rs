@@ -202,9 +202,9 @@ impl SortSink {
         self.rows += held.records.num_rows();
         self.short_batches += usize::from(held.is_short());
         self.buffers.add(&held.records);
-        // Keys of partitions, which rows are sorted for, are no longer than those of the rows.
-        let partitions = self.best.as_ref().map_or(0, |_| held.keys.bytes_held());
-        self.bytes_beside += held.bytes_beside() + partitions;
+        // Keys of partitions, whose lengths are taken for sorting, are no longer than those of the rows.
+        let partitions = self.best.as_ref().filter(|best| best.is_of_use());
+        self.bytes_beside += held.bytes_beside() + partitions.map_or(0, |best| best.bytes_beside(&held.keys));
         self.held.push(held);
     }
 
@@ -216,7 +216,8 @@ impl SortSink {
 
     /// Keeps only the rows that are wanted.
     fn compact(&mut self) -> Result<()> {
-        if self.rows == 0 || self.limit == 0 || (self.best.is_none() && self.rows <= self.limit) {
+        let keeps_all = self.best.as_ref().map_or(self.rows <= self.limit, |best| !best.is_of_use());
+        if self.rows == 0 || self.limit == 0 || keeps_all {
             return Ok(());
         }
         let (mut held, schema) = (self.take_held(), Arc::clone(&self.held_schema));
@@ -240,7 +241,7 @@ impl SortSink {
                     held.into_iter().for_each(|held| self.hold(held));
                     return Ok(());
                 }
-                best.remember(&order, &last)?;
+                best.remember(&order, &last);
             }
         }
         // As they came: then ties go on being settled by place.

@@ -14,6 +14,8 @@
 
 mod aggregate;
 mod bounds;
+mod counted;
+mod folded;
 mod frame;
 mod piece;
 mod reach;
@@ -71,7 +73,8 @@ impl WindowSink {
         let wanted = Wanted { limit, width: types.len(), copies };
         let mut sort = SortSink::new(held, types, shape.sort.clone(), wanted, &room, room.reservation("sorting")?)?;
         if let (Some(first), None) = (shape.first, limit) {
-            sort = sort.keeping(Best::new(first, order_of(&shape.partition, types)?));
+            let of_partition: Vec<DataType> = shape.partition.iter().map(|column| types[*column].clone()).collect();
+            sort = sort.keeping(Best::new(first, order_of(&shape.partition, types)?, &of_partition)?);
         }
         let reservation = room.reservation("windows")?;
         Ok(WindowSink { shape, schema, types: types.to_vec(), sort, reservation, room })

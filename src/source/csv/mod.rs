@@ -89,7 +89,7 @@ pub use infer::{TypeGuess, widened_type};
 pub use number_style::NumberStyle;
 pub use options::{CsvOptions, FileRule, MalformedPolicy};
 pub use record::{Malformed, MalformedKind};
-pub use settings::{byte, byte_or_none, decimal, line_end};
+pub use settings::{KEYS, byte, byte_or_none, decimal, line_end};
 pub use simd::Engine;
 pub use sniff::{Sniffed, sniff};
 pub use source::CsvSource;

@@ -9,7 +9,7 @@ use crate::source::column_policy::ColumnPolicy;
 use crate::types::ColumnType;
 
 /// The names of options, as flags and SQL have them.
-const KEYS: [&str; 20] = [
+pub const KEYS: [&str; 20] = [
     "delimiter",
     "quote",
     "escape",

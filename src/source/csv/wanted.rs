@@ -1,6 +1,6 @@
 //! What is said of all columns of a set at once, beside types for some of them.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::types::ColumnType;
 use std::collections::HashSet;
 
@@ -25,8 +25,20 @@ impl WantedColumns {
             let given = |own: &String| self.columns.iter().rev().find(|(name, _)| name == own)?.1;
             return Ok(own.iter().map(|own| (own.clone(), given(own))).collect());
         }
+        // Where most names are those of columns, another one is a slip, and no new name.
+        let others = || self.columns.iter().filter(|(name, given)| given.is_some() && !known.contains(name.as_str()));
+        if let Some((unknown, _)) = others().next().filter(|_| 2 * others().count() <= self.columns.len()) {
+            let error = Error::new(ErrorKind::Name, format!("no column `{unknown}`, beside others that there are"));
+            let renames = "names => ['…', …] gives all columns names of their own";
+            return Err(match did_you_mean(unknown, own.iter().map(String::as_str)) {
+                Some(near) => error.hint(format!("did you mean `{near}`? {renames}")),
+                None => error.hint(format!("columns are {}; {renames}", own.join(", "))),
+            });
+        }
         if self.columns.len() != own.len() {
-            let message = format!("{} columns are named, and the files have {}", self.columns.len(), own.len());
+            let are_named =
+                if self.columns.len() == 1 { "1 column is" } else { &format!("{} columns are", self.columns.len()) };
+            let message = format!("{are_named} named, and the files have {}", own.len());
             return Err(Error::new(ErrorKind::Name, message).hint(format!(
                 "these are {}; types => {{'{}': 'varchar'}} gives a type to some of them",
                 own.join(", "),

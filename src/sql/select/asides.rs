@@ -56,11 +56,11 @@ enum Wants {
     Comparison(Expr, Quantified),
 }
 
-/// A condition of rows: that their values are those of a row of a query, or of none.
+/// A condition of rows: that their values are those of a row of a query, or of none; without values, that it has rows, or none.
 #[derive(Clone, Debug, PartialEq)]
 struct Members {
     number: usize,
-    values: Vec<Expr>,
+    values: Option<Vec<Expr>>,
     query: Arc<ast::Query>,
     negated: bool,
 }
@@ -86,17 +86,24 @@ impl Reader {
     pub(in crate::sql) fn condition(&self, range: Range<usize>) -> Result<Option<Expr>> {
         let tree = parsed(&self.words, range.clone())?;
         let parts = conjuncts(&tree);
-        if !parts.iter().any(|part| matches!(part, ast::Expr::InSubquery { .. })) {
+        let of_query = |part: &&ast::Expr| matches!(part, ast::Expr::InSubquery { .. } | ast::Expr::Exists { .. });
+        if !parts.iter().any(of_query) {
             return self.of_rows(&tree, &range).map(Some);
         }
         let mut others = Vec::new();
         for part in parts {
-            let ast::Expr::InSubquery { expr, subquery, negated } = part else {
-                others.push(self.of_rows(part, &range)?);
-                continue;
+            let (values, subquery, negated) = match part {
+                ast::Expr::InSubquery { expr, subquery, negated } => {
+                    let row = values_of(expr).unwrap_or(std::slice::from_ref(&**expr));
+                    let values = row.iter().map(|value| self.of_rows(value, &range)).collect::<Result<_>>()?;
+                    (Some(values), subquery, negated)
+                }
+                ast::Expr::Exists { subquery, negated } => (None, subquery, negated),
+                _ => {
+                    others.push(self.of_rows(part, &range)?);
+                    continue;
+                }
             };
-            let row = values_of(expr).unwrap_or(std::slice::from_ref(&**expr));
-            let values = row.iter().map(|value| self.of_rows(value, &range)).collect::<Result<_>>()?;
             let mut asides = self.asides.borrow_mut();
             let (number, query, negated) = (asides.next_number(), Arc::new((**subquery).clone()), *negated);
             asides.members.push(Members { number, values, query, negated });
@@ -214,7 +221,7 @@ impl Asides {
                 *value = change(value)?;
             }
         }
-        for value in changed.members.iter_mut().flat_map(|members| &mut members.values) {
+        for value in changed.members.iter_mut().flat_map(|members| members.values.iter_mut().flatten()) {
             *value = change(value)?;
         }
         Ok(changed)
@@ -264,7 +271,7 @@ impl Asides {
             planned.values.push((inner::name(*number).into(), value));
         }
         planned.windows = planned.windows.changed(&mut |expr| told(&planned.values, expr))?;
-        for value in planned.members.iter_mut().flat_map(|members| &mut members.values) {
+        for value in planned.members.iter_mut().flat_map(|members| members.values.iter_mut().flatten()) {
             *value = told(&planned.values, value)?;
         }
         Ok(planned)
@@ -338,7 +345,7 @@ impl Planned<'_> {
         of_rows: impl Iterator<Item = &'e Expr>,
         others: impl Iterator<Item = &'e Expr>,
     ) -> Result<()> {
-        let of_members = || self.members.iter().flat_map(|members| &members.values);
+        let of_members = || self.members.iter().flat_map(|members| members.values.iter().flatten());
         if self.windows.exprs().chain(of_members()).any(|expr| self.windows.are_in(expr)) {
             let error = Error::new(ErrorKind::Syntax, "a window function inside of another one, or of `in`");
             return Err(error.hint(IN_FROM));
@@ -360,7 +367,7 @@ impl Planned<'_> {
         groups: Option<&Groups>,
     ) -> Arc<LogicalPlan> {
         let Planned { windows, inner, members, .. } = self;
-        let below = filter.into_iter().chain(members.iter().flat_map(|members| &members.values));
+        let below = filter.into_iter().chain(members.iter().flat_map(|members| members.values.iter().flatten()));
         let groups = groups.map(|Groups { keys, columns, having, qualify, sort }| {
             let sort = sort.iter().map(|key| &key.expr);
             let asked = columns.iter().chain(having).chain(qualify).chain(sort).chain(windows.exprs());
@@ -374,7 +381,10 @@ impl Planned<'_> {
     /// The rows that fulfil the conditions about members of queries.
     pub(in crate::sql) fn among(&mut self, mut plan: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
         for Members { number, values, query, negated } in std::mem::take(&mut self.members) {
-            let among = self.lowering.among(plan, values, &query, negated, number, &self.scope);
+            let among = match values {
+                Some(values) => self.lowering.among(plan, values, &query, negated, number, &self.scope),
+                None => self.lowering.existing(plan, &query, negated, number, &self.scope),
+            };
             plan = self.lowering.placed(among, query.span())?;
             self.lowering.placed(plan.schema(), query.span())?;
         }

@@ -141,6 +141,7 @@ impl Lowering<'_> {
     /// The plan of a block.
     pub(super) fn block(&self, select: &ast::Select, ending: Ending<'_>) -> Result<Arc<LogicalPlan>> {
         self.refuse_clauses(select)?;
+        let ending = self.with_top(select, ending)?;
         let conditions = select.selection.as_ref().map(conjuncts).unwrap_or_default();
         let (Tables { plan, scope }, conditions) = self.from(&select.from, conditions)?;
         let names = BlockNames {
@@ -154,7 +155,7 @@ impl Lowering<'_> {
             groupings: RefCell::default(),
         };
         let mut columns = self.select_list(select, &names)?;
-        let (mut asked, mut members) = (Vec::new(), Vec::new());
+        let (mut asked, mut members, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
         for condition in conditions {
             match condition {
                 ast::Expr::InSubquery { expr, subquery, negated } => {
@@ -162,6 +163,12 @@ impl Lowering<'_> {
                     let values = row.iter().map(|value| self.convert(value, &names)).collect::<Result<Vec<_>>>()?;
                     members.push((values, subquery, *negated, names.next_number()));
                 }
+                ast::Expr::Exists { subquery, negated } => match self.correlated(subquery, &scope)? {
+                    Some(query) if query.compares() && !self.has_aggregate(&query) => {
+                        pairs.push((query, *negated, subquery.span()));
+                    }
+                    _ => asked.push((self.convert(condition, &names)?, condition.span())),
+                },
                 other => asked.push((self.convert(other, &names)?, other.span())),
             }
         }
@@ -225,6 +232,10 @@ impl Lowering<'_> {
         if let Some(all) = Expr::conjunction(conditions) {
             plan = filtered(plan, all);
         }
+        for (query, negated, span) in pairs {
+            plan = self.with_rows_in(plan, query, negated);
+            self.placed(plan.schema(), span)?;
+        }
         for (values, query, negated, number) in members {
             let span = query.span();
             plan = self.among(plan, values, query, negated, number, &scope)?;
@@ -238,7 +249,8 @@ impl Lowering<'_> {
         if columns.iter().any(makes_rows) {
             if by.has_sets || !groupings.is_empty() {
                 let what = "an aggregate that makes rows beside `grouping sets`, `rollup`, `cube` or `grouping`";
-                return Err(self.unsupported(what, span));
+                let error = self.unsupported(what, span);
+                return Err(error.hint("a query for each grouping, with `union all` between them, gives the same rows"));
             }
             let question = AggregateSelect { keys: by.keys, select: columns.clone(), having, sort, limit: None };
             plan = cut(Arc::new(self.placed(question.plan(plan), span)?));
@@ -283,23 +295,6 @@ impl Lowering<'_> {
         let span = keys.first().map_or_else(|| select.span(), Spanned::span);
         let number = Windowed::row_number(partition, sort.iter().map(of_sort).collect(), self.words, self.bytes(span));
         Ok(self.placed(names.window(number), span)?.eq(1))
-    }
-
-    fn refuse_clauses(&self, select: &ast::Select) -> Result<()> {
-        let refused = [
-            (select.top.is_some(), "`top` (`limit` stands at the end)"),
-            (select.into.is_some(), "`into`"),
-            (!select.lateral_views.is_empty(), "`lateral view`"),
-            (select.prewhere.is_some(), "`prewhere`"),
-            (!select.connect_by.is_empty(), "`connect by`"),
-            (!select.cluster_by.is_empty() || !select.distribute_by.is_empty(), "this clause"),
-            (!select.sort_by.is_empty(), "`sort by` (it is `order by` in SQL)"),
-            (select.exclude.is_some(), "`exclude` in this place (it stands behind `*`)"),
-        ];
-        match refused.iter().find(|(given, _)| *given) {
-            Some((_, what)) => Err(self.unsupported(what, select.span())),
-            None => Ok(()),
-        }
     }
 
     /// Whether window functions stand only where they may, and are there where they must be.
@@ -385,11 +380,15 @@ impl Lowering<'_> {
                 SelectItem::Wildcard(options) => self.all(None, options, names, &mut add)?,
                 SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                     let [ast::ObjectNamePart::Identifier(table)] = name.0.as_slice() else {
-                        return Err(self.unsupported("a table of several names", name.span()));
+                        let error = self.unsupported("a table of several names", name.span());
+                        return Err(error.hint("the name of a table has no dot: t.*"));
                     };
                     self.all(Some(table), options, names, &mut add)?;
                 }
-                other => return Err(self.unsupported("this item", other.span())),
+                other => {
+                    let error = self.unsupported("this item", other.span());
+                    return Err(error.hint("expressions, `*` and `t.*` stand in a select list"));
+                }
             }
         }
         Ok(columns)
@@ -410,7 +409,8 @@ impl Lowering<'_> {
             replaced.push((&item.column_name, self.convert(&item.expr, names)?));
         }
         if options.opt_ilike.is_some() || options.opt_rename.is_some() {
-            return Err(self.unsupported("this word behind `*`", span));
+            let error = self.unsupported("`ilike` or `rename` behind `*`", span);
+            return Err(error.hint("there are exclude and replace: * exclude (a) replace (x / 2 as x)"));
         }
         let mut excluded: Vec<&ast::Ident> = Vec::new();
         match &options.opt_exclude {

@@ -1,8 +1,9 @@
 //! Queries in expressions whose conditions compare with columns of the query around them: `exists (select 1 from u where u.k = t.k)`.
 //!
-//! Equations between both become the keys of a join with the rows of the query, which is then about its own tables only.
+//! Equations between both become the keys of a join with the rows of the query, which is then about its own tables only; other
+//! conditions are asked of the pairs of rows that this join makes, where it only matters whether there are any.
 
-use super::from::{Plain, conjuncts, filtered};
+use super::from::{Plain, Tables, conjuncts, filtered};
 use super::grouped::Grouped;
 use super::inner::{Inner, by_key, name};
 use super::query::{Lowering, distinct};
@@ -12,7 +13,10 @@ use super::windows::Windows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, coalesce, col, lit};
 use crate::plan::{Join, JoinKind, LogicalPlan};
+use crate::source::constants::visible_schema;
+use crate::sql::convert::Names;
 use sqlparser::ast::{self, Spanned};
+use sqlparser::tokenizer::Span;
 use std::sync::Arc;
 
 /// What must be equal in rows of two tables.
@@ -26,7 +30,34 @@ pub(super) struct Correlated<'a> {
     scope: Scope,
     /// What must be equal: of the rows around it, and of its own.
     keys: KeyPairs,
+    /// What else must hold of pairs of both, and where it says so.
+    of_pairs: Option<(Expr, Span)>,
 }
+
+/// The names of a query block, and behind them those around it.
+struct Both<'a> {
+    own: &'a Scope,
+    around: &'a Scope,
+}
+
+impl Names for Both<'_> {
+    fn column(&self, parts: &[ast::Ident]) -> Result<Expr> {
+        self.own.column(parts).or_else(|error| self.around.column(parts).map_err(|_| error))
+    }
+
+    fn value_of(&self, query: &ast::Query) -> Result<Expr> {
+        Plain(self.own).value_of(query)
+    }
+}
+
+/// What a column of a query is called beside those around it.
+fn inner_name(name: &str) -> String {
+    format!("inner: {name}")
+}
+
+/// Where conditions on pairs may stand.
+const OF_PAIRS: &str = "behind `where`, of `exists`, `not exists` and `in` that stand there by themselves or beside other conditions \
+    with `and`, it may; elsewhere equations may";
 
 /// The names of the keys of a table that is joined.
 fn key_name(at: usize, of: &str) -> String {
@@ -46,6 +77,20 @@ impl Correlated<'_> {
         columns.push(lit(true).alias(of));
         Ok((Arc::new(LogicalPlan::Project { input, columns }), on))
     }
+
+    /// The rows of `plan`, as far as a join of this kind with those of the query keeps them.
+    fn joined(self, plan: Arc<LogicalPlan>, kind: JoinKind) -> Arc<LogicalPlan> {
+        let join = Join::new(plan, self.plan, self.keys, kind);
+        Arc::new(LogicalPlan::Join(match self.of_pairs {
+            None => join,
+            Some((condition, _)) => join.of_pairs_with(condition),
+        }))
+    }
+
+    /// Whether conditions that are no equations compare its rows with those around it.
+    pub(super) fn compares(&self) -> bool {
+        self.of_pairs.is_some()
+    }
 }
 
 impl Lowering<'_> {
@@ -63,22 +108,73 @@ impl Lowering<'_> {
         // What is wrong with its tables is told where it is asked by itself.
         let Ok((tables, conditions)) = self.from(&select.from, conditions) else { return Ok(None) };
         let (own, around) = (Plain(&tables.scope), Plain(outer));
-        let (mut plan, mut keys) = (tables.plan, Vec::new());
+        let (mut plan, mut keys, mut of_pairs) = (tables.plan, Vec::new(), Vec::new());
         for condition in conditions {
             if let Ok(expr) = self.convert(condition, &own) {
                 plan = filtered(plan, expr);
                 continue;
             }
-            let ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right } = condition else { return Ok(None) };
-            let pair = [(left, right), (right, left)]
-                .into_iter()
-                .find_map(|(ours, theirs)| Some((self.convert(ours, &around).ok()?, self.convert(theirs, &own).ok()?)));
+            let pair = |(ours, theirs)| Some((self.convert(ours, &around).ok()?, self.convert(theirs, &own).ok()?));
+            let pair = match condition {
+                ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right } => {
+                    [(&**left, &**right), (right, left)].into_iter().find_map(pair)
+                }
+                _ => None,
+            };
             match pair {
                 Some(pair) => keys.push(pair),
+                None if self.convert(condition, &Both { own: &tables.scope, around: outer }).is_ok() => {
+                    of_pairs.push(condition);
+                }
                 None => return Ok(None),
             }
         }
-        Ok((!keys.is_empty()).then_some(Correlated { select, plan, scope: tables.scope, keys }))
+        if of_pairs.is_empty() {
+            let scope = tables.scope;
+            return Ok((!keys.is_empty()).then_some(Correlated { select, plan, scope, keys, of_pairs: None }));
+        }
+        // In a pair of rows every column has a name of its own.
+        let Tables { plan, scope } = Tables { plan, scope: tables.scope }.beside()?;
+        let names: Vec<Arc<str>> =
+            visible_schema(&plan.schema()?).fields().iter().map(|field| Arc::from(field.name().as_str())).collect();
+        let inner = |name: &Arc<str>| (Arc::clone(name), Arc::from(inner_name(name)));
+        let renamed: Vec<(Arc<str>, Arc<str>)> = names.iter().map(inner).collect();
+        let columns = names.iter().map(|name| col(&**name).alias(inner_name(name))).collect();
+        let Tables { plan, scope } = Tables { plan, scope }.renamed(columns, &renamed);
+        let renamed = |expr: &Expr| {
+            expr.replace(&mut |part| match part {
+                Expr::Column(name) => Ok(Some(col(inner_name(name)))),
+                _ => Ok(None),
+            })
+        };
+        let keys = keys.into_iter().map(|(ours, theirs)| Ok((ours, renamed(&theirs)?))).collect::<Result<_>>()?;
+        let span = of_pairs[0].span();
+        let both = Both { own: &scope, around: outer };
+        let of_pairs = of_pairs.into_iter().map(|condition| self.convert(condition, &both));
+        let of_pairs = of_pairs.collect::<Result<Vec<_>>>()?.into_iter().reduce(Expr::and);
+        Ok(Some(Correlated { select, plan, scope, keys, of_pairs: of_pairs.map(|condition| (condition, span)) }))
+    }
+
+    /// Refuses conditions that are no equations, where more matters than whether there are rows.
+    pub(super) fn refuse_conditions_of_pairs(&self, correlated: &Correlated<'_>) -> Result<()> {
+        match &correlated.of_pairs {
+            None => Ok(()),
+            Some((_, span)) => {
+                let what = "a condition on columns of the query around it that is no equation, in this place,";
+                Err(self.unsupported(what, *span).hint(OF_PAIRS))
+            }
+        }
+    }
+
+    /// The rows of `plan` for which the query has rows, or has none.
+    pub(super) fn with_rows_in(
+        &self,
+        plan: Arc<LogicalPlan>,
+        correlated: Correlated<'_>,
+        negated: bool,
+    ) -> Arc<LogicalPlan> {
+        let kind = if negated { JoinKind::Anti } else { JoinKind::Semi };
+        correlated.joined(plan, kind)
     }
 
     /// The aggregate that is all of its select list, of the rows with the keys of a row.
@@ -88,7 +184,8 @@ impl Lowering<'_> {
         query: &ast::Query,
         number: usize,
     ) -> Result<(Inner, Expr)> {
-        let Correlated { select, plan, scope, keys } = correlated;
+        self.refuse_conditions_of_pairs(&correlated)?;
+        let Correlated { select, plan, scope, keys, .. } = correlated;
         let expr = self.only_expressions(select, query, &scope, 1)?.swap_remove(0);
         let calls: Vec<_> = expr.aggregates().into_iter().cloned().collect();
         if calls.is_empty() {
@@ -146,13 +243,13 @@ impl Lowering<'_> {
         }
         let members = self.only_expressions(correlated.select, query, &correlated.scope, values.len())?;
         if members.iter().any(Expr::contains_aggregate) {
-            return Err(
-                self.unsupported("an aggregate in a query that uses columns of the query around it", query.span())
-            );
+            let error =
+                self.unsupported("an aggregate in a query that uses columns of the query around it", query.span());
+            return Err(error.hint("compare with its value: x = (select max(u.x) from u where u.k = t.k)"));
         }
-        let mut keys = correlated.keys;
-        keys.extend(values.into_iter().zip(members));
-        Ok(Arc::new(LogicalPlan::Join(Join::new(plan, correlated.plan, keys, JoinKind::Semi))))
+        let mut correlated = correlated;
+        correlated.keys.extend(values.into_iter().zip(members));
+        Ok(correlated.joined(plan, JoinKind::Semi))
     }
 
     /// Whether it has one row, whatever its tables hold.

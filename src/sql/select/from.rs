@@ -1,15 +1,16 @@
 //! `from`: the tables of a query block, joined.
 
 use super::query::Lowering;
+use super::sample;
 use super::scope::{Column, Scope, Table};
 use crate::error::{Error, ErrorKind, Result};
+use crate::expr::elsewhere::written_here;
 use crate::expr::{BinaryOp, Expr, Literal, coalesce, col, lit};
 use crate::frame::visible_names;
 use crate::plan::{Join, JoinKind, LogicalPlan};
 use crate::source::constants::visible_schema;
 use crate::source::memory::MemorySource;
 use crate::sql::convert::Names;
-use crate::sql::syntax::SAMPLES;
 use arrow::array::{ArrayRef, NullArray, RecordBatch};
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, Spanned, TableFactor};
 use sqlparser::tokenizer::Span;
@@ -45,7 +46,8 @@ impl Names for Plain<'_> {
     }
 
     fn value_of(&self, _query: &ast::Query) -> Result<Expr> {
-        Err(Error::new(ErrorKind::Unsupported, "a query in the condition of a join is not supported"))
+        Err(Error::new(ErrorKind::Unsupported, "a query in the condition of a join is not supported")
+            .hint("it may stand behind `where`, or be joined as a table of its own"))
     }
 }
 
@@ -104,6 +106,9 @@ impl Lowering<'_> {
     }
 
     fn table(&self, factor: &TableFactor) -> Result<Tables> {
+        if let Some((whole, sample)) = sample::apart(factor) {
+            return self.sampled(self.table(&whole)?, sample, factor.span());
+        }
         let (plan, name, alias) = match factor {
             TableFactor::Table { name, alias, args: None, sample: None, version: None, .. } => {
                 let (plan, own_name) = self.placed(self.named(name), name.span())?;
@@ -121,14 +126,13 @@ impl Lowering<'_> {
                 let error = self.unsupported("`lateral`", factor.span());
                 return Err(error.hint("queries in expressions may use columns of the query around them, in equations"));
             }
-            TableFactor::UNNEST { .. } => return Err(self.unsupported("`unnest`", factor.span())),
-            TableFactor::Pivot { .. } => return Err(self.unsupported("`pivot`", factor.span())),
-            TableFactor::Unpivot { .. } => return Err(self.unsupported("`unpivot`", factor.span())),
-            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
-                let error = self.unsupported("a sample of a table", factor.span());
-                return Err(error.hint(SAMPLES));
+            TableFactor::UNNEST { .. } => return Err(self.no_such_rows("unnest", factor.span())),
+            TableFactor::Pivot { .. } => return Err(self.no_such_rows("pivot", factor.span())),
+            TableFactor::Unpivot { .. } => return Err(self.no_such_rows("unpivot", factor.span())),
+            other => {
+                let error = self.unsupported("this kind of table", other.span());
+                return Err(error.hint("tables are files in single quotes, names, and queries in parentheses"));
             }
-            other => return Err(self.unsupported("this kind of table", other.span())),
         };
         let Some(alias) = alias else {
             let scope = Scope::of(Table::of(name, &*plan.schema()?));
@@ -147,6 +151,12 @@ impl Lowering<'_> {
         Ok(Tables { plan, scope: Scope::of(table) })
     }
 
+    /// The error for a table of rows that are made and not read.
+    fn no_such_rows(&self, what: &str, span: Span) -> Error {
+        let error = self.unsupported(&format!("`{what}`"), self.span_of(what, span));
+        error.hint(written_here(what).unwrap_or("lists are shown and written as they are"))
+    }
+
     fn join(&self, left: Tables, join: &ast::Join) -> Result<Tables> {
         use JoinOperator as Op;
         let (kind, constraint) = match &join.join_operator {
@@ -157,14 +167,19 @@ impl Lowering<'_> {
             Op::Semi(on) | Op::LeftSemi(on) => (JoinKind::Semi, on),
             Op::Anti(on) | Op::LeftAnti(on) => (JoinKind::Anti, on),
             Op::CrossJoin(on) => (JoinKind::Cross, on),
-            _ => return Err(self.unsupported("this kind of join", join.relation.span())),
+            _ => {
+                let error = self.unsupported("this kind of join", join.relation.span());
+                return Err(error.hint("there are join, left, right, full, semi, anti, cross and natural join"));
+            }
         };
         let right = self.table(&join.relation)?;
         let shared = match constraint {
             JoinConstraint::Using(names) => {
                 let name = |name: &ast::ObjectName| match name.0.as_slice() {
                     [ast::ObjectNamePart::Identifier(ident)] => Ok(ident.clone()),
-                    _ => Err(self.unsupported("a name of several parts behind `using`", name.span())),
+                    _ => Err(self
+                        .unsupported("a name of several parts behind `using`", name.span())
+                        .hint("names of columns stand there without their tables")),
                 };
                 names.iter().map(name).collect::<Result<Vec<_>>>()?
             }
@@ -189,17 +204,7 @@ impl Lowering<'_> {
         };
         if let JoinConstraint::On(on) = constraint {
             for part in conjuncts(on) {
-                let expr = self.convert(part, &Plain(&both))?;
-                let known = condition.of_both.len();
-                condition.take(expr, &left, &right);
-                if kind != JoinKind::Inner && condition.of_both.len() > known {
-                    return Err(self
-                        .unsupported(
-                            &format!("a condition on both tables of a {kind} join, other than `=`,"),
-                            part.span(),
-                        )
-                        .hint("of an inner join it may be any"));
-                }
+                condition.take(self.convert(part, &Plain(&both))?, &left, &right);
             }
         } else if shared.is_empty() && kind != JoinKind::Cross {
             if matches!(constraint, JoinConstraint::None) {
@@ -207,7 +212,8 @@ impl Lowering<'_> {
                 let error = error.hint("write `on a = b` or `using (a)`; `cross join` takes every pair of rows");
                 return self.placed(Err(error), join.relation.span());
             }
-            return Err(self.unsupported("a natural join of tables without a common column", join.relation.span()));
+            let error = self.unsupported("a natural join of tables without a common column", join.relation.span());
+            return Err(error.hint("write `on a = b`; `cross join` takes every pair of rows"));
         }
         let (kind, scope) = match kind {
             JoinKind::Inner if condition.keys.is_empty() => (JoinKind::Cross, both),
@@ -226,7 +232,7 @@ impl Lowering<'_> {
 
 impl Tables {
     /// The table without virtual columns, which a right side of a join does not have.
-    fn beside(self) -> Result<Self> {
+    pub(super) fn beside(self) -> Result<Self> {
         let visible = visible_schema(&self.plan.schema()?);
         let mut scope = self.scope;
         let stays = |column: &Column| visible.index_of(&column.planned).is_ok();
@@ -265,7 +271,7 @@ impl Tables {
         Ok((right, both))
     }
 
-    fn renamed(self, columns: Vec<Expr>, renamed: &[(Arc<str>, Arc<str>)]) -> Tables {
+    pub(super) fn renamed(self, columns: Vec<Expr>, renamed: &[(Arc<str>, Arc<str>)]) -> Tables {
         let mut scope = self.scope;
         for column in scope.tables.iter_mut().flat_map(|table| &mut table.columns) {
             if let Some((_, new)) = renamed.iter().find(|(old, _)| *old == column.planned) {
@@ -335,12 +341,18 @@ fn joined(left: Arc<LogicalPlan>, right: Arc<LogicalPlan>, condition: Condition,
             _ => keys.push((lit(true), expr)),
         }
     }
-    if keys.is_empty() && kind != Cross {
+    let of_pairs = condition.of_both.into_iter().reduce(Expr::and);
+    let shows_pairs = matches!(kind, Inner | Cross);
+    if keys.is_empty() && kind != Cross && (shows_pairs || of_pairs.is_none()) {
         // Every pair of rows belongs together.
         keys.push((lit(true), lit(true)));
     }
-    let plan = Arc::new(LogicalPlan::Join(Join::new(left, right, keys, kind)));
-    condition.of_both.into_iter().fold(plan, filtered)
+    let join = Join::new(left, right, keys, kind);
+    match of_pairs {
+        None => Arc::new(LogicalPlan::Join(join)),
+        Some(condition) if shows_pairs => filtered(Arc::new(LogicalPlan::Join(join)), condition),
+        Some(condition) => Arc::new(LogicalPlan::Join(join.of_pairs_with(condition))),
+    }
 }
 
 /// Makes one column of the two keys of each pair, for whoever names no table: the one that is never missing.

@@ -4,9 +4,11 @@
 //! What is said there is all that is said of the files: flags about reading are for files in quotes.
 
 use super::query::Lowering;
-use super::wishes::{Files, Wishes};
+use super::wishes::{Files, WISHES, Wishes};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
+use crate::expr::elsewhere::written_here;
 use crate::frame::LazyFrame;
+use crate::source::csv::KEYS;
 use crate::source::detect::InputFormat;
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, Spanned};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -28,7 +30,7 @@ const READERS: [(&str, InputFormat); 12] = [
 ];
 
 /// Other names of options: DuckDB's, and what a flag has for them.
-const SYNONYMS: [(&str, &str); 14] = [
+const SYNONYMS: [(&str, &str); 25] = [
     ("delim", "delimiter"),
     ("sep", "delimiter"),
     ("nullstr", "null"),
@@ -40,6 +42,17 @@ const SYNONYMS: [(&str, &str); 14] = [
     ("auto_detect", "sniff"),
     ("dtypes", "types"),
     ("column_types", "types"),
+    ("dtype", "types"),
+    ("col_types", "types"),
+    ("schema_overrides", "types"),
+    ("separator", "delimiter"),
+    ("quotechar", "quote"),
+    ("quote_char", "quote"),
+    ("escapechar", "escape"),
+    ("comment_prefix", "comment"),
+    ("has_header", "header"),
+    ("skiprows", "skip-rows"),
+    ("na_values", "null"),
     ("ignore_errors", "malformed"),
     ("null_padding", "malformed"),
     ("union_by_name", "columns"),
@@ -59,6 +72,24 @@ const NEEDLESS: [(&str, &str); 9] = [
     ("maximum_line_size", "a record may have 64 MiB"),
     ("store_rejects", "malformed => 'skip' sets records aside, and --rejects FILE keeps them"),
     ("preserve_insertion_order", "rows keep the order of the files"),
+];
+
+/// Options of pandas, R and Polars, and what is written for them.
+const ELSEWHERE: [(&[&str], &str); 8] = [
+    (&["nrows", "n_rows", "n_max", "limit"], "`limit 3` behind the query has the first rows"),
+    (&["usecols", "col_select", "select"], "columns are named behind `select`, and no others are parsed"),
+    (&["index_col", "row_names"], "rows have no names; every column is one like others"),
+    (
+        &["parse_dates", "try_parse_dates"],
+        "dates are found by themselves; date_format => '%d.%m.%Y' says how others are written",
+    ),
+    (
+        &["chunksize", "low_memory", "engine", "num_threads", "n_threads", "memory_map"],
+        "files are read in pieces, on all cores",
+    ),
+    (&["dayfirst"], "date_format => '%d.%m.%Y' says how dates are written"),
+    (&["on_bad_lines"], "malformed => 'skip' sets bad records aside"),
+    (&["stringsasfactors", "infer_schema_length", "guess_max"], "types are told from samples of all files"),
 ];
 
 /// An option as it is set, and where it was written.
@@ -103,9 +134,13 @@ impl Lowering<'_> {
             let near = did_you_mean(&written.to_lowercase(), READERS.map(|(known, _)| known));
             return Err(error.hint(match near {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => {
-                    "there are read_csv, read_parquet, read_ndjson and read_arrow; a file stands in quotes".to_owned()
-                }
+                None => written_here(&written).map_or_else(
+                    || {
+                        "there are read_csv, read_parquet, read_ndjson and read_arrow; a file stands in quotes"
+                            .to_owned()
+                    },
+                    str::to_owned,
+                ),
             }));
         };
         let (mut files, mut settings, mut wishes) = (Vec::new(), Vec::new(), Wishes::default());
@@ -114,6 +149,7 @@ impl Lowering<'_> {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if at == 0 => files = self.texts(expr)?,
                 FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
                     self.refuse_needless(name)?;
+                    self.refuse_unknown(name)?;
                     if !wishes.take(self, name, value)? {
                         settings.extend(self.settings(name, value)?);
                     }
@@ -162,6 +198,26 @@ impl Lowering<'_> {
         }
     }
 
+    /// Names of options that there are not are told of before what is said of them.
+    fn refuse_unknown(&self, name: &ast::Ident) -> Result<()> {
+        let written = name.value.to_lowercase();
+        let (key, word) = (written.replace('_', "-"), written.replace('-', "_"));
+        let known = || SYNONYMS.map(|(known, _)| known).into_iter().chain(WISHES);
+        if KEYS.contains(&key.as_str()) || known().any(|known| known == word) {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::Name, format!("there is no option `{}`", name.value));
+        let elsewhere = ELSEWHERE.iter().find(|(names, _)| names.contains(&word.as_str()));
+        let keys = KEYS.map(|key| key.replace('-', "_"));
+        let near = did_you_mean(&word, keys.iter().map(String::as_str).chain(known()));
+        let error = match (elsewhere, near) {
+            (Some((_, hint)), _) => error.hint(*hint),
+            (None, Some(near)) => error.hint(format!("did you mean `{near}`?")),
+            (None, None) => error.hint(format!("options are {}, {}", keys.join(", "), WISHES.join(", "))),
+        };
+        self.placed(Err(error), name.span)
+    }
+
     /// One text, or several in brackets.
     pub(super) fn texts(&self, expr: &ast::Expr) -> Result<Vec<String>> {
         match expr {
@@ -201,6 +257,19 @@ impl Lowering<'_> {
             }
             ast::Expr::Map(map) if key == "types" => {
                 map.entries.iter().map(|entry| of_column(&self.scalar(&entry.key)?, &entry.value)).collect()
+            }
+            ast::Expr::Array(_) if key == "types" => {
+                let error = Error::new(ErrorKind::Syntax, "`types` says of which column each type is");
+                let hint = "types => {'a': 'bigint'} gives types to some columns, columns => {'a': 'bigint', …} to all in order";
+                self.placed(Err(error.hint(hint)), name.span)
+            }
+            ast::Expr::Array(_) if key == "columns" => {
+                let error =
+                    Error::new(ErrorKind::Syntax, "`columns` gives names and types, or says what becomes of columns");
+                self.placed(
+                    Err(error.hint("names => ['a', 'b'] gives names alone; `select a, b` takes some columns")),
+                    name.span,
+                )
             }
             value => {
                 let truth = TRUTHS.iter().find(|(known, _)| *known == lower);

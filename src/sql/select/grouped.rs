@@ -117,7 +117,7 @@ impl Grouped<'_> {
 
 /// Names that no column has by chance.
 fn key_name(at: usize) -> String {
-    format!("key {at} of the groups")
+    format!("key {} of the query", at + 1)
 }
 
 /// What stands for the `at`th `grouping(…)` until the keys are known.
@@ -132,5 +132,5 @@ fn is_grouping(name: &str) -> bool {
 const GROUPING: &str = " is a grouping of the groups";
 
 fn aggregate_name(at: usize) -> String {
-    format!("aggregate {at} of the groups")
+    format!("aggregate {} of the query", at + 1)
 }

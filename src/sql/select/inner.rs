@@ -149,11 +149,12 @@ impl Lowering<'_> {
     /// Whether a query has rows.
     pub(super) fn existence_of(&self, query: &ast::Query, number: usize, outer: &Scope) -> Result<(Inner, Expr)> {
         if let Some(correlated) = self.correlated(query, outer)?.filter(|correlated| !self.has_aggregate(correlated)) {
+            self.refuse_conditions_of_pairs(&correlated)?;
             let found = name(number);
             let (table, on) = correlated.keys_once(&found)?;
             return Ok((by_key(vec![found.clone()], table, on), col(found).is_not_null()));
         }
-        let input = self.within(query, outer).map_err(|error| not_in_equations(error, EXTREME))?;
+        let input = self.within(query, outer)?;
         let input = Arc::new(LogicalPlan::Limit { input, skip: 0, rows: 1 });
         let plan = Arc::new(counted(input, &[(count_rows(), name(number))])?);
         let inner = Inner { names: vec![name(number)], joins: vec![Beside::one_row(plan)] };
@@ -276,6 +277,22 @@ impl Lowering<'_> {
         Ok(Arc::new(LogicalPlan::Join(Join::new(filtered(plan, is_told), members, keys, JoinKind::Anti))))
     }
 
+    /// The rows of `plan` for which a query has rows, or has none.
+    pub(super) fn existing(
+        &self,
+        plan: Arc<LogicalPlan>,
+        query: &ast::Query,
+        negated: bool,
+        number: usize,
+        outer: &Scope,
+    ) -> Result<Arc<LogicalPlan>> {
+        if let Some(correlated) = self.correlated(query, outer)?.filter(|correlated| !self.has_aggregate(correlated)) {
+            return Ok(self.with_rows_in(plan, correlated, negated));
+        }
+        let (inner, exists) = self.existence_of(query, number, outer)?;
+        Ok(filtered(inner.beside(plan), if negated { exists.not() } else { exists }))
+    }
+
     /// The rows of `plan` whose values are those of no row of a table, and cannot be where values are missing: by an anti join for
     /// each choice of values that a row has, and each choice of these that are compared, with the rows that lack the others of them.
     fn among_no_rows(
@@ -361,10 +378,8 @@ const FOUND: &str = "found in the query";
 
 /// Where columns of the query around a query may stand.
 const EQUATIONS: &str = "in its `where` they may stand in equations, beside other conditions with `and`";
-const EXTREME: &str = "in its `where` they may stand in equations, beside other conditions with `and`; with one other comparison, \
-    `exists (select 1 from u where u.x > t.x)` is true where `t.x < (select max(u.x) from u)` is";
 const AGGREGATE: &str = "an aggregate may, in equations: x > (select max(n) from u where u.k = t.k)";
-const BEHIND_WHERE: &str = "behind `where` it may, in equations: `in` stands there beside other conditions with `and`";
+const BEHIND_WHERE: &str = "behind `where` it may: `in` stands there beside other conditions with `and`";
 
 /// The error, with another hint where equations are not of use.
 fn not_in_equations(error: Error, hint: &str) -> Error {

@@ -13,6 +13,7 @@
 
 mod asides;
 mod block;
+mod clauses;
 mod combine;
 mod correlated;
 mod from;
@@ -20,6 +21,7 @@ mod functions;
 mod grouped;
 mod inner;
 mod query;
+mod sample;
 mod scope;
 mod session;
 mod sets;

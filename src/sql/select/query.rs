@@ -34,6 +34,16 @@ pub(super) struct Cut {
 }
 
 impl Cut {
+    /// The first rows alone.
+    pub(super) fn first(rows: usize) -> Self {
+        Cut { skip: 0, rows: Some(rows) }
+    }
+
+    /// Whether all rows stay.
+    pub(super) fn is_none(self) -> bool {
+        self.skip == 0 && self.rows.is_none()
+    }
+
     pub(super) fn of(self, input: Arc<LogicalPlan>) -> Arc<LogicalPlan> {
         match self {
             Cut { skip: 0, rows: None } => input,
@@ -65,19 +75,33 @@ impl<'a> Lowering<'a> {
     /// The plan of a query.
     pub(super) fn query(&self, query: &ast::Query) -> Result<Arc<LogicalPlan>> {
         let refused = [
-            (query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties || fetch.percent), "this kind of `fetch`"),
-            (query.fetch.is_some() && has_limit(query), "`fetch` beside `limit`"),
-            (!query.locks.is_empty() || query.for_clause.is_some(), "`for`"),
-            (query.settings.is_some() || query.format_clause.is_some(), "this clause"),
-            (!query.pipe_operators.is_empty(), "`|>`"),
+            (
+                query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties || fetch.percent),
+                "`percent` or `with ties` behind `fetch`",
+                "`fetch first 3 rows only`; `qualify rank() over (order by x) <= 3` takes rows that tie, too",
+            ),
+            (
+                query.fetch.is_some() && has_limit(query),
+                "`fetch` beside `limit`",
+                "either says how many rows there are",
+            ),
+            (
+                !query.locks.is_empty() || query.for_clause.is_some(),
+                "`for` behind a query",
+                "files are read, never locked",
+            ),
+            (query.settings.is_some(), "`settings`", "flags and variables say how a query runs: outcrop help sql"),
+            (query.format_clause.is_some(), "`format`", "`--format json` says how an answer is shown"),
         ];
-        if let Some((_, what)) = refused.iter().find(|(given, _)| *given) {
-            return Err(self.unsupported(what, query.span()));
+        if let Some((_, what, hint)) = refused.iter().find(|(given, ..)| *given) {
+            let word = what.rsplit('`').nth(1).unwrap_or_default();
+            return Err(self.unsupported(what, self.span_of(word, query.span())).hint(*hint));
         }
         let mut inner = self.clone();
         if let Some(with) = &query.with {
             if with.recursive {
-                return Err(self.unsupported("`with recursive`", with.with_token.0.span));
+                let error = self.unsupported("`with recursive`", self.span_of("recursive", query.span()));
+                return Err(error.hint("a known number of steps is as many queries: with a as (…), b as (… from a)"));
             }
             for table in &with.cte_tables {
                 let plan = inner.query(&table.query)?;
@@ -99,7 +123,11 @@ impl<'a> Lowering<'a> {
             SetExpr::Query(query) => self.query(query)?,
             SetExpr::SetOperation { .. } => self.operations(body)?,
             SetExpr::Values(values) => self.values(values, body.span())?,
-            _ => return Err(self.unsupported("this statement", body.span())),
+            _ => {
+                return Err(self
+                    .unsupported("this statement in a query", body.span())
+                    .hint("`select` or `values` stands there"));
+            }
         };
         self.ended(plan, ending)
     }
@@ -161,7 +189,11 @@ impl<'a> Lowering<'a> {
             let descending = match options.sort {
                 None | Some(ast::OrderBySort::Asc) => false,
                 Some(ast::OrderBySort::Desc) => true,
-                Some(_) => return Err(self.unsupported("`order by … using`", order.span())),
+                Some(_) => {
+                    return Err(self
+                        .unsupported("`order by … using`", order.span())
+                        .hint("`asc` and `desc` say which way"));
+                }
             };
             if options.nulls_first == Some(true) {
                 sort.push(SortKey { expr: expr.clone().is_null(), descending: true });
@@ -210,14 +242,15 @@ impl<'a> Lowering<'a> {
             }
             Some(ast::LimitClause::OffsetCommaLimit { offset, limit }) => (Some(limit), Some(offset)),
             Some(ast::LimitClause::LimitOffset { limit_by, .. }) => {
-                return Err(self.unsupported("`limit … by`", limit_by[0].span()));
+                let error = self.unsupported("`limit … by`", limit_by[0].span());
+                return Err(error.hint("`qualify row_number() over (partition by g) <= 3` takes three rows of each g"));
             }
         };
         let number = |expr: &ast::Expr| self.number_of_rows(expr);
         Ok(Cut { skip: offset.map(number).transpose()?.unwrap_or(0), rows: limit.map(number).transpose()? })
     }
 
-    fn number_of_rows(&self, expr: &ast::Expr) -> Result<usize> {
+    pub(super) fn number_of_rows(&self, expr: &ast::Expr) -> Result<usize> {
         match self.convert(expr, &NoNames)? {
             Expr::Literal(Literal::Int64(number)) if number >= 0 => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
             other => {
@@ -279,6 +312,18 @@ impl<'a> Lowering<'a> {
         self.converter().bytes(span)
     }
 
+    /// Where a word stands first in a part of the statement; the part, if it does not.
+    pub(super) fn span_of(&self, word: &str, part: Span) -> Span {
+        let (first, within) = (word.split(' ').next().unwrap_or(word), self.bytes(part));
+        let is_it = |at: &usize| {
+            // Parts that the parser tells of may begin behind the word that opens them.
+            self.words.is_word(*at, first) && self.words.bytes(*at..*at + 1).start < within.end
+        };
+        let found =
+            self.range.clone().rfind(is_it).or_else(|| self.range.clone().rfind(|at| self.words.is_word(*at, first)));
+        found.and_then(|at| self.words.tokens(at..at + 1).pop()).map_or(part, |token| token.span)
+    }
+
     pub(super) fn unsupported(&self, what: &str, span: Span) -> Error {
         self.converter().unsupported(what, span)
     }
@@ -307,7 +352,8 @@ impl Names for OutputNames<'_> {
     }
 
     fn value_of(&self, _query: &ast::Query) -> Result<Expr> {
-        Err(Error::new(ErrorKind::Unsupported, "a query behind `order by` is not supported"))
+        Err(Error::new(ErrorKind::Unsupported, "a query behind `order by` is not supported")
+            .hint("it may stand in the select list under a name, and the name here"))
     }
 }
 
@@ -321,7 +367,7 @@ impl Names for NoNames {
     }
 
     fn value_of(&self, _query: &ast::Query) -> Result<Expr> {
-        Err(Error::new(ErrorKind::Unsupported, "a query in this place is not supported"))
+        Err(Error::new(ErrorKind::Unsupported, "a query in this place is not supported").hint("a number stands here"))
     }
 }
 

@@ -1,7 +1,8 @@
 //! What names stand for in a query block: columns of its tables.
 
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
-use crate::expr::{Expr, col};
+use crate::expr::elsewhere::value_written_here;
+use crate::expr::{Expr, col, columns_there_are};
 use crate::source::constants::is_virtual;
 use arrow::datatypes::Schema;
 use sqlparser::ast;
@@ -66,7 +67,8 @@ impl Scope {
                     None => error.hint(format!("`{}` has no such column", table.value)),
                 })
             }
-            _ => Err(Error::new(ErrorKind::Unsupported, "a name of more than two parts is not supported")),
+            _ => Err(Error::new(ErrorKind::Unsupported, "a name of more than two parts is not supported")
+                .hint("write `table.column`")),
         }
     }
 
@@ -150,12 +152,16 @@ impl Scope {
         }
         let error = Error::new(ErrorKind::Name, format!("no column `{}`", name.value));
         let known = tables.iter().flat_map(|table| &table.columns).map(|column| &*column.name);
-        Err(match did_you_mean(&name.value, known) {
-            Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None if name.quote_style == Some('"') => {
+        let value = value_written_here(&name.value).filter(|_| name.quote_style.is_none());
+        Err(match (value, did_you_mean(&name.value, known.clone())) {
+            (Some(hint), _) => error.hint(hint),
+            (None, Some(near)) => error.hint(format!("did you mean `{near}`?")),
+            (None, None) if name.quote_style == Some('"') => {
                 error.hint("double quotes are names in SQL; text takes single ones")
             }
-            None => error,
+            // A table of the block tells by itself that it has none.
+            (None, None) if has_table || tables.is_empty() => error,
+            (None, None) => error.hint(columns_there_are(known)),
         })
     }
 }

@@ -6,7 +6,9 @@ use crate::frame::LazyFrame;
 use crate::plan::LogicalPlan;
 use crate::sql::convert::prepared;
 use crate::sql::dialect::Grammar;
+use crate::sql::foreign::{refuse, retold};
 use crate::sql::own_names::in_words;
+use crate::sql::stopped::with_meaning;
 use crate::sql::syntax::{
     MAX_NESTING, STATEMENTS, parser_error, refuse_long_chains, refuse_many_parts, refused_sample,
 };
@@ -58,6 +60,8 @@ pub enum Asks {
     Copy(LazyFrame, String),
     /// How the rows of a frame would be found.
     Explain(LazyFrame),
+    /// How the rows of a frame are found, and what it took to find them.
+    Analyze(LazyFrame),
     /// Names and types of the columns of a frame.
     Describe(LazyFrame),
     /// A row of facts about each column of a frame: [`LazyFrame::describe`].
@@ -184,9 +188,14 @@ impl Session {
             |what: &str| words.error(ErrorKind::Unsupported, format!("{what} is not supported"), range.clone());
         match self.parse(words, range.clone())? {
             ast::Statement::Query(query) => Ok(Asks::Query(frame(&query)?)),
-            ast::Statement::Explain { statement, analyze: false, describe_alias, .. } => {
-                let ast::Statement::Query(query) = *statement else { return Err(unsupported("`explain` of this")) };
+            ast::Statement::Explain { statement, analyze, describe_alias, .. } => {
+                let ast::Statement::Query(query) = *statement else {
+                    return Err(
+                        unsupported("`explain` of this statement").hint("it stands before a query: explain select …")
+                    );
+                };
                 Ok(match describe_alias {
+                    ast::DescribeAlias::Explain if analyze => Asks::Analyze(frame(&query)?),
                     ast::DescribeAlias::Explain => Asks::Explain(frame(&query)?),
                     _ => Asks::Describe(frame(&query)?),
                 })
@@ -197,19 +206,22 @@ impl Session {
             ast::Statement::Copy { source, to: true, target: ast::CopyTarget::File { filename }, options, .. } => {
                 if !options.is_empty() {
                     let error = unsupported("an option of `copy`");
-                    return Err(error.hint("the ending of the file is its format"));
+                    return Err(error.hint(
+                        "the ending of the file is its format; `outcrop convert` has more to say how it is written",
+                    ));
                 }
                 match source {
                     ast::CopySource::Query(query) => Ok(Asks::Copy(frame(&query)?, filename)),
                     ast::CopySource::Table { table_name, columns } if columns.is_empty() => {
                         Ok(Asks::Copy(self.named_frame(words, range, &table_name)?, filename))
                     }
-                    ast::CopySource::Table { .. } => Err(unsupported("`copy` of some columns of a table")),
+                    ast::CopySource::Table { .. } => Err(unsupported("`copy` of some columns of a table")
+                        .hint("`copy (select a, b from t) to 'file.parquet'` writes them")),
                 }
             }
             ast::Statement::CreateView(view) if !view.materialized && view.columns.is_empty() => {
                 let [ast::ObjectNamePart::Identifier(name)] = view.name.0.as_slice() else {
-                    return Err(unsupported("a view whose name has a dot"));
+                    return Err(unsupported("a view whose name has a dot").hint(NO_DOT));
                 };
                 let frame = frame(&view.query)?;
                 let is_known = self.tables.named(&name.value).is_ok();
@@ -232,7 +244,11 @@ impl Session {
             ast::Statement::Drop { object_type: ast::ObjectType::Table, .. } => {
                 Err(unsupported("`drop table`").hint(known_statements()))
             }
-            _ => Err(unsupported("this statement").hint(known_statements())),
+            _ => {
+                let known = FOREIGN.iter().find(|(opener, _)| words.is_word(range.start, opener));
+                let hint = known.map_or_else(known_statements, |(_, hint)| (*hint).to_owned());
+                Err(unsupported("this statement").hint(hint))
+            }
         }
     }
 
@@ -248,7 +264,8 @@ impl Session {
         for name in names {
             let [ast::ObjectNamePart::Identifier(ident)] = name.0.as_slice() else {
                 let what = "a view whose name has a dot";
-                return Err(Lowering::new(words, &self.tables, range).unsupported(what, name.span()));
+                let refused = Lowering::new(words, &self.tables, range).unsupported(what, name.span());
+                return Err(refused.hint(NO_DOT));
             };
             if self.views.contains(&ident.value.to_ascii_lowercase()) {
                 dropped.push(ident.value.clone());
@@ -273,6 +290,7 @@ impl Session {
     }
 
     fn parse(&self, words: &Words, range: Range<usize>) -> Result<ast::Statement> {
+        refuse(words, range.clone())?;
         refuse_long_chains(words, range.clone())?;
         refuse_many_parts(words, range.clone())?;
         let mut tokens = prepared(words, range.clone())?;
@@ -280,6 +298,7 @@ impl Session {
             // The parser knows no `summarize`; what may stand behind it is what may stand behind `describe`.
             first.token = Token::make_keyword("DESCRIBE");
         }
+        let tokens = retold(tokens);
         let mut parser =
             Parser::new(&Grammar::SQL).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
         let parsed = parser.parse_statement().map_err(|error| {
@@ -290,10 +309,11 @@ impl Session {
             return Ok(parsed);
         }
         let at = words.starting_at(next.span.start).unwrap_or(range.end - 1);
-        if let Some(error) = refused_sample(words, range) {
+        if let Some(error) = refused_sample(words, range.clone()) {
             return Err(error);
         }
-        Err(words.error(ErrorKind::Syntax, format!("unexpected `{}`", words.typed(at..at + 1)), at..at + 1))
+        let error = words.error(ErrorKind::Syntax, format!("unexpected `{}`", words.typed(at..at + 1)), at..at + 1);
+        Err(with_meaning(error, words, &range, at))
     }
 
     fn frame(&self, words: &Words, range: Range<usize>, query: &ast::Query) -> Result<LazyFrame> {
@@ -315,6 +335,28 @@ impl Session {
         Ok(LazyFrame::from_plan(LogicalPlan::clone(&plan)))
     }
 }
+
+const NO_DOT: &str = "a name with a dot stands in double quotes";
+
+/// Statements that others have, by their first words, and what is written here.
+const FOREIGN: [(&str, &str); 11] = [
+    (
+        "create",
+        "`create temp view NAME as select …` names a query, and `copy (select …) to 'FILE.parquet'` writes its rows",
+    ),
+    ("insert", COPIES),
+    ("update", COPIES),
+    ("delete", COPIES),
+    ("truncate", COPIES),
+    ("show", "`describe 'FILE'` has the columns of a table, and `summarize` facts about them"),
+    ("set", FLAGS),
+    ("pragma", FLAGS),
+    ("install", "all formats that can be read are there: a file stands in quotes behind `from`"),
+    ("load", "all formats that can be read are there: a file stands in quotes behind `from`"),
+    ("attach", "files stand in quotes behind `from`; there are no databases"),
+];
+const COPIES: &str = "files are read and not changed; `copy (select …) to 'FILE.parquet'` writes rows into another one";
+const FLAGS: &str = "flags and variables say how statements are run: outcrop help sql";
 
 /// Which statements there are, as a hint.
 fn known_statements() -> String {

@@ -24,7 +24,7 @@ pub(super) const NAMED_FIRST: &str = "a query in `from` gives its result a name 
 
 /// A name that no column has by chance.
 fn name(at: usize) -> String {
-    format!("window {at} of the block")
+    format!("window {} of the query", at + 1)
 }
 
 impl Windows {

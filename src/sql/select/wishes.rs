@@ -19,6 +19,9 @@ pub(super) struct Files<'a> {
     pub(super) span: Span,
 }
 
+/// The names of wishes, beside `columns`.
+pub(super) const WISHES: [&str; 4] = ["names", "column_names", "all_varchar", "filename"];
+
 /// What is wished.
 #[derive(Default)]
 pub(super) struct Wishes {

@@ -177,6 +177,7 @@ mod tests {
             left_keys: Vec::new(),
             right_keys: vec![0],
             domains: vec![ColumnType::Int64],
+            residual: None,
             columns: Vec::new(),
             schema: right.schema(),
         };

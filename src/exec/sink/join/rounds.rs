@@ -1,5 +1,7 @@
 //! Left keys against one table of right rows after the other.
 
+mod holding;
+
 use super::assembly::Assembly;
 use super::left::{Block, block_bytes};
 use super::pairs::{Matches, PairsToMake, Piece};
@@ -11,6 +13,7 @@ use crate::memory::{Part, Reservation, RowStore};
 use crate::plan::{JoinKind, JoinSide};
 use arrow::array::{BooleanBufferBuilder, RecordBatch, UInt32Array};
 use arrow::buffer::BooleanBuffer;
+use holding::Asked;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -72,7 +75,8 @@ impl<'a> Rounds<'a> {
                 if is_first { tables.keep_only(&table, self.room.budget.reservation_of_results())? } else { None };
             let table = Arc::new(Matches::new(table, kept, self.assembly.of_pairs()));
             is_first = false;
-            let marks = Marks::new(if shape.kind.keeps_right() { table.keys() } else { 0 });
+            let marked = if shape.residual.is_some() { table.records.num_rows() } else { table.keys() };
+            let marks = Marks::new(if shape.kind.keeps_right() { marked } else { 0 });
             let rows = self.rows_at_once(&table.records);
             let blocks = self.enough.load(Ordering::Relaxed);
             let mut found = std::mem::take(&mut self.found);
@@ -116,6 +120,10 @@ impl<'a> Rounds<'a> {
         let stored = &self.blocks[block].keys;
         let keys = stored.load()?;
         let ids = table.find(keys.columns(), keys.num_rows())?;
+        if let Some(residual) = &self.side.shape.residual {
+            let left = Asked { keys, shown: self.blocks[block].shown.load()?, residual };
+            return self.look_up_holding(&ids, &left, table, marks, rows_at_once);
+        }
         drop(keys);
         let kind = self.side.shape.kind;
         if kind.keeps_left() || kind == JoinKind::Semi {
@@ -162,8 +170,13 @@ impl<'a> Rounds<'a> {
     fn keep_unmatched(&self, table: &Table, marks: &Marks, rows_at_once: usize, rest: &mut Vec<Part>) -> Result<()> {
         let mut matched = BooleanBufferBuilder::new(table.records.num_rows());
         matched.append_n(table.records.num_rows(), false);
-        for id in (0..table.keys() as u32).filter(|id| marks.has(*id)) {
-            table.rows_of(id).for_each(|row| matched.set_bit(row as usize, true));
+        if self.side.shape.residual.is_some() {
+            let rows = (0..table.records.num_rows()).filter(|row| marks.has(*row as u32));
+            rows.for_each(|row| matched.set_bit(row, true));
+        } else {
+            for id in (0..table.keys() as u32).filter(|id| marks.has(*id)) {
+                table.rows_of(id).for_each(|row| matched.set_bit(row as usize, true));
+            }
         }
         let unmatched: Vec<u32> = (!&matched.finish()).set_indices().map(|row| row as u32).collect();
         let chunks: Vec<&[u32]> = unmatched.chunks(rows_at_once).collect();
@@ -198,7 +211,7 @@ impl Found {
     }
 }
 
-/// Keys of a table that have a match.
+/// Keys of a table that have a match; where a condition is asked of pairs, rows of it.
 struct Marks(Vec<AtomicU64>);
 
 impl Marks {

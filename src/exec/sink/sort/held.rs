@@ -75,7 +75,7 @@ impl<'a> HeldOrder<'a> {
         let mut prefix = None;
         let long = held.iter().all(|held| held.keys.shorten_prefix(&mut prefix));
         let skip = prefix.filter(|_| long).map_or(0, |prefix| prefix.len());
-        let partitions = best.map(|best| best.partitions(held)).transpose()?;
+        let partitions = best.filter(|best| best.is_of_use()).map(|best| best.partitions(held)).transpose()?;
         let records: Vec<&RecordBatch> = held.iter().map(|held| &held.records).collect();
         Ok(HeldOrder { held, by_place, skip, partitions, gather: Gather::of(schema, &records) })
     }
@@ -108,6 +108,22 @@ impl<'a> HeldOrder<'a> {
     pub(super) fn are_peers(&self, a: &Entry, b: &Entry) -> bool {
         let (ours, theirs) = (&self.held[a.batch as usize].keys, &self.held[b.batch as usize].keys);
         a.head == b.head && ours.compare_rest(a.row as usize, theirs, b.row as usize).is_eq()
+    }
+
+    /// Whether so many first bytes of the keys of two rows are the same.
+    pub(super) fn begin_alike(&self, a: &Entry, b: &Entry, bytes: usize) -> bool {
+        let (ours, theirs) = (a.head(), b.head());
+        let alike = self.skip + ((ours ^ theirs).leading_zeros() / u8::BITS) as usize;
+        let rest = || {
+            let (ours, theirs) = (&self.held[a.batch as usize].keys, &self.held[b.batch as usize].keys);
+            ours.begin_alike(a.row as usize, theirs, b.row as usize, bytes)
+        };
+        alike >= bytes || ours == theirs && rest()
+    }
+
+    /// How many bytes of the key of a row are that of its partition.
+    pub(super) fn partition_bytes(&self, entry: &Entry) -> usize {
+        self.partitions.as_ref().map_or(0, |partitions| partitions.bytes(entry))
     }
 
     /// Drops what is not wanted of rows that are in order.

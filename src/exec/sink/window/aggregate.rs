@@ -16,7 +16,7 @@ use super::rows::{Cursor, SortedRows};
 use crate::aggregate::{Aggregate, GroupIds, GroupStates, Rows};
 use crate::batch::RowOrigin;
 use crate::error::Result;
-use crate::memory::Reservation;
+use crate::memory::{Budget, Reservation};
 use crate::plan::WindowColumn;
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat, take};
@@ -55,11 +55,19 @@ pub(super) struct Sliding<'a> {
     most_bytes: usize,
 }
 
-/// What states take that stay.
-struct Memory(Reservation);
+/// What stays while a window is gone through.
+pub(super) struct Memory(Reservation);
 
 impl Memory {
-    fn settle(&mut self, bytes: usize) -> Result<()> {
+    pub(super) fn of(budget: &Budget) -> Self {
+        Memory(budget.reservation("windows"))
+    }
+
+    /// Holds so much.
+    ///
+    /// # Errors
+    /// `Limit` without room for it, if it is worth asking for.
+    pub(super) fn settle(&mut self, bytes: usize) -> Result<()> {
         match self.0.resize(bytes) {
             Err(refusal) if bytes > UNASKED_BYTES => Err(refusal),
             _ => Ok(()),
@@ -184,7 +192,7 @@ impl<'a> Sliding<'a> {
             front: None,
             all: rows,
             block_rows: (BLOCK_STATES_BYTES / aggregate.most_state_bytes().max(1)).clamp(16, 1024),
-            memory: Memory(budget.reservation("windows")),
+            memory: Memory::of(budget),
             most_bytes: BLOCK_STATES_BYTES.min(4 * budget.block_bytes()),
         })
     }
@@ -325,7 +333,11 @@ impl Front<'_> {
 
 /// The results of the groups, one for each row.
 fn finish(states: &mut dyn GroupStates, groups: usize, of_rows: &[u32]) -> Result<ArrayRef> {
-    let values = states.finish(0..groups)?;
-    let is_each = groups == of_rows.len();
+    of_each_row(states.finish(0..groups)?, of_rows)
+}
+
+/// The value of its group for each row.
+pub(super) fn of_each_row(values: ArrayRef, of_rows: &[u32]) -> Result<ArrayRef> {
+    let is_each = values.len() == of_rows.len();
     Ok(if is_each { values } else { take(&*values, &UInt32Array::from(of_rows.to_vec()), None)? })
 }

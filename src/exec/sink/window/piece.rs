@@ -3,10 +3,11 @@
 use super::Evaluation;
 use super::aggregate::Sliding;
 use super::bounds::Ends;
+use super::folded::{OfFrames, of_frames};
 use super::reach::Before;
 use super::rows::SortedRows;
 use super::values::Values;
-use crate::aggregate::GroupStates;
+use crate::aggregate::{GroupStates, Over};
 use crate::error::Result;
 use crate::memory::{MadeRows, Part, RowStore, ToDisk};
 use crate::plan::{FirstRows, FrameUnit, WindowColumn, WindowFunction};
@@ -113,6 +114,7 @@ enum Function<'a> {
     Number(WindowFunction),
     Value(Box<Values<'a>>),
     Aggregate(Box<Sliding<'a>>),
+    Folded(Box<dyn OfFrames + 'a>),
 }
 
 impl<'a> Function<'a> {
@@ -125,6 +127,9 @@ impl<'a> Function<'a> {
         Ok(match &call.function {
             WindowFunction::Shift(_) | WindowFunction::Nth(_) | WindowFunction::Last => {
                 Function::Value(Box::new(Values::new(call, evaluation, rows)?))
+            }
+            WindowFunction::Aggregate(aggregate) if aggregate.over() != Over::Rows => {
+                Function::Folded(of_frames(aggregate, call, evaluation, rows)?)
             }
             WindowFunction::Aggregate(aggregate) => {
                 Function::Aggregate(Box::new(Sliding::new(aggregate, call, evaluation, rows, before)?))
@@ -139,6 +144,7 @@ impl<'a> Function<'a> {
             Function::Number(function) => Ok(numbers(function, first, places)),
             Function::Value(values) => values.column(first, places),
             Function::Aggregate(sliding) => sliding.column(first, places),
+            Function::Folded(folded) => folded.column(first, places),
         }
     }
 }

@@ -6,7 +6,7 @@
 use super::Evaluation;
 use super::aggregate::{LOOK_ROWS, StatesOf};
 use super::rows::{Cursor, SortedRows};
-use crate::aggregate::{Aggregate, GroupStates};
+use crate::aggregate::{Aggregate, GroupStates, Over};
 use crate::error::Result;
 use crate::exec::parallel::Hands;
 use crate::plan::{Bound, Distance, Frame, FrameUnit, WindowColumn, WindowFunction, WindowShape};
@@ -55,7 +55,7 @@ fn runs(call: &WindowColumn) -> Option<&Arc<dyn Aggregate>> {
     let ends_behind = matches!(call.frame.end, Bound::CurrentRow | Bound::Following(_));
     match &call.function {
         WindowFunction::Aggregate(aggregate) if call.frame.start == Bound::PartitionStart && ends_behind => {
-            Some(aggregate)
+            Some(aggregate).filter(|aggregate| aggregate.over() == Over::Rows)
         }
         _ => None,
     }
@@ -149,6 +149,7 @@ mod tests {
         use FrameUnit::{Groups, Range, Rows};
         use WindowFunction::{Aggregate, DenseRank, Last, Nth, Rank, RowNumber, Shift};
         let sum = || Aggregate(Arc::new(crate::aggregate::Sum));
+        let median = || Aggregate(Arc::new(crate::aggregate::Quantile::Median));
         let by = Distance::Whole;
         let whole = (Range, PartitionStart, PartitionEnd);
         for (function, frame, expected) in [
@@ -168,6 +169,8 @@ mod tests {
             (sum(), (Groups, PartitionStart, CurrentRow), Some((true, 0))),
             (Last, (Groups, CurrentRow, Following(by(1))), None),
             (sum(), whole, None),
+            (median(), (Rows, PartitionStart, CurrentRow), None),
+            (median(), (Rows, Preceding(by(7)), CurrentRow), Some((false, 7))),
         ] {
             assert_eq!(reach(function.clone(), frame, &[1]), expected, "{function:?} {frame:?}");
             // Without an order all rows are peers.
