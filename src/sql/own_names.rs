@@ -11,7 +11,7 @@ const NAMES: [(&str, &str); 4] = [
 ];
 
 /// The others are such names only if they end so.
-const ENDINGS: [&str; 4] = ["", " of the query", " of the query", " of the groups"];
+const ENDINGS: [&str; 4] = ["", " of the query", " of the query", " of the query"];
 
 /// The error without such names.
 pub(super) fn in_words(error: Error) -> Error {
