@@ -5,6 +5,7 @@ mod common;
 
 use common::Random;
 use outcrop::arrow::util::display::{ArrayFormatter, FormatOptions};
+use outcrop::error::ErrorKind;
 use outcrop::frame::{DataFrame, LazyFrame, Run, Runner, compute, scan_csv};
 use outcrop::sql::{Session, Tables, expr, parse_expr, parse_question};
 
@@ -282,6 +283,39 @@ fn random_questions_are_answered_as_statements_are() {
         }
     }
     assert!(answered > CASES * 3 / 4, "OUTCROP_TEST_SEED={first}: {answered} answered, {refused} refused");
+}
+
+/// The question with a few of its words left out, doubled or in other places.
+fn mangled(random: &mut Random, question: &str) -> String {
+    let mut words: Vec<&str> = question.split_inclusive([' ', '(', ')', ',']).collect();
+    for _ in 0..1 + random.below(3) {
+        let (at, other) = (random.below(words.len()), random.below(words.len()));
+        match random.below(3) {
+            0 if words.len() > 1 => drop(words.remove(at)),
+            1 => words.insert(other, words[at]),
+            _ => words.swap(at, other),
+        }
+    }
+    words.concat()
+}
+
+#[test]
+fn wrong_questions_neither_panic_nor_tell_names_of_plans() {
+    let first = Random::seed_of_run();
+    let mut refused = 0;
+    for seed in (0..2 * CASES).map(|at| first.wrapping_add(at)) {
+        let mut random = Random::new(seed);
+        let session = tables(&mut random);
+        let asked = random_case(&mut random).question();
+        let question = mangled(&mut random, &asked);
+        let Err(error) = session.ask("t", &question).and_then(|frame| frame.collect()) else { continue };
+        refused += 1;
+        let told = error.to_string();
+        assert_ne!(error.kind(), ErrorKind::Internal, "OUTCROP_TEST_SEED={seed}\n{told}");
+        let names = ["value of query", "of the block", "of the groups", "(aggregate ", "(key "];
+        assert!(!names.iter().any(|name| told.contains(name)), "OUTCROP_TEST_SEED={seed}\n{told}");
+    }
+    assert!(refused > CASES / 2, "{refused}");
 }
 
 /// Questions, and statements with the same answers.

@@ -139,7 +139,18 @@ impl LazyFrame {
             true => Some(groups(question, &keys, &select, &mut planned)?),
             false => None,
         };
-        planned.check(&schema)?;
+        let qualify = question.qualify.as_ref().map(|qualify| of_results(qualify, &select)).transpose()?;
+        if !asides.is_empty() {
+            let sort = question.sort.iter().map(|key| of_results(&key.expr, &select)).collect::<Result<Vec<_>>>()?;
+            let of_rows = || predicate.iter().chain(&keys);
+            let asked = || select.iter().chain(&qualify).chain(&sort);
+            let in_aggregates =
+                || asked().chain(&question.having).flat_map(Expr::aggregates).flat_map(|call| &call.args);
+            match grouped {
+                true => planned.check(&schema, of_rows(), in_aggregates())?,
+                false => planned.check(&schema, of_rows(), asked())?,
+            }
+        }
         refuse_windows(&planned, question, predicate.as_ref(), &keys, groups.as_ref())?;
         let input = planned.beside(input, predicate.as_ref(), groups.as_ref());
         let filtered = match predicate {
@@ -153,7 +164,6 @@ impl LazyFrame {
         };
         // A wrong name in `where` is told before one in the select list.
         filtered.schema()?;
-        let qualify = question.qualify.as_ref().map(|qualify| of_results(qualify, &select)).transpose()?;
         let plan = if of_fits {
             if question.distinct {
                 return Err(Error::new(ErrorKind::Unsupported, "`distinct` beside predictions is not supported")

@@ -3,11 +3,15 @@
 use crate::error::Error;
 
 /// How such a name begins behind its backtick, and what it stands for.
-const NAMES: [(&str, &str); 3] =
-    [("`value of query ", "(select …)"), ("`window ", "(… over …)"), ("`aggregate ", "(an aggregate)")];
+const NAMES: [(&str, &str); 4] = [
+    ("`value of query ", "(select …)"),
+    ("`window ", "(… over …)"),
+    ("`aggregate ", "(an aggregate)"),
+    ("`key ", "(a key)"),
+];
 
-/// The last two are such names only if they end so.
-const ENDINGS: [&str; 3] = ["", " of the query", " of the query"];
+/// The others are such names only if they end so.
+const ENDINGS: [&str; 4] = ["", " of the query", " of the query", " of the query"];
 
 /// The error without such names.
 pub(super) fn in_words(error: Error) -> Error {

@@ -337,15 +337,22 @@ impl Planned<'_> {
         !self.windows.is_empty()
     }
 
-    /// Refuses names that no column has, and windows inside of others, which names of results have brought there.
-    pub(in crate::sql) fn check(&self, schema: &Schema) -> Result<()> {
-        let of_members = self.members.iter().flat_map(|members| members.values.iter().flatten());
-        for expr in self.windows.exprs().chain(of_members) {
-            if self.windows.are_in(expr) {
-                let error = Error::new(ErrorKind::Syntax, "a window function inside of another one, or of `in`");
-                return Err(error.hint(IN_FROM));
-            }
-            for name in expr.columns().iter().filter(|name| !self.inner.iter().any(|inner| inner.has(name))) {
+    /// Refuses names that no column has, in these expressions and in what windows are about, while no other columns stand beside those
+    /// of `schema`; and windows inside of others, which names of results have brought there.
+    pub(in crate::sql) fn check<'e>(
+        &'e self,
+        schema: &Schema,
+        of_rows: impl Iterator<Item = &'e Expr>,
+        others: impl Iterator<Item = &'e Expr>,
+    ) -> Result<()> {
+        let of_members = || self.members.iter().flat_map(|members| members.values.iter().flatten());
+        if self.windows.exprs().chain(of_members()).any(|expr| self.windows.are_in(expr)) {
+            let error = Error::new(ErrorKind::Syntax, "a window function inside of another one, or of `in`");
+            return Err(error.hint(IN_FROM));
+        }
+        let is_own = |name: &str| self.windows.has(name) || self.inner.iter().any(|inner| inner.has(name));
+        for expr in of_rows.chain(of_members()).chain(self.windows.exprs()).chain(others) {
+            for name in expr.columns().iter().filter(|name| !is_own(name)) {
                 col(&**name).bind(schema)?;
             }
         }
