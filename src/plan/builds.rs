@@ -126,11 +126,25 @@ fn need_of_right(join: &Join, need: &Need) -> Result<Vec<String>> {
     use super::JoinColumn::{Either, Left, Right};
     let right = join.right_schema()?;
     let columns = join.columns(&*join.left.schema()?)?;
+    // Where several names are taken, they are numbered by what the right table has, so it keeps all of it.
+    let is_numbered = |(field, column): &(Field, JoinColumn)| match *column {
+        Right(at) => {
+            let own = right.field(at).name();
+            field.name().strip_prefix(own.as_str()).is_none_or(|rest| !rest.is_empty() && rest != SUFFIX)
+        }
+        Left(_) | Either(..) => false,
+    };
+    if columns.iter().any(|column| need.has(&column.0) && is_numbered(column)) {
+        return Ok(right.fields().iter().map(|field| field.name().clone()).collect());
+    }
     let used = columns.iter().filter(|(field, _)| need.has(field)).filter_map(|(_, column)| match column {
         Left(_) => None,
         Right(at) | Either(_, at) => Some(right.field(*at).name().clone()),
     });
     let of_residual = join.columns_of_residual(&*join.left.schema()?)?;
+    if of_residual.iter().any(is_numbered) {
+        return Ok(right.fields().iter().map(|field| field.name().clone()).collect());
+    }
     let of_residual = of_residual.iter().filter_map(|(_, column)| match column {
         Right(at) => Some(right.field(*at).name().clone()),
         Left(_) | Either(..) => None,

@@ -170,13 +170,16 @@ impl<'a> Sides<'a> {
         if condition.is_using {
             return Err(self.not_in_both(whole));
         }
-        match (self.on_side(0, whole), self.on_side(1, whole)) {
-            (Some(asked), None) => Ok(About::Left(asked)),
+        let sides = (self.on_side(0, whole), self.on_side(1, whole));
+        let is_of_either = |name: &&Arc<str>| (0..2).all(|side| self.schemas[side].index_of(name).is_ok());
+        if let (Some(_), _) | (_, Some(_)) = sides
+            && let Some(name) = whole.columns().iter().find(is_of_either)
+        {
+            return Err(self.either_table(whole, name));
+        }
+        match sides {
+            (Some(asked), _) => Ok(About::Left(asked)),
             (None, Some(asked)) => Ok(About::Right(asked)),
-            (Some(_), Some(_)) => {
-                let columns = whole.columns();
-                Err(self.either_table(whole, columns.iter().next().map_or("", |name| &**name)))
-            }
             (None, None) => self.about_both(whole),
         }
     }

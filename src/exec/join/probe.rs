@@ -161,8 +161,9 @@ impl TableProbe {
     /// What a row of the result takes, and what says which it is; texts stand elsewhere.
     fn bytes_made(&self) -> usize {
         let bytes = |field: &Arc<Field>| field.data_type().primitive_width().unwrap_or(size_of::<u128>());
-        let (columns, matches): (usize, usize) = (self.schema.fields().iter().map(bytes).sum(), 2 * size_of::<u32>());
-        columns + matches + size_of::<RowId>()
+        let of_condition = self.shape.residual.iter().flat_map(|residual| residual.schema.fields());
+        let columns: usize = self.schema.fields().iter().chain(of_condition).map(bytes).sum();
+        columns + 2 * size_of::<u32>() + size_of::<RowId>()
     }
 
     /// A column of the table, by rows of the result.

@@ -1,10 +1,10 @@
 //! Conditions on pairs of rows, beside equal keys.
 
+use crate::batch::coded;
 use crate::error::{Error, Result};
 use crate::plan::{JoinColumn, Residual};
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{prep_null_mask_filter, take};
-use std::sync::Arc;
 
 /// Of which pairs a condition holds; unknown is no. Pairs are row numbers of `right` and of what `left` gives the columns of.
 ///
@@ -22,8 +22,7 @@ pub(in crate::exec) fn holding<'a>(
         JoinColumn::Either(..) => Err(Error::internal("a column of either side in the condition of a pair")),
     };
     let columns = residual.columns.iter().map(column).collect::<Result<Vec<ArrayRef>>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(pairs.0.len()));
-    let batch = RecordBatch::try_new_with_options(Arc::clone(&residual.schema), columns, &options)?;
+    let batch = coded::records(&residual.schema, columns, pairs.0.len())?;
     let mask = residual.predicate.evaluate_mask(&batch)?;
     Ok(if mask.null_count() > 0 { prep_null_mask_filter(&mask) } else { mask })
 }

@@ -164,7 +164,7 @@ impl Lowering<'_> {
                     members.push((values, subquery, *negated, names.next_number()));
                 }
                 ast::Expr::Exists { subquery, negated } => match self.correlated(subquery, &scope)? {
-                    Some(query) if query.compares() && !self.has_aggregate(&query) => {
+                    Some(query) if query.compares() && !self.has_aggregate(&query, &scope) => {
                         pairs.push((query, *negated, subquery.span()));
                     }
                     _ => asked.push((self.convert(condition, &names)?, condition.span())),

@@ -13,7 +13,6 @@ use super::windows::Windows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, coalesce, col, lit};
 use crate::plan::{Join, JoinKind, LogicalPlan};
-use crate::source::constants::visible_schema;
 use crate::sql::convert::Names;
 use sqlparser::ast::{self, Spanned};
 use sqlparser::tokenizer::Span;
@@ -42,7 +41,10 @@ struct Both<'a> {
 
 impl Names for Both<'_> {
     fn column(&self, parts: &[ast::Ident]) -> Result<Expr> {
-        self.own.column(parts).or_else(|error| self.around.column(parts).map_err(|_| error))
+        match self.own.knows(parts) {
+            true => self.own.column(parts),
+            false => self.around.column(parts),
+        }
     }
 
     fn value_of(&self, query: &ast::Query) -> Result<Expr> {
@@ -50,9 +52,31 @@ impl Names for Both<'_> {
     }
 }
 
-/// What a column of a query is called beside those around it.
-fn inner_name(name: &str) -> String {
-    format!("inner: {name}")
+/// The names around a query block that it does not have itself.
+struct Around<'a>(Both<'a>);
+
+impl Names for Around<'_> {
+    fn column(&self, parts: &[ast::Ident]) -> Result<Expr> {
+        match self.0.own.knows(parts) {
+            true => Err(Error::new(ErrorKind::Name, "a name of the query itself")),
+            false => self.0.around.column(parts),
+        }
+    }
+
+    fn value_of(&self, query: &ast::Query) -> Result<Expr> {
+        self.0.value_of(query)
+    }
+}
+
+/// How the names of the columns of a query begin beside those around it.
+fn inner_beginning(outer: &Scope) -> String {
+    let mut beginning = "inner: ".to_owned();
+    let mut number = 2;
+    while outer.has_planned_with(&beginning) {
+        beginning = format!("inner {number}: ");
+        number += 1;
+    }
+    beginning
 }
 
 /// Where conditions on pairs may stand.
@@ -107,7 +131,8 @@ impl Lowering<'_> {
         let conditions = select.selection.as_ref().map(conjuncts).unwrap_or_default();
         // What is wrong with its tables is told where it is asked by itself.
         let Ok((tables, conditions)) = self.from(&select.from, conditions) else { return Ok(None) };
-        let (own, around) = (Plain(&tables.scope), Plain(outer));
+        let own = Plain(&tables.scope);
+        let around = Around(Both { own: &tables.scope, around: outer });
         let (mut plan, mut keys, mut of_pairs) = (tables.plan, Vec::new(), Vec::new());
         for condition in conditions {
             if let Ok(expr) = self.convert(condition, &own) {
@@ -121,12 +146,15 @@ impl Lowering<'_> {
                 }
                 _ => None,
             };
-            match pair {
-                Some(pair) => keys.push(pair),
-                None if self.convert(condition, &Both { own: &tables.scope, around: outer }).is_ok() => {
-                    of_pairs.push(condition);
-                }
-                None => return Ok(None),
+            if let Some(pair) = pair {
+                keys.push(pair);
+                continue;
+            }
+            // A condition of the rows around it alone decides whether these have any of its own.
+            match self.convert(condition, &around) {
+                Ok(of_outer) => keys.push((of_outer, lit(true))),
+                Err(_) if self.convert(condition, &around.0).is_ok() => of_pairs.push(condition),
+                Err(_) => return Ok(None),
             }
         }
         if of_pairs.is_empty() {
@@ -134,13 +162,14 @@ impl Lowering<'_> {
             return Ok((!keys.is_empty()).then_some(Correlated { select, plan, scope, keys, of_pairs: None }));
         }
         // In a pair of rows every column has a name of its own.
-        let Tables { plan, scope } = Tables { plan, scope: tables.scope }.beside()?;
+        let beginning = inner_beginning(outer);
+        let inner_name = |name: &str| format!("{beginning}{name}");
         let names: Vec<Arc<str>> =
-            visible_schema(&plan.schema()?).fields().iter().map(|field| Arc::from(field.name().as_str())).collect();
+            plan.schema()?.fields().iter().map(|field| Arc::from(field.name().as_str())).collect();
         let inner = |name: &Arc<str>| (Arc::clone(name), Arc::from(inner_name(name)));
         let renamed: Vec<(Arc<str>, Arc<str>)> = names.iter().map(inner).collect();
         let columns = names.iter().map(|name| col(&**name).alias(inner_name(name))).collect();
-        let Tables { plan, scope } = Tables { plan, scope }.renamed(columns, &renamed);
+        let Tables { plan, scope } = Tables { plan, scope: tables.scope }.renamed(columns, &renamed);
         let renamed = |expr: &Expr| {
             expr.replace(&mut |part| match part {
                 Expr::Column(name) => Ok(Some(col(inner_name(name)))),
@@ -252,11 +281,11 @@ impl Lowering<'_> {
         Ok(correlated.joined(plan, JoinKind::Semi))
     }
 
-    /// Whether it has one row, whatever its tables hold.
-    pub(super) fn has_aggregate(&self, correlated: &Correlated<'_>) -> bool {
+    /// Whether it has one row, whatever its tables hold; of a query around which there is `outer`.
+    pub(super) fn has_aggregate(&self, correlated: &Correlated<'_>, outer: &Scope) -> bool {
         let expr = |item: &ast::SelectItem| match item {
             ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } => {
-                self.convert(expr, &Plain(&correlated.scope)).ok()
+                self.convert(expr, &Both { own: &correlated.scope, around: outer }).ok()
             }
             _ => None,
         };

@@ -72,6 +72,18 @@ impl Scope {
         }
     }
 
+    /// Whether a name, or a table before a name, is one of its own, be it clear which one or not.
+    pub(super) fn knows(&self, parts: &[ast::Ident]) -> bool {
+        match parts {
+            [name] => self.tables.iter().flat_map(|table| &table.columns).any(|column| {
+                *column.name == name.value
+                    || name.quote_style.is_none() && column.name.eq_ignore_ascii_case(&name.value)
+            }),
+            [table, _] => self.tables_called(table).is_ok(),
+            _ => false,
+        }
+    }
+
     /// Whether a column of the plan is one of a table.
     pub(in crate::sql) fn has_planned(&self, planned: &str) -> bool {
         self.tables.iter().flat_map(|table| &table.columns).any(|column| *column.planned == *planned)

@@ -164,7 +164,10 @@ impl Best {
                 None => last.partition(|partition| known.is_of(partition)),
             };
             match self.bounds.find_mut(hash(&last), is_same) {
-                Some(known) if last.bound < known.bound => *known = last,
+                Some(known) if last.bound < known.bound => {
+                    self.bound_bytes = self.bound_bytes + last.bound.bytes_held() - known.bound.bytes_held();
+                    *known = last;
+                }
                 None if room > 0 => {
                     room -= 1;
                     self.bound_bytes += last.bound.bytes_held();

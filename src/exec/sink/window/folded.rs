@@ -27,6 +27,8 @@ use std::sync::Arc;
 
 /// So many values are shown to a fold together, or a few more.
 const SHOWN_AT_ONCE: usize = 1 << 14;
+/// What values may take more than when their memory was asked for last; and texts, until they are shown.
+const UNSETTLED_BYTES: usize = 256 << 10;
 
 /// A column of such an aggregate.
 pub(super) trait OfFrames {
@@ -79,12 +81,16 @@ struct Folded<'a, K> {
     numbers: Vec<i64>,
     decoding: Decoding,
     memory: Memory,
+    /// What was held when it was asked for last.
+    settled_at: usize,
     cancel: &'a CancelToken,
 }
 
 /// What a fold is to be shown next.
 struct Shown<K> {
     keys: Vec<K>,
+    /// Behind the keys.
+    heap_bytes: usize,
     counts: Vec<i64>,
     stretches: Vec<Stretch>,
 }
@@ -104,6 +110,8 @@ struct Encoded<'a, K> {
     normalises: bool,
     rows: Range<usize>,
     keys: Vec<Option<K>>,
+    /// Behind the keys.
+    heap_bytes: usize,
 }
 
 fn converter(data_type: &DataType) -> Result<RowConverter> {
@@ -111,6 +119,10 @@ fn converter(data_type: &DataType) -> Result<RowConverter> {
 }
 
 impl<K: Key> Encoded<'_, K> {
+    fn bytes_held(&self) -> usize {
+        self.keys.capacity() * size_of::<Option<K>>() + self.heap_bytes
+    }
+
     /// The key of a row; `None` for null.
     fn at(&mut self, row: usize) -> Result<Option<K>> {
         if !self.rows.contains(&row) {
@@ -120,9 +132,13 @@ impl<K: Key> Encoded<'_, K> {
                 false => Arc::clone(batch.column(self.column)),
             };
             let rows = self.converter.convert_columns(std::slice::from_ref(&column))?;
-            let key = |at: usize| column.is_valid(at).then(|| K::of(rows.row(at).data()));
+            // A column without any value has no mask.
+            let nulls = column.logical_nulls();
+            let is_valid = |at: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(at));
+            let key = |at: usize| is_valid(at).then(|| K::of(rows.row(at).data()));
             self.keys = (0..column.len()).map(key).collect();
             self.rows = row - at..row - at + column.len();
+            self.heap_bytes = self.keys.iter().flatten().map(Key::heap_bytes).sum();
         }
         Ok(self.keys[row - self.rows.start].clone())
     }
@@ -140,7 +156,8 @@ impl<'a, K: Key> Folded<'a, K> {
         let in_order = aggregate.over() == Over::InputOrder;
         let encoded = || -> Result<Encoded<'a, K>> {
             let (cursor, converter) = (Cursor::new(rows), converter(data_type)?);
-            Ok(Encoded { cursor, column, converter, normalises: !in_order, rows: 0..0, keys: Vec::new() })
+            let (rows, keys, heap_bytes) = (0..0, Vec::new(), 0);
+            Ok(Encoded { cursor, column, converter, normalises: !in_order, rows, keys, heap_bytes })
         };
         let converter = converter(data_type)?;
         Ok(Folded {
@@ -152,7 +169,8 @@ impl<'a, K: Key> Folded<'a, K> {
             heap_bytes: 0,
             coming: encoded()?,
             going: encoded()?,
-            shown: Shown { keys: Vec::new(), counts: Vec::new(), stretches: Vec::new() },
+            shown: Shown { keys: Vec::new(), heap_bytes: 0, counts: Vec::new(), stretches: Vec::new() },
+            settled_at: 0,
             numbers: Vec::new(),
             decoding: Decoding { parser: converter.parser(), converter, data_type: data_type.clone() },
             memory: Memory::of(&evaluation.room.budget),
@@ -189,8 +207,11 @@ impl<'a, K: Key> Folded<'a, K> {
                     }
                 }
             }
-            if (row + 1).is_multiple_of(SHOWN_AT_ONCE) {
+            if self.held_bytes() > self.settled_at + UNSETTLED_BYTES {
                 self.settle(0)?;
+            }
+            if (row + 1).is_multiple_of(SHOWN_AT_ONCE) {
+                self.cancel.check()?;
             }
         }
         self.rows = frame.clone();
@@ -203,6 +224,7 @@ impl<'a, K: Key> Folded<'a, K> {
         let values = match &self.held {
             Held::InOrder(values) => {
                 self.shown.keys.extend(values.iter().cloned());
+                self.shown.heap_bytes += self.heap_bytes;
                 values.len() as u64
             }
             Held::Sorted(counted) => {
@@ -216,16 +238,20 @@ impl<'a, K: Key> Folded<'a, K> {
                         places.sort_unstable();
                         self.shown.at_places(counted, &places);
                     }
-                    Looks::AtAll => counted.each(|key, count| {
-                        self.shown.keys.push(key.clone());
-                        self.shown.counts.push(count as i64);
-                    }),
+                    Looks::AtAll => {
+                        self.shown.heap_bytes += counted.heap_bytes();
+                        counted.each(|key, count| {
+                            self.shown.keys.push(key.clone());
+                            self.shown.counts.push(count as i64);
+                        });
+                    }
                 }
                 values
             }
         };
         self.shown.stretches.push(Stretch { rows: start..self.shown.keys.len(), begins: Some(values), ends: true });
-        if self.shown.keys.len() >= SHOWN_AT_ONCE || self.shown.stretches.len() >= SHOWN_AT_ONCE {
+        let is_much = self.shown.heap_bytes >= UNSETTLED_BYTES || self.shown.keys.len() >= SHOWN_AT_ONCE;
+        if is_much || self.shown.stretches.len() >= SHOWN_AT_ONCE {
             self.hand_on()?;
         }
         Ok(())
@@ -233,6 +259,8 @@ impl<'a, K: Key> Folded<'a, K> {
 
     fn hand_on(&mut self) -> Result<()> {
         self.cancel.check()?;
+        // Those of the values, and once more as a column.
+        self.settle(self.shown.heap_bytes)?;
         let values = self.decoding.values(&self.shown.keys)?;
         let counts = matches!(self.held, Held::Sorted(_)).then_some(&self.shown.counts[..]);
         self.fold.absorb(&Chunk { values: &values, counts }, &self.shown.stretches)?;
@@ -241,13 +269,18 @@ impl<'a, K: Key> Folded<'a, K> {
         Ok(())
     }
 
-    fn settle(&mut self, more: usize) -> Result<()> {
-        let held = match &self.held {
+    fn held_bytes(&self) -> usize {
+        match &self.held {
             Held::Sorted(counted) => counted.bytes_held(),
             Held::InOrder(values) => values.capacity() * size_of::<K>() + self.heap_bytes,
-        };
-        let shown = self.shown.keys.capacity() * (size_of::<K>() + size_of::<i64>());
-        self.memory.settle(held + shown + self.fold.bytes_held() + more)
+        }
+    }
+
+    fn settle(&mut self, more: usize) -> Result<()> {
+        self.settled_at = self.held_bytes();
+        let shown = self.shown.keys.capacity() * (size_of::<K>() + size_of::<i64>()) + self.shown.heap_bytes;
+        let encoded = self.coming.bytes_held() + self.going.bytes_held();
+        self.memory.settle(self.settled_at + shown + encoded + self.fold.bytes_held() + more)
     }
 }
 
@@ -285,6 +318,7 @@ impl<K: Key> Shown<K> {
             }
             let Some((key, end)) = counted.at(*place) else { continue };
             self.keys.push(key.clone());
+            self.heap_bytes += key.heap_bytes();
             self.counts.push((end - before) as i64);
             before = end;
         }
@@ -292,6 +326,7 @@ impl<K: Key> Shown<K> {
 
     fn clear(&mut self) {
         self.keys.clear();
+        self.heap_bytes = 0;
         self.counts.clear();
         self.stretches.clear();
     }

@@ -47,6 +47,11 @@ impl Rounds<'_> {
         let mut open = found.next().map(|(id, row)| (*id, row, 0));
         while let Some((id, row, from)) = open.filter(|_| left_to_find > 0) {
             let (left_rows, right_rows): &mut (Vec<u32>, Vec<u32>) = &mut tried;
+            if !kind.shows_right() && matched.get_bit(row as usize) && right_rows.is_empty() {
+                // One match tells all that is asked.
+                open = found.next().map(|(id, row)| (*id, row, 0));
+                continue;
+            }
             right_rows.extend(table.some_rows_of(id, from, rows_at_once - right_rows.len()));
             let taken = right_rows.len() - left_rows.len();
             left_rows.resize(right_rows.len(), row);
