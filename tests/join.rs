@@ -344,6 +344,10 @@ fn coded_texts_of_parquet_are_joined_like_those_of_csv() {
         let named = air.join(&carriers, ("UniqueCarrier", "Code"), JoinKind::Left);
         let late = named.filter(col("Description").gt(lit("D")).and(col("UniqueCarrier").not_eq(lit("WN"))));
         let routes = air.group_by(["Origin"]).agg([count_rows().alias("n")]);
+        let later = col("Description").lt_eq(col("Description_right"));
+        let twice = named.join_where(&carriers, ("UniqueCarrier", "Code"), later, JoinKind::Left);
+        let before =
+            air.join_where(&carriers, ("UniqueCarrier", "Code"), col("Origin").lt(col("Description")), JoinKind::Left);
         Runner::new()
             .compute(vec![
                 named.group_by(["Description", "UniqueCarrier"]).agg([
@@ -353,6 +357,8 @@ fn coded_texts_of_parquet_are_joined_like_those_of_csv() {
                 ]),
                 late.select(["Description", "UniqueCarrier", "TailNum", "ArrDelay"]),
                 air.join(&routes, ("Dest", "Origin"), JoinKind::Inner).sort_descending("n").limit(100),
+                twice.group_by(["Description_right"]).agg([count_rows(), col("Description").first()]),
+                before.group_by(["Origin"]).agg([count_rows(), col("Description").count()]),
             ])
             .unwrap()
     };
@@ -521,6 +527,7 @@ fn conditions_on_one_side_decide_which_rows_match() {
     for (question, says) in [
         ("v join others on i = i and v + w", "`v + w` is Int64, not true or false"),
         ("v join others on i = i and (v > w or t = 'a')", "may be about either table"),
+        ("v join others on i = i and x > others.x", "`x > others.x` may be about either table"),
         ("v join others on w > 3", "a join says what of both tables must be equal"),
         ("v join others on i = i and t = 'a'", "`t = 'a'` may be about either table"),
         ("v join others on i = i and 1 = 1", "`1 = 1` is about neither table"),

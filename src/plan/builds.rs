@@ -4,11 +4,12 @@
 //! contain joins, whose right sides come before it. A question is read as soon as the joins of its first stage have their
 //! right sides; those of later stages may come out of the same pass.
 
-use super::join::Built;
+use super::join::{Built, JoinColumn, SUFFIX};
 use super::need::Need;
 use super::{BatchFunction, Join, LogicalPlan, SortKey};
 use crate::error::{Error, Result};
 use crate::expr::{AggregateCall, Expr, col, lit};
+use arrow::datatypes::Field;
 use std::sync::Arc;
 
 /// Questions and, before them, the right sides of their joins, each of which is a question of its own.

@@ -1,9 +1,12 @@
 //! Values and how often each is held, sorted, of which any may come or go.
 //!
-//! They stand in blocks, so that one that comes moves few others, and so that the value at a place is found by the sums of blocks.
+//! They stand in blocks, so that one that comes moves few others, and blocks on shelves, so that the value at a place is found by the
+//! sums of these.
 
 /// A block of so many is cut in two.
-const MOST_IN_BLOCK: usize = 512;
+const MOST_IN_BLOCK: usize = if cfg!(test) { 8 } else { 256 };
+/// A shelf of so many blocks, too.
+const MOST_ON_SHELF: usize = if cfg!(test) { 6 } else { 256 };
 
 /// An encoded value, which compares as the value does.
 pub(super) trait Key: Ord + Clone {
@@ -59,10 +62,18 @@ impl Key for Box<[u8]> {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Counted<K> {
-    blocks: Vec<Block<K>>,
+    shelves: Vec<Shelf<K>>,
     values: u64,
     different: usize,
     heap_bytes: usize,
+}
+
+/// Some blocks, in order; never none.
+#[derive(Debug)]
+struct Shelf<K> {
+    blocks: Vec<Block<K>>,
+    /// How often their values are held, all together.
+    count: u64,
 }
 
 /// Some of the values; never none.
@@ -75,7 +86,18 @@ struct Block<K> {
 
 impl<K> Default for Counted<K> {
     fn default() -> Self {
-        Counted { blocks: Vec::new(), values: 0, different: 0, heap_bytes: 0 }
+        Counted { shelves: Vec::new(), values: 0, different: 0, heap_bytes: 0 }
+    }
+}
+
+impl<K: Key> Shelf<K> {
+    fn first(&self) -> &K {
+        &self.blocks[0].values[0].0
+    }
+
+    /// The block in which a value stands or would stand.
+    fn block_of(&self, key: &K) -> usize {
+        self.blocks.partition_point(|block| block.values[0].0 <= *key).saturating_sub(1)
     }
 }
 
@@ -90,19 +112,28 @@ impl<K: Key> Counted<K> {
         self.different
     }
 
-    /// The block in which a value stands or would stand.
-    fn block_of(&self, key: &K) -> usize {
-        self.blocks.partition_point(|block| block.values[0].0 <= *key).saturating_sub(1)
+    /// What the keys take on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.heap_bytes
+    }
+
+    /// The shelf on which a value stands or would stand.
+    fn shelf_of(&self, key: &K) -> usize {
+        self.shelves.partition_point(|shelf| shelf.first() <= key).saturating_sub(1)
     }
 
     pub(super) fn add(&mut self, key: K) {
         self.values += 1;
-        let at = self.block_of(&key);
-        let Some(block) = self.blocks.get_mut(at) else {
+        let at_shelf = self.shelf_of(&key);
+        let Some(shelf) = self.shelves.get_mut(at_shelf) else {
             (self.different, self.heap_bytes) = (1, key.heap_bytes());
-            self.blocks.push(Block { values: vec![(key, 1)], count: 1 });
+            let block = Block { values: vec![(key, 1)], count: 1 };
+            self.shelves.push(Shelf { blocks: vec![block], count: 1 });
             return;
         };
+        let at = shelf.block_of(&key);
+        shelf.count += 1;
+        let block = &mut shelf.blocks[at];
         block.count += 1;
         match block.values.binary_search_by(|(known, _)| known.cmp(&key)) {
             Ok(found) => block.values[found].1 += 1,
@@ -114,7 +145,13 @@ impl<K: Key> Counted<K> {
                     let values = block.values.split_off(MOST_IN_BLOCK / 2);
                     let count = values.iter().map(|(_, count)| count).sum();
                     block.count -= count;
-                    self.blocks.insert(at + 1, Block { values, count });
+                    shelf.blocks.insert(at + 1, Block { values, count });
+                }
+                if shelf.blocks.len() > MOST_ON_SHELF {
+                    let blocks = shelf.blocks.split_off(MOST_ON_SHELF / 2);
+                    let count = blocks.iter().map(|block| block.count).sum();
+                    shelf.count -= count;
+                    self.shelves.insert(at_shelf + 1, Shelf { blocks, count });
                 }
             }
         }
@@ -122,10 +159,13 @@ impl<K: Key> Counted<K> {
 
     /// Takes away one of the values like this, of which there is one.
     pub(super) fn remove(&mut self, key: &K) {
-        let at = self.block_of(key);
-        let Some(block) = self.blocks.get_mut(at) else { return };
+        let at_shelf = self.shelf_of(key);
+        let Some(shelf) = self.shelves.get_mut(at_shelf) else { return };
+        let at = shelf.block_of(key);
+        let block = &mut shelf.blocks[at];
         let Ok(found) = block.values.binary_search_by(|(known, _)| known.cmp(key)) else { return };
         self.values -= 1;
+        shelf.count -= 1;
         block.count -= 1;
         block.values[found].1 -= 1;
         if block.values[found].1 == 0 {
@@ -133,7 +173,10 @@ impl<K: Key> Counted<K> {
             self.heap_bytes -= key.heap_bytes();
             block.values.remove(found);
             if block.values.is_empty() {
-                self.blocks.remove(at);
+                shelf.blocks.remove(at);
+            }
+            if shelf.blocks.is_empty() {
+                self.shelves.remove(at_shelf);
             }
         }
     }
@@ -141,30 +184,26 @@ impl<K: Key> Counted<K> {
     /// The value at a place, from 0, equal ones counted, and how many stand up to the last one like it.
     pub(super) fn at(&self, place: u64) -> Option<(&K, u64)> {
         let mut before = 0;
-        for block in &self.blocks {
-            if before + block.count <= place {
-                before += block.count;
-                continue;
-            }
-            for (key, count) in &block.values {
-                before += count;
-                if before > place {
-                    return Some((key, before));
-                }
-            }
-        }
-        None
+        let is_behind = |count: u64, before: &mut u64| {
+            let is_behind = *before + count > place;
+            *before += if is_behind { 0 } else { count };
+            is_behind
+        };
+        let shelf = self.shelves.iter().find(|shelf| is_behind(shelf.count, &mut before))?;
+        let block = shelf.blocks.iter().find(|block| is_behind(block.count, &mut before))?;
+        let (key, count) = block.values.iter().find(|(_, count)| is_behind(*count, &mut before))?;
+        Some((key, before + count))
     }
 
     /// All different values, ascending, and how often each is held.
     pub(super) fn each(&self, mut see: impl FnMut(&K, u64)) {
-        self.blocks.iter().flat_map(|block| &block.values).for_each(|(key, count)| see(key, *count));
+        let blocks = self.shelves.iter().flat_map(|shelf| &shelf.blocks);
+        blocks.flat_map(|block| &block.values).for_each(|(key, count)| see(key, *count));
     }
 
     pub(super) fn bytes_held(&self) -> usize {
         // Blocks are half full at least where they grew, and may be fuller.
-        let blocks = self.blocks.capacity() * size_of::<Block<K>>();
-        blocks + 2 * self.different * size_of::<(K, u64)>() + self.heap_bytes
+        2 * self.different * size_of::<(K, u64)>() + self.heap_bytes + self.shelves.capacity() * size_of::<Shelf<K>>()
     }
 }
 
