@@ -319,7 +319,7 @@ fn wrong_questions_neither_panic_nor_tell_names_of_plans() {
 }
 
 /// Questions, and statements with the same answers.
-const SAME: [(&str, &str); 27] = [
+const SAME: [(&str, &str); 28] = [
     (
         "id, row_number() over (order by v desc nulls first, id) as r",
         "select id, row_number() over (order by v desc nulls first, id) as r from t",
@@ -365,6 +365,10 @@ const SAME: [(&str, &str); 27] = [
         "select id from t where not exists (select 1 from u where uw > t.v + 3)",
     ),
     ("id where v in (select un from u where uw < id)", "select id from t where v in (select un from u where uw < id)"),
+    (
+        "id where not (exists (select 1 from u where uk = self.k and uw > left.v limit 1))",
+        "select id from t where not (exists (select 1 from u where uk = t.k and uw > t.v limit 1))",
+    ),
     ("id where exists (select 1 from u where un > 5)", "select id from t where exists (select 1 from u where un > 5)"),
     (
         "id where v in (select un from u where uk = left.k)",

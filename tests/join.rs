@@ -510,6 +510,14 @@ fn conditions_on_one_side_decide_which_rows_match() {
     for kind in &KINDS[..6] {
         let shown = if kind.shows_right() { "v, w" } else { "v" };
         // `t` is of both tables, and so has another name in pairs of rows.
+        let within =
+            format!("{shown} {kind} join others on i = i and v between w + 1 and w + 30 and v not between 5 and 9");
+        let go_together = |a: &Row, b: &Row| {
+            let (v, w) = (number(&left, a), number(&right, b));
+            same(a.i, b.i) && (w + 1..=w + 30).contains(&v) && !(5..=9).contains(&v)
+        };
+        let answer = left_frame.ask_with(&within, &tables).unwrap().collect().unwrap();
+        assert_eq!(found(&answer), expected(&left, &right, *kind, go_together), "{within}");
         for (on, has_key) in
             [("i = i and v > w and others.t <> left.t", true), ("v - w = 3 and others.t <> left.t", false)]
         {

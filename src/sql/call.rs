@@ -114,6 +114,11 @@ impl Converter<'_> {
         }
         match aggregate::find_with(name, args.len(), &constants) {
             Ok(aggregate) if is_distinct => self.of_different(aggregate, args, &order, ident, depth),
+            Ok(aggregate) if !call.within_group.is_empty() && !aggregate.order_sensitive() => {
+                let what = format!("`within group` behind `{}`, which has the same value in any order,", ident.value);
+                let hint = "percentile_cont(0.9) within group (order by x) is a quantile of x; mode() and percentile_disc have it, too";
+                Err(self.unsupported(&what, ident.span).hint(hint))
+            }
             Ok(aggregate) => self.ordered(aggregate, args, &order, ident, depth),
             Err(error) if error.kind() == ErrorKind::Name => Err(self.unknown(ident)),
             Err(error) => Err(error.underline(&self.words.text, self.bytes(ident.span))),

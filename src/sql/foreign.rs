@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// The last row before each, in SQL that there is.
-const AS_OF: &str = "`join u on t.k = u.k and u.time <= t.time`, and behind it `qualify row_number() over (partition by t.k, t.time \
-                     order by u.time desc) = 1`, take the last row of `u` before each of `t`";
+const AS_OF: &str = "`join u on t.k = u.k and u.time <= t.time`, and behind it `qualify row_number() over (partition by t.id \
+                     order by u.time desc) = 1`, take the last row of `u` before each of `t`, of which `id` tells one from another";
 
 /// Signs that are no operators here, and what is written instead.
 const SIGNS: [(Token, &str); 7] = [

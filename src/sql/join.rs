@@ -210,11 +210,33 @@ fn opens_keys(words: &Words, at: usize) -> bool {
 /// `a = b and c > 5`.
 fn conditions(words: &Words, range: Range<usize>) -> Result<Vec<JoinCondition>> {
     let mut found = Vec::new();
-    for item in split(words, range, &|at| words.is_word(at, "and")) {
+    let of_between = ands_of_between(words, range.clone());
+    for item in split(words, range, &|at| words.is_word(at, "and") && !of_between.contains(&at)) {
         let span = words.bytes(item.clone());
         found.push(JoinCondition { condition: expression(words, item)?, is_using: false, span });
     }
     Ok(found)
+}
+
+/// Each `and` that belongs to a `between`.
+fn ands_of_between(words: &Words, range: Range<usize>) -> Vec<usize> {
+    // How many of them are open, in each pair of parentheses.
+    let (mut open, mut found) = (vec![0_usize], Vec::new());
+    for at in range {
+        match words.token(at) {
+            Some(Token::LParen) => open.push(0),
+            Some(Token::RParen) if open.len() > 1 => drop(open.pop()),
+            _ if words.is_word(at, "between") => open.iter_mut().last().into_iter().for_each(|open| *open += 1),
+            _ if words.is_word(at, "and") => {
+                if let Some(open) = open.last_mut().filter(|open| **open > 0) {
+                    *open -= 1;
+                    found.push(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// `(a, b)`.

@@ -9,7 +9,7 @@
 
 use super::join::JoinClause;
 use super::question::Question;
-use super::select::{Column, Scope, Table as TableOfScope};
+use super::select::{Column, OWN_TABLE, Scope, Table as TableOfScope};
 use crate::error::{Error, ErrorKind, Result, did_you_mean};
 use crate::expr::{Expr, col};
 use crate::plan::{Join, JoinKind, RightName, aliased};
@@ -199,7 +199,9 @@ impl Qualifiers {
     /// The tables for queries inside of the question, to whose rows they may refer: the question's table has all columns of `schema`,
     /// the others have those that they bring, for which their names stand.
     pub(super) fn scope(&self, schema: &Schema) -> Scope {
-        let mut tables = vec![TableOfScope::of(LEFT, schema)];
+        let own = TableOfScope::of(LEFT, schema);
+        let again = own.columns.iter().map(|column| Column { is_merged: true, ..column.clone() }).collect();
+        let mut tables = vec![own, TableOfScope { name: Arc::from(OWN_TABLE), columns: again }];
         let right = (self.tables.len() == 2).then_some(RIGHT);
         for table in &self.tables[1..] {
             let column = |(name, shown): &(String, Shown)| match shown {

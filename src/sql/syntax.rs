@@ -96,7 +96,7 @@ pub(super) fn refused_sample(words: &Words, range: Range<usize>) -> Option<Error
         false => words.is_word(at, "tablesample").then_some(at..at + 1),
     };
     let place = range.into_iter().find_map(place)?;
-    let message = format!("`{}` is not supported", words.typed(place.clone()).to_lowercase());
+    let message = format!("`{}` in this form is not supported", words.typed(place.clone()).to_lowercase());
     let error = words.error(ErrorKind::Unsupported, message, place);
     Some(error.hint(SAMPLES))
 }
@@ -185,6 +185,8 @@ pub(super) fn parser_error(words: &Words, range: &Range<usize>, error: &ParserEr
             };
             format!("expected {shown}, found {found}")
         }
+        // The parser shows a token of its own there.
+        None if message.starts_with("No infix parser") => format!("unexpected {found}"),
         None => format!("{}, found {found}", message.trim_end_matches('.')),
     };
     let error = words.error(ErrorKind::Syntax, message, bytes);

@@ -75,12 +75,23 @@ impl ItemType {
 const NAMES: [(ColumnType, &[&str]); 7] = [
     (ColumnType::Null, &["null"]),
     (ColumnType::Boolean, &["boolean", "bool"]),
-    (ColumnType::Int64, &["int64", "int", "integer", "bigint", "i64", "long"]),
+    (ColumnType::Int64, &["int64", "int", "integer", "bigint", "i64", "long", "signed"]),
     (ColumnType::Float64, &["float64", "float", "double", "real", "f64", "numeric", "decimal"]),
     (ColumnType::Date, &["date", "date32"]),
     (ColumnType::Timestamp, &["timestamp", "datetime"]),
-    (ColumnType::Utf8, &["utf8", "text", "string", "str", "varchar", "char"]),
+    (
+        ColumnType::Utf8,
+        &["utf8", "text", "string", "str", "varchar", "char", "character varying", "character", "nvarchar"],
+    ),
 ];
+
+/// Types of texts that may be given a length.
+const TEXTS: [&str; 6] = ["varchar", "char", "character varying", "character", "nvarchar", "text"];
+
+/// Whether a length and a closing parenthesis is all that follows.
+fn is_length(rest: &str) -> bool {
+    rest.trim_end().strip_suffix(')').is_some_and(|length| length.trim().parse::<u32>().is_ok())
+}
 
 impl ColumnType {
     /// The Arrow type of arrays of this type.
@@ -146,6 +157,11 @@ impl ColumnType {
     /// `Name` with a suggestion when there is no such type.
     pub fn parse(name: &str) -> Result<Self> {
         let lower = name.trim().to_lowercase();
+        // How long texts may be makes no difference.
+        let lower = match lower.split_once('(') {
+            Some((text, rest)) if TEXTS.contains(&text.trim_end()) && is_length(rest) => text.trim_end().to_owned(),
+            _ => lower,
+        };
         NAMES.iter().find(|(_, names)| names.contains(&lower.as_str())).map(|(column_type, _)| *column_type).ok_or_else(
             || {
                 let error = Error::new(ErrorKind::Name, format!("no type `{}`", name.trim()));

@@ -43,7 +43,10 @@ impl Encoding {
     /// # Errors
     /// `Name` for an unknown label, `Unsupported` for the encodings that the standard gives up.
     pub fn from_label(label: &str) -> Result<Self> {
-        let Some(encoding) = encoding_rs::Encoding::for_label(label.trim().as_bytes()) else {
+        // As Python spells them.
+        let of_python = label.trim().to_ascii_lowercase().replace("latin-", "latin").replace('_', "-");
+        let known = |label: &str| encoding_rs::Encoding::for_label(label.as_bytes());
+        let Some(encoding) = known(label.trim()).or_else(|| known(&of_python)) else {
             return Err(Error::new(ErrorKind::Name, format!("no encoding `{}`", label.trim()))
                 .hint("use a label such as utf-8, windows-1252, iso-8859-15, shift_jis or gb18030"));
         };

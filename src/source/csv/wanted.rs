@@ -26,8 +26,10 @@ impl WantedColumns {
             return Ok(own.iter().map(|own| (own.clone(), given(own))).collect());
         }
         // Where most names are those of columns, another one is a slip, and no new name.
-        let others = || self.columns.iter().filter(|(name, given)| given.is_some() && !known.contains(name.as_str()));
-        if let Some((unknown, _)) = others().next().filter(|_| 2 * others().count() <= self.columns.len()) {
+        let others = || self.columns.iter().filter(|(name, _)| !known.contains(name.as_str()));
+        let have_types = self.columns.iter().all(|(_, given)| given.is_some());
+        let is_slip = have_types && 2 * others().count() <= self.columns.len();
+        if let Some((unknown, _)) = others().next().filter(|_| is_slip) {
             let error = Error::new(ErrorKind::Name, format!("no column `{unknown}`, beside others that there are"));
             let renames = "names => ['…', …] gives all columns names of their own";
             return Err(match did_you_mean(unknown, own.iter().map(String::as_str)) {

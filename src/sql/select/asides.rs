@@ -4,7 +4,7 @@
 //! own in its expression until the question is planned; then queries become joins, and windows a verb, as those of SQL do.
 
 use super::block::makes_rows;
-use super::from::conjuncts;
+use super::from::{conjuncts, existence};
 use super::grouped::Grouped;
 use super::inner::{self, Inner, beside_rows};
 use super::query::Lowering;
@@ -28,7 +28,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// What the queries of a question call the table that it is about.
-const OWN_TABLE: &str = "self";
+pub(in crate::sql) const OWN_TABLE: &str = "self";
 
 /// What the expressions of a question ask beside its rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,26 +86,26 @@ impl Reader {
     pub(in crate::sql) fn condition(&self, range: Range<usize>) -> Result<Option<Expr>> {
         let tree = parsed(&self.words, range.clone())?;
         let parts = conjuncts(&tree);
-        let of_query = |part: &&ast::Expr| matches!(part, ast::Expr::InSubquery { .. } | ast::Expr::Exists { .. });
+        let of_query = |part: &&ast::Expr| matches!(part, ast::Expr::InSubquery { .. }) || existence(part).is_some();
         if !parts.iter().any(of_query) {
             return self.of_rows(&tree, &range).map(Some);
         }
         let mut others = Vec::new();
         for part in parts {
-            let (values, subquery, negated) = match part {
-                ast::Expr::InSubquery { expr, subquery, negated } => {
+            let (values, subquery, negated) = match (part, existence(part)) {
+                (ast::Expr::InSubquery { expr, subquery, negated }, _) => {
                     let row = values_of(expr).unwrap_or(std::slice::from_ref(&**expr));
                     let values = row.iter().map(|value| self.of_rows(value, &range)).collect::<Result<_>>()?;
-                    (Some(values), subquery, negated)
+                    (Some(values), &**subquery, *negated)
                 }
-                ast::Expr::Exists { subquery, negated } => (None, subquery, negated),
-                _ => {
+                (_, Some((query, negated))) => (None, query, negated),
+                (_, None) => {
                     others.push(self.of_rows(part, &range)?);
                     continue;
                 }
             };
             let mut asides = self.asides.borrow_mut();
-            let (number, query, negated) = (asides.next_number(), Arc::new((**subquery).clone()), *negated);
+            let (number, query, negated) = (asides.next_number(), Arc::new(subquery.clone()), negated);
             asides.members.push(Members { number, values, query, negated });
         }
         Ok(Expr::conjunction(others))

@@ -1,6 +1,7 @@
 //! One query block: `select … from … where … group by … having …`, with the order and the cut of its result.
 
-use super::from::{Tables, conjuncts, filtered};
+use super::correlated::Correlated;
+use super::from::{Tables, conjuncts, existence, filtered};
 use super::grouped::{Grouped, grouping_name};
 use super::inner::{self, Inner, beside_rows};
 use super::query::{Ending, Lowering, distinct};
@@ -139,7 +140,7 @@ impl Names for ResultsFirst<'_> {
 
 impl Lowering<'_> {
     /// The plan of a block.
-    pub(super) fn block(&self, select: &ast::Select, ending: Ending<'_>) -> Result<Arc<LogicalPlan>> {
+    pub(super) fn block<'a>(&self, select: &'a ast::Select, ending: Ending<'_>) -> Result<Arc<LogicalPlan>> {
         self.refuse_clauses(select)?;
         let ending = self.with_top(select, ending)?;
         let conditions = select.selection.as_ref().map(conjuncts).unwrap_or_default();
@@ -157,18 +158,21 @@ impl Lowering<'_> {
         let mut columns = self.select_list(select, &names)?;
         let (mut asked, mut members, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
         for condition in conditions {
+            let pairs_of = |(query, negated): (&'a ast::Query, bool)| -> Result<Option<(Correlated<'a>, bool, Span)>> {
+                let correlated = self.correlated_rows(query, &scope)?.filter(Correlated::compares);
+                let correlated = correlated.filter(|correlated| !self.has_aggregate(correlated, &scope));
+                Ok(correlated.map(|correlated| (correlated, negated, query.span())))
+            };
+            if let Some(found) = existence(condition).map(pairs_of).transpose()?.flatten() {
+                pairs.push(found);
+                continue;
+            }
             match condition {
                 ast::Expr::InSubquery { expr, subquery, negated } => {
                     let row = values_of(expr).unwrap_or(std::slice::from_ref(&**expr));
                     let values = row.iter().map(|value| self.convert(value, &names)).collect::<Result<Vec<_>>>()?;
                     members.push((values, subquery, *negated, names.next_number()));
                 }
-                ast::Expr::Exists { subquery, negated } => match self.correlated(subquery, &scope)? {
-                    Some(query) if query.compares() && !self.has_aggregate(&query, &scope) => {
-                        pairs.push((query, *negated, subquery.span()));
-                    }
-                    _ => asked.push((self.convert(condition, &names)?, condition.span())),
-                },
                 other => asked.push((self.convert(other, &names)?, other.span())),
             }
         }

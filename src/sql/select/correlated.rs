@@ -121,8 +121,25 @@ impl Lowering<'_> {
     /// A query as one block about its own tables, and what its conditions say of the rows around it; `None` for a query that says
     /// nothing of these, or that is more than such a block.
     pub(super) fn correlated<'a>(&self, query: &'a ast::Query, outer: &Scope) -> Result<Option<Correlated<'a>>> {
+        let is_ended = query.order_by.is_some() || query.limit_clause.is_some();
+        if is_ended { Ok(None) } else { self.correlated_block(query, outer) }
+    }
+
+    /// The same where it only matters whether there are rows: their order does not, and neither how many of them are taken.
+    pub(super) fn correlated_rows<'a>(&self, query: &'a ast::Query, outer: &Scope) -> Result<Option<Correlated<'a>>> {
+        let takes_some = match &query.limit_clause {
+            None => true,
+            Some(ast::LimitClause::LimitOffset { limit: Some(rows), offset: None, limit_by }) => {
+                limit_by.is_empty() && self.number_of_rows(rows).is_ok_and(|rows| rows > 0)
+            }
+            Some(_) => false,
+        };
+        if takes_some { self.correlated_block(query, outer) } else { Ok(None) }
+    }
+
+    fn correlated_block<'a>(&self, query: &'a ast::Query, outer: &Scope) -> Result<Option<Correlated<'a>>> {
         let ast::SetExpr::Select(select) = &*query.body else { return Ok(None) };
-        let is_ended = query.order_by.is_some() || query.limit_clause.is_some() || query.with.is_some();
+        let is_ended = query.with.is_some();
         let is_grouped = !matches!(&select.group_by, ast::GroupByExpr::Expressions(keys, _) if keys.is_empty());
         let is_narrowed = select.having.is_some() || select.qualify.is_some();
         if is_ended || is_grouped || is_narrowed || select.from.is_empty() {
@@ -268,7 +285,9 @@ impl Lowering<'_> {
         if negated {
             let error =
                 self.unsupported("`not in` with a query that uses columns of the query around it", query.span());
-            return Err(error.hint("`not exists (select … where … = …)` asks for rows without a match"));
+            return Err(error.hint(
+                "`not exists (select … where … = …)` asks for rows without a match, those with a missing value among them",
+            ));
         }
         let members = self.only_expressions(correlated.select, query, &correlated.scope, values.len())?;
         if members.iter().any(Expr::contains_aggregate) {

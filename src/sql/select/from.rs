@@ -409,6 +409,18 @@ pub(super) fn conjuncts(expr: &ast::Expr) -> Vec<&ast::Expr> {
     found
 }
 
+/// The query of `exists (…)`, and whether it must have no rows: `not exists (…)`, `not (exists (…))`.
+pub(super) fn existence(condition: &ast::Expr) -> Option<(&ast::Query, bool)> {
+    match condition {
+        ast::Expr::Exists { subquery, negated } => Some((subquery, *negated)),
+        ast::Expr::Nested(inner) => existence(inner),
+        ast::Expr::UnaryOp { op: ast::UnaryOperator::Not, expr } => {
+            existence(expr).map(|(query, negated)| (query, !negated))
+        }
+        _ => None,
+    }
+}
+
 /// What a query without `from` is about.
 fn one_row() -> Result<Tables> {
     let nothing: ArrayRef = Arc::new(NullArray::new(1));

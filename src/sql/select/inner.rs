@@ -148,9 +148,8 @@ impl Lowering<'_> {
 
     /// Whether a query has rows.
     pub(super) fn existence_of(&self, query: &ast::Query, number: usize, outer: &Scope) -> Result<(Inner, Expr)> {
-        if let Some(correlated) =
-            self.correlated(query, outer)?.filter(|correlated| !self.has_aggregate(correlated, outer))
-        {
+        let correlated = self.correlated_rows(query, outer)?;
+        if let Some(correlated) = correlated.filter(|correlated| !self.has_aggregate(correlated, outer)) {
             self.refuse_conditions_of_pairs(&correlated)?;
             let found = name(number);
             let (table, on) = correlated.keys_once(&found)?;
@@ -288,9 +287,8 @@ impl Lowering<'_> {
         number: usize,
         outer: &Scope,
     ) -> Result<Arc<LogicalPlan>> {
-        if let Some(correlated) =
-            self.correlated(query, outer)?.filter(|correlated| !self.has_aggregate(correlated, outer))
-        {
+        let correlated = self.correlated_rows(query, outer)?;
+        if let Some(correlated) = correlated.filter(|correlated| !self.has_aggregate(correlated, outer)) {
             return Ok(self.with_rows_in(plan, correlated, negated));
         }
         let (inner, exists) = self.existence_of(query, number, outer)?;

@@ -29,7 +29,7 @@ mod values;
 mod windows;
 mod wishes;
 
-pub(super) use asides::{Asides, Groups, Planned, Reader};
+pub(super) use asides::{Asides, Groups, OWN_TABLE, Planned, Reader};
 pub(super) use functions::name_arguments;
 pub(super) use scope::{Column, Scope, Table};
 pub use session::{Asks, Session, Statement};
