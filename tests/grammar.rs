@@ -555,6 +555,25 @@ fn an_expression_by_itself_has_neither_windows_nor_queries() {
         assert!(told.message().ends_with("in this place is not supported"), "{told}");
         assert!(told.hint_text().unwrap().contains("stand in questions and in SQL"), "{told}");
     }
+#[test]
+fn queries_that_begin_with_their_tables_count_as_others() {
+    let session = tables(&mut Random::new(3));
+    let all = |one: &dyn Fn(usize) -> String| (0..700).map(one).collect::<Vec<_>>().join(", ");
+    let chain = |at: usize| if at == 0 { "c0 as (from t)".to_owned() } else { format!("c{at} as (from c{})", at - 1) };
+    let items = [all(&|at| format!("exists (from u) as e{at}")), all(&|at| format!("exists (values ({at})) as e{at}"))];
+    let statements = items.iter().map(|items| format!("select {items} from t"));
+    for text in statements.chain([format!("with {} from c699", all(&chain))]) {
+        let error = session.sql(&text).unwrap_err();
+        assert!(error.kind() == ErrorKind::Limit && error.message().contains("is too long"), "{error}");
+    }
+    for items in &items {
+        let error = session.ask("t", items).unwrap_err();
+        assert!(error.kind() == ErrorKind::Limit && error.message().contains("is too long"), "{error}");
+    }
+    // Words of expressions are none.
+    session.sql(&format!("select {} from t", all(&|at| format!("k is distinct from '{at}' as e{at}")))).unwrap();
+}
+
     assert_eq!(expr("first(v ignore nulls) as `a b`").unwrap().to_string(), "first(v) as `a b`");
     assert_eq!(expr("v > any ([1, 2])").unwrap().to_string(), "v > 1 or v > 2");
     assert!(expr("a as b, c").is_err() && expr("a by b").is_err());
