@@ -134,6 +134,8 @@ const TABLE: &[(&[&str], &str)] = &[
         &["dateadd", "timestampadd", "date_sub", "datetime_add", "add_months"],
         "use `date_add(d, '1 month')`, or `d + interval '1 month'`",
     ),
+    (&["date_sub", "datetime_sub", "subdate"], "an interval is taken away with a sign: `d - interval '1 day'`"),
+    (&["timestampdiff"], "`date_diff('month', a, b)` counts the ends of months between two dates"),
     (&["datefromparts", "date_from_parts"], "use `make_date(y, m, d)`"),
     (
         &["make_datetime", "datetimefromparts", "timestamp_from_parts"],
