@@ -28,9 +28,8 @@ const BEFORE_QUERIES: [&str; 7] = ["as", "all", "name", "union", "intersect", "e
 /// Many queries and joins in a statement or a question give a plan as deep.
 pub(super) fn refuse_many_parts(words: &Words, range: Range<usize>) -> Result<()> {
     let is_any = |at: usize, any: &[&str]| any.iter().any(|word| words.is_word(at, word));
-    let begins = |at: usize| {
-        at == range.start || words.token(at - 1) == Some(&Token::LParen) || is_any(at - 1, &BEFORE_QUERIES)
-    };
+    let begins =
+        |at: usize| at == range.start || words.token(at - 1) == Some(&Token::LParen) || is_any(at - 1, &BEFORE_QUERIES);
     let is_part = |&at: &usize| is_any(at, &PARTS) || is_any(at, &["from", "values"]) && begins(at);
     let parts = range.clone().filter(is_part).count();
     if parts <= MOST_PARTS {
