@@ -133,7 +133,8 @@ impl Words {
         let behind = |word: &str| at > 0 && self.is_word(at - 1, word);
         is(1, "select")
             || is(1, "with") && (is(3, "as") || self.token(at + 3) == Some(&Token::LParen))
-            || is(1, "from") && (behind("in") || behind("exists"))
+            || (is(1, "from") || is(1, "values") && self.token(at + 2) == Some(&Token::LParen))
+                && ["in", "exists", "any", "all", "some"].into_iter().any(behind)
     }
 
     /// Whether what stands before the word at `at` is a call, with what may stand between it and `over`.
