@@ -319,7 +319,7 @@ fn wrong_questions_neither_panic_nor_tell_names_of_plans() {
 }
 
 /// Questions, and statements with the same answers.
-const SAME: [(&str, &str); 28] = [
+const SAME: [(&str, &str); 39] = [
     (
         "id, row_number() over (order by v desc nulls first, id) as r",
         "select id, row_number() over (order by v desc nulls first, id) as r from t",
@@ -379,6 +379,29 @@ const SAME: [(&str, &str); 28] = [
         "select id, (select count(*) from u where uk = k) as n, n > 1 as many from t",
     ),
     ("k where v in (from u select un)", "select k from t where v in (from u select un)"),
+    ("id where id in (values (1), (3))", "select id from t where id in (values (1), (3))"),
+    ("id where v = any (values (10), (5))", "select id from t where v = any (values (10), (5))"),
+    ("id where v > any (from u select un)", "select id from t where v > any (from u select un)"),
+    ("id where exists (values (1)) and id > 2", "select id from t where exists (values (1)) and id > 2"),
+    (
+        "id, v::decimal(10,2) as a, convert(decimal(10, 1), x) as b, try_convert(numeric(3), x) as c",
+        "select id, v::decimal(10,2) as a, convert(decimal(10, 1), x) as b, try_convert(numeric(3), x) as c from t",
+    ),
+    (
+        "current_date = today() as a, max(current_date - interval '1 day') as b where current_timestamp > date '2020-01-01' by k",
+        "select k, current_date = today() as a, max(current_date - interval '1 day') as b from t where current_timestamp > date '2020-01-01' group by k",
+    ),
+    ("v in [10, 20] as m, id", "select v in [10, 20] as m, id from t"),
+    (
+        "count(*) as n by v in [1, 2] as m, g in [1, 2] as o",
+        "select v in [1, 2] as m, g in [1, 2] as o, count(*) as n from t group by 1, 2",
+    ),
+    ("id sort v in [1, 2, 3], id", "select id from t order by v in [1, 2, 3], id"),
+    ("id, v isnull as a where v notnull or k isnull", "select id, v isnull as a from t where v notnull or k isnull"),
+    (
+        "count(*) as n join u on k = uk and v in [1, 2, 3]",
+        "select count(*) as n from t join u on k = uk and v in [1, 2, 3]",
+    ),
     (
         "sum(v) as s by k having s > (select min(un) from u)",
         "select k, sum(v) as s from t group by k having sum(v) > (select min(un) from u)",
@@ -545,6 +568,49 @@ fn wrong_questions_are_told_of_with_their_place() {
     assert!(session.ask("t", &deep).is_err());
     let many = format!("id where {}", vec!["v in (select un from u)"; 201].join(" and "));
     assert!(session.ask("t", &many).unwrap_err().message().contains("queries and joins is too long"));
+}
+
+#[test]
+fn queries_that_begin_with_their_tables_count_as_others() {
+    let session = tables(&mut Random::new(3));
+    let all = |one: &dyn Fn(usize) -> String| (0..700).map(one).collect::<Vec<_>>().join(", ");
+    let chain = |at: usize| if at == 0 { "c0 as (from t)".to_owned() } else { format!("c{at} as (from c{})", at - 1) };
+    let items = [all(&|at| format!("exists (from u) as e{at}")), all(&|at| format!("exists (values ({at})) as e{at}"))];
+    let statements = items.iter().map(|items| format!("select {items} from t"));
+    for text in statements.chain([format!("with {} from c699", all(&chain))]) {
+        let error = session.sql(&text).unwrap_err();
+        assert!(error.kind() == ErrorKind::Limit && error.message().contains("is too long"), "{error}");
+    }
+    for items in &items {
+        let error = session.ask("t", items).unwrap_err();
+        assert!(error.kind() == ErrorKind::Limit && error.message().contains("is too long"), "{error}");
+    }
+    // Words of expressions are none.
+    session.sql(&format!("select {} from t", all(&|at| format!("k is distinct from '{at}' as e{at}")))).unwrap();
+}
+
+#[test]
+fn the_present_has_no_parentheses_unless_a_column_is_called_so() {
+    let session = tables(&mut Random::new(4));
+    let asked = |question: &str| session.ask("t", question).unwrap().collect().unwrap();
+    let answer = asked("current_date, current_date is not null as b where id = 0");
+    assert_eq!(answer.schema().field(0).name(), "current_date");
+    assert_eq!(rows(&asked("id + 1 as current_date where id = 0 sort current_date")), ["1"]);
+    let named = session.ask("t", "id as current_date, v").unwrap();
+    assert_eq!(rows(&named.ask("current_date where current_date = 1").unwrap().collect().unwrap()), ["1"]);
+}
+
+#[test]
+fn columns_that_there_are_are_those_of_the_table() {
+    let session = tables(&mut Random::new(5));
+    for question in [
+        "w, rank() over (order by v) as r",
+        "id where w > (select 1)",
+        "sum(w) as s where id in (select un from u) by k",
+    ] {
+        let told = session.ask("t", question).unwrap_err();
+        assert_eq!(told.hint_text(), Some("columns are id, k, g, v, x; texts stand in quotes"), "{question}: {told}");
+    }
 }
 
 #[test]

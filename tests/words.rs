@@ -96,6 +96,12 @@ fn names_of_other_tools_lead_to_ours() {
         ("ArrDelay where is.null(ArrDelay)", "write `x is null`"),
         ("ArrDelay limit 5, 10", "in SQL, `limit 10 offset 5`"),
         ("ArrDelay limit 10%", "`sample 10%`"),
+        ("Origin where Origin like any ('S%', 'L%')", "`x like 'a%' or x like 'b%'`"),
+        ("sum(ArrDelay) over (partition Origin)", "write `partition by Origin`"),
+        ("sum(ArrDelay) over (order Month)", "write `order by Month`"),
+        ("sum(ArrDelay) over (order by Month range between 7 days preceding and current row)", "`interval '7 days'`"),
+        ("date_sub(Month, 1)", "`d - interval '1 day'`"),
+        ("rownum, Origin", "hint: `row_number() over ()` counts rows"),
         ("ArrDelay where Origin %in% c('SFO')", "x in ('a', 'b')"),
     ] {
         let text = said(&["ask", YEAR, "-q", question], 2);
@@ -221,6 +227,23 @@ fn a_comparison_with_null_is_told_of_and_stays_what_it_is() {
         assert!(text.contains("^^^^^^\nhint: write `x is null`"), "{arguments:?}: {text}");
         let quiet = outcrop(&[arguments, &["--quiet"]].concat());
         assert_eq!(quiet.stderr, b"", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_comparison_with_null_is_told_of_before_programs_run() {
+    let arguments = ["strata", YEAR, "--by", "Month", "--where", "ArrDelay = null", "--exec", "cat"];
+    let text = String::from_utf8(outcrop(&arguments).stderr).unwrap();
+    assert!(text.starts_with("warning: a comparison with `null` is never true\n"), "{text}");
+}
+
+#[test]
+fn the_text_of_a_plan_goes_to_no_file_of_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("z.txt").display().to_string();
+    for statement in ["explain select 1", "explain analyze select 1"] {
+        let text = said(&["sql", statement, "--output", &file], 2);
+        assert!(text.contains("`explain` has none") && text.contains("hint: > "), "{text}");
     }
 }
 

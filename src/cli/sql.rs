@@ -179,6 +179,10 @@ impl Asked {
             let message = "--plot draws the answer to a query, beside which nothing is copied or explained";
             return Err(Error::new(ErrorKind::Syntax, message).hint("leave out `copy` and `explain`").into());
         }
+        if let (Some(file), true) = (&output.output, frames.is_empty() && !explained.is_empty()) {
+            let message = format!("--output {file} is for the rows of answers, and `explain` has none");
+            return Err(Error::new(ErrorKind::Syntax, message).hint(format!("> {file} keeps what is printed")).into());
+        }
         let options = options(run, cancel, progress)?;
         let timeline = options.timeline.clone();
         if !explained.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::deliver::{checked_form, deliver, drawn, report};
 use super::flags::Strata;
-use super::look::{condition, list};
+use super::look::{condition, list, tell_notes};
 use super::messages::{Stop, relay, warn};
 use super::run::{open, options, progress_of};
 use super::said::Said;
@@ -18,6 +18,7 @@ pub(super) fn strata(command: &Strata, cancel: &CancelToken) -> Result<(), Stop>
     let keys = list(&flags.by, "--by")?;
     let columns = flags.columns.as_deref().map(|text| list(text, "--columns")).transpose()?;
     let mut frame = open(&command.input, &command.run)?;
+    tell_notes(flags.condition.as_deref(), &command.run);
     if let Some(text) = &flags.condition {
         frame = frame.filter(condition(text)?);
         frame.plan().map_err(|error| underline(error, text, 0..text.len()))?;

@@ -131,9 +131,11 @@ const TABLE: &[(&[&str], &str)] = &[
         "use `date_diff('year', a, b)`; two dates give days: `a - b`",
     ),
     (
-        &["dateadd", "timestampadd", "date_sub", "datetime_add", "add_months"],
+        &["dateadd", "timestampadd", "datetime_add", "add_months"],
         "use `date_add(d, '1 month')`, or `d + interval '1 month'`",
     ),
+    (&["date_sub", "datetime_sub", "subdate"], "an interval is taken away with a sign: `d - interval '1 day'`"),
+    (&["timestampdiff"], "`date_diff('month', a, b)` counts the ends of months between two dates"),
     (&["datefromparts", "date_from_parts"], "use `make_date(y, m, d)`"),
     (
         &["make_datetime", "datetimefromparts", "timestamp_from_parts"],
@@ -233,7 +235,7 @@ pub(crate) fn value_written_here(name: &str) -> Option<&'static str> {
         "nan" => "`'NaN'::double` is that value, and `is_nan(x)` asks for it",
         "inf" | "infinity" => "`'inf'::double` is that value, and `is_infinite(x)` asks for it",
         "na" | "none" | "nil" | "missing" | "undefined" => "`null` is a missing value, and `x is null` asks for one",
-        "rownum" | "rowid" | "row_number" => "in SQL, `row_number() over ()` counts rows",
+        "rownum" | "rowid" | "row_number" => "`row_number() over ()` counts rows",
         _ => return None,
     })
 }

@@ -274,7 +274,7 @@ const TABLE: &[Entry] = &[
     (Function::RegexpReplace, &["regexp_replace"], 3, 4),
     (Function::RegexpExtract, &["regexp_extract"], 2, 4),
     (Function::DateAdd, &["date_add"], 2, 3),
-    (Function::DateDiff, &["date_diff", "datediff", "timestampdiff"], 3, 3),
+    (Function::DateDiff, &["date_diff", "datediff"], 3, 3),
     (Function::Epoch, &["epoch"], 1, 1),
     (Function::ToDecimal, &["to_decimal"], 3, 3),
     (Function::TryToDecimal, &["try_to_decimal"], 3, 3),

@@ -9,6 +9,7 @@ use super::results::{groups, named_key, of_results, resolve, with_results, with_
 use super::select::{Groups, Planned};
 use super::sides::Sides;
 use super::tables::Tables;
+use super::times::with_present;
 use super::why_text::with_reasons;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{BinaryOp, Expr, Function, Literal};
@@ -17,6 +18,7 @@ use crate::frame::{expand_wildcards, visible_names};
 use crate::plan::{AggregateSelect, LogicalPlan, SortKey, over_groups};
 use crate::source::Source;
 use crate::source::constants::visible_schema;
+use arrow::datatypes::Schema;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -110,6 +112,7 @@ impl LazyFrame {
             true => question.clone(),
             false => known.resolved(question, &schema)?,
         };
+        tell_time(&mut question, &schema)?;
         let shown = visible_schema(&schema);
         let keys: BTreeSet<Arc<str>> = question.by.iter().flat_map(Expr::columns).collect();
         let in_models = |expr: &mut Expr| expand_columns(expr, &shown, &keys).map(|expanded| *expr = expanded);
@@ -194,6 +197,31 @@ impl LazyFrame {
         plan.schema()?;
         Ok(LazyFrame::from_plan(plan))
     }
+}
+
+/// Has `current_date` and its like mean the present where neither a column nor a result is called so.
+fn tell_time(question: &mut Question, schema: &Schema) -> Result<()> {
+    let named = question.select.iter().chain(&question.by).filter_map(|item| match item {
+        Expr::Alias { name, .. } => Some(name.to_string()),
+        _ => None,
+    });
+    let called: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).chain(named).collect();
+    let is_called_so = |own: &str| called.iter().any(|name| name.eq_ignore_ascii_case(own));
+    let at = question.asides.read_at();
+    let mut told = |expr: &Expr| with_present(expr, at, &is_called_so);
+    for item in question.select.iter_mut().chain(&mut question.by) {
+        let changed = told(item)?;
+        if changed != *item {
+            *item = changed.unaliased().clone().alias(item.output_name());
+        }
+    }
+    let sorts = question.sort.iter_mut().map(|key| &mut key.expr);
+    let conditions = [&mut question.filter, &mut question.having, &mut question.qualify].into_iter().flatten();
+    for expr in sorts.chain(conditions) {
+        *expr = told(expr)?;
+    }
+    question.asides = question.asides.changed(&mut told)?;
+    Ok(())
 }
 
 /// Refuses windows that names of results have brought where there are none yet, and `qualify` without any.

@@ -203,7 +203,7 @@ impl Converter<'_> {
                 self.measure_of_fit(root, access_chain, tree, depth)
             }
             ast::Expr::Value(value) => self.value(&value.value, "", tree),
-            ast::Expr::TypedString(typed) => self.typed_string(typed, tree),
+            ast::Expr::TypedString(typed) => self.typed_string(typed, tree, depth),
             ast::Expr::IsNull(expr) => unary(UnaryOp::IsNull, expr),
             ast::Expr::IsNotNull(expr) => unary(UnaryOp::IsNotNull, expr),
             ast::Expr::UnaryOp { op: UnaryOperator::Not, expr } => unary(UnaryOp::Not, expr),
@@ -409,13 +409,16 @@ impl Converter<'_> {
         }))
     }
 
-    fn typed_string(&self, typed: &TypedString, node: &ast::Expr) -> Result<Expr> {
+    fn typed_string(&self, typed: &TypedString, node: &ast::Expr, depth: usize) -> Result<Expr> {
         let (Value::SingleQuotedString(text) | Value::DoubleQuotedString(text)) = &typed.value.value else {
             return Err(self.unsupported("this kind of constant", node.span()).hint(CONSTANTS));
         };
         let (literal, shape) = match typed.data_type {
             DataType::Date => (civil::parse_date(text).map(Literal::Date), "date '2001-12-31'"),
-            _ => (civil::parse_timestamp(text).map(Literal::Timestamp), "timestamp '2001-12-31 23:59:00'"),
+            DataType::Timestamp(..) | DataType::Datetime(_) => {
+                (civil::parse_timestamp(text).map(Literal::Timestamp), "timestamp '2001-12-31 23:59:00'")
+            }
+            ref other => return self.cast(&CastKind::Cast, &ast::Expr::Value(typed.value.clone()), other, depth),
         };
         literal.map(Expr::Literal).ok_or_else(|| {
             self.error(ErrorKind::Syntax, format!("'{text}' is not a date that exists"), node.span())

@@ -115,6 +115,10 @@ impl Dialect for Grammar {
         true
     }
 
+    fn supports_try_convert(&self) -> bool {
+        true
+    }
+
     fn convert_type_before_value(&self) -> bool {
         true
     }

@@ -3,6 +3,7 @@
 
 use super::words::{Words, compares};
 use crate::error::{ErrorKind, Result};
+use crate::expr::display::RESERVED;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 use std::collections::BTreeMap;
@@ -11,6 +12,13 @@ use std::ops::Range;
 /// The last row before each, in SQL that there is.
 const AS_OF: &str = "`join u on t.k = u.k and u.time <= t.time`, and behind it `qualify row_number() over (partition by t.id \
                      order by u.time desc) = 1`, take the last row of `u` before each of `t`, of which `id` tells one from another";
+
+/// Rows side by side, in SQL that there is.
+const POSITIONAL: &str = "rows are numbered in both tables, and joined by that: from (select *, row_number() over () as n from t) a \
+                          join (select *, row_number() over () as n from u) b using (n)";
+
+/// What other dialects have in parentheses behind `explain`.
+const EXPLAIN_OPTIONS: [&str; 8] = ["format", "verbose", "costs", "settings", "buffers", "timing", "summary", "wal"];
 
 /// Signs that are no operators here, and what is written instead.
 const SIGNS: [(Token, &str); 7] = [
@@ -56,6 +64,20 @@ pub(super) fn refuse(words: &Words, range: Range<usize>) -> Result<()> {
         if words.is_word(at, "asof") && words.is_word(at + 1, "join") && at + 1 < range.end {
             let error = words.error(ErrorKind::Unsupported, "`asof join` is not supported", at..at + 2);
             return Err(error.hint(AS_OF));
+        }
+        if words.is_word(at, "positional") && words.is_word(at + 1, "join") && at + 1 < range.end {
+            let error = words.error(ErrorKind::Unsupported, "`positional join` is not supported", at..at + 2);
+            return Err(error.hint(POSITIONAL));
+        }
+        let has_option = words.is_word(at, "explain")
+            && at == range.start
+            && words.token(at + 1) == Some(&Token::LParen)
+            && EXPLAIN_OPTIONS.iter().any(|option| words.is_word(at + 2, option));
+        if has_option {
+            let typed = words.typed(at + 2..at + 3).to_lowercase();
+            let message = format!("`{typed}` behind `explain` is not supported");
+            let error = words.error(ErrorKind::Unsupported, message, at + 2..at + 3);
+            return Err(error.hint("`explain select …` tells the plan as text, and `explain analyze select …` runs it"));
         }
     }
     Ok(())
@@ -165,7 +187,7 @@ pub(super) fn retold(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             if is_of_trim {
                 edits.leave_out(at);
             }
-            level.from = (!level.has_list && before(1).is_none_or(opens_query)).then_some(at);
+            level.from = (!level.has_list && opens_query(&tokens, at)).then_some(at);
         } else if is(word, "select") {
             level.has_list = true;
         } else if is(word, "top")
@@ -175,8 +197,22 @@ pub(super) fn retold(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         {
             // A column.
             edits.put(at, Token::Word(Word { keyword: Keyword::NoKeyword, ..name.clone() }));
-        } else if SET_OPERATIONS.iter().any(|own| is(word, own)) && before(1) != Some(&Token::Mul) {
+        } else if is_set_operation(&tokens, at) {
             level.has_list = false;
+        } else if is(word, "except") && before(1) == Some(&Token::Mul) && next(1) == Some(&Token::LParen) {
+            edits.put(at, Token::make_keyword("EXCLUDE"));
+        } else if is(word, "minus")
+            && let Token::Word(name) = word
+        {
+            // A column.
+            edits.put(at, Token::Word(Word { keyword: Keyword::NoKeyword, ..name.clone() }));
+        } else if (is(word, "isnull") || is(word, "notnull"))
+            && next(1) != Some(&Token::LParen)
+            && before(1).is_some_and(ends_value)
+        {
+            edits.put_before(at, [Token::make_keyword("IS")]);
+            edits.put_before(at, is(word, "notnull").then(|| Token::make_keyword("NOT")));
+            edits.put(at, Token::make_keyword("NULL"));
         } else if ["where", "group", "having", "window", "qualify"].iter().any(|clause| is(word, clause))
             && let Some(from) = level.from.take().filter(|_| !level.has_list)
         {
@@ -198,10 +234,59 @@ fn is(token: &Token, name: &str) -> bool {
 /// Words between two queries.
 const SET_OPERATIONS: [&str; 4] = ["union", "intersect", "except", "minus"];
 
-/// Whether a query may stand behind a token.
-fn opens_query(token: &Token) -> bool {
+/// Whether the word at `at` stands between two queries, and is no column called so, nor the `except` behind `*`.
+fn is_set_operation(tokens: &[TokenWithSpan], at: usize) -> bool {
+    const NEXT: [&str; 7] = ["select", "from", "values", "with", "all", "distinct", "by"];
+    let before = at.checked_sub(1).map(|before| &tokens[before].token);
+    let next = tokens.get(at + 1).map(|next| &next.token);
+    SET_OPERATIONS.iter().any(|own| is(&tokens[at].token, own))
+        && before.is_some_and(ends_value)
+        && next.is_some_and(|next| *next == Token::LParen || NEXT.iter().any(|word| is(next, word)))
+}
+
+/// Whether a value, or the name of a table, may end with a token.
+fn ends_value(token: &Token) -> bool {
+    const ENDS: [&str; 6] = ["end", "null", "true", "false", "isnull", "notnull"];
+    const OTHERS: [&str; 19] = [
+        "distinct",
+        "on",
+        "using",
+        "qualify",
+        "over",
+        "union",
+        "intersect",
+        "except",
+        "minus",
+        "any",
+        "all",
+        "similar",
+        "with",
+        "window",
+        "view",
+        "describe",
+        "summarize",
+        "exists",
+        "offset",
+    ];
+    match token {
+        Token::Word(word) => {
+            let is_any = |words: &[&str]| words.iter().any(|own| is(token, own));
+            word.quote_style.is_some() || is_any(&ENDS) || !is_any(&RESERVED) && !is_any(&OTHERS)
+        }
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) => true,
+        Token::RParen | Token::RBracket => true,
+        _ => false,
+    }
+}
+
+/// Whether a query may begin at the `from` at `at`.
+fn opens_query(tokens: &[TokenWithSpan], at: usize) -> bool {
     const WORDS: [&str; 7] = ["all", "name", "as", "explain", "analyze", "describe", "summarize"];
-    matches!(token, Token::LParen | Token::RParen) || WORDS.iter().chain(&SET_OPERATIONS).any(|word| is(token, word))
+    let Some(before) = at.checked_sub(1) else { return true };
+    let token = &tokens[before].token;
+    matches!(token, Token::LParen | Token::RParen)
+        || WORDS.iter().any(|word| is(token, word))
+        || is_set_operation(tokens, before)
 }
 
 /// What is opened and closed.
@@ -280,8 +365,15 @@ mod tests {
             ("delete from t where x", "delete from t where x"),
             ("select 1 where a is distinct from b", "select 1 where a is distinct from b"),
             ("select name from t where x", "select name from t where x"),
-            ("select * except (a) from t where x", "select * except ( a ) from t where x"),
+            ("select * except (a) from t where x", "select * EXCLUDE ( a ) from t where x"),
             ("select 1 except from t where x", "select 1 except SELECT * from t where x"),
+            ("select minus from t where x", "select minus from t where x"),
+            ("select x, minus, y from t where minus > 1", "select x , minus , y from t where minus > 1"),
+            ("select x minus from t where y", "select x minus SELECT * from t where y"),
+            ("select v isnull, x from t where v notnull", "select v IS NULL , x from t where v IS NOT NULL"),
+            ("isnull(x, 0) isnull and not notnull", "isnull ( x , 0 ) IS NULL and not notnull"),
+            ("with isnull as (select 1) from isnull", "with isnull as ( select 1 ) from isnull"),
+            ("select isnull, t.notnull, x as isnull", "select isnull , t . notnull , x as isnull"),
             ("select (select 1) from t where x", "select ( select 1 ) from t where x"),
             ("explain (analyze) select 1", "explain analyze select 1"),
             ("explain analyze from t where x", "explain analyze SELECT * from t where x"),

@@ -95,6 +95,10 @@ fn told(format: &str, pieces: Pieces, quote: char) -> Option<String> {
         if let Some((theirs, ours)) = pieces.iter().find(|(theirs, _)| rest.starts_with(theirs)) {
             told.push_str(ours);
             rest = &rest[theirs.len()..];
+            // One more of the same letter is another piece: `SSSS` are the seconds since midnight.
+            if pieces != OF_MYSQL && theirs.chars().next_back() == rest.chars().next() {
+                return None;
+            }
             continue;
         }
         rest = &rest[sign.len_utf8()..];
@@ -123,6 +127,12 @@ mod tests {
             ("to_char", "FMMonth", Some("%B")),
             ("to_char", "Month", None),
             ("to_char", "999.99", None),
+            ("to_char", "SSSS", None),
+            ("to_char", "HH24:MI:SSSSS", None),
+            ("to_char", "YYYYMMDDHH24MISS", Some("%Y%m%d%H%M%S")),
+            ("date_format", "yyyyMMdd HHmmss", Some("%Y%m%d %H%M%S")),
+            ("date_format", "dddd", None),
+            ("date_format", "%Y%Y", Some("%Y%Y")),
             ("to_char", "YYYY \"", None),
             ("date_format", "%Y-%m %H:%i:%s %M %W", Some("%Y-%m %H:%M:%S %B %A")),
             ("date_format", "%e", None),

@@ -11,19 +11,11 @@ use std::ops::Range;
 
 /// The ranges of words between commas.
 pub(super) fn split_at_commas(words: &Words, range: Range<usize>) -> Vec<Range<usize>> {
-    let mut depth = 0_usize;
     let mut start = range.start;
     let mut items = Vec::new();
-    for at in range.clone() {
-        match words.token(at) {
-            Some(Token::LParen) => depth += 1,
-            Some(Token::RParen) => depth = depth.saturating_sub(1),
-            Some(Token::Comma) if depth == 0 => {
-                items.push(start..at);
-                start = at + 1;
-            }
-            _ => {}
-        }
+    for at in words.outermost(range.clone()).filter(|&at| words.token(at) == Some(&Token::Comma)) {
+        items.push(start..at);
+        start = at + 1;
     }
     items.push(start..range.end);
     items
@@ -58,16 +50,7 @@ pub(super) fn items(reader: &Reader, range: Range<usize>, wildcard: bool) -> Res
 
 /// `EXPR` or `EXPR as NAME`, of which `read` reads the expression.
 pub(super) fn named(words: &Words, item: Range<usize>, read: &dyn Fn(Range<usize>) -> Result<Expr>) -> Result<Expr> {
-    let mut depth = 0_usize;
-    let mut as_at = None;
-    for at in item.clone() {
-        match words.token(at) {
-            Some(Token::LParen) => depth += 1,
-            Some(Token::RParen) => depth = depth.saturating_sub(1),
-            _ if depth == 0 && as_at.is_none() && words.is_word(at, "as") => as_at = Some(at),
-            _ => {}
-        }
-    }
+    let as_at = words.outermost(item.clone()).find(|&at| words.is_word(at, "as"));
     let Some(as_at) = as_at else { return read(item) };
     let expr = read(item.start..as_at)?;
     let bad = |message: String, place: Range<usize>| words.error(ErrorKind::Syntax, message, place);

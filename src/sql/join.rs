@@ -263,14 +263,12 @@ fn same_names(words: &Words, range: Range<usize>) -> Result<Vec<JoinCondition>> 
     Ok(found)
 }
 
-/// The words between separators outside parentheses and `case`.
+/// The words between separators outside parentheses, brackets and `case`.
 fn split(words: &Words, range: Range<usize>, separates: &dyn Fn(usize) -> bool) -> Vec<Range<usize>> {
     let (mut depth, mut start) = (0_usize, range.start);
     let mut items = Vec::new();
-    for at in range.clone() {
-        match words.token(at) {
-            Some(Token::LParen) => depth += 1,
-            Some(Token::RParen) => depth = depth.saturating_sub(1),
+    for at in words.outermost(range.clone()) {
+        match () {
             _ if words.is_word(at, "case") => depth += 1,
             _ if words.is_word(at, "end") => depth = depth.saturating_sub(1),
             _ if depth == 0 && separates(at) => {

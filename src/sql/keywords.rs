@@ -48,6 +48,7 @@ impl Words {
             let before_name = matches!(next, Some(Token::Word(_)));
             let in_extract = self.opens_extract(at);
             let is_argument = at > 0 && self.tokens[at - 1].token == Token::LParen;
+            let is_cast = at > 0 && self.tokens[at - 1].token == Token::DoubleColon;
             let is_behind_call = at > 0 && self.tokens[at - 1].token == Token::RParen;
             let in_filter = at > 1 && self.is_word(at - 2, "filter");
             let is_comparison = behind("is") || behind("not") && at > 1 && self.is_word(at - 2, "is");
@@ -67,7 +68,10 @@ impl Words {
                 Keyword::SIMILAR => next_is("to"),
                 Keyword::TO => behind("similar"),
                 Keyword::POSITION => before_parenthesis,
-                Keyword::DECIMAL | Keyword::NUMERIC | Keyword::DEC => behind("as") && before_parenthesis,
+                Keyword::DECIMAL | Keyword::NUMERIC | Keyword::DEC => {
+                    before_parenthesis && (behind("as") || is_cast || self.opens_convert(at.wrapping_sub(2)))
+                }
+                Keyword::CONVERT | Keyword::TRY_CONVERT => self.opens_convert(at),
                 Keyword::FILTER => before_parenthesis && is_behind_call,
                 Keyword::WHERE => is_argument && in_filter,
                 Keyword::ORDER => is_inside && next_is("by"),
@@ -86,7 +90,10 @@ impl Words {
                 Keyword::PRECEDING | Keyword::FOLLOWING => in_over && self.ends_bound(at),
                 Keyword::CURRENT => in_over && next_is("row"),
                 Keyword::ROW => in_over && behind("current"),
-                Keyword::ANY | Keyword::ALL | Keyword::SOME => before_parenthesis && self.is_behind_comparison(at),
+                // Behind `like` they are refused with a hint.
+                Keyword::ANY | Keyword::ALL | Keyword::SOME => {
+                    before_parenthesis && (self.is_behind_comparison(at) || behind("like") || behind("ilike"))
+                }
                 Keyword::EXISTS => before_parenthesis && self.opens_query(at + 1),
                 Keyword::UNKNOWN => is_comparison,
                 _ => false,
@@ -133,7 +140,8 @@ impl Words {
         let behind = |word: &str| at > 0 && self.is_word(at - 1, word);
         is(1, "select")
             || is(1, "with") && (is(3, "as") || self.token(at + 3) == Some(&Token::LParen))
-            || is(1, "from") && (behind("in") || behind("exists"))
+            || (is(1, "from") || is(1, "values") && self.token(at + 2) == Some(&Token::LParen))
+                && ["in", "exists", "any", "all", "some"].into_iter().any(behind)
     }
 
     /// Whether what stands before the word at `at` is a call, with what may stand between it and `over`.
@@ -156,6 +164,14 @@ impl Words {
             _ => false,
         };
         is_behind && self.is_word(at + 1, "nulls")
+    }
+
+    /// Whether the word at `at` is that of `convert(decimal(10, 1), x)`: other types may be taken for names of columns.
+    fn opens_convert(&self, at: usize) -> bool {
+        ["convert", "try_convert"].iter().any(|name| self.is_word(at, name))
+            && self.token(at + 1) == Some(&Token::LParen)
+            && ["decimal", "numeric", "dec"].iter().any(|name| self.is_word(at + 2, name))
+            && self.token(at + 3) == Some(&Token::LParen)
     }
 
     /// Whether a frame begins with the word at `at`.

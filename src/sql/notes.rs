@@ -1,5 +1,6 @@
 //! What is told of a text beside its answer: comparisons with `null`, which are never true.
 
+use super::select::name_arguments;
 use super::words::{Words, compares};
 use crate::error::{Error, ErrorKind};
 use sqlparser::tokenizer::Token;
@@ -16,7 +17,10 @@ pub(crate) fn of_question(text: &str) -> Vec<Error> {
 }
 
 fn null_comparisons(words: &Words) -> Vec<Error> {
-    let compared = |at: usize| words.is_word(at, "null") && words.token(at - 1).is_some_and(compares);
+    // What stands behind the name of an argument is no comparison.
+    let mut tokens = words.tokens(0..words.len());
+    name_arguments(&mut tokens);
+    let compared = |at: usize| words.is_word(at, "null") && compares(&tokens[at - 1].token);
     let told = |at: usize| {
         let hint = match words.token(at - 1) {
             Some(Token::Neq) => "write `x is not null`",
@@ -39,6 +43,7 @@ mod tests {
         );
         assert!(of_question("x where y <> NULL").iter().all(|note| note.hint_text() == Some("write `x is not null`")));
         assert_eq!(of_question("x where y <> NULL").len(), 1);
+        assert!(of_sql("from read_csv('a.csv', nullstr = null, sep = ';')").is_empty());
         assert!(of_sql("select null, x is null, 'x = null', \"a = null\" -- = null").is_empty());
     }
 }

@@ -237,36 +237,29 @@ pub fn read_questions(path: impl AsRef<Path>) -> Result<Vec<Question>> {
     parse_questions(&name, &text)
 }
 
-/// Cuts a question at the clause words outside parentheses.
+/// Cuts a question at the clause words outside parentheses and brackets.
 fn parts(words: &Words) -> Result<Vec<Part>> {
     let mut end = words.len();
     if end > 0 && words.token(end - 1) == Some(&Token::SemiColon) {
         end -= 1;
     }
     let mut parts = vec![Part { clause: Clause::Select, opening: 0..0, body: 0..end }];
-    let mut depth = 0_usize;
-    let mut at = 0;
-    while at < end {
-        match words.token(at) {
-            Some(Token::LParen) => depth += 1,
-            Some(Token::RParen) => depth = depth.saturating_sub(1),
-            // Behind a dot every word is a name.
-            _ if depth == 0 && (at == 0 || words.token(at - 1) != Some(&Token::Period)) => {
-                if let Some((clause, length)) = clause_at(words, at)? {
-                    if let Some(last) = parts.last_mut() {
-                        last.body.end = at;
-                        if clause == Clause::Join && length == 1 {
-                            join::refuse_unknown_kind(words, last.body.clone())?;
-                        }
-                    }
-                    parts.push(Part { clause, opening: at..at + length, body: at + length..end });
-                    at += length;
-                    continue;
+    let mut opened = 0;
+    for at in words.outermost(0..end) {
+        // Behind a dot every word is a name.
+        if at < opened || at > 0 && words.token(at - 1) == Some(&Token::Period) {
+            continue;
+        }
+        if let Some((clause, length)) = clause_at(words, at)? {
+            if let Some(last) = parts.last_mut() {
+                last.body.end = at;
+                if clause == Clause::Join && length == 1 {
+                    join::refuse_unknown_kind(words, last.body.clone())?;
                 }
             }
-            _ => {}
+            opened = at + length;
+            parts.push(Part { clause, opening: at..opened, body: opened..end });
         }
-        at += 1;
     }
     Ok(parts)
 }

@@ -27,6 +27,10 @@ fn meant_at(words: &Words, range: &Range<usize>, at: usize) -> Option<String> {
     if (is("partition") || is("order") || is("group")) && !words.is_word(at + 1, "by") && at + 1 < range.end {
         return Some(format!("write `{} by {}`", typed(), words.typed(at + 1..at + 2)));
     }
+    let opens_view = words.is_word(range.start, "create") && !(range.start..at).any(|at| words.is_word(at, "as"));
+    if is("select") && opens_view {
+        return Some("`as` stands before it: create temp view NAME as select …".to_owned());
+    }
     if is("exists") && words.is_word(at + 1, "select") || is("select") && at > range.start {
         return Some(
             match words.is_word(range.start, "from") {
@@ -36,15 +40,29 @@ fn meant_at(words: &Words, range: &Range<usize>, at: usize) -> Option<String> {
             .to_owned(),
         );
     }
-    let is_unit = matches!(words.token(at), Some(Token::Word(word)) if is_unit(word.keyword));
+    // The words of a question are no keywords where these have no meaning.
+    let in_over = behind(3).is_some_and(|over| words.is_word(over, "over"));
+    if let (true, Some(clause)) = (in_over, ["partition", "order"].into_iter().find(|word| is_behind(1, word))) {
+        return Some(format!("write `{clause} by {}`", words.typed(at..at + 1)));
+    }
+    let is_unit = match words.token(at) {
+        Some(Token::Word(word)) => match Token::make_keyword(&word.value) {
+            Token::Word(word) => is_unit(word.keyword),
+            _ => false,
+        },
+        _ => false,
+    };
     if let Some(number) = number_behind(1).filter(|_| is_unit) {
         return Some(format!("a length of time is `interval '{number} {}'`", typed()));
     }
-    if number_behind(2).is_some()
-        && behind(1).and_then(|at| words.token(at)) == Some(&Token::Mod)
-        && is_behind(3, "limit")
-    {
-        return Some("`limit` takes a number of rows; questions of `outcrop ask` have `sample 10%`".to_owned());
+    let is_share = |back: usize| is_behind(back + 1, "limit");
+    let share = match behind(1).and_then(|at| words.token(at)) {
+        Some(Token::Mod) => number_behind(2).filter(|_| is_share(2)),
+        _ => number_behind(1).filter(|_| is("percent") && is_share(1)),
+    };
+    if let Some(share) = share {
+        let draws = format!("`from t tablesample ({share} percent)` draws a share of them at random");
+        return Some(format!("`limit` takes a number of rows; {draws}"));
     }
     if is_behind(1, "lambda") || words.token(at) == Some(&Token::LParen) && words.is_word(at + 1, "lambda") {
         return Some("an expression says what to do with a column, such as `x + 1`".to_owned());

@@ -3,7 +3,7 @@
 use super::formats::as_strftime;
 use crate::expr::{BinaryOp, Expr, Function, Interval, Literal, coalesce, lit, when};
 use crate::types::ColumnType;
-use sqlparser::ast::{FunctionArg, Ident};
+use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, Ident};
 
 /// `left || right`.
 fn joined(left: Expr, right: Expr) -> Expr {
@@ -60,7 +60,11 @@ const UNITS: [&str; 16] = [
 pub(super) fn takes_unit(name: &str, args: &[FunctionArg]) -> bool {
     let is_any = |names: &[&str]| names.iter().any(|own| name.eq_ignore_ascii_case(own));
     // `date_add(day, '1 month', n)` is how an interval of so many is written.
-    let by_interval = || is_any(&["date_add"]) && args[1].to_string().starts_with('\'');
+    let is_interval = |arg: &FunctionArg| {
+        matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Interval(_))))
+            || arg.to_string().starts_with('\'')
+    };
+    let by_interval = || is_any(&["date_add"]) && is_interval(&args[1]);
     match args.len() {
         2 => is_any(&["date_part", "datepart", "date_trunc", "datetrunc"]),
         3 => {

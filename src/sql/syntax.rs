@@ -22,10 +22,16 @@ pub(super) fn refuse_long_chains(words: &Words, range: Range<usize>) -> Result<(
 /// Words of which a text has so many at most: plans nest as deep.
 const PARTS: [&str; 6] = ["union", "intersect", "except", "minus", "join", "select"];
 const MOST_PARTS: usize = 200;
+/// Words behind which a query may begin with its tables or its values.
+const BEFORE_QUERIES: [&str; 7] = ["as", "all", "name", "union", "intersect", "except", "minus"];
 
 /// Many queries and joins in a statement or a question give a plan as deep.
 pub(super) fn refuse_many_parts(words: &Words, range: Range<usize>) -> Result<()> {
-    let parts = range.clone().filter(|&at| PARTS.iter().any(|part| words.is_word(at, part))).count();
+    let is_any = |at: usize, any: &[&str]| any.iter().any(|word| words.is_word(at, word));
+    let begins =
+        |at: usize| at == range.start || words.token(at - 1) == Some(&Token::LParen) || is_any(at - 1, &BEFORE_QUERIES);
+    let is_part = |&at: &usize| is_any(at, &PARTS) || is_any(at, &["from", "values"]) && begins(at);
+    let parts = range.clone().filter(is_part).count();
     if parts <= MOST_PARTS {
         return Ok(());
     }

@@ -91,10 +91,7 @@ impl Converter<'_> {
             | "getdate"
             | "getutcdate"
             | "sysdatetime" => Literal::Timestamp(micros),
-            "current_date" | "today" => {
-                let days = i32::try_from(micros.div_euclid(DAY_MICROS));
-                Literal::Date(days.map_err(|_| Error::internal("a clock beyond all dates"))?)
-            }
+            "current_date" | "today" => Literal::Date(date_at(micros)?),
             "current_time" | "localtime" => {
                 let error = self.unsupported("a time without a date", ident.span);
                 return Err(error.hint("`now()` is a timestamp, `hour(now())` and `minute(now())` are parts of it"));
@@ -122,6 +119,25 @@ impl Converter<'_> {
                 .hint("it may stand behind `+` or `-`: d + interval (n) day")),
         }
     }
+}
+
+/// The date at so many microseconds since 1970.
+fn date_at(micros: i64) -> Result<i32> {
+    i32::try_from(micros.div_euclid(DAY_MICROS)).map_err(|_| Error::internal("a clock beyond all dates"))
+}
+
+/// The expression of a text that was read at `micros`, in which `current_date` and its like stand for that time, as they may without
+/// parentheses; not where something is called so.
+pub(super) fn with_present(expr: &Expr, micros: i64, is_called_so: &dyn Fn(&str) -> bool) -> Result<Expr> {
+    expr.replace(&mut |part| {
+        let Expr::Column(name) = part else { return Ok(None) };
+        let is = |own: &str| name.eq_ignore_ascii_case(own) && !is_called_so(own);
+        if is("current_date") {
+            return Ok(Some(Expr::Literal(Literal::Date(date_at(micros)?))));
+        }
+        let is_time = is("current_timestamp") || is("localtimestamp");
+        Ok(is_time.then(|| Expr::Literal(Literal::Timestamp(micros))))
+    })
 }
 
 /// The text that stands in quotes.

@@ -141,6 +141,19 @@ impl Words {
         }
     }
 
+    /// Those of the words `range` that stand in no parentheses or brackets, which are left out, too.
+    pub(super) fn outermost(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
+        let mut depth = 0_usize;
+        range.filter(move |&at| {
+            match self.token(at) {
+                Some(Token::LParen | Token::LBracket) => depth += 1,
+                Some(Token::RParen | Token::RBracket) => depth = depth.saturating_sub(1),
+                _ => return depth == 0,
+            }
+            false
+        })
+    }
+
     /// What was typed at the words `range`.
     pub(super) fn typed(&self, range: Range<usize>) -> &str {
         &self.text[self.bytes(range)]

@@ -197,6 +197,11 @@ impl Asides {
         self.windows.is_empty() && self.queries.is_empty() && self.members.is_empty()
     }
 
+    /// When the question was read, in microseconds since 1970.
+    pub(in crate::sql) fn read_at(&self) -> i64 {
+        self.words.read_at
+    }
+
     fn next_number(&self) -> usize {
         self.queries.len() + self.members.len() + 1
     }

@@ -131,10 +131,12 @@ impl Lowering<'_> {
         let written = name.to_string();
         let Some(format) = reader(&written) else {
             let error = self.unsupported(&format!("the table function `{name}`"), name.span());
+            // An aggregate is called so, too.
+            let theirs = if written.eq_ignore_ascii_case("range") { "generate_series" } else { &written };
             let near = did_you_mean(&written.to_lowercase(), READERS.map(|(known, _)| known));
             return Err(error.hint(match near {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => written_here(&written).map_or_else(
+                None => written_here(theirs).map_or_else(
                     || {
                         "there are read_csv, read_parquet, read_ndjson and read_arrow; a file stands in quotes"
                             .to_owned()
