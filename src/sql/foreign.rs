@@ -231,16 +231,18 @@ fn is(token: &Token, name: &str) -> bool {
     matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(name))
 }
 
-/// Words between two queries.
-const SET_OPERATIONS: [&str; 4] = ["union", "intersect", "except", "minus"];
-
 /// Whether the word at `at` stands between two queries, and is no column called so, nor the `except` behind `*`.
 fn is_set_operation(tokens: &[TokenWithSpan], at: usize) -> bool {
     const NEXT: [&str; 7] = ["select", "from", "values", "with", "all", "distinct", "by"];
     let before = at.checked_sub(1).map(|before| &tokens[before].token);
     let next = tokens.get(at + 1).map(|next| &next.token);
-    SET_OPERATIONS.iter().any(|own| is(&tokens[at].token, own))
-        && before.is_some_and(ends_value)
+    let word = &tokens[at].token;
+    if ["union", "intersect", "except"].iter().any(|own| is(word, own)) {
+        return before != Some(&Token::Mul);
+    }
+    let ends_query = |before: &Token| ends_value(before) || ["all", "asc", "desc"].iter().any(|own| is(before, own));
+    is(word, "minus")
+        && before.is_some_and(ends_query)
         && next.is_some_and(|next| *next == Token::LParen || NEXT.iter().any(|word| is(next, word)))
 }
 
@@ -369,6 +371,8 @@ mod tests {
             ("select 1 except from t where x", "select 1 except SELECT * from t where x"),
             ("select minus from t where x", "select minus from t where x"),
             ("select x, minus, y from t where minus > 1", "select x , minus , y from t where minus > 1"),
+            ("select x group by all minus from t where y", "select x group by all minus SELECT * from t where y"),
+            ("select x order by x desc union from t where y", "select x order by x desc union SELECT * from t where y"),
             ("select x minus from t where y", "select x minus SELECT * from t where y"),
             ("select v isnull, x from t where v notnull", "select v IS NULL , x from t where v IS NOT NULL"),
             ("isnull(x, 0) isnull and not notnull", "isnull ( x , 0 ) IS NULL and not notnull"),

@@ -23,14 +23,24 @@ pub(super) fn refuse_long_chains(words: &Words, range: Range<usize>) -> Result<(
 const PARTS: [&str; 6] = ["union", "intersect", "except", "minus", "join", "select"];
 const MOST_PARTS: usize = 200;
 /// Words behind which a query may begin with its tables or its values.
-const BEFORE_QUERIES: [&str; 7] = ["as", "all", "name", "union", "intersect", "except", "minus"];
+const BEFORE_QUERIES: [&str; 6] = ["as", "all", "union", "intersect", "except", "minus"];
 
 /// Many queries and joins in a statement or a question give a plan as deep.
 pub(super) fn refuse_many_parts(words: &Words, range: Range<usize>) -> Result<()> {
     let is_any = |at: usize, any: &[&str]| any.iter().any(|word| words.is_word(at, word));
-    let begins =
-        |at: usize| at == range.start || words.token(at - 1) == Some(&Token::LParen) || is_any(at - 1, &BEFORE_QUERIES);
-    let is_part = |&at: &usize| is_any(at, &PARTS) || is_any(at, &["from", "values"]) && begins(at);
+    let is_any_before = |at: usize, back: usize, any: &[&str]| at >= range.start + back && is_any(at - back, any);
+    let opens = |at: usize| at > range.start && words.token(at - 1) == Some(&Token::LParen);
+    let begins = |at: usize| {
+        let by_name = is_any_before(at, 1, &["name"]) && is_any_before(at, 2, &["by"]);
+        at == range.start || opens(at) || by_name || is_any_before(at, 1, &BEFORE_QUERIES)
+    };
+    // A list of values that is a table is no deeper than other tables.
+    let is_table = |at: usize| opens(at) && is_any_before(at, 2, &["from", "join"]);
+    let is_part = |&at: &usize| {
+        is_any(at, &PARTS)
+            || is_any(at, &["from"]) && begins(at)
+            || is_any(at, &["values"]) && begins(at) && !is_table(at)
+    };
     let parts = range.clone().filter(is_part).count();
     if parts <= MOST_PARTS {
         return Ok(());
