@@ -164,7 +164,7 @@ fn what_is_not_supported_is_underlined_where_it_stands() {
         (format!("select id {from} where k > all (select 1)"), "^^^^^^^^^^^^^^^^^", "(select …)"),
         (
             format!("select exists (select 1 from (select 2 as w) u where u.w > t.id) {from}"),
-            "^",
+            "^^^^^^^^^^",
             "behind `where`, of `exists`",
         ),
         (format!("select cast(id as hugeint) {from}"), "^^^^^^^", "no type"),

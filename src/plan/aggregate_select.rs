@@ -36,7 +36,9 @@ impl AggregateSelect {
         let Ok(schema) = input.schema() else { return error };
         let mentioned = error.message().strip_prefix("the column `").and_then(|rest| rest.split('`').next());
         let Some(name) = mentioned.filter(|name| schema.index_of(name).is_err()) else { return error };
-        let results: Vec<String> = self.outputs().iter().map(|output| output.output_name().to_string()).collect();
+        let results = self.outputs();
+        let results = results.iter().map(|output| output.output_name().to_string());
+        let results: Vec<String> = results.filter(|result| result != name).collect();
         let columns = schema.fields().iter().map(|field| field.name().as_str());
         let is_aggregate = aggregate::find(name, 1).is_ok();
         let hint = match did_you_mean(name, results.iter().map(String::as_str).chain(columns)) {
