@@ -24,7 +24,7 @@ const TABLE: &[(&[&str], &str)] = &[
     ),
     (
         &["rand", "runif", "rnorm", "newid"],
-        "use `random(1)`, the same in every run: 1 is a seed; `x sample 100` takes rows at random, and in SQL so does `from t tablesample (100 rows)`",
+        "use `random(1)`, the same in every run: 1 is a seed; `x sample 100` takes rows at random, and in SQL `tablesample` behind a table does",
     ),
     (&["unique", "drop_duplicates"], "`distinct x` gives each value once, `n_unique(x)` says how many there are"),
     (&["cor", "pearsonr", "correl"], "use `corr(x, y)`"),
