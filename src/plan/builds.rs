@@ -124,9 +124,10 @@ fn insert<T: PartialEq>(list: &mut Vec<T>, item: T) {
 
 /// The columns of the right table that are used above the join, and in its condition.
 fn need_of_right(join: &Join, need: &Need) -> Result<Vec<String>> {
-    use super::JoinColumn::{Either, Left, Right};
-    let right = join.right_schema()?;
-    let columns = join.columns(&*join.left.schema()?)?;
+    use JoinColumn::{Either, Left, Right};
+    let (left, right) = (join.left.schema()?, join.right_schema()?);
+    let (columns, of_residual) = (join.columns(&left)?, join.columns_of_residual(&left)?);
+    let used = || columns.iter().filter(|(field, _)| need.has(field)).chain(&of_residual);
     // Where several names are taken, they are numbered by what the right table has, so it keeps all of it.
     let is_numbered = |(field, column): &(Field, JoinColumn)| match *column {
         Right(at) => {
@@ -135,22 +136,14 @@ fn need_of_right(join: &Join, need: &Need) -> Result<Vec<String>> {
         }
         Left(_) | Either(..) => false,
     };
-    if columns.iter().any(|column| need.has(&column.0) && is_numbered(column)) {
+    if used().any(is_numbered) {
         return Ok(right.fields().iter().map(|field| field.name().clone()).collect());
     }
-    let used = columns.iter().filter(|(field, _)| need.has(field)).filter_map(|(_, column)| match column {
+    let names = used().filter_map(|(_, column)| match column {
         Left(_) => None,
         Right(at) | Either(_, at) => Some(right.field(*at).name().clone()),
     });
-    let of_residual = join.columns_of_residual(&*join.left.schema()?)?;
-    if of_residual.iter().any(is_numbered) {
-        return Ok(right.fields().iter().map(|field| field.name().clone()).collect());
-    }
-    let of_residual = of_residual.iter().filter_map(|(_, column)| match column {
-        Right(at) => Some(right.field(*at).name().clone()),
-        Left(_) | Either(..) => None,
-    });
-    Ok(used.chain(of_residual).collect())
+    Ok(names.collect())
 }
 
 impl BuildPlan {

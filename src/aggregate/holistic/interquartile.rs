@@ -1,5 +1,6 @@
 //! `iqr`: the interquartile range.
 
+use super::quantile::nearest;
 use super::{Chunk, Fold, Looks, Quantile, Share, Stretch};
 use crate::aggregate::rounding::NAN;
 use crate::aggregate::sum::numeric_argument;
@@ -33,19 +34,14 @@ impl Aggregate for InterquartileRange {
     }
 
     fn looks_at(&self, values: u64) -> Looks {
-        let places = |share: f64| match Share::new(share).map(|share| Quantile::Interpolated(share).looks_at(values)) {
-            Ok(Looks::AtPlaces([low, high, ..])) => Some([low, high]),
-            _ => None,
-        };
-        match (places(0.25), places(0.75)) {
-            (Some([a, b]), Some([c, d])) => Looks::AtPlaces([a, b, c, d]),
-            _ => Looks::AtAll,
-        }
+        let ([a, b], _) = nearest(Share::QUARTER, values);
+        let ([c, d], _) = nearest(Share::THREE_QUARTERS, values);
+        Looks::AtPlaces([a, b, c, d])
     }
 
     fn fold(&self, arguments: &[DataType]) -> Result<Box<dyn Fold>> {
-        let quartile = |share: f64| Quantile::Interpolated(Share::new(share)?).fold(arguments);
-        Ok(Box::new(Quartiles { lower: quartile(0.25)?, upper: quartile(0.75)? }))
+        let quartile = |share| Quantile::Interpolated(share).fold(arguments);
+        Ok(Box::new(Quartiles { lower: quartile(Share::QUARTER)?, upper: quartile(Share::THREE_QUARTERS)? }))
     }
 }
 

@@ -104,7 +104,7 @@ impl Aggregate for Quantile {
 }
 
 /// The places of the two values between which a quantile lies, and the numerator of the way from the first to the second.
-fn nearest(share: Share, values: u64) -> ([u64; 2], u64) {
+pub(super) fn nearest(share: Share, values: u64) -> ([u64; 2], u64) {
     let (whole, rest) = share.times(values.saturating_sub(1));
     ([whole, whole + u64::from(rest > 0)], rest)
 }

@@ -16,6 +16,10 @@ pub struct Share {
 impl Share {
     /// Half.
     pub const HALF: Share = Share { value: 0.5, numerator: 1, denominator: 2 };
+    /// A quarter.
+    pub const QUARTER: Share = Share { value: 0.25, numerator: 1, denominator: 4 };
+    /// Three quarters.
+    pub const THREE_QUARTERS: Share = Share { value: 0.75, numerator: 3, denominator: 4 };
 
     /// The first convergent of the continued fraction of `value` whose nearest double is `value`. What was meant as a
     /// fraction of small numbers is found, for no other convergent is as near (Legendre).

@@ -136,18 +136,20 @@ impl TableProbe {
 
     /// All right rows for each left row.
     fn all(&self, ids: &[u32], keeps: bool) -> Matches {
+        if !keeps {
+            let (left, right) = self.pairs(ids);
+            return Matches { left: Some(left.into()), right, has_right: None };
+        }
         let (mut left, mut right, mut has_right) = (Vec::new(), Vec::new(), Vec::new());
         for (row, id) in ids.iter().enumerate() {
             if *id != ABSENT {
-                let rows = self.table.rows_of(*id);
-                left.resize(left.len() + rows.len(), row as u32);
-                right.extend(rows);
+                right.extend(self.table.rows_of(*id));
                 has_right.resize(right.len(), true);
-            } else if keeps {
-                left.push(row as u32);
+            } else {
                 right.push(0);
                 has_right.push(false);
             }
+            left.resize(right.len(), row as u32);
         }
         let has_right = has_right.contains(&false).then(|| NullBuffer::from(has_right));
         Matches { left: Some(left.into()), right, has_right }

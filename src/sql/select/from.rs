@@ -232,7 +232,7 @@ impl Lowering<'_> {
 
 impl Tables {
     /// The table without virtual columns, which a right side of a join does not have.
-    pub(super) fn beside(self) -> Result<Self> {
+    fn beside(self) -> Result<Self> {
         let visible = visible_schema(&self.plan.schema()?);
         let mut scope = self.scope;
         let stays = |column: &Column| visible.index_of(&column.planned).is_ok();

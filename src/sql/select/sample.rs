@@ -13,18 +13,16 @@ const SUCH_AS: &str = "such as `from t tablesample (1 percent)` or `tablesample 
 
 /// The table without its sample, and that.
 pub(super) fn apart(factor: &TableFactor) -> Option<(TableFactor, &ast::TableSample)> {
+    let (TableFactor::Table { sample: Some(kind), .. } | TableFactor::Derived { sample: Some(kind), .. }) = factor
+    else {
+        return None;
+    };
+    let (TableSampleKind::BeforeTableAlias(drawn) | TableSampleKind::AfterTableAlias(drawn)) = kind;
     let mut whole = factor.clone();
-    match &mut whole {
-        TableFactor::Table { sample, .. } | TableFactor::Derived { sample, .. } => *sample = None,
-        _ => return None,
+    if let TableFactor::Table { sample, .. } | TableFactor::Derived { sample, .. } = &mut whole {
+        *sample = None;
     }
-    match factor {
-        TableFactor::Table { sample: Some(kind), .. } | TableFactor::Derived { sample: Some(kind), .. } => {
-            let (TableSampleKind::BeforeTableAlias(sample) | TableSampleKind::AfterTableAlias(sample)) = kind;
-            Some((whole, sample))
-        }
-        _ => None,
-    }
+    Some((whole, drawn))
 }
 
 impl Lowering<'_> {
